@@ -1,0 +1,23 @@
+"""What knows nothing of atoms: units, errors, registry, schema, config, run folders, archives. Imports no JAX."""
+
+from adiabat.base.errors import (
+    AdiabatError,
+    ConfigError,
+    ConvergenceError,
+    DataError,
+    MissingDependencyError,
+    SimulationError,
+    UnsupportedError,
+    did_you_mean,
+)
+
+__all__ = [
+    "AdiabatError",
+    "ConfigError",
+    "ConvergenceError",
+    "DataError",
+    "MissingDependencyError",
+    "SimulationError",
+    "UnsupportedError",
+    "did_you_mean",
+]

@@ -1,0 +1,10 @@
+"""Energies with a written formula, their sums, and forces and stress by automatic differentiation.
+
+Networks belong in `adiabat.networks`.
+"""
+
+from adiabat.potentials.pair import LennardJones
+from adiabat.potentials.potential import AbstractPotential, Prediction, SumPotential
+from adiabat.potentials.repulsion import ZBL
+
+__all__ = ["ZBL", "AbstractPotential", "LennardJones", "Prediction", "SumPotential"]

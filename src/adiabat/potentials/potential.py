@@ -1,0 +1,92 @@
+"""What every potential is: atom energies of a structure, from which forces and stress follow."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from adiabat.system import Batch, Neighbors, System
+
+
+class Prediction(eqx.Module):
+    """What a potential says of a structure (or of each structure of a batch); absent is None.
+
+    Attributes:
+        energy: [eV], shape () or (n_systems,).
+        forces: [eV/Å], shape (n_atoms, 3).
+        stress: (1/V) dE/dstrain [eV/Å^3], tension positive as in ASE, shape (3, 3) or (n_systems, 3, 3);
+            None unless the system is periodic along all three directions.
+        atom_energies: [eV], shape (n_atoms,).
+    """
+
+    energy: Float[Array, "*n_systems"]
+    forces: Float[Array, "n_atoms 3"] | None = None
+    stress: Float[Array, "*n_systems 3 3"] | None = None
+    atom_energies: Float[Array, " n_atoms"] | None = None
+
+
+class AbstractPotential(eqx.Module):
+    """Turns a structure into a `Prediction`. A subclass says what the atoms' energies are; the rest follows."""
+
+    cutoff: eqx.AbstractVar[float]
+    """How far an atom sees [Å]: the neighbor list must reach this far."""
+
+    @abc.abstractmethod
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        """The energy of each atom [eV]; what it says of padding does not matter, as long as it is finite."""
+
+    def energy(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, "*n_systems"]:
+        """The energy of each system [eV], summed in the precision of the positions."""
+        return system.sum_atoms(self.atom_energies(system, neighbors).astype(system.positions.dtype))
+
+    def __call__(self, system: System | Batch, neighbors: Neighbors, stress: bool | None = None) -> Prediction:
+        """Energy, forces, stress and atom energies.
+
+        Args:
+            system: one structure or a batch.
+            neighbors: its list, complete to at least `cutoff`.
+            stress: whether to compute the stress; by default when all three directions are periodic. For a
+                batch it must be said, and has no meaning for the structures that are not periodic.
+        """
+        wanted = isinstance(system, System) and system.is_periodic if stress is None else stress
+
+        def total(positions, strain):
+            moved = eqx.tree_at(lambda s: s.positions, system, positions)
+            moved = moved.strained(strain) if wanted else moved
+            energies = self.atom_energies(moved, neighbors).astype(positions.dtype)
+            energy = moved.sum_atoms(energies)
+            return jnp.sum(energy), (energy, energies)
+
+        positions = jnp.asarray(system.positions)
+        cell = jnp.asarray(system.cell)
+        strain = jnp.zeros_like(cell)
+        if not wanted:
+            gradient, (energy, energies) = jax.grad(total, has_aux=True)(positions, strain)
+            return Prediction(energy=energy, forces=-gradient, atom_energies=energies)
+        (gradient, virial), (energy, energies) = jax.grad(total, argnums=(0, 1), has_aux=True)(positions, strain)
+        volume = jnp.abs(jnp.linalg.det(cell))[..., None, None]
+        symmetric = 0.5 * (virial + jnp.swapaxes(virial, -1, -2))
+        tension = jnp.where(volume > 0, symmetric / jnp.where(volume > 0, volume, 1.0), 0.0)
+        return Prediction(energy=energy, forces=-gradient, stress=tension, atom_energies=energies)
+
+    def __add__(self, other: "AbstractPotential") -> "SumPotential":
+        return SumPotential(terms=(self, other))
+
+
+class SumPotential(AbstractPotential):
+    """The sum of several potentials; its cut-off is the longest of theirs."""
+
+    terms: tuple[AbstractPotential, ...]
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, terms: tuple[AbstractPotential, ...]):
+        self.terms = tuple(terms)
+        self.cutoff = max(term.cutoff for term in terms)
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        return sum(
+            (term.atom_energies(system, neighbors) for term in self.terms),
+            start=jnp.zeros(system.n_atoms, system.positions.dtype),
+        )

@@ -1,0 +1,52 @@
+"""The repulsion of nuclei at short range."""
+
+import ase.data
+import ase.units
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from adiabat.potentials.potential import AbstractPotential
+from adiabat.potentials.smoothing import polynomial_cutoff
+from adiabat.system import Batch, Neighbors, System
+
+_COULOMB = ase.units.Hartree * ase.units.Bohr  # e^2 / (4 pi eps0) [eV Å]
+_COEFFICIENTS = (0.18175, 0.50986, 0.28022, 0.02817)
+_EXPONENTS = (3.19980, 0.94229, 0.40290, 0.20162)
+
+
+class ZBL(AbstractPotential):
+    """Screened repulsion of Ziegler, Biersack and Littmark, switched off at the sum of the covalent radii.
+
+    V(r) = e^2 Zi Zj / (4 pi eps0 r) phi(r / a) u(r),  a = 0.46850 Å / (Zi^0.23 + Zj^0.23),
+    phi(x) = sum_k c_k exp(-d_k x)  (Ziegler, Biersack, Littmark 1985; the constants of LAMMPS' pair_style zbl),
+    u the polynomial envelope that is zero from `scale` times the sum of the covalent radii on. It keeps a
+    network from a collapse at distances no training set has, and is small at bond lengths.
+
+    Args:
+        scale: where the repulsion ends, in sums of covalent radii.
+        longest: the longest cut-off [Å] any pair of elements may get; reported as `cutoff`.
+    """
+
+    scale: float = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, scale: float = 0.9, longest: float = 5.0):
+        self.scale = scale
+        self.cutoff = longest
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        vectors = neighbors.vectors(system.positions, system.atom_cells())
+        distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
+        charges = jnp.asarray(system.numbers, distances.dtype)
+        radii = jnp.asarray(np.nan_to_num(ase.data.covalent_radii), distances.dtype)[system.numbers]
+        # Elements carry no derivative: a plain gather is enough.
+        other = neighbors.index
+        ends = jnp.minimum(self.scale * (radii[:, None] + radii[other]), self.cutoff)
+        ends = jnp.maximum(ends, 0.1)
+        screening = (charges[:, None] ** 0.23 + charges[other] ** 0.23) / 0.46850
+        x = distances * screening
+        phi = sum(c * jnp.exp(-d * x) for c, d in zip(_COEFFICIENTS, _EXPONENTS, strict=True))
+        energy = _COULOMB * charges[:, None] * charges[other] / distances * phi * polynomial_cutoff(distances, ends)
+        return 0.5 * jnp.sum(jnp.where(neighbors.mask, energy, 0.0), axis=1)

@@ -1,0 +1,10 @@
+"""What a structure is: atoms in a cell, who is near whom, several structures in one array.
+
+Files belong in `adiabat.io`; energies in `adiabat.potentials`.
+"""
+
+from adiabat.system.batch import Batch, batch_systems
+from adiabat.system.neighbors import Neighbors, gather, neighbor_list
+from adiabat.system.system import System
+
+__all__ = ["Batch", "Neighbors", "System", "batch_systems", "gather", "neighbor_list"]

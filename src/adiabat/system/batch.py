@@ -1,0 +1,129 @@
+"""Several structures concatenated and padded to a fixed size, for networks and trainers."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from adiabat.base import DataError
+from adiabat.system.neighbors import Neighbors
+from adiabat.system.system import System
+
+
+class Batch(eqx.Module):
+    """Structures concatenated along the atoms; a frozen pytree.
+
+    Attributes:
+        numbers: atomic numbers, 0 for padding, shape (n_atoms,).
+        positions: [Å], shape (n_atoms, 3).
+        cell: rows are lattice vectors [Å], shape (n_systems, 3, 3).
+        mask: True for real atoms, shape (n_atoms,).
+        system_index: the structure each atom belongs to, shape (n_atoms,); padding belongs to the last one.
+        system_mask: True for real structures, shape (n_systems,).
+    """
+
+    numbers: Int[Array, " n_atoms"]
+    positions: Float[Array, "n_atoms 3"]
+    cell: Float[Array, "n_systems 3 3"]
+    mask: Bool[Array, " n_atoms"]
+    system_index: Int[Array, " n_atoms"]
+    system_mask: Bool[Array, " n_systems"]
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms of all systems, padding included."""
+        return self.numbers.shape[0]
+
+    @property
+    def n_systems(self) -> int:
+        """Number of structures, padding included."""
+        return self.cell.shape[0]
+
+    def strained(self, strain: Float[Array, "n_systems 3 3"]) -> "Batch":
+        """Each structure with its positions and cell mapped by x -> x (1 + strain)."""
+        deformation = jnp.eye(3, dtype=strain.dtype) + strain
+        positions = jnp.einsum("na,nab->nb", self.positions, deformation[self.system_index])
+        return eqx.tree_at(lambda b: (b.positions, b.cell), self, (positions, self.cell @ deformation))
+
+    def atom_cells(self) -> Float[Array, "n_atoms 3 3"]:
+        """The cell each atom lives in."""
+        return self.cell[self.system_index]
+
+    def sum_atoms(self, values: Float[Array, " n_atoms"]) -> Float[Array, " n_systems"]:
+        """The sum over the atoms of each system."""
+        return jax.ops.segment_sum(
+            jnp.where(self.mask, values, 0), self.system_index, self.n_systems, indices_are_sorted=True
+        )
+
+
+def batch_systems(
+    systems: Sequence[System],
+    neighbors: Sequence[Neighbors],
+    *,
+    n_atoms: int,
+    n_systems: int,
+    max_neighbors: int,
+) -> tuple[Batch, Neighbors]:
+    """One batch of host arrays with its neighbor list, padded to the sizes given.
+
+    Args:
+        systems: the structures.
+        neighbors: their lists, all of one cut-off.
+        n_atoms: atoms of the batch, padding included.
+        n_systems: structures of the batch, padding included.
+        max_neighbors: columns of the table.
+
+    Raises:
+        DataError: the structures do not fit.
+    """
+    total = sum(system.n_atoms for system in systems)
+    widest = max(n.max_neighbors for n in neighbors)
+    if total > n_atoms or len(systems) > n_systems or widest > max_neighbors:
+        raise DataError(
+            f"{len(systems)} structures of {total} atoms with {widest} neighbors do not fit a batch of "
+            f"{n_systems} structures, {n_atoms} atoms, {max_neighbors} neighbors"
+        )
+    numbers = np.zeros(n_atoms, np.int32)
+    positions = np.zeros((n_atoms, 3))
+    cell = np.zeros((n_systems, 3, 3))
+    system_index = np.full(n_atoms, n_systems - 1, np.int32)
+    index = np.repeat(np.arange(n_atoms, dtype=np.int32)[:, None], max_neighbors, axis=1)
+    shift = np.zeros((n_atoms, max_neighbors, 3), np.float32)
+    edge_mask = np.zeros((n_atoms, max_neighbors), bool)
+    reverse = np.arange(n_atoms * max_neighbors, dtype=np.int32).reshape(n_atoms, max_neighbors)
+    start = 0
+    for number, (system, near) in enumerate(zip(systems, neighbors, strict=True)):
+        stop, columns = start + system.n_atoms, near.max_neighbors
+        rows = slice(start, stop)
+        numbers[rows] = system.numbers
+        positions[rows] = system.positions
+        cell[number] = system.cell
+        system_index[rows] = number
+        index[rows, :columns] = np.asarray(near.index) + start
+        shift[rows, :columns] = near.shift
+        edge_mask[rows, :columns] = near.mask
+        atom, slot = np.divmod(np.asarray(near.reverse), columns)
+        reverse[rows, :columns] = (atom + start) * max_neighbors + slot
+        start = stop
+    batch = Batch(
+        numbers=numbers,  # pyright: ignore[reportArgumentType]
+        positions=positions,  # pyright: ignore[reportArgumentType]
+        cell=cell,  # pyright: ignore[reportArgumentType]
+        mask=numbers > 0,  # pyright: ignore[reportArgumentType]
+        system_index=system_index,  # pyright: ignore[reportArgumentType]
+        system_mask=np.arange(n_systems) < len(systems),  # pyright: ignore[reportArgumentType]
+    )
+    joined = Neighbors(
+        index=index,  # pyright: ignore[reportArgumentType]
+        shift=shift,  # pyright: ignore[reportArgumentType]
+        mask=edge_mask,  # pyright: ignore[reportArgumentType]
+        reverse=reverse,  # pyright: ignore[reportArgumentType]
+        overflow=np.asarray(any(bool(n.overflow) for n in neighbors)),  # pyright: ignore[reportArgumentType]
+        reference_positions=positions,  # pyright: ignore[reportArgumentType]
+        reference_cell=cell,  # pyright: ignore[reportArgumentType]
+        cutoff=neighbors[0].cutoff,
+    )
+    return batch, joined
