@@ -1,4 +1,4 @@
-"""What knows nothing of atoms: units, errors, registry, schema, config, run folders, archives. Imports no JAX."""
+"""What knows nothing of atoms: units, errors, registry, schema, config, runs, archives. Imports no JAX."""
 
 from adiabat.base.errors import (
     AdiabatError,
