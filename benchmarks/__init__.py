@@ -1,1 +1,1 @@
-"""Commands that measure what docs/benchmarks.md states; each writes benchmarks/results/NAME.json through `record`."""
+"""Commands that measure what docs/benchmarks.md states; each leaves a file in benchmarks/results."""

@@ -1,4 +1,4 @@
-"""The one way a benchmark states what it measured: a small JSON file that says on what, when and by which command."""
+"""The one way a benchmark states what it measured: a JSON file with values, command, machine and date."""
 
 import datetime
 import importlib.metadata
@@ -20,9 +20,9 @@ def record(name: str, rows: Sequence[Mapping[str, Any]], command: str, *, title:
 
     Args:
         name: file name without ending; lower case, words joined by hyphens.
-        rows: what was measured, one mapping a row, in the order of the table. `what` and `value` are required;
-            `unit`, `bar` (what we aim at, e.g. "<= 14"), `published` (what others report, with the source in
-            `note`) and `note` are optional. Values are numbers or short strings.
+        rows: what was measured, one mapping a row, in the order of the table. `what` and `value` are
+            required; `unit`, `bar` (what we aim at, e.g. "<= 14"), `published` (what others report, with
+            the source in `note`) and `note` are optional. Values are numbers or short strings.
         command: what to type in the repository's root to measure it again.
         title: heading of the table; made from `name` by default.
 

@@ -1,0 +1,62 @@
+# Each target sets up .venv by itself, with the versions pinned in requirements*.txt; the second run finds it ready.
+# A Python 3.12 to 3.14 is looked for by scripts/python.sh; `make PYTHON=/path/to/python3 ...` names one.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-physics lint docs-reference benchmarks-table clean moved
+MAKEFLAGS += --no-print-directory
+
+PY := .venv/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+RUN := .venv/run.stamp
+DEV := .venv/dev.stamp
+WORKERS ?= auto
+export PYTHON
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 · /p' Makefile | awk -F ' · ' '{ printf "%-26s%s\n", $$1, $$2 }'
+
+demo: $(RUN)  ## from a SMILES string to a force field, dynamics and demo/report.html (about five minutes)
+	@$(PY) -m adiabat demo --out demo --force
+
+test: $(DEV)  ## the fast tests (a few minutes)
+	@$(PY) -m pytest -n $(WORKERS) --maxprocesses 8
+
+test-physics: $(DEV)  ## the slower checks: physics against known answers, crashes at random moments
+	@$(PY) -m pytest -m "physics or slow"
+
+lint: $(DEV)  ## style, types and import layers
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m pyright
+	@.venv/bin/lint-imports
+
+docs-reference: $(DEV)  ## docs/reference from the code
+	@$(PY) scripts/reference.py
+
+benchmarks-table: $(RUN)  ## docs/benchmarks.md from benchmarks/results
+	@$(PY) -m benchmarks.table
+
+clean:  ## remove .venv, caches and build products; run folders stay
+	rm -rf .venv .jax_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@python=$$(sh scripts/python.sh) && echo "setting up .venv with $$python" && "$$python" -m venv --clear .venv
+
+$(RUN): $(PY) requirements.txt pyproject.toml
+	@echo "installing the pinned packages; the first time takes a minute or two"
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@pwd > $@
+
+$(DEV): $(RUN) requirements-dev.txt
+	@$(PIP) -r requirements-dev.txt
+	@pwd > $@
+
+# A checkout that was moved or copied has a .venv that still points to the old place: it is made anew.
+ifneq ($(wildcard $(RUN)),)
+ifneq ($(shell cat $(RUN)),$(shell pwd))
+$(PY): moved
+endif
+endif

@@ -1,0 +1,51 @@
+"""What all tests share: float64, no network, a compile cache, and hypothesis without deadlines."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hypothesis
+import pytest
+
+# XLA keeps what it compiled, for the commands that tests start as well: code only this user may write.
+CACHE = Path(__file__).parent.parent / ".jax_cache"
+CACHE.mkdir(mode=0o700, exist_ok=True)
+CACHE.chmod(0o700)
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+# Tolerances are those of the CPU; for the tests marked gpu: JAX_PLATFORMS=cuda,cpu pytest -m gpu
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax  # noqa: E402  (it reads the variables above)
+
+jax.config.update("jax_enable_x64", True)
+
+hypothesis.settings.register_profile(
+    "adiabat",
+    deadline=None,  # the first example compiles
+    max_examples=25,
+    derandomize="CI" in os.environ,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("adiabat")
+
+
+def _refuse(*args: Any) -> NoReturn:
+    raise AssertionError(f"tests must not use the network: {args}")
+
+
+def _only_local(connect: Any) -> Any:
+    def checked(self: socket.socket, address: Any) -> Any:
+        return connect(self, address) if self.family == socket.AF_UNIX else _refuse(self, address)
+
+    return checked
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections between processes of this machine through AF_UNIX are allowed, all others are refused."""
+    monkeypatch.setattr(socket.socket, "connect", _only_local(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", _only_local(socket.socket.connect_ex))
+    monkeypatch.setattr(socket, "getaddrinfo", _refuse)
