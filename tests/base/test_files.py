@@ -26,7 +26,7 @@ def test_writes_text_and_bytes_and_makes_parents(tmp_path):
 def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path):
     path = tmp_path / "x.dat"
     path.write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:  # noqa: PT012
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -61,7 +61,8 @@ def limited_file_size():
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_full_disk_is_a_data_error_and_loses_nothing(tmp_path, limited_file_size):
+@pytest.mark.usefixtures("limited_file_size")
+def test_full_disk_is_a_data_error_and_loses_nothing(tmp_path):
     path = tmp_path / "x.dat"
     atomic_write(path, b"old")
     with pytest.raises(DataError, match="full") as caught:

@@ -111,4 +111,4 @@ def test_any_text_parses_to_a_finite_number_or_a_config_error(text, kind):
     try:
         assert math.isfinite(units.parse(text, kind))
     except ConfigError as error:
-        assert error.hint
+        assert error.hint  # noqa: PT017

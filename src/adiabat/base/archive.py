@@ -45,6 +45,10 @@ _IMPOSTORS = {
 }
 
 
+class DamagedArchiveError(DataError):
+    """The file is not what `write_archive` once wrote."""
+
+
 def write_archive(
     path: str | os.PathLike, kind: str, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]
 ) -> None:
@@ -66,7 +70,8 @@ def read_archive(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarr
     """The arrays and the header that `write_archive` wrote.
 
     Raises:
-        DataError: no such file, damaged at any byte, of another kind or format, or too large to be one.
+        DamagedArchiveError: damaged at any byte, or not an archive at all.
+        DataError: no such file, of another kind or format, or too large.
     """
     path = Path(path)
     try:
@@ -149,7 +154,7 @@ def _check_start(path: str | Path, start: bytes, size: int) -> int:
     """The length of the JSON text, from the first eight bytes of a file of `size` bytes."""
     for magic, what in _IMPOSTORS.items():
         if start.startswith(magic) and int.from_bytes(start, "little") > MAX_HEADER_BYTES:
-            raise DataError(f"{path} is {what}, not an adiabat archive (safetensors)")
+            raise _damaged(path, f"it is {what}")
     if size < 8 or len(start) < 8:
         raise _damaged(path, f"it has only {size} bytes")
     length = int.from_bytes(start, "little")
@@ -180,7 +185,7 @@ def _array(name: str, entry: Any, data: memoryview, source: str) -> np.ndarray:
         begin, end = entry["data_offsets"]
         sizes = (begin, end, *shape)
         fits = (
-            all(type(n) is int and 0 <= n for n in sizes) and begin <= end <= len(data) and len(shape) <= 32
+            all(type(n) is int and n >= 0 for n in sizes) and begin <= end <= len(data) and len(shape) <= 32
         )
         if not fits or math.prod(shape) * dtype.itemsize != end - begin:
             raise ValueError

@@ -85,7 +85,7 @@ def symbol(kind: Kind) -> str:
 
 
 def parse(value: str | float | int, kind: Kind) -> float:
-    """A quantity such as "0.5 fs", "1 bar" or 300 in the border's unit of its kind (fs, K, GPa, Å, eV, eV/Å, 1/fs).
+    """A quantity such as "0.5 fs", "1 bar" or 300 in the border's unit: fs, K, GPa, Å, eV, eV/Å, 1/fs.
 
     Args:
         value: a number with a unit; a bare number is in the border's unit.
