@@ -204,7 +204,7 @@ def _json(text: bytes, source: str) -> dict[str, Any]:
     return value
 
 
-def _damaged(path: str | Path, why: str) -> DataError:
-    return DataError(
+def _damaged(path: str | Path, why: str) -> DamagedArchiveError:
+    return DamagedArchiveError(
         f"{path} is damaged or not an adiabat archive: {why}", hint="use a copy, or make it again"
     )
