@@ -1,0 +1,45 @@
+"""Bond lengths, angles and torsions of many frames at once."""
+
+import numpy as np
+
+
+def minimum_image(vectors: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
+    """Vectors [Å], shape (n_frames, ..., 3), each replaced by its image nearest to zero.
+
+    Exact for vectors shorter than half the smallest height of the cell, as bonds are.
+
+    Args:
+        vectors: [Å].
+        cell: [Å], shape (3, 3) or (n_frames, 3, 3); None leaves the vectors as they are.
+    """
+    if cell is None:
+        return vectors
+    boxes = np.broadcast_to(np.asarray(cell, dtype=np.float64), (len(vectors), 3, 3))
+    flat = vectors.reshape(len(vectors), -1, 3)
+    fractional = flat @ np.linalg.inv(boxes)
+    return (flat - np.round(fractional) @ boxes).reshape(vectors.shape)
+
+
+def bond_lengths(frames: np.ndarray, bonds: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:
+    """Lengths [Å] of pairs (n_bonds, 2) in frames (n_frames, n_atoms, 3), shape (n_frames, n_bonds)."""
+    vectors = minimum_image(frames[:, bonds[:, 1]] - frames[:, bonds[:, 0]], cell)
+    return np.linalg.norm(vectors, axis=-1)
+
+
+def bond_angles(frames: np.ndarray, triples: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:
+    """Angles i-j-k [degrees], 0 to 180, shape (n_frames, n_angles)."""
+    first = minimum_image(frames[:, triples[:, 0]] - frames[:, triples[:, 1]], cell)
+    second = minimum_image(frames[:, triples[:, 2]] - frames[:, triples[:, 1]], cell)
+    # atan2 keeps its digits near 0 and 180 degrees, where the arc cosine loses half of them.
+    sine = np.linalg.norm(np.cross(first, second), axis=-1)
+    return np.degrees(np.arctan2(sine, np.sum(first * second, axis=-1)))
+
+
+def torsion_angles(frames: np.ndarray, quadruples: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:
+    """Torsions i-j-k-l [degrees], -180 to 180, 0 is cis (IUPAC), shape (n_frames, n_torsions)."""
+    first, second, third = (
+        minimum_image(frames[:, quadruples[:, k + 1]] - frames[:, quadruples[:, k]], cell) for k in range(3)
+    )
+    normal1, normal2 = np.cross(first, second), np.cross(second, third)
+    sine = np.linalg.norm(second, axis=-1) * np.sum(first * normal2, axis=-1)
+    return np.degrees(np.arctan2(sine, np.sum(normal1 * normal2, axis=-1)))

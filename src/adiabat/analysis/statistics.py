@@ -1,0 +1,157 @@
+"""Means of correlated series with error bars."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from adiabat.base import DataError
+
+
+@dataclass(frozen=True)
+class Average:
+    """A mean with its standard error.
+
+    Attributes:
+        mean: in the unit of the series.
+        error: standard error of the mean, correlation included.
+        n_effective: number of independent values the error amounts to.
+        start: index of the first value used.
+    """
+
+    mean: float
+    error: float
+    n_effective: float
+    start: int = 0
+
+
+def finite_series(values: np.ndarray, minimum: int = 2, name: str = "series") -> np.ndarray:
+    """`values` as a float64 array of shape (n,), checked.
+
+    Raises:
+        DataError: not one-dimensional, shorter than `minimum`, or not finite.
+    """
+    series = np.asarray(values, dtype=np.float64)
+    if series.ndim != 1 or len(series) < minimum:
+        raise DataError(f"{name}: expected at least {minimum} values in a row, got shape {series.shape}")
+    if not np.isfinite(series).all():
+        raise DataError(f"{name}: value {int(np.argmin(np.isfinite(series)))} is not finite")
+    return series
+
+
+def autocorrelation(values: np.ndarray) -> np.ndarray:
+    """Normalized autocorrelation C(k) of a series at every lag, by FFT; shape (n,), C(0) = 1.
+
+    Each lag is averaged over its n - k pairs. A constant series has C = 0 beyond lag 0.
+    """
+    series = finite_series(values)
+    n = len(series)
+    centered = series - series.mean()
+    spectrum = np.fft.rfft(centered, 2 * n)
+    sums = np.fft.irfft(spectrum * spectrum.conj(), 2 * n)[:n]
+    variance = sums[0] / n
+    if variance <= (1e-14 * np.abs(series).max()) ** 2:
+        return np.eye(1, n)[0]
+    return sums / (n - np.arange(n)) / variance
+
+
+def statistical_inefficiency(values: np.ndarray) -> float:
+    """How many consecutive values are worth one independent one, g >= 1.
+
+    g = 1 + 2 sum_k (1 - k/n) C(k), summed until C first falls to zero (Chodera et al. 2007,
+    doi:10.1021/ct0502864, as in pymbar).
+    """
+    correlation = autocorrelation(values)
+    n = len(correlation)
+    negative = np.flatnonzero(correlation[1:] <= 0)
+    end = int(negative[0]) + 1 if len(negative) else n
+    lags = np.arange(1, end)
+    return max(1.0, float(1 + 2 * np.sum((1 - lags / n) * correlation[1:end])))
+
+
+def mean_with_error(values: np.ndarray) -> Average:
+    """Mean and standard error sqrt(g variance / n) of a correlated series (doi:10.1021/ct0502864)."""
+    series = finite_series(values)
+    n_effective = len(series) / statistical_inefficiency(series)
+    error = series.std(ddof=1) / np.sqrt(n_effective)
+    return Average(float(series.mean()), float(error), float(n_effective))
+
+
+def block_average(values: np.ndarray) -> Average:
+    """Mean and standard error by blocking: neighbors are averaged until what is left is uncorrelated.
+
+    Flyvbjerg and Petersen 1989, doi:10.1063/1.457480; the number of halvings is chosen by the test of
+    Jonsson 2018, doi:10.1103/PhysRevE.98.043304 (99 % confidence).
+
+    Args:
+        values: shape (n,), n >= 4.
+    """
+    from scipy.stats import chi2
+
+    series = finite_series(values, minimum=4)
+    mean = float(series.mean())
+    lengths, variances, tests = [], [], []
+    blocks = series
+    while len(blocks) >= 2:
+        centered = blocks - mean
+        variance = float(np.mean(centered**2))
+        lag_one = float(np.sum(centered[:-1] * centered[1:]) / len(blocks))
+        lengths.append(len(blocks))
+        variances.append(variance)
+        tests.append(len(blocks) * (lag_one / variance) ** 2 if variance > 0 else 0.0)
+        even = len(blocks) // 2 * 2
+        blocks = 0.5 * (blocks[:even:2] + blocks[1:even:2])
+    statistic = np.cumsum(tests[::-1])[::-1]
+    limits = chi2.ppf(0.99, np.arange(len(tests), 0, -1))
+    passed = np.flatnonzero(statistic < limits)
+    level = int(passed[0]) if len(passed) else len(tests) - 1
+    squared_error = variances[level] / max(lengths[level] - 1, 1)
+    n_effective = float(series.var() / squared_error) if squared_error > 0 else float(len(series))
+    return Average(mean, float(np.sqrt(squared_error)), n_effective)
+
+
+def equilibrated_average(values: np.ndarray, n_starts: int = 40) -> Average:
+    """Mean of the part of a series that maximizes the number of independent values.
+
+    The start is chosen among `n_starts` evenly spaced candidates of the first three quarters
+    (Chodera 2016, doi:10.1021/acs.jctc.5b00784).
+    """
+    series = finite_series(values)
+    candidates = np.unique(np.linspace(0, 0.75 * len(series), n_starts, dtype=int))
+    candidates = candidates[candidates <= len(series) - 2]
+    effective = [(len(series) - start) / statistical_inefficiency(series[start:]) for start in candidates]
+    start = int(candidates[int(np.argmax(effective))])
+    average = mean_with_error(series[start:])
+    return Average(average.mean, average.error, average.n_effective, start)
+
+
+def running_mean(values: np.ndarray) -> np.ndarray:
+    """Mean of everything up to each value, shape (n,)."""
+    series = finite_series(values, minimum=1)
+    return np.cumsum(series) / np.arange(1, len(series) + 1)
+
+
+def bootstrap_rmse(
+    squared_sums: np.ndarray, counts: np.ndarray, seed: int = 0, n_resamples: int = 2000, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile interval of a root-mean-square error, by resampling whole structures.
+
+    Structures, not components, are drawn, because errors within one structure are correlated (Efron 1979,
+    doi:10.1214/aos/1176344552). Frames of one trajectory are correlated too: then the interval is too narrow.
+
+    Args:
+        squared_sums: sum of squared errors of each structure, shape (n,).
+        counts: number of components in each sum, shape (n,).
+        seed: of the resampling.
+        n_resamples: number of resamples.
+        level: confidence.
+
+    Returns:
+        Lower and upper end, in the unit of the error.
+    """
+    sums = finite_series(squared_sums, minimum=1, name="squared errors")
+    weights = finite_series(counts, minimum=1, name="counts")
+    n = len(sums)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(np.float64)
+    rmse = np.sqrt((drawn @ sums) / (drawn @ weights))
+    low, high = np.quantile(rmse, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,121 @@
+"""Drift of the conserved energy, temperature, density."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.constants
+
+from adiabat.analysis.statistics import equilibrated_average, finite_series, statistical_inefficiency
+from adiabat.base import DataError
+
+_FS_PER_NS = 1e6
+_GRAMS_PER_CM3 = scipy.constants.atomic_mass * 1e27  # amu/Å^3 in g/cm^3
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A linear trend of the conserved energy.
+
+    Attributes:
+        slope: [eV/atom/ns].
+        error: standard error of the slope [eV/atom/ns].
+        fluctuation: standard deviation around the line [eV/atom].
+        intercept: of the line, at the first time [eV].
+        length: of the series [fs].
+    """
+
+    slope: float
+    error: float
+    fluctuation: float
+    intercept: float
+    length: float
+
+
+def energy_drift(time: np.ndarray, energy: np.ndarray, n_atoms: int) -> Drift:
+    """Least-squares slope of an energy, its error corrected for the correlation of the residuals.
+
+    var(slope) = g s^2 / sum (t - <t>)^2 with the statistical inefficiency g of the residuals and
+    s^2 = sum residual^2 / (n/g - 2) (Santer et al. 2000, doi:10.1029/1999JD901105).
+
+    Args:
+        time: [fs], shape (n,), increasing, n >= 3.
+        energy: conserved energy of the whole system [eV], shape (n,).
+        n_atoms: atoms of the system.
+
+    Raises:
+        DataError: too short, not finite, different lengths, or all times equal.
+    """
+    times = finite_series(time, minimum=3, name="time")
+    energies = finite_series(energy, minimum=3, name="energy")
+    if len(times) != len(energies) or np.ptp(times) <= 0:
+        raise DataError(
+            f"a drift needs an energy at each of several times, got {len(energies)} at {len(times)} times"
+        )
+    centered = times - times.mean()
+    spread = float(centered @ centered)
+    slope = float(centered @ energies) / spread
+    residual = energies - energies.mean() - slope * centered
+    inefficiency = statistical_inefficiency(residual)
+    freedom = max(len(times) / inefficiency - 2, 1.0)
+    error = float(np.sqrt(residual @ residual / freedom / spread))
+    return Drift(
+        slope=slope * _FS_PER_NS / n_atoms,
+        error=error * _FS_PER_NS / n_atoms,
+        fluctuation=float(residual.std()) / n_atoms,
+        intercept=float(energies.mean() + slope * centered[0]),
+        length=float(np.ptp(times)),
+    )
+
+
+@dataclass(frozen=True)
+class TemperatureStatistics:
+    """Mean temperature with its error, and its fluctuation beside the canonical one.
+
+    Attributes:
+        mean: after equilibration [K].
+        error: standard error of the mean [K].
+        fluctuation: standard deviation [K].
+        canonical_fluctuation: mean sqrt(2 / degrees of freedom) [K].
+        start: index of the first value taken as equilibrated.
+        n_effective: number of independent values.
+    """
+
+    mean: float
+    error: float
+    fluctuation: float
+    canonical_fluctuation: float
+    start: int
+    n_effective: float
+
+
+def temperature_statistics(temperature: np.ndarray, degrees_of_freedom: int) -> TemperatureStatistics:
+    """Mean and fluctuation of a temperature after equilibration.
+
+    The canonical fluctuation follows from the chi-squared distribution of the kinetic energy; a thermostat
+    that does not reach it does not sample the canonical ensemble (Shirts 2013, doi:10.1021/ct300688p).
+
+    Args:
+        temperature: instantaneous temperature [K], shape (n,).
+        degrees_of_freedom: of the kinetic energy.
+    """
+    series = finite_series(temperature, name="temperature")
+    average = equilibrated_average(series)
+    return TemperatureStatistics(
+        mean=average.mean,
+        error=average.error,
+        fluctuation=float(series[average.start :].std(ddof=1)),
+        canonical_fluctuation=average.mean * float(np.sqrt(2 / degrees_of_freedom)),
+        start=average.start,
+        n_effective=average.n_effective,
+    )
+
+
+def density(masses: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Mass density [g/cm^3] of each frame.
+
+    Args:
+        masses: [amu], shape (n_atoms,).
+        cell: [Å], shape (..., 3, 3).
+    """
+    volume = np.abs(np.linalg.det(np.asarray(cell, dtype=np.float64)))
+    return float(np.sum(masses)) * _GRAMS_PER_CM3 / volume
