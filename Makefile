@@ -3,11 +3,12 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-physics lint docs-reference benchmarks-table clean moved
+.PHONY: help demo test test-physics lint docs-reference benchmarks-table clean broken
 MAKEFLAGS += --no-print-directory
 
+VENV := .venv/pyvenv.cfg
 PY := .venv/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+PIP := $(PY) -m pip install -qq --disable-pip-version-check
 RUN := .venv/run.stamp
 DEV := .venv/dev.stamp
 WORKERS ?= auto
@@ -41,10 +42,10 @@ clean:  ## remove .venv, caches and build products; run folders stay
 	rm -rf .venv .jax_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(PY):
+$(VENV):
 	@python=$$(sh scripts/python.sh) && echo "setting up .venv with $$python" && "$$python" -m venv --clear .venv
 
-$(RUN): $(PY) requirements.txt pyproject.toml
+$(RUN): $(VENV) requirements.txt pyproject.toml
 	@echo "installing the pinned packages; the first time takes a minute or two"
 	@$(PIP) -r requirements.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
@@ -54,9 +55,7 @@ $(DEV): $(RUN) requirements-dev.txt
 	@$(PIP) -r requirements-dev.txt
 	@pwd > $@
 
-# A checkout that was moved or copied has a .venv that still points to the old place: it is made anew.
-ifneq ($(wildcard $(RUN)),)
-ifneq ($(shell cat $(RUN)),$(shell pwd))
-$(PY): moved
-endif
+# A .venv whose setting up was broken off, that was moved, or that lost its Python is made anew.
+ifneq ($(shell $(PY) -c '' 2>/dev/null && cat $(RUN) 2>/dev/null),$(shell pwd))
+$(VENV): broken
 endif

@@ -1,0 +1,80 @@
+"""Makes docs/benchmarks.md from benchmarks/results/*.json: `make benchmarks-table`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+INTRODUCTION = """\
+# Benchmarks
+
+Every figure here was measured by the command above its table, typed in the root of a checkout, on the machine
+named below it. *Aim* is what we set out to reach; a figure that misses it stands here all the same. This page is made
+from `benchmarks/results/*.json` by `make benchmarks-table`; nothing in it is written by hand.
+"""
+COLUMNS = {
+    "what": "What",
+    "value": "Measured",
+    "unit": "Unit",
+    "bar": "Aim",
+    "published": "Published",
+    "note": "Note",
+}
+
+
+def page(results: list[dict[str, Any]]) -> str:
+    """The whole page, results in the order given."""
+    return "\n".join([INTRODUCTION, *(section(result) for result in results)])
+
+
+def section(result: dict[str, Any]) -> str:
+    """One result: heading, command, table, machine."""
+    rows = result["rows"]
+    columns = [key for key in COLUMNS if any(row.get(key) not in (None, "") for row in rows)]
+    lines = [
+        f"## {result['title']}",
+        "",
+        f"    {result['command']}",
+        "",
+        "| " + " | ".join(COLUMNS[key] for key in columns) + " |",
+        "|" + "|".join(" ---: " if key == "value" else " --- " for key in columns) + "|",
+        *("| " + " | ".join(cell(row.get(key)) for key in columns) + " |" for row in rows),
+        "",
+        machine(result),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def cell(value: Any) -> str:
+    """A value as the table shows it: numbers with four digits, texts with their bars escaped."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def machine(result: dict[str, Any]) -> str:
+    """On what and when it was measured, in a sentence."""
+    of = result["machine"]
+    devices = "" if of["devices"] == ["cpu"] else f", {', '.join(of['devices'])}"
+    versions = ", ".join(f"{name} {of['versions'][name]}" for name in ("adiabat", "jax"))
+    return (
+        f"Measured on {result['date']}: {of['processor']}, {of['cores']} cores, {of['memory_gib']} GiB{devices}; "
+        f"{of['system']}, Python {of['python']}, {versions}, commit {of['commit']}."
+    )
+
+
+def main() -> None:
+    """Read all results, sorted by name, and write the page."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    PAGE.write_text(page(results), encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)}: {len(results)} tables")
+
+
+if __name__ == "__main__":
+    main()
