@@ -12,8 +12,8 @@ INTRODUCTION = """\
 # Benchmarks
 
 Every figure here was measured by the command above its table, typed in the root of a checkout, on the machine
-named below it. *Aim* is what we set out to reach; a figure that misses it stands here all the same. This page is made
-from `benchmarks/results/*.json` by `make benchmarks-table`; nothing in it is written by hand.
+named below it. *Aim* is what we set out to reach; a figure that misses it stands here all the same. This page is
+made from `benchmarks/results/*.json` by `make benchmarks-table`; nothing in it is written by hand.
 """
 COLUMNS = {
     "what": "What",
@@ -64,8 +64,8 @@ def machine(result: dict[str, Any]) -> str:
     devices = "" if of["devices"] == ["cpu"] else f", {', '.join(of['devices'])}"
     versions = ", ".join(f"{name} {of['versions'][name]}" for name in ("adiabat", "jax"))
     return (
-        f"Measured on {result['date']}: {of['processor']}, {of['cores']} cores, {of['memory_gib']} GiB{devices}; "
-        f"{of['system']}, Python {of['python']}, {versions}, commit {of['commit']}."
+        f"Measured on {result['date']}: {of['processor']}, {of['cores']} cores, {of['memory_gib']} GiB"
+        f"{devices}, {of['system']}, Python {of['python']}, {versions}, commit {of['commit']}."
     )
 
 
