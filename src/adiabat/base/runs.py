@@ -1,0 +1,325 @@
+"""The run folder: what was asked, what happened, and everything needed to go on.
+
+RUN/
+  config.toml          the resolved configuration
+  run.json             task, status, version, devices, seed, command, times, results
+  log.jsonl            events
+  metrics.jsonl        one line a measurement; other streams beside it
+  checkpoints/         the last two
+  model.safetensors, trajectory.h5, report.html    as the task makes them
+"""
+
+import contextlib
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from adiabat import __version__
+from adiabat.base.checkpoints import CheckpointStore
+from adiabat.base.config import dump_config, load_config, parse_config
+from adiabat.base.errors import ConfigError, DataError
+from adiabat.base.files import TEMPORARY_PREFIX, atomic_write, remove_temporaries, write_errors
+from adiabat.base.jsonlines import LineFile, dumps, plain, read_lines
+from adiabat.base.locks import FolderLock
+
+_INFO, _CONFIG, _LOG = "run.json", "config.toml", "log"
+_PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "ase")
+
+
+class RunFolder:
+    """One run on disk; made by `create` or read by `open`. As a context manager it records how the run ended.
+
+    Attributes:
+        path: the folder.
+        task: which task made it, such as "train".
+        config: the resolved configuration, as TOML holds it.
+        info: the content of run.json.
+    """
+
+    def __init__(self, path: Path, info: dict[str, Any], config: dict[str, Any], lock: FolderLock | None):
+        self.path = path
+        self.info = info
+        self.config = config
+        self.task: str = info["task"]
+        self._lock = lock
+        self._streams: dict[str, LineFile] = {}
+        self._begin = time.monotonic()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike,
+        task: str,
+        config: Mapping[str, Any],
+        *,
+        force: bool = False,
+        resume: bool = False,
+        may_change: Collection[str] = (),
+    ) -> Self:
+        """A folder to write to, locked against a second writer until the block is left.
+
+        Args:
+            path: the folder; made with its parents.
+            task: the name of the task.
+            config: its resolved configuration; a key "seed" is recorded in run.json too.
+            force: start over in a folder that holds a run, removing what that run wrote.
+            resume: go on with the run in the folder; where there is none, one is begun.
+            may_change: top-level keys of `config` that may differ on resuming, such as "steps".
+
+        Raises:
+            ConfigError: the folder holds a run (and neither force nor resume is given), other files, another
+                task or, on resuming, another configuration; another process writes to it.
+            DataError: it cannot be written or its run.json is damaged.
+        """
+        path = Path(path)
+        resolved = parse_config(dump_config(config))
+        if path.is_dir() and not (path / _INFO).exists() and _foreign(path):
+            message = f"{path} holds files that are not of an adiabat run, such as {_foreign(path)[0]!r}"
+            raise ConfigError(message, hint="choose another --out")
+        with write_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(path)
+        lock.acquire()
+        try:
+            remove_temporaries(path)
+            info = _read_info(path) if (path / _INFO).exists() else None
+            if info is not None and info["status"] != "starting":
+                if resume:
+                    _check_same(path, info, task, resolved, may_change)
+                    return cls._resume(path, info, resolved, lock)
+                if not force:
+                    raise _occupied(path, info)
+            _clear(path)
+            info = {
+                "task": task,
+                "status": "starting",
+                "created": _now(),
+                "seed": resolved.get("seed"),
+                "sessions": [],
+            }
+            run = cls(path, info, resolved, lock)
+            run._write_info()
+            atomic_write(path / _CONFIG, dump_config(resolved))
+            run._begin_session()
+        except BaseException:
+            lock.release()
+            raise
+        return run
+
+    @classmethod
+    def open(cls, path: str | os.PathLike) -> Self:
+        """The run in a folder, for reading.
+
+        Raises:
+            DataError: no run folder, or a damaged one.
+        """
+        path = Path(path)
+        if not (path / _INFO).is_file():
+            what = "is not a run folder (it has no run.json)" if path.is_dir() else "is not a folder"
+            raise DataError(f"{path} {what}", hint="give the folder that --out named")
+        return cls(path, _read_info(path), load_config(path / _CONFIG), None)
+
+    @classmethod
+    def _resume(cls, path: Path, info: dict[str, Any], config: dict[str, Any], lock: FolderLock) -> Self:
+        run = cls(path, info, config, lock)
+        for stream in run.streams():
+            run._stream(stream).keep(lambda _: True)  # drops a torn last line
+        atomic_write(path / _CONFIG, dump_config(config))
+        run._begin_session()
+        return run
+
+    @property
+    def status(self) -> str:
+        """starting, running, finished, failed, interrupted, or killed when its process is gone."""
+        status = self.info["status"]
+        gone = (
+            self._lock is None and status in ("starting", "running") and not FolderLock(self.path).is_held()
+        )
+        return "killed" if gone else status
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What `result` was given."""
+        return self.info.get("results", {})
+
+    def log(self, event: str, **fields: Any) -> None:
+        """Adds a line to log.jsonl with the time."""
+        self._stream(_LOG).append({"time": _now(), "event": event, **fields})
+
+    def record(self, stream: str, **values: Any) -> None:
+        """Adds a line to `<stream>.jsonl`; give it a `step`, so that resuming can take it back."""
+        self._stream(stream).append(values)
+
+    def read(self, stream: str) -> list[dict[str, Any]]:
+        """The lines of `<stream>.jsonl`, none when there is no such file."""
+        path = self.path / f"{stream}.jsonl"
+        return read_lines(path) if path.exists() else []
+
+    def streams(self) -> list[str]:
+        """The names of the streams, the log included."""
+        return sorted(path.stem for path in self.path.glob("*.jsonl"))
+
+    def truncate(self, stream: str, step: int) -> None:
+        """Removes the lines of `<stream>.jsonl` of steps after `step`."""
+        self._stream(stream).keep(lambda values: values.get("step", step) <= step)
+
+    def rewind(self, step: int | None) -> None:
+        """Takes all streams but the log back to a checkpoint's step; None empties them."""
+        for stream in self.streams():
+            if stream != _LOG:
+                self.truncate(stream, -1 if step is None else step)
+
+    def checkpoints(self, kind: str) -> CheckpointStore:
+        """The checkpoints of this run."""
+        return CheckpointStore(self.path / "checkpoints", kind)
+
+    def result(self, **values: Any) -> None:
+        """Merges values into the results in run.json."""
+        self.info["results"] = {**self.results, **plain(values)}
+        self._write_info()
+
+    def note(self, **values: Any) -> None:
+        """Merges facts about how the run was made (devices, precision) into run.json."""
+        self.info["environment"] = {**self.info.get("environment", {}), **plain(values)}
+        self._write_info()
+
+    def close(self, status: str = "finished", error: str | None = None) -> None:
+        """Records how the run ended and lets others write to it."""
+        if self._lock is None or not self._lock.held:
+            return
+        for stream in self._streams.values():
+            stream.close()
+        try:
+            session = self.info["sessions"][-1]
+            session |= {
+                "ended": _now(),
+                "wall_seconds": round(time.monotonic() - self._begin, 3),
+                "status": status,
+            }
+            self.info |= {"status": status, "error": error, "ended": session["ended"]}
+            self.info["wall_seconds"] = round(sum(s.get("wall_seconds", 0) for s in self.info["sessions"]), 3)
+            self._write_info()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close("finished")
+            return
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        with contextlib.suppress(DataError, OSError):  # a full disk must not hide the first error
+            self.log(status, error=f"{type(error).__name__}: {error}")
+        with contextlib.suppress(DataError, OSError):
+            self.close(status, error=f"{type(error).__name__}: {error}")
+
+    def _begin_session(self) -> None:
+        self.info["sessions"] = [
+            *self.info["sessions"],
+            {"began": _now(), "command": sys.argv, "pid": os.getpid()},
+        ]
+        self.info |= {"status": "running", "error": None, "version": __version__}
+        self.info["python"] = platform.python_version()
+        self.info["platform"] = platform.platform()
+        self.info["packages"] = _versions()
+        self._write_info()
+
+    def _write_info(self) -> None:
+        if self._lock is None:
+            raise RuntimeError("this run folder was opened for reading")
+        atomic_write(self.path / _INFO, dumps({"adiabat": "run", **self.info}, indent=2) + "\n")
+
+    def _stream(self, name: str) -> LineFile:
+        if self._lock is None:
+            raise RuntimeError("this run folder was opened for reading")
+        return self._streams.setdefault(name, LineFile(self.path / f"{name}.jsonl"))
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    """run.json, checked."""
+    import json
+
+    try:
+        with (path / _INFO).open("rb") as file:
+            info = json.loads(file.read(16 * 2**20))
+        if info["adiabat"] == "run" and isinstance(info["sessions"], list):
+            return {"task": str(info["task"]), "status": str(info["status"]), **info}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise DataError(f"{path / _INFO} is damaged or not of an adiabat run", hint="choose another --out")
+
+
+def _check_same(
+    path: Path, info: dict[str, Any], task: str, config: dict[str, Any], may_change: Collection[str]
+) -> None:
+    """Refuses to go on with a run that was asked something else."""
+    if info["task"] != task:
+        raise ConfigError(
+            f"{path} holds a run of {info['task']!r}, not of {task!r}", hint="choose another --out"
+        )
+    before = load_config(path / _CONFIG)
+    keys = [key for key in {**before, **config} if key not in may_change]
+    changed = [
+        _difference(key, before.get(key), config.get(key))
+        for key in keys
+        if before.get(key) != config.get(key)
+    ]
+    if changed:
+        hint = "give the options of the first run again, or start over with --force or another --out"
+        raise ConfigError(f"the run in {path} was begun otherwise: {'; '.join(changed)}", hint=hint)
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        return "; ".join(_difference(f"{key}.{name}", before.get(name), now.get(name)) for name in names)
+    return f"{key} was {before!r} and is {now!r} now"
+
+
+def _occupied(path: Path, info: dict[str, Any]) -> ConfigError:
+    if info["status"] == "finished":
+        return ConfigError(
+            f"{path} holds a finished run of {info['task']!r}", hint="choose another --out or add --force"
+        )
+    hint = "go on with --resume, or start over with --force"
+    return ConfigError(f"{path} holds an unfinished run of {info['task']!r}", hint=hint)
+
+
+def _foreign(path: Path) -> list[str]:
+    """Names in a folder that a run that was just being made cannot have left there."""
+    own = (FolderLock.NAME, TEMPORARY_PREFIX)
+    return [entry.name for entry in path.iterdir() if not entry.name.startswith(own)]
+
+
+def _clear(path: Path) -> None:
+    """Removes what a run wrote: its top-level files and checkpoints, no other folder."""
+    with write_errors(path):
+        for entry in path.iterdir():
+            if entry.name == "checkpoints" and entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name not in (FolderLock.NAME, _INFO) and not entry.is_dir():
+                entry.unlink()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
