@@ -11,9 +11,9 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 INTRODUCTION = """\
 # Benchmarks
 
-Every figure here was measured by the command above its table, typed in the root of a checkout, on the machine
-named below it. *Aim* is what we set out to reach; a figure that misses it stands here all the same. This page is
-made from `benchmarks/results/*.json` by `make benchmarks-table`; nothing in it is written by hand.
+Every figure here was measured by the command above its table, typed in the root of a checkout, on the
+machine named below it. *Aim* is what we set out to reach; a figure that misses it stands here all the same.
+This page is made from `benchmarks/results/*.json` by `make benchmarks-table`, and no line of it by hand.
 """
 COLUMNS = {
     "what": "What",
@@ -25,9 +25,14 @@ COLUMNS = {
 }
 
 
-def page(results: list[dict[str, Any]]) -> str:
+def results() -> list[dict[str, Any]]:
+    """All results, sorted by name."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+
+
+def page(found: list[dict[str, Any]]) -> str:
     """The whole page, results in the order given."""
-    return "\n".join([INTRODUCTION, *(section(result) for result in results)])
+    return "\n".join([INTRODUCTION, *(section(result) for result in found)])
 
 
 def section(result: dict[str, Any]) -> str:
@@ -70,10 +75,10 @@ def machine(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Read all results, sorted by name, and write the page."""
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
-    PAGE.write_text(page(results), encoding="utf-8")
-    print(f"{PAGE.relative_to(ROOT)}: {len(results)} tables")
+    """Write the page."""
+    found = results()
+    PAGE.write_text(page(found), encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)}: {len(found)} tables")
 
 
 if __name__ == "__main__":
