@@ -123,7 +123,7 @@ def _dump_table(table: Mapping[str, Any], path: list[str], lines: list[str]) -> 
     simple = {key: value for key, value in table.items() if value is not None and key not in nested}
     if path and (simple or not nested):
         lines += ["", f"[{'.'.join(map(_key, path))}]"]
-    lines += [f"{_key(str(key))} = {_toml(value)}" for key, value in simple.items()]
+    lines += [f"{_key(str(key))} = {toml_value(value)}" for key, value in simple.items()]
     for key, value in nested.items():
         _dump_table(value, [*path, str(key)], lines)
 
@@ -132,7 +132,8 @@ def _key(key: str) -> str:
     return key if _BARE_KEY.fullmatch(key) else _string(key)
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """`value` as TOML writes it on one line."""
     if hasattr(value, "item") and not hasattr(value, "__len__"):
         value = value.item()  # a NumPy scalar
     if isinstance(value, bool):
@@ -142,9 +143,9 @@ def _toml(value: Any) -> str:
     if isinstance(value, (str, Path)):
         return _string(str(value))
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_toml(item) for item in value)}]"
+        return f"[{', '.join(toml_value(item) for item in value)}]"
     if isinstance(value, Mapping):
-        entries = (f"{_key(str(k))} = {_toml(v)}" for k, v in value.items() if v is not None)
+        entries = (f"{_key(str(k))} = {toml_value(v)}" for k, v in value.items() if v is not None)
         return f"{{ {', '.join(entries)} }}"
     raise TypeError(f"TOML cannot hold {value!r}")
 

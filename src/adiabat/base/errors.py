@@ -22,9 +22,16 @@ class AdiabatError(Exception):
 
 
 class ConfigError(AdiabatError):
-    """A configuration key, command-line option or argument is wrong."""
+    """A configuration key, command-line option or argument is wrong.
+
+    `key` is the dotted key of a configuration file that it is about, if any.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, hint: str | None = None, key: str | None = None):
+        super().__init__(message, hint)
+        self.key = key
 
 
 class DataError(AdiabatError):

@@ -31,6 +31,7 @@ from adiabat.base.jsonlines import LineFile, dumps, plain, read_lines
 from adiabat.base.locks import FolderLock
 
 _INFO, _CONFIG, _LOG = "run.json", "config.toml", "log"
+_OWN = (_CONFIG, "*.jsonl", "checkpoints", "model.safetensors", "trajectory.h5", "report.html")
 _PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "ase")
 
 
@@ -304,13 +305,14 @@ def _foreign(path: Path) -> list[str]:
 
 
 def _clear(path: Path) -> None:
-    """Removes what a run wrote: its top-level files and checkpoints, no other folder."""
+    """Removes what a run wrote, and nothing that the user may have put there."""
     with write_errors(path):
-        for entry in path.iterdir():
-            if entry.name == "checkpoints" and entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif entry.name not in (FolderLock.NAME, _INFO) and not entry.is_dir():
-                entry.unlink()
+        for pattern in _OWN:
+            for entry in path.glob(pattern):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
 
 
 def _versions() -> dict[str, str]:

@@ -66,10 +66,14 @@ class Unit:
         return symbol(self.kind)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        from pydantic_core import core_schema
+        from pydantic_core import PydanticCustomError, core_schema
 
         def convert(value: Any) -> Any:
-            return value if value is None else parse(value, self.kind)
+            try:
+                return value if value is None else parse(value, self.kind)
+            except ConfigError as error:
+                context = {"message": error.message, "hint": error.hint}
+                raise PydanticCustomError("quantity", "{message}", context) from error
 
         return core_schema.no_info_before_validator_function(convert, handler(source))
 
