@@ -1,0 +1,21 @@
+"""Labelled structures: samples and their keys, splits, references of the free atoms, checks, labelers.
+
+Files are read by `adiabat.io`; batches for a network are made in `adiabat.training`.
+"""
+
+from adiabat.data.describe import describe
+from adiabat.data.read import read_samples, write_samples
+from adiabat.data.references import find_isolated_atoms, fit_references, without_isolated_atoms
+from adiabat.data.sample import Sample
+from adiabat.data.split import split
+
+__all__ = [
+    "Sample",
+    "describe",
+    "find_isolated_atoms",
+    "fit_references",
+    "read_samples",
+    "split",
+    "without_isolated_atoms",
+    "write_samples",
+]
