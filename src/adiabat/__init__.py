@@ -4,12 +4,40 @@ The public names below are loaded on first use, so that `import adiabat` stays f
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what editors and type checkers see
+    from adiabat.base import AdiabatError as AdiabatError
+    from adiabat.base import ConfigError as ConfigError
+    from adiabat.base import ConvergenceError as ConvergenceError
+    from adiabat.base import DataError as DataError
+    from adiabat.base import MissingDependencyError as MissingDependencyError
+    from adiabat.base import SimulationError as SimulationError
+    from adiabat.base import UnsupportedError as UnsupportedError
+    from adiabat.system import System as System
 
 __version__ = "0.1.0"
 
 _PUBLIC: dict[str, str] = {
-    "System": "adiabat.system",
+    "System": "adiabat.system:System",
+    "read": "adiabat.data:read_samples",
+    "load": "adiabat.tasks.load:load",
+    "label": "adiabat.tasks.label:label",
+    "learn": "adiabat.tasks.learn:learn",
+    "train": "adiabat.tasks.train:train",
+    "evaluate": "adiabat.tasks.evaluate:evaluate",
+    "predict": "adiabat.tasks.predict:predict",
+    "relax": "adiabat.tasks.relax:relax",
+    "simulate": "adiabat.tasks.simulate:simulate",
+    "Langevin": "adiabat.dynamics:Langevin",
+    "VelocityVerlet": "adiabat.dynamics:VelocityVerlet",
+    "AdiabatError": "adiabat.base:AdiabatError",
+    "ConfigError": "adiabat.base:ConfigError",
+    "ConvergenceError": "adiabat.base:ConvergenceError",
+    "DataError": "adiabat.base:DataError",
+    "MissingDependencyError": "adiabat.base:MissingDependencyError",
+    "SimulationError": "adiabat.base:SimulationError",
+    "UnsupportedError": "adiabat.base:UnsupportedError",
 }
 
 __all__ = ["__version__", *_PUBLIC]
@@ -18,7 +46,8 @@ __all__ = ["__version__", *_PUBLIC]
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'adiabat' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    module, _, attribute = _PUBLIC[name].partition(":")
+    value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value
 
