@@ -37,11 +37,16 @@ class AbstractPotential(eqx.Module):
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         """The energy of each atom [eV]; what it says of padding does not matter, as long as it is finite."""
 
+    def check(self, system: System) -> None:
+        """Raises UnsupportedError when the potential does not cover a system; a formula takes every element."""
+
     def energy(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, "*n_systems"]:
         """The energy of each system [eV], summed in the precision of the positions."""
         return system.sum_atoms(self.atom_energies(system, neighbors).astype(system.positions.dtype))
 
-    def __call__(self, system: System | Batch, neighbors: Neighbors, stress: bool | None = None) -> Prediction:
+    def __call__(
+        self, system: System | Batch, neighbors: Neighbors, stress: bool | None = None
+    ) -> Prediction:
         """Energy, forces, stress and atom energies.
 
         Args:
@@ -65,7 +70,9 @@ class AbstractPotential(eqx.Module):
         if not wanted:
             gradient, (energy, energies) = jax.grad(total, has_aux=True)(positions, strain)
             return Prediction(energy=energy, forces=-gradient, atom_energies=energies)
-        (gradient, virial), (energy, energies) = jax.grad(total, argnums=(0, 1), has_aux=True)(positions, strain)
+        (gradient, virial), (energy, energies) = jax.grad(total, argnums=(0, 1), has_aux=True)(
+            positions, strain
+        )
         volume = jnp.abs(jnp.linalg.det(cell))[..., None, None]
         symmetric = 0.5 * (virial + jnp.swapaxes(virial, -1, -2))
         tension = jnp.where(volume > 0, symmetric / jnp.where(volume > 0, volume, 1.0), 0.0)

@@ -13,6 +13,8 @@ from adiabat.system.system import System
 CAPACITY_STEP = 4
 # One atom of a plausible condensed structure never sees as many; beyond it the cell or the unit is wrong.
 MAX_NEIGHBORS = 4096
+# Two nuclei nearer than this [Å] are one atom entered twice.
+SAME_PLACE = 1e-3
 
 
 class Neighbors(eqx.Module):
@@ -49,18 +51,59 @@ class Neighbors(eqx.Module):
     ) -> Float[Array, "n_atoms max_neighbors 3"]:
         """r_j + shift·cell - r_i of each edge [Å]; unused entries get a vector longer than the cut-off."""
         neighbors = gather(positions, self.index, self.reverse)
-        translation = jnp.einsum("nka,nab->nkb", self.shift.astype(positions.dtype), jnp.broadcast_to(
-            atom_cells, (positions.shape[0], 3, 3)).astype(positions.dtype))
+        shift = self.shift.astype(positions.dtype)
+        cells = atom_cells.astype(positions.dtype)[:, None]
+        # Written out: XLA:CPU fuses three products, but calls a matrix multiplication for each atom.
+        translation = sum(shift[..., axis, None] * cells[..., axis, :] for axis in range(3))
         vectors = neighbors + translation - positions[:, None, :]
         outside = jnp.asarray([1.5 * self.cutoff + 1.0, 0.0, 0.0], dtype=positions.dtype)
         return jnp.where(self.mask[..., None], vectors, outside)
 
+    def widened(self, columns: int) -> "Neighbors":
+        """The same list, of host arrays, in a table of more columns."""
+        n_atoms, old = self.index.shape
+        extra = ((0, 0), (0, columns - old))
+        own = np.arange(n_atoms, dtype=np.int32)[:, None]
+        atom, slot = np.divmod(np.asarray(self.reverse), old)
+        reverse = np.arange(n_atoms * columns, dtype=np.int32).reshape(n_atoms, columns)
+        reverse[:, :old] = atom * columns + slot
+        index = np.repeat(own, columns, axis=1)
+        index[:, :old] = self.index
+        wide = (index, np.pad(self.shift, (*extra, (0, 0))), np.pad(self.mask, extra), reverse)
+        return eqx.tree_at(lambda n: (n.index, n.shift, n.mask, n.reverse), self, wide)
+
+    def is_complete(
+        self,
+        positions: Float[Array, "n_atoms 3"],
+        cell: Float[Array, "3 3"],
+        cutoff: float,
+        same_cell: bool = True,
+    ) -> Bool[Array, ""]:
+        """Whether no pair nearer than `cutoff` [Å] can be missing from this list of one structure.
+
+        With F the deformation from the reference cell to `cell`, and d the longest way of an atom beyond it,
+        a pair that was farther than the list's radius is now farther than (1 - |F - 1|) radius - 2 d.
+
+        Args:
+            positions: [Å], shape (n_atoms, 3).
+            cell: [Å], shape (3, 3).
+            cutoff: [Å].
+            same_cell: the cell is known to be the reference, which saves the deformation.
+        """
+        if same_cell:
+            moved, radius = positions - self.reference_positions, self.cutoff
+        else:
+            deformation = jnp.linalg.solve(self.reference_cell, cell)
+            moved = positions - self.reference_positions @ deformation
+            radius = (1.0 - jnp.linalg.norm(deformation - jnp.eye(3))) * self.cutoff
+        return 2.0 * jnp.sqrt(jnp.max(jnp.sum(moved**2, axis=-1))) <= radius - cutoff
+
 
 @jax.custom_vjp
 def gather(
-    values: Float[Array, "n_atoms *features"],
+    values: Float[Array, "n_atoms *features"],  # noqa: F821
     index: Int[Array, "n_atoms max_neighbors"],
-    reverse: Int[Array, "n_atoms max_neighbors"],
+    reverse: Int[Array, "n_atoms max_neighbors"],  # noqa: ARG001 (the derivative needs it)
 ) -> Float[Array, "n_atoms max_neighbors *features"]:
     """The values of each atom's neighbors; its derivative is a gather as well, to every order."""
     return values[index]
@@ -85,15 +128,18 @@ def _gather_backward(reverse, cotangent):
 
 
 gather.defvjp(_gather_forward, _gather_backward)
-_swap.defvjp(lambda values, reverse: (_swap(values, reverse), reverse),
-             lambda reverse, cotangent: (_swap(cotangent, reverse), None))
+_swap.defvjp(
+    lambda values, reverse: (_swap(values, reverse), reverse),
+    lambda reverse, cotangent: (_swap(cotangent, reverse), None),
+)
 
 
 def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: int | None = None) -> Neighbors:
     """All pairs within `cutoff + skin`, periodic images included, as host arrays.
 
-    The list is exact for any cell, also one smaller than the cut-off, and in a fixed order (by j, then by
-    shift), so that the same structure always gives the same bits.
+    The list is exact for any cell, also one smaller than the cut-off, and in an order that depends on the
+    structure alone (by j, then as the cells are visited), so that the same structure always gives the same
+    bits.
 
     Args:
         system: one structure; coordinates may lie outside the cell.
@@ -107,23 +153,11 @@ def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: in
     Raises:
         DataError: two atoms at the same place, or more than 4096 neighbors of one atom.
     """
-    import vesin
-
     radius = float(cutoff) + float(skin)
     n_atoms = system.n_atoms
     positions = np.asarray(system.positions, dtype=np.float64)
     cell = np.asarray(system.cell, dtype=np.float64)
-    finder = vesin.NeighborList(cutoff=radius, full_list=True, n_threads=1)
-    box = cell if all(system.pbc) else _filled_cell(cell, system.pbc)
-    i, j, shift, distance = finder.compute(positions, box, periodic=list(system.pbc), quantities="ijSd")
-    if len(distance) and distance.min() < 1e-3:
-        edge = int(distance.argmin())
-        raise DataError(
-            f"atoms {i[edge]} and {j[edge]} are at the same place ({distance[edge]:.1e} Å apart)",
-            "remove the duplicate atom, or check the cell and the unit of the positions (Å)",
-        )
-    order = np.lexsort((shift[:, 2], shift[:, 1], shift[:, 0], j, i))
-    i, j, shift = i[order].astype(np.int64), j[order].astype(np.int64), shift[order].astype(np.int64)
+    i, j, shift, back = _directed_edges(positions, cell, system.pbc, radius)
     counts = np.bincount(i, minlength=n_atoms)
     needed = int(counts.max(initial=0))
     if needed > MAX_NEIGHBORS:
@@ -132,25 +166,27 @@ def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: in
             "check that the cell and the positions are in Å",
         )
     columns = capacity if capacity is not None else max(1, -(-needed // CAPACITY_STEP)) * CAPACITY_STEP
-    slot = np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kept = slot < columns
-    # An edge is dropped together with its reverse: the table stays symmetric even when it overflows.
-    back = _reverse_edges(i, j, shift)
-    kept &= kept[back]
-    flat = i * columns + slot
-    index = np.repeat(np.arange(n_atoms)[:, None], columns, axis=1)
-    shifts = np.zeros((n_atoms * columns, 3))
+    flat = i * columns + np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)
+    if needed > columns:
+        # An edge is dropped together with its reverse: the table stays symmetric even when it overflows.
+        kept = flat < (i + 1) * columns
+        kept &= kept[back]
+        i, j, shift, flat, reversed_flat = i[kept], j[kept], shift[kept], flat[kept], flat[back][kept]
+    else:
+        reversed_flat = flat[back]
+    index = np.repeat(np.arange(n_atoms, dtype=np.int32), columns)
+    shifts = np.zeros((n_atoms * columns, 3), dtype=np.float32)
     mask = np.zeros(n_atoms * columns, dtype=bool)
-    reverse = np.arange(n_atoms * columns)
-    index.reshape(-1)[flat[kept]] = j[kept]
-    shifts[flat[kept]] = shift[kept]
-    mask[flat[kept]] = True
-    reverse[flat[kept]] = flat[back[kept]]
+    reverse = np.arange(n_atoms * columns, dtype=np.int32)
+    index[flat] = j
+    shifts[flat] = shift
+    mask[flat] = True
+    reverse[flat] = reversed_flat
     return Neighbors(
-        index=index.astype(np.int32),  # pyright: ignore[reportArgumentType]
-        shift=shifts.reshape(n_atoms, columns, 3).astype(np.float32),  # pyright: ignore[reportArgumentType]
+        index=index.reshape(n_atoms, columns),  # pyright: ignore[reportArgumentType]
+        shift=shifts.reshape(n_atoms, columns, 3),  # pyright: ignore[reportArgumentType]
         mask=mask.reshape(n_atoms, columns),  # pyright: ignore[reportArgumentType]
-        reverse=reverse.reshape(n_atoms, columns).astype(np.int32),  # pyright: ignore[reportArgumentType]
+        reverse=reverse.reshape(n_atoms, columns),  # pyright: ignore[reportArgumentType]
         overflow=np.asarray(needed > columns),  # pyright: ignore[reportArgumentType]
         reference_positions=positions,  # pyright: ignore[reportArgumentType]
         reference_cell=cell,  # pyright: ignore[reportArgumentType]
@@ -158,19 +194,44 @@ def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: in
     )
 
 
+def _directed_edges(
+    positions: np.ndarray, cell: np.ndarray, pbc: tuple[bool, bool, bool], radius: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """i, j and lattice shift of each edge, sorted by i and j, and the number of the edge that points back."""
+    import vesin
+
+    finder = vesin.NeighborList(cutoff=radius, full_list=False, n_threads=1)
+    box = cell if all(pbc) else _filled_cell(cell, pbc)
+    first, second, shift, distance = finder.compute(positions, box, periodic=list(pbc), quantities="ijSd")
+    if len(distance) and distance.min() < SAME_PLACE:
+        edge = int(distance.argmin())
+        raise DataError(
+            f"atoms {first[edge]} and {second[edge]} are at the same place ({distance[edge]:.1e} Å apart)",
+            "remove the duplicate atom, or check the cell and the unit of the positions (Å)",
+        )
+    # Each pair is found once: it and its reverse stand half a list apart, before both sorts and after.
+    small = np.min_scalar_type(max(1, len(positions) - 1))  # numpy sorts 16-bit integers by radix
+    i = np.concatenate([first, second]).astype(small)
+    j = np.concatenate([second, first]).astype(small)
+    order = np.argsort(j, kind="stable")
+    order = order[np.argsort(i[order], kind="stable")]
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    pairs = len(first)
+    back = place[np.where(order < pairs, order + pairs, order - pairs)]
+    lattice = shift.astype(np.float32)
+    return (
+        i[order].astype(np.int64),
+        j[order].astype(np.int32),
+        np.concatenate([lattice, -lattice])[order],
+        back,
+    )
+
+
 def _filled_cell(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> np.ndarray:
-    """The cell with unit vectors, orthogonal to the periodic ones, along the directions that do not repeat."""
+    """The cell with unit vectors, normal to the periodic ones, along the directions that do not repeat."""
     filled = np.where(np.asarray(pbc)[:, None], cell, 0.0)
     for axis in np.flatnonzero(~np.asarray(pbc)):
         _, _, basis = np.linalg.svd(filled)
         filled[axis] = basis[-1]
     return filled
-
-
-def _reverse_edges(i: np.ndarray, j: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """For each edge (i, j, shift), sorted as such, the number of the edge (j, i, -shift)."""
-    backward = np.lexsort((-shift[:, 2], -shift[:, 1], -shift[:, 0], i, j))
-    # The k-th edge in the order of (j, i, -shift) is the reverse of edge k in the order of (i, j, shift).
-    back = np.empty(len(i), dtype=np.int64)
-    back[backward] = np.arange(len(i))
-    return back

@@ -1,0 +1,12 @@
+"""One call of a potential, compiled once for each shape and shared by all who need a single prediction."""
+
+import equinox as eqx
+
+from adiabat.potentials import AbstractPotential, Prediction
+from adiabat.system import Neighbors, System
+
+
+@eqx.filter_jit
+def evaluate(potential: AbstractPotential, system: System, neighbors: Neighbors) -> Prediction:
+    """Energy, forces, atom energies, and the stress of a system periodic along all three directions."""
+    return potential(system, neighbors)

@@ -1,0 +1,62 @@
+"""What is left behind when a simulation goes wrong: the reason, the last good frame and the offending one."""
+
+from pathlib import Path
+from typing import NoReturn
+
+import jax
+import numpy as np
+
+from adiabat.base import SimulationError
+from adiabat.base.units import FEMTOSECOND
+from adiabat.dynamics.guard import Verdict, fastest_atom, longest_step
+from adiabat.dynamics.integrator import AbstractIntegrator
+from adiabat.dynamics.state import State
+from adiabat.io.write import write_extxyz
+
+LAST_GOOD, OFFENDING = "last_good.xyz", "offending.xyz"
+
+
+def fail(
+    good: State,
+    attempt: State,
+    verdict: Verdict,
+    integrator: AbstractIntegrator,
+    degrees_of_freedom: int,
+    folder: Path | None,
+) -> NoReturn:
+    """Writes both frames, when there is a folder, and raises.
+
+    Raises:
+        SimulationError: always.
+    """
+    before, after = (integrator.info(state, degrees_of_freedom) for state in (good, attempt))
+    match verdict:
+        case Verdict.TOO_HOT:
+            reason = f"the temperature is {float(after.temperature):.0f} K"
+        case Verdict.FAST_ATOM:
+            reason = f"one atom has a kinetic energy of {float(fastest_atom(attempt)):.1f} eV"
+        case Verdict.LONG_STEP:
+            reason = f"an atom moved {float(longest_step(good, attempt)):.2f} Å in one step"
+        case Verdict.ENERGY_JUMP:
+            jump = float(after.conserved - before.conserved)
+            reason = f"the conserved energy changed by {jump:+.2f} eV in one step"
+        case Verdict.LOST_ATOM:
+            reason = "an atom has left all others behind, beyond the potential's cut-off"
+        case _:
+            reason = "the energy, a force or a position is not a finite number"
+    hint = "try a shorter timestep, relax the structure first, or train on more of what happens here"
+    if folder is not None:
+        _write(folder / LAST_GOOD, good)
+        _write(folder / OFFENDING, attempt)
+        hint += f"; the frames before and after are {LAST_GOOD} and {OFFENDING} in {folder}"
+    step = int(attempt.step)
+    raise SimulationError(
+        f"the simulation failed at step {step} ({step * integrator.timestep:g} fs): {reason}", hint
+    )
+
+
+def _write(path: Path, state: State) -> None:
+    system, forces, momenta = jax.tree.map(np.asarray, (state.system, state.forces, state.momenta))
+    velocities = momenta / system.masses[:, None] * FEMTOSECOND
+    results = {"energy": float(state.energy), "forces": forces, "velocities": velocities}
+    write_extxyz(path, [system], [results], [{"step": int(state.step)}])

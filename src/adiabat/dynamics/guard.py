@@ -1,0 +1,101 @@
+"""When a trajectory has stopped making sense."""
+
+import enum
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from adiabat.base.units import BOLTZMANN
+from adiabat.dynamics.state import Info, State
+from adiabat.system import Neighbors
+
+
+class Verdict(enum.IntEnum):
+    """Why a chunk of steps ended, as a number that compiled code can return."""
+
+    FINE = 0
+    LIST_OUTRUN = 1
+    NOT_FINITE = 2
+    TOO_HOT = 3
+    FAST_ATOM = 4
+    LONG_STEP = 5
+    ENERGY_JUMP = 6
+    LOST_ATOM = 7
+
+
+class Guard(eqx.Module):
+    """Limits beyond which a step is refused; no simulation of matter near its target temperature comes near
+    them.
+
+    Args:
+        temperature: the target [K]. The instantaneous temperature may reach ten times it or 10 000 K above
+            it, whichever is more: there an atom has about 1.3 eV, and few bonds hold.
+        atom_energy: kinetic energy one atom may have [eV], above 50 k_B T: it finds a single runaway among
+            many.
+        longest_step: how far an atom may move in one step [Å].
+        energy_jump: how much the conserved energy may change in one step [eV], above 0.01 eV for each atom.
+        lost_atoms: refuse a step after which an atom that had neighbors within the cut-off has none, in a
+            system without periodic directions: no force will bring it back.
+    """
+
+    temperature: float = eqx.field(static=True)
+    atom_energy: float = eqx.field(static=True)
+    longest_step: float = eqx.field(static=True)
+    energy_jump: float = eqx.field(static=True)
+    lost_atoms: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 300.0,
+        atom_energy: float = 10.0,
+        longest_step: float = 1.0,
+        energy_jump: float = 1.0,
+        lost_atoms: bool = True,
+    ):
+        self.temperature = float(temperature)
+        self.atom_energy = float(atom_energy)
+        self.longest_step = float(longest_step)
+        self.energy_jump = float(energy_jump)
+        self.lost_atoms = lost_atoms
+
+    def check(
+        self, before: State, info_before: Info, after: State, info: Info, neighbors: Neighbors, cutoff: float
+    ) -> Int[Array, ""]:
+        """The `Verdict` on a step from `before` to `after`; the gravest of several."""
+        atoms = jnp.sum(after.system.mask)
+        placed = jnp.all(jnp.isfinite(after.positions))
+        finite = placed & jnp.isfinite(info.conserved) & jnp.all(jnp.isfinite(after.forces))
+        complete = neighbors.is_complete(after.positions, after.system.cell, cutoff)
+        jump = jnp.abs(info.conserved - info_before.conserved) > self.energy_jump + 0.01 * atoms
+        verdict = jnp.where(jump, Verdict.ENERGY_JUMP, Verdict.FINE)
+        if self.lost_atoms and not any(after.system.pbc):
+            lost = jnp.any(_alone(after, neighbors, cutoff) & ~_alone(before, neighbors, cutoff))
+            verdict = jnp.where(lost, Verdict.LOST_ATOM, verdict)
+        fast = fastest_atom(after) > self.atom_energy + 50 * BOLTZMANN * self.temperature
+        verdict = jnp.where(fast, Verdict.FAST_ATOM, verdict)
+        hot = info.temperature > max(10 * self.temperature, self.temperature + 10_000)
+        verdict = jnp.where(hot, Verdict.TOO_HOT, verdict)
+        verdict = jnp.where(finite, verdict, Verdict.NOT_FINITE)
+        # What was computed with an incomplete list says nothing; where the atoms went does.
+        verdict = jnp.where(complete | ~placed, verdict, Verdict.LIST_OUTRUN)
+        verdict = jnp.where(longest_step(before, after) > self.longest_step, Verdict.LONG_STEP, verdict)
+        return verdict.astype(jnp.int32)
+
+
+def longest_step(before: State, after: State) -> Float[Array, ""]:
+    """How far an atom went from one state to the other [Å]."""
+    return jnp.sqrt(jnp.max(jnp.sum((after.positions - before.positions) ** 2, axis=1)))
+
+
+def fastest_atom(state: State) -> Float[Array, ""]:
+    """The largest kinetic energy of an atom [eV]."""
+    return jnp.max(0.5 * jnp.sum(state.momenta**2, axis=1) / state.system.masses)
+
+
+def _alone(state: State, neighbors: Neighbors, cutoff: float) -> Array:
+    """Which atoms have no other within the cut-off, shape (n_atoms,)."""
+    vectors = neighbors.vectors(state.positions, state.system.atom_cells())
+    near = neighbors.mask & (jnp.sum(vectors**2, axis=-1) < cutoff**2)
+    return ~jnp.any(near, axis=1) & state.system.mask

@@ -1,0 +1,151 @@
+"""What every integrator is: a start and a step."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from adiabat.base import ConfigError
+from adiabat.base.units import BOLTZMANN, FEMTOSECOND, GIGAPASCAL
+from adiabat.dynamics.evaluate import evaluate
+from adiabat.dynamics.momenta import (
+    kinetic_energy,
+    maxwell_boltzmann,
+    rigid_motions,
+    without_rotation,
+    without_translation,
+)
+from adiabat.dynamics.state import Info, State
+from adiabat.potentials import AbstractPotential
+from adiabat.system import Neighbors, System
+
+
+class AbstractIntegrator(eqx.Module):
+    """Turns a `State` into the next. A subclass says what one step is."""
+
+    timestep: eqx.AbstractVar[float]
+    """[fs]."""
+    temperature: eqx.AbstractVar[float]
+    """At which the momenta are drawn at the start, and kept when there is a thermostat [K]."""
+    conserves_momentum: eqx.AbstractClassVar[bool]
+    """Whether the total momentum, and a molecule's angular momentum, stay what they are."""
+
+    @abc.abstractmethod
+    def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        """The state one timestep later, with forces from a list that is complete at the new positions.
+
+        Whether it was complete is checked by the caller, who throws the result away otherwise.
+        """
+
+    def init(
+        self,
+        system: System,
+        potential: AbstractPotential,
+        neighbors: Neighbors,
+        *,
+        key: PRNGKeyArray,
+        momenta: Float[Array, "n_atoms 3"] | np.ndarray | None = None,
+    ) -> State:
+        """The state at step 0.
+
+        Args:
+            system: the structure to start from.
+            potential: gives the forces.
+            neighbors: a list complete to the potential's cut-off.
+            key: of the whole run.
+            momenta: [sqrt(amu eV)]; drawn from the Maxwell-Boltzmann distribution by default. Where the
+                integrator conserves the total and the angular momentum, these are taken out, which leaves the
+                other degrees of freedom their distribution.
+        """
+        system = jax.tree.map(jnp.asarray, system)
+        if momenta is None:
+            momenta = _starting_momenta(system, self.temperature, key, self.conserves_momentum)
+        prediction = evaluate(potential, system, neighbors)
+        assert prediction.forces is not None
+        return State(
+            system=system,
+            momenta=jnp.asarray(momenta, system.positions.dtype),
+            forces=prediction.forces.astype(system.positions.dtype),
+            energy=prediction.energy,
+            stress=prediction.stress,
+            heat=jnp.zeros((), system.positions.dtype),
+            step=jnp.zeros((), jnp.int32),
+            key=key,
+        )
+
+    def degrees_of_freedom(self, system: System) -> int:
+        """Independent momenta: three for each atom, less what the integrator keeps at zero."""
+        atoms = int(np.sum(np.asarray(system.mask)))
+        return max(1, 3 * atoms - (rigid_motions(system) if self.conserves_momentum else 0))
+
+    def info(self, state: State, degrees_of_freedom: int) -> Info:
+        """What is recorded of a state."""
+        kinetic = kinetic_energy(state.momenta, state.system.masses)
+        pressure = None
+        if state.stress is not None:
+            # p = 2 K / 3 V - tr(stress) / 3; the stress counts tension positive.
+            pressure = (2 * kinetic / (3 * state.system.volume) - jnp.trace(state.stress) / 3) / GIGAPASCAL
+        return Info(
+            step=state.step,
+            time=state.step * self.timestep,
+            potential_energy=state.energy,
+            kinetic_energy=kinetic,
+            conserved=state.energy + kinetic - state.heat,
+            temperature=2 * kinetic / (degrees_of_freedom * BOLTZMANN),
+            pressure=pressure,
+        )
+
+    @property
+    def internal_timestep(self) -> float:
+        """The timestep in Å sqrt(amu/eV)."""
+        return self.timestep * FEMTOSECOND
+
+
+@eqx.filter_jit
+def _starting_momenta(
+    system: System, temperature: float, key: PRNGKeyArray, without_drift: bool
+) -> Float[Array, "n_atoms 3"]:
+    # The steps use 0, 1, 2, ...: the last number is left for the start.
+    momenta = maxwell_boltzmann(system, temperature, jax.random.fold_in(key, np.uint32(2**32 - 1)))
+    if without_drift and system.n_atoms > 1:
+        momenta = without_translation(momenta, system.masses)
+        if not any(system.pbc):
+            momenta = without_rotation(momenta, system.positions, system.masses)
+    return momenta
+
+
+def moved(
+    state: State,
+    positions: Float[Array, "n_atoms 3"],
+    momenta: Float[Array, "n_atoms 3"],
+    potential: AbstractPotential,
+    neighbors: Neighbors,
+) -> State:
+    """The state with new positions and momenta and the forces that belong to them, one step further."""
+    system = eqx.tree_at(lambda s: s.positions, state.system, positions)
+    prediction = potential(system, neighbors)
+    assert prediction.forces is not None
+    return State(
+        system=system,
+        momenta=momenta,
+        forces=prediction.forces.astype(positions.dtype),
+        energy=prediction.energy,
+        stress=prediction.stress,
+        heat=state.heat,
+        step=state.step + 1,
+        key=state.key,
+    )
+
+
+def check_positive(**values: float) -> None:
+    """Refuses a setting that is not a finite number above zero.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    for name, value in values.items():
+        if not np.isfinite(value) or value <= 0:
+            raise ConfigError(f"{name} must be a positive number, got {value}")

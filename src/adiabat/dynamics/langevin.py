@@ -1,0 +1,65 @@
+"""Langevin dynamics: constant temperature."""
+
+import math
+from typing import Annotated, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from adiabat.base.units import BOLTZMANN, Unit
+from adiabat.dynamics.integrator import AbstractIntegrator, check_positive, moved
+from adiabat.dynamics.momenta import kinetic_energy
+from adiabat.dynamics.state import State
+from adiabat.potentials import AbstractPotential
+from adiabat.system import Neighbors
+
+
+class Langevin(AbstractIntegrator):
+    """Constant number, volume and temperature: the BAOAB splitting of Langevin dynamics.
+
+    Half a kick (B), half a drift (A), the exact Ornstein-Uhlenbeck process for a whole timestep (O), half a
+    drift, half a kick (Leimkuhler and Matthews 2013, doi 10.1063/1.4802990, eq. 10). Averages over positions
+    are exact for harmonic forces at any stable timestep. The energy that O gives is summed as heat, so that
+    the total energy less the heat shows the error of the timestep alone (Bussi and Parrinello 2007,
+    doi 10.1103/PhysRevE.75.056707).
+
+    Args:
+        timestep: [fs].
+        temperature: [K].
+        friction: rate at which momenta forget [1/fs].
+    """
+
+    timestep: float = eqx.field(static=True)
+    temperature: float = eqx.field(static=True)
+    friction: float = eqx.field(static=True)
+    conserves_momentum: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        timestep: Annotated[float, Unit("time")] = 0.5,
+        temperature: Annotated[float, Unit("temperature")] = 300.0,
+        friction: Annotated[float, Unit("friction")] = 0.01,
+    ):
+        check_positive(timestep=timestep, temperature=temperature, friction=friction)
+        self.timestep = float(timestep)
+        self.temperature = float(temperature)
+        self.friction = float(friction)
+
+    def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        dt = self.internal_timestep
+        masses = state.system.masses[:, None]
+        decay = math.exp(-self.friction * self.timestep)
+        spread = math.sqrt(-math.expm1(-2 * self.friction * self.timestep) * BOLTZMANN * self.temperature)
+        momenta = state.momenta + 0.5 * dt * state.forces
+        positions = state.positions + 0.5 * dt * momenta / masses
+        noise = jax.random.normal(state.step_key, momenta.shape, momenta.dtype)
+        thermal = decay * momenta + spread * jnp.sqrt(masses) * noise
+        thermal = jnp.where(state.system.mask[:, None], thermal, 0.0)
+        heat = kinetic_energy(thermal, state.system.masses) - kinetic_energy(momenta, state.system.masses)
+        positions = positions + 0.5 * dt * thermal / masses
+        after = moved(state, positions, thermal, potential, neighbors)
+        return eqx.tree_at(
+            lambda s: (s.momenta, s.heat), after, (thermal + 0.5 * dt * after.forces, state.heat + heat)
+        )

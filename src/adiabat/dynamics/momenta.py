@@ -1,0 +1,64 @@
+"""Momenta: drawn from the Maxwell-Boltzmann distribution, and what follows from them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from adiabat.base.units import BOLTZMANN
+from adiabat.system import System
+
+
+def kinetic_energy(momenta: Float[Array, "n_atoms 3"], masses: Float[Array, " n_atoms"]) -> Float[Array, ""]:
+    """The sum of p^2 / 2m [eV]."""
+    return 0.5 * jnp.sum(momenta**2 / masses[:, None])
+
+
+def maxwell_boltzmann(system: System, temperature: float, key: PRNGKeyArray) -> Float[Array, "n_atoms 3"]:
+    """Momenta at a temperature [K], each component normal with variance m k_B T; padding stays at rest."""
+    scale = jnp.sqrt(jnp.asarray(system.masses) * BOLTZMANN * temperature)
+    normal = jax.random.normal(key, (system.n_atoms, 3), scale.dtype)
+    return jnp.where(jnp.asarray(system.mask)[:, None], normal * scale[:, None], 0.0)
+
+
+def without_translation(
+    momenta: Float[Array, "n_atoms 3"], masses: Float[Array, " n_atoms"]
+) -> Float[Array, "n_atoms 3"]:
+    """The momenta seen from the center of mass, so that they sum to zero."""
+    return momenta - masses[:, None] * (jnp.sum(momenta, axis=0) / jnp.sum(masses))
+
+
+def without_rotation(
+    momenta: Float[Array, "n_atoms 3"], positions: Float[Array, "n_atoms 3"], masses: Float[Array, " n_atoms"]
+) -> Float[Array, "n_atoms 3"]:
+    """The momenta without the rigid rotation about the center of mass, p_i - m_i w x r_i with I w = L.
+
+    The inertia tensor of a linear molecule is singular along its axis, where no atom moves: the
+    pseudo-inverse leaves that direction out.
+    """
+    center = jnp.sum(masses[:, None] * positions, axis=0) / jnp.sum(masses)
+    r = positions - center
+    angular = jnp.sum(jnp.cross(r, momenta), axis=0)
+    inertia = jnp.sum(masses * jnp.sum(r**2, axis=1)) * jnp.eye(3) - jnp.einsum("n,na,nb->ab", masses, r, r)
+    rotation = jnp.linalg.pinv(inertia, rtol=1e-8, hermitian=True) @ angular
+    return momenta - masses[:, None] * jnp.cross(rotation[None, :], r)
+
+
+def rigid_motions(system: System) -> int:
+    """How many momenta forces between atoms conserve: 3 of translation, and without a periodic direction
+    rotation.
+
+    A molecule has 3 rotations, a linear one 2. An atom alone has none that could be taken from it, so it
+    counts 0.
+    """
+    real = np.asarray(system.mask)
+    if real.sum() < 2:
+        return 0
+    if any(system.pbc):
+        return 3
+    positions = np.asarray(system.positions)[real]
+    masses = np.asarray(system.masses)[real]
+    r = positions - np.average(positions, axis=0, weights=masses)
+    spread = np.linalg.svd(r * np.sqrt(masses)[:, None], compute_uv=False)
+    linear = spread[1] < 1e-3 * spread[0]
+    return 5 if linear else 6

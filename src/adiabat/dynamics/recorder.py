@@ -1,0 +1,98 @@
+"""Where the recorded frames of a simulation go: a file, or memory."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from adiabat.dynamics.chunk import Frames
+from adiabat.io.trajectory import Trajectory, TrajectoryWriter
+from adiabat.system import System
+
+UNITS = {
+    "potential_energy": "eV",
+    "kinetic_energy": "eV",
+    "conserved": "eV",
+    "temperature": "K",
+    "pressure": "GPa",
+}
+# Frames are handed to the file in pieces of about this size [bytes]: HDF5 takes milliseconds for any piece.
+_PIECE_BYTES = 1 << 23
+
+
+class Recorder:
+    """Collects the frames of one run; a context manager.
+
+    Args:
+        template: the structure.
+        path: of the trajectory file; frames stay in memory without it.
+        n_frames: keep this many of the file that is there; 0 begins a new one.
+        pressure: whether frames have a pressure.
+
+    Attributes:
+        n_frames: recorded so far.
+    """
+
+    def __init__(self, template: System, path: Path | None, n_frames: int, pressure: bool):
+        self.template = template
+        self.n_frames = n_frames
+        self._names = [name for name in UNITS if pressure or name != "pressure"]
+        self._pieces: list[Trajectory] = []
+        self._writer = None
+        if path is not None and n_frames:
+            self._writer = TrajectoryWriter.resume(path, n_frames)
+        elif path is not None:
+            self._writer = TrajectoryWriter.create(
+                path, template, {name: UNITS[name] for name in self._names}
+            )
+
+    def add(self, frames: Frames, count: int) -> None:
+        """Takes the first `count` frames of a buffer.
+
+        Raises:
+            DataError: the disk is full.
+        """
+        if count == 0:
+            return
+        rows = jax.tree.map(lambda x: np.array(np.asarray(x)[:count]), frames)
+        observables = {name: getattr(rows.info, name) for name in self._names}
+        self._pieces.append(
+            Trajectory(
+                template=self.template,
+                steps=rows.info.step,
+                times=rows.info.time,
+                positions=rows.positions,
+                velocities=rows.velocities,
+                cells=rows.cell,
+                observables=observables,
+            )
+        )
+        self.n_frames += count
+        if sum(piece.positions.nbytes for piece in self._pieces) > _PIECE_BYTES:
+            self._flush()
+
+    def sync(self) -> None:
+        """Returns when the disk has every frame.
+
+        Raises:
+            DataError: the disk is full.
+        """
+        if self._writer is not None:
+            self._flush()
+            self._writer.sync()
+
+    def in_memory(self) -> Trajectory | None:
+        """The frames, unless they are in a file."""
+        return Trajectory.joined(self._pieces) if self._writer is None else None
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.__exit__(kind)
+
+    def _flush(self) -> None:
+        if self._writer is not None and self._pieces:
+            self._writer.append(Trajectory.joined(self._pieces))
+            self._pieces = []

@@ -1,0 +1,128 @@
+"""Checkpoints of a simulation: everything that the next step depends on."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adiabat.base import ConfigError, DataError
+from adiabat.base.checkpoints import CheckpointStore
+from adiabat.dynamics.integrator import AbstractIntegrator
+from adiabat.dynamics.state import State
+from adiabat.dynamics.verlet_list import VerletList
+from adiabat.potentials import AbstractPotential
+from adiabat.system import System
+
+KIND = "dynamics"
+
+
+class Restart:
+    """Saves a simulation in the folder of its run, and takes it up again.
+
+    Args:
+        folder: of the run.
+        potential: whose numbers are hashed, so that a run is not continued with other forces.
+        integrator: whose settings must be the same.
+        record_every: must be the same.
+        seed: must be the same.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        potential: AbstractPotential,
+        integrator: AbstractIntegrator,
+        record_every: int,
+        seed: int,
+    ):
+        self.store = CheckpointStore(folder / "checkpoints", KIND)
+        self.settings: dict[str, Any] = {
+            "integrator": repr(integrator),
+            "record_every": record_every,
+            "seed": seed,
+            "potential": fingerprint(potential),
+        }
+
+    def save(self, state: State, verlet_list: VerletList, n_frames: int) -> None:
+        """Writes a checkpoint, complete or not at all.
+
+        Raises:
+            DataError: the disk is full; the checkpoints before it remain.
+        """
+        near = verlet_list.neighbors
+        assert near is not None
+        arrays = {
+            "positions": state.positions,
+            "cell": state.system.cell,
+            "momenta": state.momenta,
+            "forces": state.forces,
+            "energy": state.energy,
+            "heat": state.heat,
+            "key": jax.random.key_data(state.key),
+            "reference_positions": near.reference_positions,
+            "reference_cell": near.reference_cell,
+        }
+        if state.stress is not None:
+            arrays["stress"] = state.stress
+        header = {
+            "settings": self.settings,
+            "n_frames": n_frames,
+            "skin": verlet_list.skin,
+            "capacity": verlet_list.capacity,
+        }
+        self.store.save(int(state.step), {name: np.asarray(value) for name, value in arrays.items()}, header)
+
+    def load(self, system: System, verlet_list: VerletList) -> tuple[State, int] | None:
+        """The newest state with its number of recorded frames, or None when there is none.
+
+        The neighbor list is made again from the positions it was made from, so that it is the same to the
+        bit.
+
+        Raises:
+            ConfigError: a setting or the potential is not the one of the checkpoint.
+            DataError: the checkpoint does not fit the structure.
+        """
+        checkpoint = self.store.latest()
+        if checkpoint is None:
+            return None
+        header, arrays = checkpoint.header, checkpoint.arrays
+        for name, value in self.settings.items():
+            if header["settings"].get(name) != value:
+                raise ConfigError(
+                    f"{name} is {value}, but the run to be resumed has {header['settings'].get(name)}",
+                    "resume with the same settings, or start over with --force",
+                )
+        if arrays["positions"].shape != np.shape(system.positions):
+            raise DataError(
+                "the checkpoint to resume from is of another structure", "start over with --force"
+            )
+        verlet_list.skin, verlet_list.capacity = float(header["skin"]), int(header["capacity"])
+        there = eqx.tree_at(
+            lambda s: (s.positions, s.cell), system, (arrays["reference_positions"], arrays["reference_cell"])
+        )
+        verlet_list.build(there)
+        now = eqx.tree_at(lambda s: (s.positions, s.cell), system, (arrays["positions"], arrays["cell"]))
+        state = State(
+            system=jax.tree.map(jnp.asarray, now),
+            momenta=jnp.asarray(arrays["momenta"]),
+            forces=jnp.asarray(arrays["forces"]),
+            energy=jnp.asarray(arrays["energy"]),
+            stress=jnp.asarray(arrays["stress"]) if "stress" in arrays else None,
+            heat=jnp.asarray(arrays["heat"]),
+            step=jnp.asarray(checkpoint.step, jnp.int32),
+            key=jax.random.wrap_key_data(jnp.asarray(arrays["key"])),
+        )
+        return state, int(header["n_frames"])
+
+
+def fingerprint(potential: AbstractPotential) -> str:
+    """A hash over all numbers and settings of a potential."""
+    dynamic, static = eqx.partition(potential, eqx.is_array)
+    digest = hashlib.sha256(repr(static).encode())
+    for path, leaf in jax.tree.leaves_with_path(dynamic):
+        digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
+    return digest.hexdigest()[:16]

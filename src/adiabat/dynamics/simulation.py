@@ -1,0 +1,237 @@
+"""The loop around the compiled chunks: neighbor lists, frames, checkpoints, failures."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from adiabat.base import ConfigError
+from adiabat.dynamics.chunk import Frames, frame, run_chunk
+from adiabat.dynamics.failure import fail
+from adiabat.dynamics.guard import Guard, Verdict
+from adiabat.dynamics.integrator import AbstractIntegrator
+from adiabat.dynamics.recorder import Recorder
+from adiabat.dynamics.restart import Restart
+from adiabat.dynamics.state import State
+from adiabat.dynamics.verlet_list import DEFAULT_SKIN, VerletList
+from adiabat.io.trajectory import Trajectory
+from adiabat.potentials import AbstractPotential
+from adiabat.system import System
+
+TRAJECTORY_FILE = "trajectory.h5"
+# How long compiled code may keep the host waiting [s], and the steps of the first chunk, whose pace is
+# unknown.
+_CHUNK_SECONDS = 1.0
+_FIRST_CHUNK = 20
+_BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class DynamicsResult:
+    """What a simulation leaves behind.
+
+    Attributes:
+        state: the last one.
+        trajectory: the recorded frames when there is no folder, else None: they are in its `trajectory.h5`.
+        degrees_of_freedom: that the temperature was computed with.
+        steps_per_second: of this process, compilation left out.
+        neighbor_lists: how many were made.
+        compilations: how often the neighbor table had to grow, the first time included.
+    """
+
+    state: State
+    trajectory: Trajectory | None
+    degrees_of_freedom: int
+    steps_per_second: float
+    neighbor_lists: int
+    compilations: int
+
+
+def run_dynamics(
+    system: System,
+    potential: AbstractPotential,
+    integrator: AbstractIntegrator,
+    *,
+    steps: int,
+    record_every: int = 10,
+    seed: int = 0,
+    momenta: np.ndarray | None = None,
+    skin: float = DEFAULT_SKIN,
+    guard: Guard | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 30.0,
+    on_chunk: Callable[[State], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> DynamicsResult:
+    """Moves a system for a number of steps.
+
+    No force is ever taken from an incomplete neighbor list: a step that outruns the list is thrown away, the
+    list made anew and the step repeated. The trajectory depends on the arguments alone, neither on the
+    length of the compiled chunks nor on interruptions; on one machine and with one set of versions it is
+    bit-identical.
+
+    Args:
+        system: the structure to start from.
+        potential: gives the forces.
+        integrator: does the steps.
+        steps: how many in all, those before a resume included.
+        record_every: steps between recorded frames; the start is the first.
+        seed: of the random numbers.
+        momenta: to start with [sqrt(amu eV)]; drawn from the Maxwell-Boltzmann distribution by default.
+        skin: of the neighbor list [Å].
+        guard: refuses wild steps; by default one with the temperature of the integrator.
+        folder: where `trajectory.h5` and `checkpoints/` are written; frames are kept in memory without it.
+        resume: go on from the newest checkpoint in the folder; start when there is none.
+        checkpoint_seconds: wall time between checkpoints.
+        on_chunk: called with the state about once a second.
+        should_stop: asked as often; True saves and leaves.
+
+    Raises:
+        SimulationError: a step was refused; `last_good.xyz` and `offending.xyz` are in the folder.
+        ConfigError: a setting makes no sense, or is not the one of the run to be resumed.
+        DataError: two atoms at one place, a damaged checkpoint or trajectory, a full disk.
+    """
+    if steps < 0 or record_every < 1:
+        raise ConfigError(f"steps ({steps}) must be at least 0, and record_every ({record_every}) at least 1")
+    guard = Guard(temperature=integrator.temperature) if guard is None else guard
+    # Positions and momenta are kept in float64 whatever the setting of the process.
+    with jax.enable_x64(True):
+        verlet_list = VerletList(potential.cutoff, skin)
+        restart = Restart(folder, potential, integrator, record_every, seed) if folder is not None else None
+        loaded = restart.load(system, verlet_list) if restart is not None and resume else None
+        if loaded is None:
+            neighbors = verlet_list.build(system)
+            key = jax.random.key(seed)
+            state = integrator.init(system, potential, neighbors, key=key, momenta=momenta)
+        else:
+            state = loaded[0]
+        path = folder / TRAJECTORY_FILE if folder is not None else None
+        n_frames = loaded[1] if loaded is not None else 0
+        with Recorder(system, path, n_frames, pressure=state.stress is not None) as recorder:
+            loop = _Loop(
+                potential, integrator, guard, verlet_list, recorder, restart, folder, state, record_every
+            )
+            loop.run(steps, checkpoint_seconds, on_chunk, should_stop)
+            return loop.result()
+
+
+class _Loop:
+    """One run, chunk after chunk."""
+
+    def __init__(
+        self,
+        potential: AbstractPotential,
+        integrator: AbstractIntegrator,
+        guard: Guard,
+        verlet_list: VerletList,
+        recorder: Recorder,
+        restart: Restart | None,
+        folder: Path | None,
+        state: State,
+        record_every: int,
+    ):
+        self.potential, self.integrator, self.guard = potential, integrator, guard
+        self.verlet_list, self.recorder, self.restart, self.folder = verlet_list, recorder, restart, folder
+        self.state, self.record_every = state, record_every
+        self.degrees_of_freedom = integrator.degrees_of_freedom(recorder.template)
+        first = self._frame()
+        self.capacity = int(np.clip(_BUFFER_BYTES // sum(x.nbytes for x in jax.tree.leaves(first)), 1, 512))
+        self.compiled: set[int] = set()
+        self.timed_steps, self.seconds = 0, 0.0
+        self.outrun_at = -1
+        if recorder.n_frames == 0:
+            recorder.add(first, 1)
+
+    def run(
+        self,
+        steps: int,
+        checkpoint_seconds: float,
+        on_chunk: Callable[[State], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        """Until the last step, a request to stop or a failure."""
+        start = (self.state.energy, self.state.forces, self.state.momenta)
+        if not all(np.isfinite(np.asarray(values)).all() for values in start):
+            self._fail(self.state, Verdict.NOT_FINITE)
+        saved = time.monotonic()
+        while int(self.state.step) < steps:
+            self._advance(steps)
+            if on_chunk is not None:
+                on_chunk(self.state)
+            stop = should_stop is not None and should_stop()
+            if stop or time.monotonic() - saved > checkpoint_seconds:
+                self._save()
+                saved = time.monotonic()
+            if stop:
+                return
+        self._save()
+
+    def result(self) -> DynamicsResult:
+        """What the caller gets."""
+        return DynamicsResult(
+            state=self.state,
+            trajectory=self.recorder.in_memory(),
+            degrees_of_freedom=self.degrees_of_freedom,
+            steps_per_second=self._pace(),
+            neighbor_lists=self.verlet_list.builds,
+            compilations=len(self.compiled),
+        )
+
+    def _advance(self, steps: int) -> None:
+        """One chunk, and what it asks for."""
+        neighbors = self.verlet_list.neighbors
+        assert neighbors is not None
+        before = int(self.state.step)
+        ahead = max(1, int(self._pace() * _CHUNK_SECONDS)) if self.timed_steps else _FIRST_CHUNK
+        started = time.monotonic()
+        chunk = run_chunk(
+            self.potential,
+            self.integrator,
+            self.guard,
+            self.state,
+            neighbors,
+            degrees_of_freedom=self.degrees_of_freedom,
+            stop=min(steps, before + ahead),
+            record_every=self.record_every,
+            capacity=self.capacity,
+        )
+        verdict = Verdict(int(chunk.verdict))
+        self.state = chunk.state
+        self.recorder.add(chunk.frames, int(chunk.recorded))
+        if neighbors.max_neighbors in self.compiled:
+            self.timed_steps += int(chunk.state.step) - before
+            self.seconds += time.monotonic() - started
+        self.compiled.add(neighbors.max_neighbors)
+        if verdict == Verdict.LIST_OUTRUN:
+            self._rebuild()
+        elif verdict != Verdict.FINE:
+            self._save()
+            self._fail(chunk.attempt, verdict)
+
+    def _rebuild(self) -> None:
+        """A new list at the last good positions; with a wider skin when one did not last for a step."""
+        step = int(self.state.step)
+        if step == self.outrun_at:
+            self.verlet_list.widen_skin()
+        self.outrun_at = step
+        self.verlet_list.build(self.state.system)
+
+    def _save(self) -> None:
+        """Frames first, then the checkpoint that counts them."""
+        if self.restart is not None:
+            self.recorder.sync()
+            self.restart.save(self.state, self.verlet_list, self.recorder.n_frames)
+
+    def _fail(self, attempt: State, verdict: Verdict) -> None:
+        fail(self.state, attempt, verdict, self.integrator, self.degrees_of_freedom, self.folder)
+
+    def _frame(self) -> Frames:
+        one = frame(self.state, self.integrator.info(self.state, self.degrees_of_freedom))
+        return jax.tree.map(lambda x: np.asarray(x)[None], one)
+
+    def _pace(self) -> float:
+        return self.timed_steps / self.seconds if self.seconds else 0.0

@@ -1,0 +1,75 @@
+"""A neighbor list with a skin that is made anew only when atoms have moved too far."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adiabat.system import Neighbors, System, neighbor_list
+from adiabat.system.neighbors import CAPACITY_STEP
+
+DEFAULT_SKIN = 0.5
+"""[Å]. A network works on every edge of the table, so a wide skin costs more than the rebuilds it saves."""
+# Up to this many times the neighbors within cut-off and skin, a molecule takes all its pairs and never
+# rebuilds.
+_ALL_PAIRS = 1.3
+_ALL_PAIRS_RADIUS = 1000.0
+
+
+class VerletList:
+    """Keeps the neighbor list of one moving structure (Verlet 1967, doi 10.1103/PhysRev.159.98).
+
+    The list reaches `cutoff + skin`, so it holds every pair until an atom has moved `skin / 2`. The table
+    keeps its number of columns as long as the neighbors fit, so that compiled code can be used again. A
+    molecule whose atoms nearly all see each other gets all pairs, once and for all.
+
+    Args:
+        cutoff: how far the potential sees [Å].
+        skin: [Å].
+        capacity: columns of the table to begin with.
+    """
+
+    def __init__(self, cutoff: float, skin: float = DEFAULT_SKIN, capacity: int = 0):
+        self.cutoff = float(cutoff)
+        self.skin = float(skin)
+        self.capacity = capacity
+        self.neighbors: Neighbors | None = None
+        self.builds = 0
+
+    def build(self, system: System) -> Neighbors:
+        """The list of this structure, of device arrays; the table only ever gets wider.
+
+        Raises:
+            DataError: as `neighbor_list`.
+        """
+        near = neighbor_list(system, self.cutoff, self.skin)
+        others = system.n_atoms - 1
+        # Decided by the structure alone, so that a list made again from the same positions is the same.
+        if not any(system.pbc) and others <= _ALL_PAIRS * near.max_neighbors:
+            near = neighbor_list(system, self.cutoff, _ALL_PAIRS_RADIUS - self.cutoff)
+        if near.max_neighbors > self.capacity:
+            # Room for a few more, lest a fluctuation recompiles; a first list that fits every pair needs
+            # none.
+            crowded = max(1, round(0.05 * near.max_neighbors / CAPACITY_STEP)) * CAPACITY_STEP
+            spare = 0 if near.cutoff == _ALL_PAIRS_RADIUS else crowded
+            self.capacity = near.max_neighbors + spare
+        if near.max_neighbors < self.capacity:
+            near = near.widened(self.capacity)
+        self.builds += 1
+        near = jax.tree.map(jnp.asarray, near)
+        self.neighbors = near
+        return near
+
+    def update(self, system: System) -> Neighbors:
+        """The list as it is if it still holds every pair of this structure, a new one otherwise."""
+        near = self.neighbors
+        if near is None or near.reference_positions.shape != np.shape(system.positions):
+            return self.build(system)
+        same = np.array_equal(np.asarray(near.reference_cell), np.asarray(system.cell))
+        moved = np.asarray(system.positions) - np.asarray(near.reference_positions)
+        if same and 2 * np.sqrt(np.max(np.sum(moved**2, axis=1))) <= near.cutoff - self.cutoff:
+            return near
+        return self.build(system)
+
+    def widen_skin(self) -> None:
+        """Doubles the skin, for atoms that cross half of it in one step."""
+        self.skin = 2 * self.skin if self.skin > 0 else DEFAULT_SKIN

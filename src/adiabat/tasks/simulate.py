@@ -1,0 +1,182 @@
+"""Molecular dynamics from Python."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adiabat.base.interrupts import interruptible
+from adiabat.base.progress import progress
+from adiabat.base.runs import RunFolder
+from adiabat.base.units import FEMTOSECOND
+from adiabat.tasks import precision
+from adiabat.tasks.structure import as_system, describe
+
+if TYPE_CHECKING:
+    import ase
+
+    from adiabat.dynamics import AbstractIntegrator, DynamicsResult, Guard
+    from adiabat.io.trajectory import Trajectory
+    from adiabat.potentials import AbstractPotential
+    from adiabat.system import System
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished simulation.
+
+    Attributes:
+        system: the structure at the end.
+        velocities: at the end [Å/fs], shape (n_atoms, 3).
+        summary: numbers of the whole run: `steps`, `frames`, `time_ps`, `temperature` [K],
+            `drift_ev_per_atom_ns` of the conserved energy, `steps_per_second`.
+        folder: of the run, or None.
+    """
+
+    system: "System"
+    velocities: np.ndarray
+    summary: dict[str, Any]
+    folder: Path | None
+    _kept: "Trajectory | None" = None
+
+    @cached_property
+    def trajectory(self) -> "Trajectory":
+        """All recorded frames, read from the folder if there is one."""
+        from adiabat.dynamics import TRAJECTORY_FILE
+        from adiabat.io.trajectory import read_trajectory
+
+        if self._kept is not None:
+            return self._kept
+        assert self.folder is not None
+        return read_trajectory(self.folder / TRAJECTORY_FILE)
+
+
+def simulate(
+    system: "System | ase.Atoms",
+    potential: "AbstractPotential",
+    integrator: "AbstractIntegrator",
+    *,
+    steps: int,
+    record_every: int = 10,
+    seed: int = 0,
+    velocities: np.ndarray | None = None,
+    guard: "Guard | None" = None,
+    out: str | os.PathLike | None = None,
+    resume: bool = False,
+    force: bool = False,
+    config: Mapping[str, Any] | None = None,
+) -> Run:
+    """Moves a structure with the forces of a potential.
+
+    Args:
+        system: the structure to start from.
+        potential: gives the forces.
+        integrator: `Langevin(...)` or `VelocityVerlet(...)`; holds timestep and temperature.
+        steps: how many.
+        record_every: steps between recorded frames.
+        seed: of the starting velocities and the thermostat.
+        velocities: to start with [Å/fs], shape (n_atoms, 3); drawn at the integrator's temperature by
+            default.
+        guard: limits beyond which a step is refused.
+        out: the run folder; the trajectory is kept in memory without it.
+        resume: go on with the run in the folder, bit-identical to one that was never interrupted.
+        force: start over in a folder that holds a run.
+        config: recorded as the run's configuration instead of a description of the arguments.
+
+    Raises:
+        SimulationError: not a number, an exploded or far too hot system.
+        UnsupportedError: an element that the potential does not know.
+        Interrupted: SIGINT or SIGTERM came; everything is saved.
+
+    Example:
+        >>> run = adiabat.simulate(system, model, adiabat.Langevin(temperature=300, timestep=0.5),
+        steps=10_000)
+        >>> run.trajectory.observables["temperature"].mean()
+    """
+    environment = precision.enable()
+    system = as_system(system)
+    potential.check(system)
+    momenta = None
+    if velocities is not None:
+        momenta = np.asarray(velocities) / FEMTOSECOND * np.asarray(system.masses)[:, None]
+    arguments = {"record_every": record_every, "seed": seed, "momenta": momenta, "guard": guard}
+    if out is None:
+        return _run(system, potential, integrator, None, steps, resume, arguments)
+    settings = dict(config) if config is not None else describe(system, integrator)
+    settings |= {"steps": steps, "record_every": record_every, "seed": seed}
+    with RunFolder.create(out, "md", settings, force=force, resume=resume, may_change=("steps",)) as folder:
+        folder.note(**environment)
+        run = _run(system, potential, integrator, folder.path, steps, resume, arguments)
+        folder.result(**run.summary)
+    return run
+
+
+def _run(
+    system: "System",
+    potential: "AbstractPotential",
+    integrator: "AbstractIntegrator",
+    folder: Path | None,
+    steps: int,
+    resume: bool,
+    arguments: dict[str, Any],
+) -> Run:
+    from adiabat.dynamics import run_dynamics
+
+    with progress("dynamics", total=steps, unit="steps") as bar, interruptible() as stop:
+        degrees_of_freedom = integrator.degrees_of_freedom(system)
+
+        def show(state: Any) -> None:
+            info = integrator.info(state, degrees_of_freedom)
+            bar.advance(int(state.step) - bar.completed, temperature=float(info.temperature))
+
+        result = run_dynamics(
+            system,
+            potential,
+            integrator,
+            steps=steps,
+            folder=folder,
+            resume=resume,
+            on_chunk=show,
+            should_stop=lambda: stop.requested,
+            **arguments,
+        )
+    return _summarize(result, integrator, folder)
+
+
+def _summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folder: Path | None) -> Run:
+    import equinox as eqx
+    import jax
+
+    state = jax.tree.map(np.asarray, eqx.tree_at(lambda s: s.key, result.state, None))
+    run = Run(
+        system=state.system,
+        velocities=state.momenta / state.system.masses[:, None] * FEMTOSECOND,
+        summary={},
+        folder=folder,
+        _kept=result.trajectory,
+    )
+    trajectory = run.trajectory
+    run.summary.update(
+        steps=int(state.step),
+        frames=len(trajectory),
+        time_ps=float(state.step * integrator.timestep / 1000),
+        temperature=float(np.mean(trajectory.observables["temperature"])),
+        drift_ev_per_atom_ns=_drift(trajectory),
+        steps_per_second=round(result.steps_per_second, 1),
+        neighbor_lists=result.neighbor_lists,
+    )
+    return run
+
+
+def _drift(trajectory: "Trajectory") -> float | None:
+    from adiabat.analysis import energy_drift
+
+    if len(trajectory) < 5:
+        return None
+    return energy_drift(
+        trajectory.times, trajectory.observables["conserved"], trajectory.positions.shape[1]
+    ).slope

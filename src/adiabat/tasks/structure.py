@@ -1,0 +1,87 @@
+"""The structure or model that a task was given, whatever form it came in."""
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adiabat.base import ConfigError
+
+if TYPE_CHECKING:
+    import ase
+
+    from adiabat.dynamics import AbstractIntegrator
+    from adiabat.potentials import AbstractPotential
+    from adiabat.system import System
+
+logger = logging.getLogger(__name__)
+
+
+def as_system(structure: "System | ase.Atoms | str | os.PathLike") -> "System":
+    """One structure from a `System`, an `ase.Atoms`, or a file; `FILE@3` is frame 3 of several, `FILE@-1`
+    the last.
+
+    Without a number the first of several frames is taken, and a warning says so.
+
+    Raises:
+        DataError: the file cannot be read.
+        ConfigError: no such frame, or something else was given.
+    """
+    import ase
+
+    from adiabat.system import System
+
+    if isinstance(structure, System):
+        return structure
+    if isinstance(structure, ase.Atoms):
+        return System.from_ase(structure)
+    if not isinstance(structure, (str, os.PathLike)):
+        raise ConfigError(
+            f"a structure is a System, ase.Atoms or a file name, not {type(structure).__name__}"
+        )
+    from adiabat.io import read_systems
+
+    text = os.fspath(structure)
+    path, mark, frame = text.rpartition("@")
+    if mark and not Path(text).exists():
+        if not frame.lstrip("-").isdigit():
+            raise ConfigError(
+                f"{frame!r} in {text!r} is not the number of a frame", f"as {path}@0 or {path}@-1"
+            )
+        return read_systems(path, frame)[0]
+    systems = read_systems(text, ":2")
+    if len(systems) > 1:
+        logger.warning("%s holds several structures; the first is used (%s@-1 is the last)", text, text)
+    return systems[0]
+
+
+def as_potential(model: "AbstractPotential | str | os.PathLike") -> "AbstractPotential":
+    """A potential from itself, a model file or a run folder.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    from adiabat.potentials import AbstractPotential
+
+    if isinstance(model, AbstractPotential):
+        return model
+    from adiabat.networks import load_model
+
+    return load_model(model)
+
+
+def describe(system: "System", integrator: "AbstractIntegrator") -> dict[str, Any]:
+    """What was simulated, as a configuration holds it; the digest is of the structure."""
+    digest = hashlib.sha256()
+    for array in (system.numbers, system.positions, system.cell, system.masses):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    settings = {
+        name: value for name, value in vars(integrator).items() if isinstance(value, (int, float, str))
+    }
+    return {
+        "structure": digest.hexdigest()[:16],
+        "integrator": {"kind": type(integrator).__name__, **settings},
+    }

@@ -1,0 +1,185 @@
+"""The neighbor list against every pair, and the gather whose derivative is a gather."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adiabat.base import DataError
+from adiabat.system import System, gather, neighbor_list
+
+
+def brute_force(system: System, cutoff: float) -> set[tuple[int, int, int, int, int]]:
+    """Every (i, j, shift) nearer than the cut-off, by trying all images that could be."""
+    cell, pbc = np.asarray(system.cell), np.asarray(system.pbc)
+    positions = np.asarray(system.positions)
+    reach = cutoff + np.ptp(positions, axis=0).max() * np.sqrt(3)
+    ranges = [range(1)] * 3
+    if pbc.any():
+        dual = np.linalg.pinv(np.where(pbc[:, None], cell, 0.0))
+        ranges = [
+            range(-n, n + 1)
+            for n in np.where(pbc, np.ceil(reach * np.linalg.norm(dual, axis=0)), 0).astype(int)
+        ]
+    found = set()
+    for shift in itertools.product(*ranges):
+        moved = positions + np.asarray(shift) @ cell
+        distance = np.linalg.norm(moved[None] - positions[:, None], axis=-1)
+        for i, j in np.argwhere(distance < cutoff):
+            if i != j or any(shift):
+                found.add((int(i), int(j), *shift))
+    return found
+
+
+def as_edges(neighbors) -> list[tuple[int, int, int, int, int]]:
+    i, k = np.nonzero(neighbors.mask)
+    return [
+        (int(a), int(neighbors.index[a, b]), *(int(s) for s in neighbors.shift[a, b]))
+        for a, b in zip(i, k, strict=True)
+    ]
+
+
+@st.composite
+def structures(draw):
+    seed = draw(st.integers(0, 2**31))
+    random = np.random.default_rng(seed)
+    n_atoms = draw(st.integers(1, 7))
+    pbc = draw(st.tuples(st.booleans(), st.booleans(), st.booleans()))
+    size = draw(st.floats(1.6, 7.0))
+    skew = draw(st.floats(0.0, 1.2))
+    cell = size * (np.diag(random.uniform(0.7, 1.5, 3)) + skew * np.tril(random.uniform(-1, 1, (3, 3)), -1))
+    rotation = np.linalg.qr(random.normal(size=(3, 3)))[0]
+    spread = draw(st.sampled_from([1.0, 3.0]))  # 3: atoms outside the cell
+    positions = random.uniform(-spread, spread, (n_atoms, 3)) @ cell
+    return System.create(np.full(n_atoms, 18), positions @ rotation, cell=cell @ rotation, pbc=pbc)
+
+
+@given(structures(), st.floats(0.8, 4.0))
+def test_list_is_every_pair(system, cutoff):
+    expected = brute_force(system, cutoff)
+    try:
+        neighbors = neighbor_list(system, cutoff)
+    except DataError:
+        # Only for atoms at one place, which random positions hardly make.
+        assert brute_force(system, 1e-3)
+        return
+    edges = as_edges(neighbors)
+    assert len(edges) == len(set(edges))
+    assert set(edges) == expected
+    assert not neighbors.overflow
+
+
+@given(structures(), st.floats(0.8, 4.0))
+def test_reverse_is_an_involution_that_turns_edges_around(system, cutoff):
+    neighbors = neighbor_list(system, cutoff)
+    reverse = np.asarray(neighbors.reverse).ravel()
+    assert np.array_equal(np.sort(reverse), np.arange(reverse.size))
+    assert np.array_equal(reverse[reverse], np.arange(reverse.size))
+    mask = np.asarray(neighbors.mask)
+    vectors = np.asarray(neighbors.vectors(jnp.asarray(system.positions), system.atom_cells()))
+    back = vectors.reshape(-1, 3)[reverse].reshape(vectors.shape)
+    np.testing.assert_allclose(back[mask], -vectors[mask], atol=1e-12)
+    assert np.all(np.linalg.norm(vectors[mask], axis=1) < cutoff)
+    assert np.all(np.linalg.norm(vectors[~mask], axis=1) > cutoff)
+
+
+def test_skin_holds_every_pair_until_half_of_it():
+    random = np.random.default_rng(3)
+    cell = np.diag([9.0, 8.0, 7.5])
+    start = System.create(np.full(30, 18), random.uniform(0, 1, (30, 3)) @ cell, cell=cell, pbc=True)
+    near = neighbor_list(start, 3.0, skin=0.6)
+    step = random.normal(size=(30, 3))
+    step *= 0.299 / np.linalg.norm(step, axis=1)[:, None]
+    moved = System.create(start.numbers, start.positions + step, cell=cell, pbc=True)
+    assert near.is_complete(jnp.asarray(moved.positions), jnp.asarray(cell), 3.0)
+    assert brute_force(moved, 3.0) <= set(as_edges(near))
+    far = jnp.asarray(start.positions).at[4, 0].add(0.301)
+    assert not near.is_complete(far, jnp.asarray(cell), 3.0)
+
+
+@given(st.integers(0, 2**31))
+def test_complete_after_a_strain(seed):
+    """Whenever a strained list is called complete, it is."""
+    random = np.random.default_rng(seed)
+    cell = np.diag(random.uniform(4, 6, 3)) + random.uniform(-1, 1, (3, 3))
+    start = System.create(np.full(8, 18), random.uniform(0, 1, (8, 3)) @ cell, cell=cell, pbc=True)
+    near = neighbor_list(start, 3.0, skin=1.0)
+    strained = start.strained(jnp.asarray(random.normal(scale=0.05, size=(3, 3))))
+    positions = strained.positions + random.uniform(-0.1, 0.1, (8, 3))
+    after = System.create(start.numbers, positions, cell=strained.cell, pbc=True)
+    if near.is_complete(jnp.asarray(positions), jnp.asarray(after.cell), 3.0, same_cell=False):
+        assert brute_force(after, 3.0) <= set(as_edges(near))
+
+
+def test_overflow_drops_edges_in_pairs_and_says_so():
+    positions = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
+    near = neighbor_list(System.create(np.full(5, 18), positions), 3.0, capacity=2)
+    assert near.overflow
+    assert near.index.shape == (5, 2)
+    edges = set(as_edges(near))
+    assert edges == {(j, i, *s) for i, j, *s in edges}
+
+
+def test_widened_table_is_the_same_list():
+    random = np.random.default_rng(0)
+    system = System.create(np.full(9, 18), random.uniform(0, 4, (9, 3)), cell=np.eye(3) * 4, pbc=True)
+    near = neighbor_list(system, 2.5)
+    wide = near.widened(near.max_neighbors + 8)
+    assert as_edges(wide) == as_edges(near)
+    flat = np.asarray(wide.reverse).ravel()
+    assert np.array_equal(flat[flat], np.arange(flat.size))
+    values = random.normal(size=(9, 2))
+
+    def energy(list_, v):
+        return jnp.sum(jnp.where(list_.mask[..., None], gather(v, list_.index, list_.reverse), 0) ** 3)
+
+    np.testing.assert_allclose(
+        jax.grad(energy, 1)(wide, values), jax.grad(energy, 1)(near, values), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("pbc", [False, True])
+def test_atoms_at_one_place(pbc):
+    system = System.create([18, 18], [[0.0, 0, 0], [0, 0, 10.0 if pbc else 0]], cell=np.eye(3) * 10, pbc=pbc)
+    with pytest.raises(DataError, match="same place"):
+        neighbor_list(system, 3.0)
+
+
+def test_far_too_dense():
+    system = System.create(
+        np.full(10, 1), np.random.default_rng(0).uniform(0, 0.5, (10, 3)), np.eye(3) * 0.5, True
+    )
+    with pytest.raises(DataError, match="too dense"):
+        neighbor_list(system, 5.0)
+
+
+def test_lone_atom_has_an_empty_table():
+    near = neighbor_list(System.create([18], [[0.0, 0, 0]]), 5.0)
+    assert not near.mask.any()
+    assert near.index.shape == (1, 4)
+
+
+@given(st.integers(0, 2**31), st.booleans())
+def test_derivatives_of_gather(seed, periodic):
+    """First and second derivatives are those of plain indexing."""
+    random = np.random.default_rng(seed)
+    n_atoms = int(random.integers(2, 8))
+    system = System.create(np.full(n_atoms, 18), random.uniform(0, 3, (n_atoms, 3)), np.eye(3) * 3, periodic)
+    near = jax.tree.map(jnp.asarray, neighbor_list(system, 2.5))
+    weights = jnp.asarray(random.normal(size=(*near.index.shape, 3)))
+    values = jnp.asarray(random.normal(size=(n_atoms, 3)))
+    direction = jnp.asarray(random.normal(size=(n_atoms, 3)))
+
+    def sum_of(get):
+        return lambda v: jnp.sum(jnp.where(near.mask[..., None], jnp.sin(get(v) * weights) * v[:, None], 0))
+
+    ours, plain = (
+        jax.grad(sum_of(g)) for g in (lambda v: gather(v, near.index, near.reverse), lambda v: v[near.index])
+    )
+    np.testing.assert_allclose(ours(values), plain(values), atol=1e-12)
+    second = [jax.grad(lambda v, g=g: jnp.sum(g(v) * direction))(values) for g in (ours, plain)]
+    np.testing.assert_allclose(second[0], second[1], atol=1e-11)
