@@ -29,7 +29,11 @@ from adiabat.base.units import Unit, format_quantity
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["Argument", "Unit", "arguments", "build", "build_kind", "json_schema", "resolve", "template"]
+__all__ = ["Argument", "Supplied", "Unit", "arguments", "build", "build_kind", "json_schema", "resolve", "template"]
+
+
+class Supplied:
+    """Marks an argument, as `Annotated[int, Supplied]`, that the code gives and a configuration never does."""
 
 
 @dataclass(frozen=True)
@@ -78,37 +82,40 @@ def arguments(target: Callable[..., Any]) -> tuple[Argument, ...]:
             continue
         if name not in hints:
             raise TypeError(f"argument {name!r} of {target.__qualname__} needs an annotation")
+        if Supplied in typing.get_args(hints[name]):
+            continue
         found.append(Argument(name, hints[name], parameter.default, docs.get(name, ""), _unit(hints[name])))
     return tuple(found)
 
 
-def build(target: Callable[..., Any], mapping: Mapping[str, Any], where: str = "") -> Any:
+def build(target: Callable[..., Any], mapping: Mapping[str, Any], where: str = "", **supplied: Any) -> Any:
     """`target(**mapping)`, its values checked against the annotations and quantities brought to border units.
 
     Args:
         target: a class or function with annotated keyword arguments.
         mapping: from a configuration.
         where: the table's name in the configuration, such as "training", for errors.
+        supplied: the arguments marked `Supplied`.
 
     Raises:
         ConfigError: an unknown or missing key, a value of another type or unit; all of them are listed.
     """
     values = _validate(target, mapping, where)
     try:
-        return target(**values)
+        return target(**values, **supplied)
     except ConfigError as error:
         if error.key is None and where:
             raise ConfigError(f"[{where}] {error.message}", error.hint, key=where) from error
         raise
 
 
-def build_kind(registry: Registry, mapping: Mapping[str, Any], where: str = "") -> Any:
-    """What the table's key `kind` names in `registry`, built from its other keys.
+def build_kind(registry: Registry, mapping: Mapping[str, Any], where: str = "", **supplied: Any) -> Any:
+    """What the table's key `kind` names in `registry`, built from its other keys and what is `supplied`.
 
     Raises:
         ConfigError: no or an unknown kind, or as `build`.
     """
-    return build(*_of_kind(registry, mapping, where), where)
+    return build(*_of_kind(registry, mapping, where), where, **supplied)
 
 
 def resolve(

@@ -17,12 +17,12 @@ _EXPONENTS = (3.19980, 0.94229, 0.40290, 0.20162)
 
 
 class ZBL(AbstractPotential):
-    """Screened repulsion of Ziegler, Biersack and Littmark, switched off at the sum of the covalent radii.
+    """Screened repulsion of Ziegler, Biersack and Littmark, switched off well inside a bond.
 
     V(r) = e^2 Zi Zj / (4 pi eps0 r) phi(r / a) u(r),  a = 0.46850 Å / (Zi^0.23 + Zj^0.23),
     phi(x) = sum_k c_k exp(-d_k x)  (Ziegler, Biersack, Littmark 1985; the constants of LAMMPS' pair_style zbl),
     u the polynomial envelope that is zero from `scale` times the sum of the covalent radii on. It keeps a
-    network from a collapse at distances no training set has, and is small at bond lengths.
+    network from a collapse at distances no training set has, and is zero at bond lengths.
 
     Args:
         scale: where the repulsion ends, in sums of covalent radii.
@@ -32,7 +32,7 @@ class ZBL(AbstractPotential):
     scale: float = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
 
-    def __init__(self, *, scale: float = 0.9, longest: float = 5.0):
+    def __init__(self, *, scale: float = 0.7, longest: float = 5.0):
         self.scale = scale
         self.cutoff = longest
 

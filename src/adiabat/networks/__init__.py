@@ -1,0 +1,20 @@
+"""Learned potentials: layers, one architecture per file, the potential they make, its file.
+
+How they are fitted belongs in `adiabat.training`.
+"""
+
+from adiabat.networks.learned import LearnedPotential
+from adiabat.networks.modelfile import MODEL_NAME, load_model, save_model
+from adiabat.networks.network import AbstractNetwork, networks
+from adiabat.networks.parameters import from_arrays, to_arrays
+
+__all__ = [
+    "MODEL_NAME",
+    "AbstractNetwork",
+    "LearnedPotential",
+    "from_arrays",
+    "load_model",
+    "networks",
+    "save_model",
+    "to_arrays",
+]

@@ -1,0 +1,204 @@
+"""An equivariant message-passing network whose tensor products are taken on atoms, in Cartesian form.
+
+Edges only accumulate: the neighbors' features times radial functions times harmonics of the direction are summed
+in one batched product. All products of tensors then act on atoms, of which there are ten to fifty times fewer
+than edges (the idea of NEMP, arXiv:2508.16086, and of GRACE). Scalars have shape (n_atoms, channels); vectors
+(3, n_atoms, channels); symmetric traceless matrices are kept as their components xx, yy, zz, xy, xz, yz in shape
+(6, n_atoms, channels). With the component first, each is a contiguous block and every product is elementwise.
+"""
+
+from typing import Annotated, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from adiabat.base.schema import Supplied, Unit
+from adiabat.networks.layers import Linear, Perceptron
+from adiabat.networks.network import AbstractNetwork
+from adiabat.networks.radial import RadialFunctions
+from adiabat.networks.tensors import contract, dot, harmonics, matrix_product, matrix_vector, outer
+from adiabat.system import Neighbors, gather
+
+Scalars = Float[Array, "n_atoms channels"]
+Vectors = Float[Array, "3 n_atoms channels"]
+Matrices = Float[Array, "6 n_atoms channels"]
+
+
+class Interaction(eqx.Module):
+    """One round of messages: neighbors' features are accumulated, multiplied on the atom, and mixed.
+
+    The first round receives scalars only; the last gives scalars only.
+    """
+
+    radial: RadialFunctions
+    sent: tuple[Linear, ...]
+    receiver: Float[Array, "n_elements n_radial"]
+    invariants: Perceptron
+    vectors: Linear | None
+    matrices: Linear | None
+    channels: int = eqx.field(static=True)
+    scale: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        n_elements: int,
+        first: bool,
+        last: bool,
+        cutoff: float,
+        n_basis: int,
+        density: float,
+        key: PRNGKeyArray,
+    ):
+        keys = iter(jax.random.split(key, 8))
+        n_radial, n_invariants, n_vectors, n_matrices = (4, 6, 2, 3) if first else (6, 14, 6, 7)
+        self.channels = channels
+        # A sum over `density` neighbors of unit variance gets unit variance.
+        self.scale = density**-0.5
+        self.radial = RadialFunctions(
+            n_radial * channels, cutoff=cutoff, n_basis=n_basis, hidden=channels, key=next(keys)
+        )
+        self.sent = tuple(Linear(channels, channels, key=next(keys)) for _ in range(1 if first else 3))
+        noise = jax.random.normal(next(keys), (n_elements, n_radial * channels), jnp.float32)
+        self.receiver = 1.0 + 0.1 * noise
+        n_out = channels if last else 3 * channels
+        self.invariants = Perceptron((n_invariants * channels, 2 * channels, n_out), key=next(keys))
+        self.vectors = None if last else Linear(n_vectors * channels, channels, key=next(keys))
+        self.matrices = None if last else Linear(n_matrices * channels, channels, key=next(keys))
+
+    def __call__(
+        self,
+        features: tuple[Scalars, Vectors | None, Matrices | None],
+        species: Int[Array, " n_atoms"],
+        distances: Float[Array, "n_atoms max_neighbors"],
+        directions: tuple[Float[Array, "n_atoms max_neighbors _"], ...],
+        neighbors: Neighbors,
+    ) -> tuple[Scalars, Vectors | None, Matrices | None]:
+        """The features after the round."""
+        scalars, own_vectors, own_matrices = features
+        radial = self.radial(distances) * self.scale
+        receiver = self.receiver[species]
+        a0, a1, a2, a3, messages = self._accumulate(features, radial, receiver, directions, neighbors)
+        a2a1 = matrix_vector(a2, a1)
+        invariants = [scalars, a0, dot(a1, a1), contract(a2, a2), jnp.sum(a3 * a3, axis=0), dot(a1, a2a1)]
+        vectors, matrices = [a1, a2a1], [a2, outer(a1, a1), matrix_product(a2, a2)]
+        if messages is not None:
+            assert own_vectors is not None
+            assert own_matrices is not None
+            v, m = messages
+            a2v, ma1 = matrix_vector(a2, v), matrix_vector(m, a1)
+            invariants += [dot(a1, v), dot(v, v), contract(a2, m), contract(m, m)]
+            invariants += [dot(own_vectors, a1), contract(own_matrices, a2), dot(v, a2v), dot(a1, ma1)]
+            vectors += [v, a2v, ma1, own_vectors]
+            matrices += [m, outer(a1, v), matrix_product(a2, m), own_matrices]
+        mixed = self.invariants(jnp.concatenate(invariants, axis=-1))
+        if self.vectors is None or self.matrices is None:
+            return scalars + mixed, None, None
+        change, vector_gate, matrix_gate = jnp.split(mixed, 3, axis=-1)
+        return (
+            scalars + change,
+            vector_gate * self.vectors(jnp.concatenate(vectors, axis=-1)),
+            matrix_gate * self.matrices(jnp.concatenate(matrices, axis=-1)),
+        )
+
+    def _accumulate(self, features, radial, receiver, directions, neighbors):
+        """Sums over neighbors: ranks 0 to 3 of scalars times harmonics, and the neighbors' vectors and matrices."""
+        scalars, own_vectors, own_matrices = features
+        c, n_atoms = self.channels, scalars.shape[0]
+        sent = [self.sent[0](scalars)[None]]
+        if own_vectors is not None and own_matrices is not None:
+            sent += [self.sent[1](own_vectors), self.sent[2](own_matrices)]
+        packed = jnp.concatenate(sent).transpose(1, 0, 2).reshape(n_atoms, -1)
+        received = gather(packed, neighbors.index, neighbors.reverse)
+
+        def part(k):
+            return radial[..., k * c : (k + 1) * c]
+
+        def weigh(values, k):
+            return values * receiver[:, k * c : (k + 1) * c]
+
+        sums = [weigh(jnp.sum(part(0) * received[..., :c], axis=1), 0)]
+        for k, direction in enumerate(directions, start=1):
+            sums.append(weigh(jnp.einsum("nkm,nkc->mnc", direction, part(k) * received[..., :c]), k))
+        if own_vectors is None:
+            return (*sums, None)
+        columns = received.reshape(n_atoms, -1, 10, c)
+        vectors = jnp.einsum("nkc,nkmc->mnc", part(4), columns[:, :, 1:4])
+        matrices = jnp.einsum("nkc,nkmc->mnc", part(5), columns[:, :, 4:])
+        return (*sums, (weigh(vectors, 4), weigh(matrices, 5)))
+
+
+class CartesianNetwork(AbstractNetwork):
+    """Messages of ranks 0 to 2, harmonics to rank 3, products on atoms.
+
+    Args:
+        channels: features of each rank.
+        n_interactions: rounds of messages; an atom sees `n_interactions * cutoff` far.
+        cutoff: how far messages go.
+        n_basis: Bessel functions of the distance.
+        n_elements: number of elements.
+        density: mean of sum_j u(r_ij) over the training atoms.
+        key: for the initial weights.
+    """
+
+    kind: ClassVar[str] = "cartesian"
+    embedding: Float[Array, "n_elements channels"]
+    interactions: tuple[Interaction, ...]
+    readout: Perceptron
+    shift: Float[Array, " n_elements"]
+    channels: int = eqx.field(static=True)
+    n_interactions: int = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+    n_basis: int = eqx.field(static=True)
+    n_elements: int = eqx.field(static=True)
+    density: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        channels: int = 32,
+        n_interactions: int = 2,
+        cutoff: Annotated[float, Unit("length")] = 5.0,
+        n_basis: int = 8,
+        n_elements: Annotated[int, Supplied],
+        density: Annotated[float, Supplied],
+        key: Annotated[PRNGKeyArray, Supplied],
+    ):
+        keys = jax.random.split(key, n_interactions + 2)
+        self.channels, self.n_interactions, self.cutoff = channels, n_interactions, cutoff
+        self.n_basis, self.n_elements, self.density = n_basis, n_elements, density
+        self.embedding = jax.random.normal(keys[0], (n_elements, channels), jnp.float32)
+        self.interactions = tuple(
+            Interaction(
+                channels=channels,
+                n_elements=n_elements,
+                first=number == 0,
+                last=number == n_interactions - 1,
+                cutoff=cutoff,
+                n_basis=n_basis,
+                density=density,
+                key=keys[number + 1],
+            )
+            for number in range(n_interactions)
+        )
+        # A third: at first the energies of a training set are mostly the constants below.
+        self.readout = Perceptron((channels * n_interactions, channels, 1), scale=0.3, key=keys[-1])
+        self.shift = jnp.zeros(n_elements, jnp.float32)
+
+    def __call__(
+        self,
+        species: Int[Array, " n_atoms"],
+        vectors: Float[Array, "n_atoms max_neighbors 3"],
+        neighbors: Neighbors,
+    ) -> Float[Array, " n_atoms"]:
+        vectors = vectors.astype(self.embedding.dtype)
+        distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
+        directions = harmonics(vectors / distances[..., None])
+        features, layers = (self.embedding[species], None, None), []
+        for interaction in self.interactions:
+            features = interaction(features, species, distances, directions, neighbors)
+            layers.append(features[0])
+        return self.readout(jnp.concatenate(layers, axis=-1))[:, 0] + self.shift[species]

@@ -1,0 +1,114 @@
+"""The potential a network makes: free-atom energies, the network's share, and a repulsion at short range."""
+
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import ase.data
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from adiabat.base import UnsupportedError
+from adiabat.networks.network import AbstractNetwork
+from adiabat.potentials import ZBL, AbstractPotential
+from adiabat.potentials.potential import Prediction
+from adiabat.potentials.smoothing import polynomial_cutoff
+from adiabat.system import Batch, Neighbors, System, neighbor_list
+
+
+class LearnedPotential(AbstractPotential):
+    """E_i = references[z_i] + w_i scale network_i + repulsion_i.
+
+    w_i = 1 - exp(-3 sum_j u(r_ij)) is 1 for a bonded atom and 0 for a free one, so that atoms taken apart end
+    exactly at the references. The network runs in single precision; the references are added in the precision
+    of the positions.
+
+    Attributes:
+        network: gives each atom a number of order one.
+        references: energy [eV] of the free atom of each element, shape (n_elements,).
+        scale: typical size of a force in the training set [eV/Å]; the network's outputs are multiplied by it.
+        repulsion: what keeps atoms apart where there are no data, or None.
+        elements: atomic numbers the potential knows, ascending.
+    """
+
+    network: AbstractNetwork
+    references: Float[Array, " n_elements"]
+    scale: Float[Array, ""]
+    repulsion: ZBL | None
+    elements: tuple[int, ...] = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+    _summary: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        network: AbstractNetwork,
+        elements: tuple[int, ...],
+        references: Mapping[int, float],
+        scale: float,
+        repulsion: ZBL | None,
+        summary: Mapping[str, Any] | None = None,
+    ):
+        self.network = network
+        self.elements = tuple(int(z) for z in elements)
+        # numpy, not jnp: JAX would cut the references to single precision when x64 is off.
+        self.references = np.asarray([references[z] for z in self.elements])  # pyright: ignore[reportAttributeAccessIssue]
+        self.scale = np.asarray(scale, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+        self.repulsion = repulsion
+        self.cutoff = network.cutoff
+        self._summary = json.dumps(dict(summary or {}), sort_keys=True)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What is known of the model: how it was trained, its errors, versions."""
+        return json.loads(self._summary)
+
+    def with_summary(self, summary: Mapping[str, Any]) -> "LearnedPotential":
+        """The same potential with another summary."""
+        return eqx.tree_at(lambda p: p._summary, self, json.dumps(dict(summary), sort_keys=True))
+
+    def check(self, system: System) -> None:
+        """Raise UnsupportedError when the system has an element that the training set had not."""
+        unknown = sorted(
+            set(np.asarray(system.numbers)[np.asarray(system.mask)].tolist()) - set(self.elements)
+        )
+        if unknown:
+            known = " ".join(ase.data.chemical_symbols[z] for z in self.elements)
+            found = " ".join(ase.data.chemical_symbols[z] for z in unknown)
+            raise UnsupportedError(
+                f"the model knows the elements {known}; the structure also has {found}",
+                "train on data that hold every element of the structure",
+            )
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        dtype = system.positions.dtype
+        species = jnp.asarray(self._species_table())[system.numbers]
+        vectors = neighbors.vectors(system.positions, system.atom_cells())
+        distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
+        density = jnp.sum(jnp.where(neighbors.mask, polynomial_cutoff(distances, self.cutoff), 0.0), axis=1)
+        bonded = -jnp.expm1(-3.0 * density)
+        learned = self.network(species, vectors, neighbors).astype(dtype)
+        energies = (
+            jnp.asarray(self.references, dtype)[species] + bonded * jnp.asarray(self.scale, dtype) * learned
+        )
+        if self.repulsion is not None:
+            energies = energies + self.repulsion.atom_energies(system, neighbors)
+        return energies
+
+    def predict(self, system: System, neighbors: Neighbors | None = None) -> Prediction:
+        """Check the elements, build the neighbor list when none is given, and predict."""
+        self.check(system)
+        return self(system, neighbors if neighbors is not None else neighbor_list(system, self.cutoff))
+
+    def calculator(self) -> Any:
+        """An ASE calculator (`adiabat.interfaces.AdiabatCalculator`): energy, forces, stress, per-atom energies."""
+        # A convenience that looks upward on purpose: by name, when asked, and nothing here depends on it.
+        return import_module("adiabat.interfaces").AdiabatCalculator(self)
+
+    def _species_table(self) -> np.ndarray:
+        table = np.zeros(len(ase.data.chemical_symbols) + 1, np.int32)
+        table[list(self.elements)] = np.arange(len(self.elements))
+        return table

@@ -1,0 +1,97 @@
+"""Model files: one safetensors file with a JSON header; numbers and names, never code."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import adiabat
+import ase.data
+import equinox as eqx
+import jax
+import numpy as np
+
+from adiabat.base import AdiabatError, DataError
+from adiabat.base.archive import read_archive, write_archive
+from adiabat.networks.learned import LearnedPotential
+from adiabat.networks.network import networks
+from adiabat.networks.parameters import from_arrays, to_arrays
+from adiabat.potentials import ZBL
+
+KIND = "model"
+MODEL_NAME = "model.safetensors"
+MAX_HYPERPARAMETER = 4096
+
+
+def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
+    """Write a model file, replacing an old one at once.
+
+    Raises:
+        DataError: the folder cannot be written, or the disk is full.
+    """
+    network = potential.network
+    header = {
+        "architecture": network.kind,
+        "hyperparameters": network.hyperparameters(),
+        "elements": [ase.data.chemical_symbols[z] for z in potential.elements],
+        "cutoff": potential.cutoff,
+        "units": {"energy": "eV", "length": "Å"},
+        "repulsion": None
+        if potential.repulsion is None
+        else {"kind": "zbl", "scale": potential.repulsion.scale},
+        "summary": potential.summary,
+        "versions": {"adiabat": adiabat.__version__, "jax": jax.__version__},
+    }
+    arrays = to_arrays(network, prefix="network")
+    arrays |= {
+        "references": np.asarray(potential.references, np.float64),
+        "scale": np.asarray(potential.scale, np.float64),
+    }
+    write_archive(path, KIND, arrays, header)
+
+
+def load_model(path: str | os.PathLike) -> LearnedPotential:
+    """The potential in a model file or in a run folder.
+
+    Raises:
+        DataError: no such file, damaged, not a model file, or made by an architecture this version lacks.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / MODEL_NAME
+        if not path.exists():
+            raise DataError(
+                f"the run folder {path.parent} holds no {MODEL_NAME}",
+                "has its training finished? go on with --resume, or name a model file",
+            )
+    arrays, header = read_archive(path, KIND)
+    try:
+        return _rebuild(arrays, header, str(path))
+    except AdiabatError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} is not a model this version can read: {error!r}") from error
+
+
+def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str) -> LearnedPotential:
+    cls = networks.get(header["architecture"])
+    hyperparameters = header["hyperparameters"]
+    for name, value in hyperparameters.items():
+        if isinstance(value, int) and value > MAX_HYPERPARAMETER:
+            raise DataError(f"{source}: hyper-parameter {name} = {value} is not plausible")
+    template = eqx.filter_eval_shape(lambda: cls(**hyperparameters, key=jax.random.key(0)))
+    elements = tuple(ase.data.atomic_numbers[symbol] for symbol in header["elements"])
+    references, scale = arrays.pop("references"), arrays.pop("scale")
+    if references.shape != (len(elements),) or not (np.isfinite(references).all() and np.isfinite(scale)):
+        raise DataError(f"{source}: the reference energies do not fit the elements")
+    network = from_arrays(template, arrays, prefix="network", source=source)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array))):
+        raise DataError(f"{source}: the weights are not finite")
+    repulsion = header["repulsion"]
+    return LearnedPotential(
+        network=network,
+        elements=elements,
+        references=dict(zip(elements, references.tolist(), strict=True)),
+        scale=float(scale),
+        repulsion=None if repulsion is None else ZBL(scale=repulsion["scale"], longest=network.cutoff),
+        summary=header["summary"],
+    )

@@ -1,0 +1,52 @@
+"""What every architecture is."""
+
+import abc
+import inspect
+from typing import Any, ClassVar
+
+import equinox as eqx
+from jaxtyping import Array, Float, Int
+
+from adiabat.base.registry import Registry
+from adiabat.system import Neighbors
+
+
+class AbstractNetwork(eqx.Module):
+    """Gives each atom a number from the vectors to its neighbors; invariant under rotation and permutation.
+
+    A final subclass takes its hyper-parameters as keyword-only arguments with plain values and keeps each in a
+    static field of the same name: they are stored in the model file. The trainer supplies three of them:
+    `n_elements`, `density` (the mean over the training atoms of sum_j u(r_ij), about the number of neighbors)
+    and the random `key`.
+    """
+
+    kind: ClassVar[str]
+    """The name in the registry."""
+
+    cutoff: eqx.AbstractVar[float]
+    """How far an atom sees [Å]."""
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        species: Int[Array, " n_atoms"],
+        vectors: Float[Array, "n_atoms max_neighbors 3"],
+        neighbors: Neighbors,
+    ) -> Float[Array, " n_atoms"]:
+        """The energy of each atom in units of the potential's scale.
+
+        Args:
+            species: number of each atom's element, 0 .. n_elements-1.
+            vectors: to each neighbor [Å]; longer than the cut-off where there is none.
+            neighbors: the list, for gathering the features of neighbors.
+        """
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The arguments that, with a key, make a network of the same shape."""
+        names = inspect.signature(type(self).__init__).parameters
+        return {name: getattr(self, name) for name in names if name not in ("self", "key")}
+
+
+networks = Registry(
+    "network", {"cartesian": "adiabat.networks.cartesian:CartesianNetwork"}, group="adiabat.networks"
+)

@@ -1,0 +1,142 @@
+"""Errors of a potential on labelled structures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from adiabat.base.progress import Bar
+from adiabat.base.units import GIGAPASCAL
+from adiabat.data import Sample
+from adiabat.potentials import AbstractPotential
+from adiabat.potentials.potential import Prediction
+from adiabat.system import System
+from adiabat.training.batches import Batches, LabeledBatch, find_neighbors, plan_buckets, size_of
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Predictions beside their references, for each structure. What has no label is nan (energies) or None.
+
+    Attributes:
+        systems: the structures.
+        tags: what the file says of each.
+        energies: predicted [eV], shape (n_structures,).
+        reference_energies: [eV], shape (n_structures,).
+        forces: predicted [eV/Å], one array of shape (n_atoms, 3) each.
+        reference_forces: [eV/Å], one array or None each.
+        stresses: predicted [eV/Å^3], one array of shape (3, 3) or None each.
+        reference_stresses: [eV/Å^3], one array or None each.
+    """
+
+    systems: list[System]
+    tags: list[dict[str, Any]]
+    energies: np.ndarray
+    reference_energies: np.ndarray
+    forces: list[np.ndarray]
+    reference_forces: list[np.ndarray | None]
+    stresses: list[np.ndarray | None]
+    reference_stresses: list[np.ndarray | None]
+
+    @property
+    def n_atoms(self) -> np.ndarray:
+        """Atoms of each structure, shape (n_structures,)."""
+        return np.array([system.n_atoms for system in self.systems])
+
+    @property
+    def force_rmse(self) -> np.ndarray:
+        """Root mean square force error of each structure [eV/Å], nan without labels, shape (n_structures,)."""
+        return np.array(
+            [
+                np.nan if reference is None else np.sqrt(np.mean((forces - reference) ** 2))
+                for forces, reference in zip(self.forces, self.reference_forces, strict=True)
+            ]
+        )
+
+    @property
+    def metrics(self) -> dict[str, float | int]:
+        """Errors by the names of the command line; those without labels are left out."""
+        found: dict[str, float | int] = {"n_structures": len(self.systems)}
+        error = self.energies - self.reference_energies
+        known = np.isfinite(error)
+        if known.any():
+            error, per_atom = 1e3 * error[known], 1e3 * error[known] / self.n_atoms[known]
+            found["energy_rmse_mev"] = _rms(error)
+            found["energy_mae_mev"] = _mean_size(error)
+            found["energy_rmse_mev_per_atom"] = _rms(per_atom)
+            found["energy_mae_mev_per_atom"] = _mean_size(per_atom)
+        forces = [f - r for f, r in zip(self.forces, self.reference_forces, strict=True) if r is not None]
+        if forces:
+            error = 1e3 * np.concatenate(forces)
+            found["force_rmse_mev_per_ang"] = _rms(error)
+            found["force_mae_mev_per_ang"] = _mean_size(error)
+        stresses = [
+            s - r
+            for s, r in zip(self.stresses, self.reference_stresses, strict=True)
+            if s is not None and r is not None
+        ]
+        if stresses:
+            error = np.array(stresses) / GIGAPASCAL
+            found["stress_rmse_gpa"] = _rms(error)
+            found["stress_mae_gpa"] = _mean_size(error)
+        return found
+
+
+def evaluate(potential: AbstractPotential, samples: Sequence[Sample], bar: Bar | None = None) -> Evaluation:
+    """What the potential says of each sample, beside the sample's labels.
+
+    Args:
+        potential: any; a learned one should have been asked to `check` the systems before.
+        samples: at least one.
+        bar: advanced by one for each structure.
+    """
+    neighbors = find_neighbors(samples, potential.cutoff)
+    sizes = [size_of(sample, near) for sample, near in zip(samples, neighbors, strict=True)]
+    return evaluate_batches(potential, Batches(samples, neighbors, plan_buckets(sizes, 256)), bar)
+
+
+def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | None = None) -> Evaluation:
+    """The same for samples that are in batches already."""
+    samples = batches.samples
+    with_stress = any(sample.system.is_periodic for sample in samples)
+    energies = np.full(len(samples), np.nan)
+    forces: list[Any] = [None] * len(samples)
+    stresses: list[Any] = [None] * len(samples)
+    for bucket, numbers in batches.in_order():
+        prediction = _predict(potential, batches.make(bucket, numbers), with_stress)
+        energy, force = np.asarray(prediction.energy), np.asarray(prediction.forces)
+        start = 0
+        for k, number in enumerate(numbers):
+            sample = samples[number]
+            energies[number] = energy[k]
+            forces[number] = force[start : start + sample.n_atoms]
+            if prediction.stress is not None and sample.system.is_periodic:
+                stresses[number] = np.asarray(prediction.stress)[k]
+            start += sample.n_atoms
+        if bar is not None:
+            bar.advance(len(numbers))
+    return Evaluation(
+        systems=[sample.system for sample in samples],
+        tags=[sample.info for sample in samples],
+        energies=energies,
+        reference_energies=np.array([np.nan if s.energy is None else s.energy for s in samples], np.float64),
+        forces=forces,
+        reference_forces=[sample.forces for sample in samples],
+        stresses=stresses,
+        reference_stresses=[sample.stress for sample in samples],
+    )
+
+
+@eqx.filter_jit
+def _predict(potential: AbstractPotential, data: LabeledBatch, with_stress: bool) -> Prediction:
+    return potential(data.batch, data.neighbors, stress=with_stress)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _mean_size(values: np.ndarray) -> float:
+    return float(np.mean(np.abs(values)))

@@ -1,0 +1,129 @@
+"""The loss, the optimizer and one step of the training."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from adiabat.networks import LearnedPotential
+from adiabat.training.batches import LabeledBatch
+
+# Shares of the run: until where the energies have weight 1, and from where on their final weight.
+ENERGY_RAMP = (0.5, 0.8)
+WARM_UP = 100
+FINAL_LEARNING_RATE = 0.01
+AVERAGING = 0.995
+STRESS_WEIGHT = 1.0
+
+
+class Fit(NamedTuple):
+    """What the training carries from step to step.
+
+    Attributes:
+        parameters: the network's arrays.
+        averaged: their exponential moving average, which is what is evaluated and kept.
+        optimizer: the optimizer's state.
+    """
+
+    parameters: Any
+    averaged: Any
+    optimizer: optax.OptState
+
+
+class Objective(eqx.Module):
+    """The loss and how it is reduced over a run of `steps` steps.
+
+    loss = (<dF^2> + w(step) <(dE / n)^2> + <(V dsigma / n)^2>) / scale^2, with scale the typical force [eV/Å], n the
+    number of atoms, the last term over the structures whose stress is known, and w growing from 1 to
+    `energy_weight` in the second half of the run: forces shape the surface, energies then fix its level.
+    """
+
+    steps: int = eqx.field(static=True)
+    learning_rate: float = eqx.field(static=True)
+    energy_weight: float = eqx.field(static=True)
+    with_stress: bool = eqx.field(static=True)
+
+    def schedule(self) -> optax.Schedule:
+        """The learning rate of each step: a warm-up, then a cosine."""
+        warm_up = min(WARM_UP, max(1, self.steps // 10))
+        return optax.warmup_cosine_decay_schedule(
+            0.0,
+            self.learning_rate,
+            warm_up,
+            max(self.steps, warm_up + 1),
+            FINAL_LEARNING_RATE * self.learning_rate,
+        )
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """Muon for matrices, Adam for the rest (Jordan et al. 2024; Liu et al., arXiv:2502.16982)."""
+        return optax.chain(optax.clip_by_global_norm(10.0), optax.contrib.muon(self.schedule()))
+
+    def weight(self, step: Float[Array, ""]) -> Float[Array, ""]:
+        """The weight of the energies at a step."""
+        begin, end = ENERGY_RAMP
+        progress = jnp.clip((step / self.steps - begin) / (end - begin), 0.0, 1.0)
+        return self.energy_weight**progress
+
+    def init(self, potential: LearnedPotential) -> Fit:
+        """The state before the first step."""
+        parameters = eqx.filter(potential.network, eqx.is_inexact_array)
+        return Fit(parameters, parameters, self.optimizer().init(parameters))
+
+    def loss(
+        self, potential: LearnedPotential, data: LabeledBatch, energy_weight: Float[Array, ""]
+    ) -> Float[Array, ""]:
+        """The loss of a batch."""
+        prediction = potential(data.batch, data.neighbors, stress=self.with_stress)
+        real, atoms = data.batch.system_mask, data.batch.mask
+        assert prediction.forces is not None
+        force_errors = jnp.sum((prediction.forces - data.forces) ** 2, axis=-1)
+        force_loss = jnp.sum(jnp.where(atoms, force_errors, 0.0)) / (3 * jnp.sum(atoms))
+        per_atom = (prediction.energy - data.energy) / data.counts
+        energy_loss = jnp.sum(jnp.where(real, per_atom**2, 0.0)) / jnp.sum(real)
+        total = force_loss + energy_weight * energy_loss
+        if self.with_stress:
+            assert prediction.stress is not None
+            # The virial per atom, V sigma / n, is an energy: comparable to the energy per atom.
+            volume = jnp.abs(jnp.linalg.det(data.batch.cell))[:, None, None]
+            virial = (prediction.stress - data.stress) * volume / data.counts[:, None, None]
+            known = data.has_stress[:, None, None] & real[:, None, None]
+            total += (
+                STRESS_WEIGHT * jnp.sum(jnp.where(known, virial**2, 0.0)) / jnp.maximum(9 * jnp.sum(known), 1)
+            )
+        return total / potential.scale**2
+
+
+@eqx.filter_jit(donate="all-except-first")
+def training_step(
+    fixed: tuple[Objective, LearnedPotential, LabeledBatch, Float[Array, ""]], fit: Fit
+) -> tuple[Fit, Float[Array, ""]]:
+    """One step on a batch.
+
+    Args:
+        fixed: the objective, the potential (for all of it that is not fitted), the batch, the number of the step.
+        fit: the state; its memory is reused.
+
+    Returns:
+        The new state and the loss before the step.
+    """
+    objective, potential, data, step = fixed
+
+    def loss(parameters):
+        return objective.loss(with_parameters(potential, parameters), data, objective.weight(step))
+
+    value, gradient = jax.value_and_grad(loss)(fit.parameters)
+    updates, optimizer = objective.optimizer().update(gradient, fit.optimizer, fit.parameters)
+    parameters = optax.apply_updates(fit.parameters, updates)
+    # A short memory at first: the average must forget the initial weights.
+    decay = jnp.minimum(AVERAGING, (1.0 + step) / (10.0 + step)).astype(jnp.float32)
+    averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, fit.averaged, parameters)
+    return Fit(parameters, averaged, optimizer), value
+
+
+def with_parameters(potential: LearnedPotential, parameters: Any) -> LearnedPotential:
+    """The potential with these arrays in its network."""
+    _, static = eqx.partition(potential.network, eqx.is_inexact_array)
+    return eqx.tree_at(lambda p: p.network, potential, eqx.combine(parameters, static))

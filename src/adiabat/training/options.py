@@ -1,0 +1,40 @@
+"""What a user may set of a training."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from adiabat.base import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a network is fitted. The defaults are meant for every data set.
+
+    Args:
+        minutes: wall-clock time of the whole training, compilation included; a short timing run turns it into a
+            number of steps.
+        steps: number of steps; given, it replaces `minutes`.
+        seed: of the initial weights and of the order of the batches.
+        learning_rate: the largest step of the matrices (Muon); it is reached after a warm-up and decays to zero.
+        energy_weight: weight of the energies against the forces over the last part of the training.
+        atoms_per_batch: about how many atoms a batch has.
+    """
+
+    minutes: float | None = 8.0
+    steps: int | None = None
+    seed: int = 0
+    learning_rate: float = 0.01
+    energy_weight: float = 100.0
+    atoms_per_batch: int = 75
+
+    def __post_init__(self):
+        if self.steps is None and self.minutes is None:
+            raise ConfigError("a training needs either minutes or steps", "pass --minutes 8, for instance")
+        for name in ("minutes", "steps", "learning_rate", "energy_weight", "atoms_per_batch"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"training.{name} must be positive, got {value}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, without what was not set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}

@@ -1,0 +1,80 @@
+"""The potential before its first step: elements, references, scale and fresh weights."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from adiabat.base import ConfigError
+from adiabat.base.schema import build_kind
+from adiabat.data import Sample, fit_references
+from adiabat.networks import LearnedPotential, networks
+from adiabat.potentials import ZBL
+from adiabat.potentials.smoothing import polynomial_cutoff
+from adiabat.system import Neighbors
+
+# Structures that are looked at for the mean density.
+DENSITY_SAMPLES = 200
+
+
+def new_potential(
+    samples: Sequence[Sample],
+    neighbors: Sequence[Neighbors],
+    network: Mapping[str, Any],
+    *,
+    seed: int,
+    isolated_atoms: Mapping[int, float] | None = None,
+    repulsion: bool = True,
+) -> LearnedPotential:
+    """A potential with fresh weights, its outputs shifted and scaled to the samples.
+
+    Args:
+        samples: the training set.
+        neighbors: their lists.
+        network: `kind` and hyper-parameters of the network.
+        seed: of the weights.
+        isolated_atoms: energies of free atoms [eV] by atomic number; fitted to the compositions where absent.
+        repulsion: add the short-range repulsion.
+
+    Raises:
+        ConfigError: an unknown kind or hyper-parameter, or free atoms for some elements only.
+    """
+    elements = tuple(sorted({int(z) for sample in samples for z in sample.system.numbers}))
+    forces = np.concatenate([sample.forces for sample in samples if sample.forces is not None])
+    # A set of relaxed structures alone must not divide by nothing.
+    scale = max(float(np.sqrt(np.mean(forces**2))), 1e-2)
+    fitted = fit_references(samples)
+    references = dict(isolated_atoms) if isolated_atoms else fitted
+    missing = [z for z in elements if z not in references]
+    if missing:
+        raise ConfigError(
+            f"energies of free atoms are given for some elements, but not for the atomic numbers {missing}",
+            "give all of them, or none to have them fitted",
+        )
+    density = mean_density(neighbors, neighbors[0].cutoff)
+    key = jax.random.key(seed)
+    made = build_kind(networks, network, where="model", n_elements=len(elements), density=density, key=key)
+    # What binds the atoms of an average structure goes into the network's constant for each element.
+    shift = [(fitted[z] - references[z]) / scale for z in elements]
+    made = eqx.tree_at(lambda n: n.shift, made, np.asarray(shift, np.float32))
+    return LearnedPotential(
+        network=made,
+        elements=elements,
+        references=references,
+        scale=scale,
+        repulsion=ZBL(longest=made.cutoff) if repulsion else None,
+    )
+
+
+def mean_density(neighbors: Sequence[Neighbors], cutoff: float) -> float:
+    """The mean over atoms of sum_j u(r_ij): about how many neighbors an atom feels."""
+    chosen = neighbors[:: max(1, len(neighbors) // DENSITY_SAMPLES)]
+    densities = []
+    for near in chosen:
+        positions, cell = np.asarray(near.reference_positions), np.asarray(near.reference_cell)
+        vectors = positions[near.index] + np.asarray(near.shift) @ cell - positions[:, None]
+        u = np.asarray(polynomial_cutoff(np.linalg.norm(vectors, axis=-1), cutoff))
+        densities.append(np.sum(np.where(near.mask, u, 0.0), axis=1))
+    return max(float(np.mean(np.concatenate(densities))), 0.5)
