@@ -133,10 +133,10 @@ def running_mean(values: np.ndarray) -> np.ndarray:
 def bootstrap_rmse(
     squared_sums: np.ndarray, counts: np.ndarray, seed: int = 0, n_resamples: int = 2000, level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile interval of a root-mean-square error, by resampling whole structures.
+    """Percentile interval of a root-mean-square error, by the Bayesian bootstrap over structures.
 
-    Structures, not components, are drawn, because errors within one structure are correlated (Efron 1979,
-    doi:10.1214/aos/1176344552). Frames of one trajectory are correlated too: then the interval is too narrow.
+    Structures, not components, are weighted anew, because errors within one structure are correlated (Rubin
+    1981, doi:10.1214/aos/1176345338). Frames of one trajectory are too: then the interval is too narrow.
 
     Args:
         squared_sums: sum of squared errors of each structure, shape (n,).
@@ -150,8 +150,7 @@ def bootstrap_rmse(
     """
     sums = finite_series(squared_sums, minimum=1, name="squared errors")
     weights = finite_series(counts, minimum=1, name="counts")
-    n = len(sums)
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(np.float64)
+    drawn = np.random.default_rng(seed).standard_exponential((n_resamples, len(sums)))
     rmse = np.sqrt((drawn @ sums) / (drawn @ weights))
     low, high = np.quantile(rmse, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

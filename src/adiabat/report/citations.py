@@ -1,0 +1,25 @@
+"""The works a report may have to cite, each with what it was used for."""
+
+CITATIONS = {
+    "bootstrap": "D. B. Rubin, Ann. Stat. 9, 130 (1981), doi:10.1214/aos/1176345338: bootstrap intervals.",
+    "inefficiency": "J. D. Chodera et al., J. Chem. Theory Comput. 3, 26 (2007), doi:10.1021/ct0502864: "
+    "standard errors of correlated series.",
+    "equilibration": "J. D. Chodera, J. Chem. Theory Comput. 12, 1799 (2016), doi:10.1021/acs.jctc.5b00784: "
+    "start of the equilibrated part.",
+    "blocking": "H. Flyvbjerg and H. G. Petersen, J. Chem. Phys. 91, 461 (1989), doi:10.1063/1.457480, and "
+    "M. Jonsson, Phys. Rev. E 98, 043304 (2018), doi:10.1103/PhysRevE.98.043304: block errors.",
+    "trend": "B. D. Santer et al., J. Geophys. Res. 105, 7337 (2000), doi:10.1029/1999JD901105: "
+    "error of a slope of correlated data.",
+    "ensemble": "M. R. Shirts, J. Chem. Theory Comput. 9, 909 (2013), doi:10.1021/ct300688p: "
+    "fluctuations as a test of the ensemble.",
+    "stability": "X. Fu et al., Trans. Mach. Learn. Res. (2023), arXiv:2210.07237: stability of simulations "
+    "as a measure of a learned force field.",
+    "jensen-shannon": "J. Lin, IEEE Trans. Inf. Theory 37, 145 (1991), doi:10.1109/18.61115: "
+    "Jensen-Shannon divergence.",
+    "radii": "B. Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j: covalent radii.",
+    "rdf": "M. P. Allen and D. J. Tildesley, Computer Simulation of Liquids (2017), "
+    "doi:10.1093/oso/9780198803195.001.0001: radial distribution functions.",
+    "diffusion": "I.-C. Yeh and G. Hummer, J. Phys. Chem. B 108, 15873 (2004), doi:10.1021/jp0477147: "
+    "diffusion depends on the size of the cell.",
+    "3dmol": "N. Rego and D. Koes, Bioinformatics 31, 1322 (2015), doi:10.1093/bioinformatics/btu829: 3D.",
+}

@@ -1,0 +1,228 @@
+"""Drawings as SVG that take the colors of the page, light or dark. Imports matplotlib on first use."""
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_INK, _GRID = "#0f0f01", "#0f0f02"
+_COLORS = [f"#0f0f1{k}" for k in range(7)]
+_RASTER = "#3f86d8"  # readable on white and on dark: pixels cannot change with the theme
+_MAX_POINTS = 30_000
+
+
+_WIDTH, _WIDEST = 9.4, 3.2  # of a figure and of its panels at most [inch]
+_STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 8.5,
+    "text.parse_math": False,  # a name with a dollar sign is a name
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _GRID,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlecolor": _INK,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": _GRID,
+    "ytick.color": _GRID,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+}
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One panel of a parity plot.
+
+    Attributes:
+        title: above the panel.
+        reference: shape (n,).
+        predicted: shape (n,).
+        note: inside the panel.
+    """
+
+    title: str
+    reference: np.ndarray
+    predicted: np.ndarray
+    note: str = ""
+
+
+def parity(panels: Sequence[Parity], quantity: str, error_unit: str, columns: int = 4) -> str:
+    """Predicted against reference values and, below, the errors; dense points are rasterized.
+
+    Args:
+        panels: what to draw, values in eV or eV/Å.
+        quantity: with unit, for the axes.
+        error_unit: a thousandth of the unit.
+        columns: panels in a row.
+    """
+    figure, grid = _canvas(len(panels), columns, height=1.36, ratios=(3.0, 1.0))
+    for number, (panel, (axis, strip)) in enumerate(zip(panels, grid, strict=True)):
+        stride = max(1, len(panel.reference) // _MAX_POINTS)
+        reference, predicted = panel.reference[::stride], panel.predicted[::stride]
+        low = float(min(panel.reference.min(), panel.predicted.min()))
+        high = float(max(panel.reference.max(), panel.predicted.max()))
+        margin = 0.04 * max(high - low, 1e-9)
+        ends = (low - margin, high + margin)
+        opacity = float(np.clip(300 / max(len(reference), 1), 0.12, 0.7))
+        dots = {"s": 6, "color": _RASTER, "alpha": opacity, "linewidths": 0, "rasterized": True, "zorder": 2}
+        errors = 1000 * (predicted - reference)
+        for axes, values, line in ((axis, predicted, ends), (strip, errors, (0, 0))):
+            axes.plot(ends, line, color=_INK, linewidth=0.7, alpha=0.55, zorder=1)
+            axes.scatter(reference, values, **dots)
+            axes.set_xlim(ends)
+        axis.set_ylim(ends)
+        axis.tick_params(labelbottom=False)
+        top = 1.05 * max(float(np.abs(errors).max()), 1e-9)
+        strip.set(ylim=(-top, top), xlabel=f"reference {quantity}")
+        axis.set_title(panel.title, fontsize=9.5, loc="left")
+        axis.text(0.04, 0.96, panel.note, transform=axis.transAxes, va="top", fontsize=8, color=_INK)
+        if number % columns == 0:
+            axis.set_ylabel(f"predicted {quantity}")
+            strip.set_ylabel(f"error [{error_unit}]")
+    return _svg(figure)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """One panel of overlaid histograms.
+
+    Attributes:
+        title: above the panel.
+        edges: of the bins, shape (n_bins + 1,).
+        densities: one row for each label, shape (n_bins,).
+        x_label: with unit.
+    """
+
+    title: str
+    edges: np.ndarray
+    densities: Sequence[np.ndarray]
+    x_label: str
+
+
+def histograms(panels: Sequence[Histogram], labels: Sequence[str], columns: int = 4) -> str:
+    """Overlaid densities, the first filled, the others as outlines; one legend for all."""
+    figure, grid = _canvas(len(panels), columns, height=0.75)
+    for panel, (axis,) in zip(panels, grid, strict=True):
+        for number, density in enumerate(panel.densities):
+            look = {"fill": True, "alpha": 0.45} if number == 0 else {"linewidth": 1.3}
+            label = labels[number] if panel is panels[0] else None
+            axis.stairs(density, panel.edges, color=_COLORS[number], label=label, **look)
+        axis.set_title(panel.title, fontsize=9.5, loc="left")
+        axis.set_xlabel(panel.x_label)
+        axis.set_yticks([])
+        axis.set_ylim(bottom=0)
+    figure.legend(loc="upper right", ncols=len(labels), fontsize=8.5, frameon=False, labelcolor=_INK)
+    return _svg(figure)
+
+
+@dataclass(frozen=True)
+class Binned:
+    """One line of a plot of binned errors.
+
+    Attributes:
+        label: for the legend.
+        x: middles of the bins, shape (n,).
+        y: shape (n,).
+        error: half width of the error bars, shape (n,).
+    """
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    error: np.ndarray
+
+
+def binned(lines: Sequence[Binned], x_label: str, y_label: str) -> str:
+    """Points with error bars, joined, both axes from zero."""
+    figure, ((axis,),) = _canvas(1, 1, height=0.52, width=5.6)
+    for number, line in enumerate(lines):
+        axis.errorbar(line.x, line.y, yerr=line.error, color=_COLORS[number % 7], marker="o", markersize=4,
+                      linewidth=1.3, capsize=2.5, label=line.label)  # fmt: skip
+    axis.set(xlabel=x_label, ylabel=y_label)
+    axis.set_xlim(left=0)
+    axis.set_ylim(bottom=0)
+    if len(lines) > 1:
+        axis.legend(fontsize=8.5, frameon=False, labelcolor=_INK)
+    return _svg(figure)
+
+
+def _canvas(
+    count: int, columns: int, height: float, ratios: Sequence[float] = (1.0,), width: float = _WIDTH
+) -> tuple[Any, list[list[Any]]]:
+    """A figure and its axes: for each of `count` panels as many as `ratios`, from the top.
+
+    Args:
+        count: number of panels.
+        columns: at most so many in a row.
+        height: of a panel in panel widths.
+        ratios: heights of the axes within a panel.
+        width: of the figure [inch], for a full row.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    columns = min(columns, max(count, 1))
+    rows = -(-count // columns)
+    panel = width / columns if count == 1 else min(width / columns, _WIDEST)
+    with mpl.rc_context(_STYLE):
+        # Margins are set, not found: finding them costs several times as much as drawing.
+        left, right, bottom, top, between, below = 0.62, 0.12, 0.46, 0.3, 0.5, 0.72
+        inside_x = panel * columns - left - right - between * (columns - 1)
+        inside_y = panel * height * rows - bottom - top - below * (rows - 1)
+        figure = Figure(figsize=(panel * columns, panel * height * rows))
+        grid = figure.add_gridspec(
+            rows,
+            columns,
+            left=left / (panel * columns),
+            right=1 - right / (panel * columns),
+            bottom=bottom / (panel * height * rows),
+            top=1 - top / (panel * height * rows),
+            wspace=between * columns / inside_x,
+            hspace=below * rows / inside_y,
+        )
+        panels = []
+        for number in range(count):
+            inner = grid[divmod(number, columns)].subgridspec(
+                len(ratios), 1, height_ratios=ratios, hspace=0.02
+            )
+            panels.append([figure.add_subplot(inner[k]) for k in range(len(ratios))])
+    return figure, panels
+
+
+def _svg(figure: Any) -> str:
+    """The figure's markup: same bytes for the same drawing, ids unique on a page, colors from the page."""
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "adiabat", "text.parse_math": False}
+    with mpl.rc_context(settings):
+        figure.savefig(
+            buffer, format="svg", transparent=True, dpi=170, metadata={"Date": None, "Creator": None}
+        )
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # Points to CSS pixels, a little larger than on paper: labels then have the size of the captions.
+    text = re.sub(
+        r'(width|height)="([\d.]+)pt"', lambda m: f'{m[1]}="{float(m[2]) * 1.45:.0f}"', text, count=2
+    )
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^\")]+)", text))
+    text = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", text)
+    prefix = "f" + hashlib.sha256(text.encode()).hexdigest()[:10]
+    text = re.sub(r' id="', f' id="{prefix}-', text)
+    text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{prefix}-", text)
+    text = text.replace(_INK, "currentColor").replace(_GRID, "var(--grid)")
+    for number, color in enumerate(_COLORS):
+        text = text.replace(color, f"var(--c{number})")
+    # The page's own font; matplotlib's file would name fonts the reader may not have.
+    return re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1; font-family: inherit", text)
