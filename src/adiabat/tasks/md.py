@@ -25,6 +25,7 @@ def md(
     temperature: float = 300.0,
     timestep: float = 0.5,
     friction: float = 0.01,
+    integrator: "AbstractIntegrator | None" = None,
     record_every: int = 10,
     seed: int = 0,
     resume: bool = False,
@@ -41,6 +42,7 @@ def md(
         temperature: of the thermostat and of the starting velocities [K].
         timestep: [fs].
         friction: of the thermostat [1/fs]; without meaning for "nve".
+        integrator: replaces the four above.
         record_every: steps between recorded frames.
         seed: of the starting velocities and the thermostat.
         resume: go on with the run in the folder; `steps` is the new total.
@@ -52,12 +54,12 @@ def md(
         ConfigError: a setting makes no sense.
         DataError: a file cannot be read or written.
     """
-    integrator = choose_integrator(ensemble, temperature, timestep, friction)
+    if integrator is None:
+        integrator = choose_integrator(ensemble, temperature, timestep, friction)
     potential = as_potential(model)
     system = as_system(structure)
     named = {
         "model": os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__,
-        "ensemble": ensemble,
         **describe(system, integrator),
     }
     return simulate(
