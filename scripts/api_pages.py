@@ -46,12 +46,11 @@ def exported(init: Path) -> list[str]:
 
 
 def lazy(source: Path, init: Path) -> list[tuple[str, Path]]:
-    """The names that a package loads on first use (its `_PUBLIC`), each with the file it comes from."""
+    """The names that a package loads on first use (its `_PUBLIC`), with the file of their definition."""
     for node in ast.parse(init.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "_PUBLIC" and node.value:
-            return [
-                (name, module_file(source, module)) for name, module in ast.literal_eval(node.value).items()
-            ]
+            targets = {name: where.split(":") for name, where in ast.literal_eval(node.value).items()}
+            return [(defined, module_file(source, module)) for module, defined in targets.values()]
     return []
 
 
