@@ -1,0 +1,13 @@
+"""Structures worth labelling: normal modes, torsions, stretched bonds, hot dynamics of a reference method.
+
+Every source turns a `Surface` (one molecule under one labeler) and a seed into labelled samples. The methods
+themselves belong in `adiabat.data.labelers`; dynamics with a learned potential in `adiabat.dynamics`.
+"""
+
+from adiabat.generate.filters import Filter
+from adiabat.generate.normal_modes import NormalModes, normal_modes
+from adiabat.generate.relaxation import minima, relax
+from adiabat.generate.surface import Surface
+from adiabat.generate.trajectories import langevin_trajectories
+
+__all__ = ["Filter", "NormalModes", "Surface", "langevin_trajectories", "minima", "normal_modes", "relax"]

@@ -1,0 +1,122 @@
+"""How many structures of which kind, from the cost of one evaluation and the time there is."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+# Evaluations that a relaxation takes, about.
+RELAXATION = 50
+# Shares of the labels, and what each kind is good for: dynamics visits what dynamics will visit; normal modes
+# are uncorrelated and reach every vibration; torsions reach other conformers; stretched bonds teach the
+# walls.
+SHARES = {"dynamics": 0.65, "normal modes": 0.2, "torsions": 0.1, "bonds": 0.05}
+TIMESTEP = 1.0
+MAX_LABELS = 4000
+MIN_LABELS = 40
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is generated; what depended on a clock is a number in here, so that a resumed run agrees.
+
+    Attributes:
+        temperature: the one the potential is for [K].
+        temperatures: those sampled for training, rising [K].
+        hot: that of the second test set [K].
+        labels: training and validation structures of each source.
+        n_conformers: relaxed first.
+        n_minima: of those, how many get normal modes; 0 leaves them out.
+        n_replicas: trajectories side by side for training.
+        steps: of each.
+        test_replicas: trajectories of each test set.
+        test_steps: of each, the first 200 not used.
+        test_frames: of each test set, about.
+        seed: of everything random.
+    """
+
+    temperature: float
+    temperatures: tuple[float, ...]
+    hot: float
+    labels: dict[str, int]
+    n_conformers: int
+    n_minima: int
+    n_replicas: int
+    steps: int
+    test_replicas: int
+    test_steps: int
+    test_frames: int
+    seed: int
+
+    @property
+    def n_evaluations(self) -> int:
+        """Evaluations that the training structures take, about; the conformers' relaxation not included."""
+        others = sum(n for source, n in self.labels.items() if source != "dynamics")
+        return self.n_replicas * self.steps + others
+
+    @property
+    def n_test_evaluations(self) -> int:
+        """Evaluations that both test sets take."""
+        return 2 * self.test_replicas * (self.test_steps + 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `as_dict`."""
+        return cls(**{**values, "temperatures": tuple(values["temperatures"])})
+
+
+def make_plan(
+    *,
+    n_atoms: int,
+    seconds: float,
+    seconds_per_evaluation: float,
+    temperature: float,
+    labels: int | None,
+    seed: int,
+    can_turn: bool = True,
+) -> Plan:
+    """The plan that fits.
+
+    Args:
+        n_atoms: of the molecule.
+        seconds: for all evaluations, those of the test sets included.
+        seconds_per_evaluation: measured, on all cores.
+        temperature: the one the potential is for [K].
+        labels: training and validation structures wanted, None for as many as the time allows.
+        seed: of everything random.
+        can_turn: the molecule has a torsion.
+    """
+    evaluations = max(300, int(seconds / seconds_per_evaluation))
+    test_replicas = 4
+    test_steps = 200 + int(np.clip(0.2 * evaluations / (2 * test_replicas) - 200, 20, 800))
+    n_conformers = int(np.clip(0.1 * evaluations / RELAXATION, 2, 12))
+    hessian = 6 * n_atoms
+    n_minima = int(np.clip(0.2 * evaluations / hessian, 0, 4))
+    rest = max(100, int(evaluations * 0.7) - n_conformers * RELAXATION - n_minima * hessian)
+    total = labels if labels is not None else int(np.clip(rest / 8, MIN_LABELS, MAX_LABELS))
+    shares = dict(SHARES)
+    if n_minima == 0:
+        shares["dynamics"] += shares.pop("normal modes")
+    if not can_turn:
+        shares["dynamics"] += shares.pop("torsions")
+    counts = {source: round(total * share) for source, share in shares.items()}
+    counts["dynamics"] += total - sum(counts.values())
+    n_replicas = 16 if rest > 4000 else 8
+    return Plan(
+        temperature=temperature,
+        temperatures=(temperature, 2 * temperature, max(2 * temperature, min(3.3 * temperature, 1200.0))),
+        hot=2 * temperature,
+        labels=counts,
+        n_conformers=n_conformers,
+        n_minima=n_minima,
+        n_replicas=n_replicas,
+        steps=max(-(-counts["dynamics"] // n_replicas), rest // n_replicas),
+        test_replicas=test_replicas,
+        test_steps=test_steps,
+        test_frames=min(400, test_replicas * (test_steps - 200) // 5),
+        seed=seed,
+    )

@@ -1,0 +1,126 @@
+"""The sources of structures: a surface, minima and a seed become samples that say where they are from."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from adiabat.data.sample import Sample
+from adiabat.generate.filters import Filter
+from adiabat.generate.normal_modes import NormalModes
+from adiabat.generate.plan import TIMESTEP, Plan
+from adiabat.generate.surface import Array, Surface
+from adiabat.generate.torsions import bonds, stretched, turnable_bonds, turned
+from adiabat.generate.trajectories import TrajectoryPlan, langevin_trajectories
+
+# Bonds are pressed and stretched within these factors: about 1.5 eV for a C-C bond.
+PRESSED, STRETCHED = 0.82, 1.25
+# Candidates drawn for each structure wanted, for those that the filter drops before they cost anything.
+TRIES = 20
+# Steps of a test trajectory before its first frame: four times the thermostat's 50 fs.
+EQUILIBRATION = 200
+
+
+def tagged(
+    samples: Sequence[Sample], origin: str, temperature: float | None = None, **more: int
+) -> list[Sample]:
+    """The samples with `info["origin"]` and, where there is one, `info["temperature"]` [K]."""
+    extra = {"origin": origin, **({} if temperature is None else {"temperature": float(temperature)}), **more}
+    return [dataclasses.replace(sample, info={**sample.info, **extra}) for sample in samples]
+
+
+def dynamics_frames(
+    surface: Surface,
+    starts: Array,
+    plan: Plan,
+    keep: Filter,
+    seed: int,
+) -> list[Sample]:
+    """Frames of Langevin trajectories at the plan's temperatures, from `starts` (k, n_atoms, 3) in turn [Å].
+
+    `info["trajectory"]` numbers the trajectory, so that a split can keep whole ones apart.
+    """
+    wanted = plan.labels["dynamics"]
+    temperatures = np.resize(plan.temperatures, plan.n_replicas)
+    stride = max(1, plan.n_replicas * plan.steps // max(1, wanted))
+    moves = TrajectoryPlan(temperatures=temperatures, steps=plan.steps, timestep=TIMESTEP, stride=stride)
+    positions = starts[np.arange(plan.n_replicas) % len(starts)]
+    frames = langevin_trajectories(surface, positions, moves, keep, seed)
+    samples = []
+    for number, (temperature, one) in enumerate(zip(temperatures, frames, strict=True)):
+        samples += tagged(keep.samples(one), "dynamics", temperature, trajectory=number)
+    return samples
+
+
+def normal_mode_frames(
+    surface: Surface,
+    vibrations: Sequence[NormalModes],
+    temperatures: Sequence[float],
+    n: int,
+    keep: Filter,
+    seed: int,
+) -> list[Sample]:
+    """About `n` structures from the harmonic Boltzmann distributions about minima, at `temperatures` [K]."""
+    rng = np.random.default_rng(seed)
+    cases = [(modes, temperature) for temperature in temperatures for modes in vibrations]
+    samples = []
+    for index, (modes, temperature) in enumerate(cases):
+        share = n * (index + 1) // len(cases) - n * index // len(cases)
+        chosen = keep.geometries(modes.sample(temperature, 2 * share + 4, rng))[:share]
+        samples += tagged(keep.samples(surface.label(chosen)), "normal modes", temperature)
+    return samples
+
+
+def torsion_frames(surface: Surface, starts: Array, n: int, keep: Filter, seed: int) -> list[Sample]:
+    """About `n` structures with one to three torsions at random, the rest shaken as heat would by 0.03 Å."""
+    rng = np.random.default_rng(seed)
+    chosen: list[Array] = []
+    for _ in range(TRIES * n):
+        if len(chosen) == n:
+            break
+        system = surface.system(starts[rng.integers(len(starts))])
+        turnable = turnable_bonds(system)
+        if not turnable:
+            continue
+        for index in rng.permutation(len(turnable))[: rng.integers(1, 4)]:
+            system = surface.system(turned(system, turnable[index], rng.uniform(-np.pi, np.pi)))
+        positions = np.asarray(system.positions) + rng.normal(scale=0.03, size=system.positions.shape)
+        chosen.extend(keep.geometries(positions[None]))
+    samples = surface.label(np.array(chosen).reshape(-1, surface.n_atoms, 3))
+    return tagged(keep.samples(samples), "torsions")
+
+
+def bond_frames(surface: Surface, starts: Array, n: int, keep: Filter, seed: int) -> list[Sample]:
+    """About `n` structures with one bond pressed or stretched."""
+    rng = np.random.default_rng(seed)
+    chosen: list[Array] = []
+    for _ in range(TRIES * n):
+        if len(chosen) == n:
+            break
+        system = surface.system(starts[rng.integers(len(starts))])
+        pairs = bonds(system)
+        if not pairs:
+            break
+        bond = pairs[rng.integers(len(pairs))]
+        chosen.extend(keep.geometries(stretched(system, bond, rng.uniform(PRESSED, STRETCHED))[None]))
+    samples = surface.label(np.array(chosen).reshape(-1, surface.n_atoms, 3))
+    return tagged(keep.samples(samples), "bonds")
+
+
+def held_out_frames(
+    surface: Surface, starts: Array, temperature: float, plan: Plan, keep: Filter, seed: int
+) -> list[Sample]:
+    """Frames at `temperature` [K] of trajectories of their own, after equilibration."""
+    moves = TrajectoryPlan(
+        temperatures=np.full(plan.test_replicas, temperature),
+        steps=plan.test_steps,
+        timestep=TIMESTEP,
+        skip=EQUILIBRATION,
+        stride=max(1, plan.test_replicas * (plan.test_steps - EQUILIBRATION) // max(1, plan.test_frames)),
+    )
+    positions = starts[np.arange(plan.test_replicas) % len(starts)]
+    frames = langevin_trajectories(surface, positions, moves, keep, seed)
+    samples = []
+    for number, one in enumerate(frames):
+        samples += tagged(keep.samples(one), "test dynamics", temperature, trajectory=number)
+    return samples
