@@ -29,11 +29,21 @@ from adiabat.base.units import Unit, format_quantity
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["Argument", "Supplied", "Unit", "arguments", "build", "build_kind", "json_schema", "resolve", "template"]
+__all__ = [
+    "Argument",
+    "Supplied",
+    "Unit",
+    "arguments",
+    "build",
+    "build_kind",
+    "json_schema",
+    "resolve",
+    "template",
+]
 
 
 class Supplied:
-    """Marks an argument, as `Annotated[int, Supplied]`, that the code gives and a configuration never does."""
+    """Marks an argument, as `Annotated[int, Supplied]`, that the code gives and no configuration."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Argument:
         name: the key in a configuration.
         annotation: its type.
         default: `inspect.Parameter.empty` when it must be given.
-        doc: from the "Args:" section of the docstring.
+        doc: from the "Args:" (or "Attributes:") section of the docstring.
         unit: of a bare number, when it is a quantity.
     """
 
@@ -152,7 +162,7 @@ def template(target: Callable[..., Any], where: str = "", values: Mapping[str, A
         comment = " ".join(filter(None, [argument.doc, _choices(argument.annotation)]))
         lines += [f"# {line}" for line in textwrap.wrap(comment, 100)]
         if default is inspect.Parameter.empty:
-            lines.append(f"{argument.name} = {_example(argument)}  # to be given")
+            lines.append(f"# {argument.name} = {_example(argument)}  # to be given")
         elif default is None:
             lines.append(f"# {argument.name} = {_example(argument)}")
         else:
@@ -237,8 +247,8 @@ def _summary(target: Callable[..., Any]) -> str:
 
 
 def _argument_docs(docstring: str) -> dict[str, str]:
-    """The entries of a Google docstring's "Args:" section."""
-    match = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", docstring, re.MULTILINE)
+    """The entries of a Google docstring's "Args:" section, or of a dataclass's "Attributes:"."""
+    match = re.search(r"^(?:Args|Attributes):\n((?:[ \t]+.*\n?|\n)+)", docstring, re.MULTILINE)
     if match is None:
         return {}
     docs: dict[str, str] = {}

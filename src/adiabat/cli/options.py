@@ -1,0 +1,91 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from adiabat.base.units import Kind
+
+
+def quantity(kind: "Kind") -> Callable[[Any], float]:
+    """A parser of "0.5 fs" and the like."""
+
+    def parse(value: Any) -> float:
+        from adiabat.base import ConfigError, units
+
+        try:
+            return units.parse(value, kind)
+        except ConfigError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    parse.__name__ = kind
+    return parse
+
+
+def option_of(
+    kind: "Kind", name: str, text: str, default: str | None = None, panel: str | None = None
+) -> Any:
+    """An option that takes a quantity; `default` is only shown."""
+    return typer.Option(
+        name,
+        parser=quantity(kind),
+        metavar=kind.upper(),
+        help=text,
+        show_default=default or False,
+        rich_help_panel=panel,
+    )
+
+
+RUN_PANEL = "The run"
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="RUN", help="The run folder to write.", rich_help_panel=RUN_PANEL),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Start over where something is already.", rich_help_panel=RUN_PANEL)
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with the run in --out, bit for bit.", rich_help_panel=RUN_PANEL),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="Of everything random.", show_default="0")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE.toml", help="Settings; [b]adiabat new[/b] prints a template."
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="a.b=c", help="One setting, over the file and the options; may be repeated."
+    ),
+]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A model file or a run folder.", show_default=False)
+]
+Structures = Annotated[
+    Path,
+    typer.Argument(
+        metavar="STRUCTURES", help="A file that ASE reads, .npz or a DeePMD folder.", show_default=False
+    ),
+]
+KeyName = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Where the file keeps it, when that is not clear.", show_default=False),
+]
+Structure = Annotated[
+    str,
+    typer.Argument(metavar="STRUCTURE", help="A structure file; FILE@3 is its frame 3.", show_default=False),
+]
+OutFile = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE.xyz", help="The file to write.", show_default=False)
+]
+ForceFile = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]

@@ -1,0 +1,158 @@
+"""Commands that use a model."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adiabat.cli.app import app
+from adiabat.cli.options import (
+    RUN_PANEL,
+    Config,
+    Force,
+    ForceFile,
+    Json,
+    KeyName,
+    Model,
+    OutFile,
+    Resume,
+    Seed,
+    Set,
+    Structures,
+    option_of,
+)
+from adiabat.cli.output import note, print_result
+
+PANEL = "Use a model"
+METRICS = {
+    "n_structures": "structures",
+    "energy_mae_mev_per_atom": "energy MAE [meV/atom]",
+    "energy_mae_mev": "energy MAE [meV]",
+    "energy_rmse_mev": "energy RMSE [meV]",
+    "force_mae_mev_per_ang": "force MAE [meV/Å]",
+    "force_rmse_mev_per_ang": "force RMSE [meV/Å]",
+    "stress_mae_gpa": "stress MAE [GPa]",
+}
+ENSEMBLES = {"nve": "velocity_verlet", "nvt": "langevin"}
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: adiabat evaluate run-train test.xyz --json")
+def evaluate(
+    model: Model,
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="Structures with energies, forces or both.", show_default=False),
+    ],
+    energy_key: KeyName = None,
+    forces_key: KeyName = None,
+    stress_key: KeyName = None,
+    json: Json = False,
+) -> None:
+    """Errors of a model on labelled structures."""
+    from adiabat.tasks.evaluate import evaluate as task
+
+    keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
+    print_result(task(model, data, **keys).metrics, json, labels=METRICS)
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: adiabat predict run-train new.xyz --out predicted.xyz")
+def predict(
+    model: Model, structures: Structures, out: OutFile, force: ForceFile = False, json: Json = False
+) -> None:
+    """Energies, forces and stresses of structures, written as extxyz."""
+    from adiabat.tasks.predict import predict as task
+
+    print_result({"out": str(task(model, structures, out=out, force=force))}, json)
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog='Example: adiabat md run-learn water.xyz --temperature "350 K" --steps 20000 --out hot',
+)
+def md(
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="A model file or a run folder.", show_default=False)
+    ] = None,
+    structure: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="STRUCTURE", help="A structure file; FILE@3 is its frame 3.", show_default=False
+        ),
+    ] = None,
+    ensemble: Annotated[
+        str | None,
+        typer.Option(
+            metavar="nve|nvt", help="Constant energy, or temperature (Langevin).", show_default="nvt"
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        option_of(
+            "temperature",
+            "--temperature",
+            "Of thermostat and starting velocities (a bare number: K).",
+            "300 K",
+        ),
+    ] = None,
+    timestep: Annotated[
+        float | None, option_of("time", "--timestep", "Of one step (a bare number: fs).", "0.5 fs")
+    ] = None,
+    friction: Annotated[
+        float | None,
+        option_of("friction", "--friction", "Of the thermostat (a bare number: 1/fs).", "0.01 1/fs"),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many in all.", show_default=False)
+    ] = None,
+    record_every: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Steps between recorded frames.", show_default="10")
+    ] = None,
+    seed: Seed = None,
+    config: Config = None,
+    set_: Set = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="RUN", help="The run folder to write.", rich_help_panel=RUN_PANEL
+        ),
+    ] = Path("run-md"),
+    resume: Resume = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Molecular dynamics with a model.
+
+    Writes RUN with trajectory.h5. An exploded system ends with exit code 3, its frames saved.
+
+    With --resume, --steps is the new total.
+    """
+    from adiabat.base import ConfigError
+    from adiabat.base.schema import build_kind
+    from adiabat.dynamics import integrators
+    from adiabat.tasks.md import md as task
+    from adiabat.tasks.templates import settings
+
+    if config is None and not set_ and None in (model, structure, steps):
+        raise ConfigError(
+            "md needs MODEL, STRUCTURE and --steps, or --config FILE.toml", "see adiabat md --help"
+        )
+    top = {"model": model, "structure": structure, "steps": steps, "record_every": record_every, "seed": seed}
+    table = {"kind": _kind(ensemble), "temperature": temperature, "timestep": timestep, "friction": friction}
+    chosen = settings("md", config, {"": top, "integrator": table}, set_ or [])
+    integrator = build_kind(integrators, chosen.pop("integrator"), "integrator")
+    run = task(**chosen, integrator=integrator, out=out, resume=resume, force=force)
+    print_result({"out": str(out), **run.summary}, json)
+    note(f"see: adiabat analyze {out}")
+
+
+def _kind(ensemble: str | None) -> Any:
+    """The integrator of an ensemble."""
+    from adiabat.base import ConfigError, UnsupportedError, did_you_mean
+
+    if ensemble is None:
+        return None
+    if ensemble.lower() == "npt":
+        raise UnsupportedError("constant pressure (npt) is not there yet", hint="choose nvt or nve")
+    if ensemble.lower() not in ENSEMBLES:
+        raise ConfigError(f"unknown ensemble {ensemble!r}", hint=did_you_mean(ensemble, ENSEMBLES))
+    return ENSEMBLES[ensemble.lower()]

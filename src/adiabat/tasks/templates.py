@@ -1,0 +1,254 @@
+"""`adiabat new`, `check`, `schema`: configuration files of the tasks, from the constructors they build."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adiabat.base import ConfigError, did_you_mean
+from adiabat.base import schema as schemas
+from adiabat.base.config import apply_overrides, find_line, parse_config, read_text
+from adiabat.base.registry import Registry
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of a configuration file.
+
+    Attributes:
+        name: of the table; "" is the top level.
+        target: its keys are this class's arguments, or those of what the key `kind` names in a registry.
+        kind: the registry's default.
+    """
+
+    name: str
+    target: Callable[..., Any] | Registry
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class MolecularDynamics:
+    """What `adiabat md` runs.
+
+    Args:
+        model: a model file or a run folder.
+        structure: a structure file; FILE@3 is its frame 3.
+        steps: how many.
+        record_every: steps between two frames of the trajectory.
+        seed: of the starting velocities and the thermostat.
+    """
+
+    model: str
+    structure: str
+    steps: int
+    record_every: int = 10
+    seed: int = 0
+
+
+def _train() -> list[Section]:
+    from adiabat.tasks import train
+
+    entries: tuple[Any, ...] = train.SECTIONS
+    return [Section(*entry) for entry in entries]
+
+
+def _md() -> list[Section]:
+    from adiabat.dynamics import integrators
+
+    return [Section("", MolecularDynamics), Section("integrator", integrators, "langevin")]
+
+
+_TASKS: dict[str, Callable[[], list[Section]]] = {"train": _train, "md": _md}
+
+
+def new(task: str) -> str:
+    """A commented TOML template of all settings of a task.
+
+    Raises:
+        ConfigError: a task without settings files.
+    """
+    parts = [
+        f"# Settings of `adiabat {task}`: adiabat {task} --config FILE.toml --out RUN\n",
+        f'task = "{task}"\n',
+    ]
+    parts += [_section_template(section) for section in sections(task)]
+    return "\n".join(parts)
+
+
+def check(path: str | os.PathLike, task: str | None = None) -> dict[str, Any]:
+    """The settings in a file, checked, with defaults filled in and quantities with their units.
+
+    Args:
+        path: a TOML file.
+        task: whose settings they are; by default what its key `task` says.
+
+    Raises:
+        ConfigError: as `settings`.
+    """
+    if task is None:
+        task = parse_config(read_text(path), str(path)).get("task")
+        if not isinstance(task, str):
+            hint = f'write task = "..." at its top with one of: {", ".join(_TASKS)}; or pass --task'
+            raise ConfigError(f"{path} does not say which task it is for", hint)
+    return {"task": task, **settings(task, path)}
+
+
+def settings(
+    task: str,
+    path: str | os.PathLike | None = None,
+    given: Mapping[str, Mapping[str, Any]] | None = None,
+    overrides: Iterable[str] = (),
+) -> dict[str, Any]:
+    """The resolved settings of a task: those of a file, below what is `given`, below "a.b=c" overrides.
+
+    Args:
+        task: such as "md".
+        path: a TOML file; none is an empty one.
+        given: table -> key -> value ("" is the top level); values that are None are not given.
+        overrides: applied in order.
+
+    Raises:
+        ConfigError: the file cannot be read or is for another task; an unknown or missing key, a wrong value.
+    """
+    config = {} if path is None else parse_config(read_text(path), str(path))
+    of = config.pop("task", task)
+    if of != task:
+        hint = f"adiabat {of} --config {path}" if of in _TASKS else did_you_mean(str(of), _TASKS)
+        raise ConfigError(f"{path} holds settings for {of!r}, not for {task!r}", hint=hint)
+    for name, table in (given or {}).items():
+        values = {key: value for key, value in table.items() if value is not None}
+        if not name:
+            config |= values
+        elif values and isinstance(config.setdefault(name, {}), dict):
+            config[name] |= values
+    return resolve(task, apply_overrides(config, overrides), path)
+
+
+def resolve(task: str, config: Mapping[str, Any], path: str | os.PathLike | None = None) -> dict[str, Any]:
+    """`config`, checked against the task's settings, with defaults filled in and quantities with their units.
+
+    Args:
+        task: such as "md".
+        config: tables of settings.
+        path: the file they came from; errors then show the line.
+
+    Raises:
+        ConfigError: an unknown or missing key, or a wrong value.
+    """
+    parts = sections(task)
+    names = [section.name for section in parts if section.name]
+    resolved: dict[str, Any] = {}
+    try:
+        for section in parts:
+            table = config.get(section.name, {}) if section.name else _top_level(config, names)
+            if isinstance(table, Mapping) and isinstance(section.target, Registry):
+                table = {"kind": section.kind, **table}
+            values = schemas.resolve(section.target, table, section.name)
+            resolved |= {section.name: values} if section.name else values
+        if not any(section.name == "" for section in parts):
+            _refuse_unknown(config, names)
+    except ConfigError as error:
+        raise _with_line(error, path) from error
+    return resolved
+
+
+def schema(task: str, flat: bool = False) -> dict[str, Any]:
+    """The JSON schema of a task's settings; flat: `section.key` -> type, default, unit, description.
+
+    Raises:
+        ConfigError: a task without settings files.
+    """
+    properties: dict[str, Any] = {"task": {"const": task}}
+    required: list[str] = []
+    for section in sections(task):
+        table = _section_schema(section)
+        if section.name:
+            properties[section.name] = table
+        else:
+            properties |= table["properties"]
+            required += table.get("required", [])
+    if flat:
+        return _flatten(properties)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"adiabat {task}",
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def sections(task: str) -> list[Section]:
+    """The tables of a task's configuration file; raises `ConfigError` for a task without one."""
+    if task not in _TASKS:
+        raise ConfigError(f"there are no settings files for {task!r}", hint=did_you_mean(task, _TASKS))
+    return _TASKS[task]()
+
+
+def _top_level(config: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in names}
+
+
+def _refuse_unknown(config: Mapping[str, Any], names: list[str]) -> None:
+    for key in config:
+        if key not in names:
+            raise ConfigError(f"unknown key or table {key!r}", hint=did_you_mean(key, names), key=key)
+
+
+def _with_line(error: ConfigError, path: str | os.PathLike | None) -> ConfigError:
+    """The same error, which also shows the line of the file that it is about."""
+    if path is None or not error.key:
+        return error
+    text = read_text(path)
+    number = find_line(text, error.key)
+    if number is None:
+        return ConfigError(f"{path}: {error.message}", error.hint, error.key)
+    line = text.splitlines()[number - 1].strip()
+    return ConfigError(f"{path}, line {number}: {error.message}\n    {line}", error.hint, error.key)
+
+
+def _section_template(section: Section) -> str:
+    if not isinstance(section.target, Registry):
+        return schemas.template(section.target, section.name)
+    names = ", ".join(section.target.names())
+    body = schemas.template(section.target.get(section.kind))
+    return f'[{section.name}]\n# One of: {names}.\nkind = "{section.kind}"\n{body}'
+
+
+def _section_schema(section: Section) -> dict[str, Any]:
+    if not isinstance(section.target, Registry):
+        return schemas.json_schema(section.target)
+    options = []
+    for name in section.target.names():
+        option = schemas.json_schema(section.target.get(name))
+        kind = {"const": name, "default": name} if name == section.kind else {"const": name}
+        option["properties"] = {"kind": kind, **option.get("properties", {})}
+        if name != section.kind:
+            option["required"] = ["kind", *option.get("required", [])]
+        options.append(option)
+    return {"oneOf": options}
+
+
+def _flatten(properties: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, entry in properties.items():
+        if "oneOf" in entry:  # a choice of kinds
+            tables = [option["properties"] for option in entry["oneOf"]]
+            kinds = [table["kind"] for table in tables]
+            default = [kind["default"] for kind in kinds if "default" in kind]
+            flat[f"{prefix}{name}.kind"] = {"enum": [kind["const"] for kind in kinds], "default": default[0]}
+            for table in tables:
+                rest = {key: value for key, value in table.items() if key != "kind"}
+                flat = _flatten(rest, f"{prefix}{name}.") | flat
+        elif "properties" in entry:
+            flat |= _flatten(entry["properties"], f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = _flat_entry(entry)
+    return flat
+
+
+def _flat_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("type", "const", "enum", "default", "unit", "description")
+    types = "|".join(option["type"] for option in entry.get("anyOf", []) if "type" in option)
+    return ({"type": types} if types else {}) | {key: entry[key] for key in kept if key in entry}
