@@ -1,4 +1,5 @@
 import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,7 +8,7 @@ import pytest
 
 from adiabat.base import ConfigError
 from adiabat.base.registry import Registry
-from adiabat.base.schema import Unit, arguments, build, build_kind, json_schema, resolve, template
+from adiabat.base.schema import Supplied, Unit, arguments, build, build_kind, json_schema, resolve, template
 
 
 class Thermostat(eqx.Module):
@@ -146,6 +147,33 @@ def test_the_template_is_a_configuration():
     assert '# path = ""' in text
     assert build(Thermostat, tomllib.loads(text)["bath"]).temperature == 300.0
     assert "to be given" in template(Thermostat)
+
+
+@dataclass(kw_only=True)
+class Options:
+    """Some options.
+
+    Attributes:
+        files: a list.
+    """
+
+    files: list[str] = field(default_factory=list)
+
+
+def test_dataclasses():
+    assert resolve(Options, {}) == {"files": []}
+    assert build(Options, {"files": ["a"]}).files == ["a"]
+    assert template(Options) == "# a list.\nfiles = []\n"
+
+
+def test_supplied_arguments_are_not_configured():
+    def make(*, size: int = 1, key: Annotated[str, Supplied]):
+        return size, key
+
+    assert [a.name for a in arguments(make)] == ["size"]
+    assert build(make, {"size": 2}, key="k") == (2, "k")
+    with pytest.raises(ConfigError, match="unknown key 'key'"):
+        build(make, {"key": "k"}, key="k")
 
 
 def test_arguments():

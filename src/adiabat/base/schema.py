@@ -11,6 +11,7 @@ class Langevin(eqx.Module):
 build(Langevin, {"timestep": "0.25 fs"})
 """
 
+import dataclasses
 import inspect
 import json
 import re
@@ -86,6 +87,11 @@ def arguments(target: Callable[..., Any]) -> tuple[Argument, ...]:
     function = target.__init__ if inspect.isclass(target) else target
     hints = typing.get_type_hints(function, include_extras=True)
     docs = _argument_docs(inspect.getdoc(target) or "") | _argument_docs(inspect.getdoc(function) or "")
+    factories = {
+        field.name: field.default_factory
+        for field in getattr(target, "__dataclass_fields__", {}).values()
+        if field.default_factory is not dataclasses.MISSING
+    }
     found = []
     for name, parameter in inspect.signature(function).parameters.items():
         if name == "self" or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -94,7 +100,8 @@ def arguments(target: Callable[..., Any]) -> tuple[Argument, ...]:
             raise TypeError(f"argument {name!r} of {target.__qualname__} needs an annotation")
         if Supplied in typing.get_args(hints[name]):
             continue
-        found.append(Argument(name, hints[name], parameter.default, docs.get(name, ""), _unit(hints[name])))
+        default = factories[name]() if name in factories else parameter.default
+        found.append(Argument(name, hints[name], default, docs.get(name, ""), _unit(hints[name])))
     return tuple(found)
 
 
