@@ -8,6 +8,7 @@ from adiabat.dynamics.evaluate import evaluate
 from adiabat.dynamics.guard import Guard, Verdict
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.langevin import Langevin
+from adiabat.dynamics.minimize import Minimum, minimize
 from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, run_dynamics
 from adiabat.dynamics.state import Info, State
 from adiabat.dynamics.verlet import VelocityVerlet
@@ -30,11 +31,13 @@ __all__ = [
     "Guard",
     "Info",
     "Langevin",
+    "Minimum",
     "State",
     "VelocityVerlet",
     "Verdict",
     "VerletList",
     "evaluate",
     "integrators",
+    "minimize",
     "run_dynamics",
 ]

@@ -1,0 +1,86 @@
+"""`adiabat relax`: the next minimum of the energy."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adiabat.base import ConfigError, ConvergenceError
+from adiabat.tasks import precision
+from adiabat.tasks.structure import as_potential, as_system
+
+if TYPE_CHECKING:
+    import ase
+
+    from adiabat.potentials import AbstractPotential
+    from adiabat.system import System
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """A structure at a minimum.
+
+    Attributes:
+        system: the structure.
+        energy: [eV].
+        fmax: the largest force on an atom [eV/Å], or with the cell |virial|/n_atoms [eV] if that is larger.
+        steps: how many it took.
+        path: the file, or None.
+    """
+
+    system: "System"
+    energy: float
+    fmax: float
+    steps: int
+    path: Path | None
+
+
+def relax(
+    model: "AbstractPotential | str | os.PathLike",
+    structure: "System | ase.Atoms | str | os.PathLike",
+    *,
+    out: str | os.PathLike | None = None,
+    cell: bool = False,
+    fmax: float = 0.01,
+    max_steps: int = 2000,
+    force: bool = False,
+) -> Relaxed:
+    """Moves the atoms, and the cell if wanted, downhill until the forces are small.
+
+    Args:
+        model: a potential, a model file or a run folder.
+        structure: a file (`FILE@3` for one frame of several) or a structure.
+        out: extended XYZ with the relaxed structure, its energy and forces.
+        cell: relax the cell too, at zero pressure.
+        fmax: largest force left [eV/Å].
+        max_steps: give up after so many.
+        force: replace `out` if it exists.
+
+    Raises:
+        ConvergenceError: the forces are still larger; the best structure is in `out`.
+        ConfigError: `out` exists.
+        UnsupportedError: an element the model does not know, or a cell to relax that is not periodic.
+        DataError: a file cannot be read or written.
+    """
+    path = Path(out) if out is not None else None
+    if path is not None and path.exists() and not force:
+        raise ConfigError(f"{path} exists", "choose another --out or add --force")
+    precision.enable()
+    from adiabat.dynamics import minimize
+    from adiabat.io import write_extxyz
+
+    potential = as_potential(model)
+    system = as_system(structure)
+    potential.check(system)
+    found = minimize(system, potential, fmax=fmax, cell=cell, max_steps=max_steps)
+    energy = float(found.prediction.energy)
+    if path is not None:
+        results = {"energy": energy, "forces": found.prediction.forces, "stress": found.prediction.stress}
+        write_extxyz(path, [found.system], [results])
+    if not found.converged:
+        where = f"; the best structure is in {path}" if path is not None else ""
+        raise ConvergenceError(
+            f"after {found.steps} steps the largest force is {found.fmax:.3g} eV/Å, above {fmax:g}{where}",
+            "go on from there, allow more --max-steps, or ask for a larger --fmax",
+        )
+    return Relaxed(found.system, energy, found.fmax, found.steps, path)
