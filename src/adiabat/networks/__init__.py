@@ -5,11 +5,12 @@ How they are fitted belongs in `adiabat.training`.
 
 from adiabat.networks.learned import LearnedPotential
 from adiabat.networks.modelfile import MODEL_NAME, load_model, save_model
-from adiabat.networks.network import AbstractNetwork, networks
+from adiabat.networks.network import SIZES, AbstractNetwork, networks
 from adiabat.networks.parameters import from_arrays, to_arrays
 
 __all__ = [
     "MODEL_NAME",
+    "SIZES",
     "AbstractNetwork",
     "LearnedPotential",
     "from_arrays",

@@ -1,10 +1,11 @@
 """An equivariant message-passing network whose tensor products are taken on atoms, in Cartesian form.
 
-Edges only accumulate: the neighbors' features times radial functions times harmonics of the direction are summed
-in one batched product. All products of tensors then act on atoms, of which there are ten to fifty times fewer
-than edges (the idea of NEMP, arXiv:2508.16086, and of GRACE). Scalars have shape (n_atoms, channels); vectors
-(3, n_atoms, channels); symmetric traceless matrices are kept as their components xx, yy, zz, xy, xz, yz in shape
-(6, n_atoms, channels). With the component first, each is a contiguous block and every product is elementwise.
+Edges only accumulate: the neighbors' features times radial functions times harmonics of the direction are
+summed in one batched product. All products of tensors then act on atoms, of which there are ten to fifty
+times fewer than edges (the idea of NEMP, arXiv:2508.16086, and of GRACE). Scalars have shape
+(n_atoms, channels); vectors (3, n_atoms, channels); symmetric traceless matrices are kept as their components
+xx, yy, zz, xy, xz, yz in shape (6, n_atoms, channels). With the component first, each is a contiguous block
+and every product is elementwise.
 """
 
 from typing import Annotated, ClassVar
@@ -105,7 +106,7 @@ class Interaction(eqx.Module):
         )
 
     def _accumulate(self, features, radial, receiver, directions, neighbors):
-        """Sums over neighbors: ranks 0 to 3 of scalars times harmonics, and the neighbors' vectors and matrices."""
+        """Sums over neighbors: scalars times harmonics of ranks 0 to 3, and their vectors and matrices."""
         scalars, own_vectors, own_matrices = features
         c, n_atoms = self.channels, scalars.shape[0]
         sent = [self.sent[0](scalars)[None]]

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class Linear(eqx.Module):
-    """x @ weight (+ bias) along the last axis; the weights start at variance 1 / n_in, so outputs keep the inputs' size."""
+    """x @ weight (+ bias) along the last axis; the weights start at variance 1 / n_in."""
 
     weight: Float[Array, "n_in n_out"]
     bias: Float[Array, " n_out"] | None

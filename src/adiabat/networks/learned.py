@@ -55,7 +55,8 @@ class LearnedPotential(AbstractPotential):
         self.network = network
         self.elements = tuple(int(z) for z in elements)
         # numpy, not jnp: JAX would cut the references to single precision when x64 is off.
-        self.references = np.asarray([references[z] for z in self.elements])  # pyright: ignore[reportAttributeAccessIssue]
+        energies = [references[z] for z in self.elements]
+        self.references = np.asarray(energies, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         self.scale = np.asarray(scale, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         self.repulsion = repulsion
         self.cutoff = network.cutoff
@@ -104,7 +105,7 @@ class LearnedPotential(AbstractPotential):
         return self(system, neighbors if neighbors is not None else neighbor_list(system, self.cutoff))
 
     def calculator(self) -> Any:
-        """An ASE calculator (`adiabat.interfaces.AdiabatCalculator`): energy, forces, stress, per-atom energies."""
+        """An ASE calculator, `adiabat.interfaces.AdiabatCalculator`."""
         # A convenience that looks upward on purpose: by name, when asked, and nothing here depends on it.
         return import_module("adiabat.interfaces").AdiabatCalculator(self)
 

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import adiabat
 import ase.data
 import equinox as eqx
 import jax
 import numpy as np
 
+import adiabat
 from adiabat.base import AdiabatError, DataError
 from adiabat.base.archive import read_archive, write_archive
 from adiabat.networks.learned import LearnedPotential

@@ -14,8 +14,8 @@ from adiabat.system import Neighbors
 class AbstractNetwork(eqx.Module):
     """Gives each atom a number from the vectors to its neighbors; invariant under rotation and permutation.
 
-    A final subclass takes its hyper-parameters as keyword-only arguments with plain values and keeps each in a
-    static field of the same name: they are stored in the model file. The trainer supplies three of them:
+    A final subclass takes its hyper-parameters as keyword-only arguments with plain values and keeps each in
+    a static field of the same name: they are stored in the model file. The trainer supplies three of them:
     `n_elements`, `density` (the mean over the training atoms of sum_j u(r_ij), about the number of neighbors)
     and the random `key`.
     """
@@ -50,3 +50,6 @@ class AbstractNetwork(eqx.Module):
 networks = Registry(
     "network", {"cartesian": "adiabat.networks.cartesian:CartesianNetwork"}, group="adiabat.networks"
 )
+
+# What `--size` sets of the default network.
+SIZES: dict[str, dict[str, Any]] = {"fast": {"channels": 16}, "accurate": {"channels": 32}}

@@ -1,15 +1,13 @@
 """The numbers in a pytree as named arrays, and back: what model files and checkpoints store."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
 
 from adiabat.base import DataError
-
-T = TypeVar("T")
 
 
 def to_arrays(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
@@ -18,7 +16,9 @@ def to_arrays(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
     return {prefix + jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 
 
-def from_arrays(template: T, arrays: Mapping[str, np.ndarray], prefix: str = "", source: str = "file") -> T:
+def from_arrays[T](
+    template: T, arrays: Mapping[str, np.ndarray], prefix: str = "", source: str = "file"
+) -> T:
     """A copy of `template` (arrays, or `jax.ShapeDtypeStruct`s in their place) with the stored arrays.
 
     Raises:

@@ -12,8 +12,8 @@ class RadialFunctions(eqx.Module):
     """Learned functions of the distance: a perceptron on Bessel functions, times a smooth envelope.
 
     B_n(r) = sqrt(2 / cutoff) sin(n pi r / cutoff) / r  (Gasteiger et al., DimeNet, arXiv:2003.03123, eq. 7).
-    The envelope multiplies the perceptron's output, so that every function and its first two derivatives vanish
-    at the cut-off.
+    The envelope multiplies the perceptron's output, so that every function and its first two derivatives
+    vanish at the cut-off.
     """
 
     perceptron: Perceptron

@@ -1,7 +1,7 @@
 """Products of vectors and symmetric traceless matrices in Cartesian components, and harmonics of directions.
 
-A vector has shape (3, ...); a symmetric traceless matrix its components xx, yy, zz, xy, xz, yz in shape (6, ...).
-Everything behind the first axis is elementwise.
+A vector has shape (3, ...); a symmetric traceless matrix its components xx, yy, zz, xy, xz, yz in shape
+(6, ...). Everything behind the first axis is elementwise.
 """
 
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ def matrix_product(a: Matrix, b: Matrix) -> Matrix:
 def harmonics(
     directions: Float[Array, "*edges 3"],
 ) -> tuple[Float[Array, "*edges 3"], Float[Array, "*edges 6"], Float[Array, "*edges 7"]]:
-    """Harmonic polynomials of ranks 1, 2 (as a symmetric traceless matrix) and 3 of unit vectors, each of norm 1."""
+    """Harmonics of ranks 1, 2 (as a symmetric traceless matrix) and 3 of unit vectors, each of norm 1."""
     x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
     rank2 = [x * x - 1 / 3, y * y - 1 / 3, z * z - 1 / 3, x * y, x * z, y * z]
     rank3 = [

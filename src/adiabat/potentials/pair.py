@@ -24,7 +24,9 @@ class LennardJones(AbstractPotential):
     cutoff: float = eqx.field(static=True)
     smooth: bool = eqx.field(static=True)
 
-    def __init__(self, *, epsilon: float = 0.0104, sigma: float = 3.40, cutoff: float = 8.5, smooth: bool = True):
+    def __init__(
+        self, *, epsilon: float = 0.0104, sigma: float = 3.40, cutoff: float = 8.5, smooth: bool = True
+    ):
         self.epsilon = epsilon
         self.sigma = sigma
         self.cutoff = cutoff

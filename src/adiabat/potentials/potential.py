@@ -28,7 +28,8 @@ class Prediction(eqx.Module):
 
 
 class AbstractPotential(eqx.Module):
-    """Turns a structure into a `Prediction`. A subclass says what the atoms' energies are; the rest follows."""
+    """Turns a structure into a `Prediction`. A subclass says what the atoms' energies are; the rest
+    follows."""
 
     cutoff: eqx.AbstractVar[float]
     """How far an atom sees [Å]: the neighbor list must reach this far."""
@@ -38,7 +39,8 @@ class AbstractPotential(eqx.Module):
         """The energy of each atom [eV]; what it says of padding does not matter, as long as it is finite."""
 
     def check(self, system: System) -> None:
-        """Raises UnsupportedError when the potential does not cover a system; a formula takes every element."""
+        """Raises UnsupportedError when the potential does not cover a system; a formula takes every
+        element."""
 
     def energy(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, "*n_systems"]:
         """The energy of each system [eV], summed in the precision of the positions."""

@@ -20,7 +20,8 @@ class ZBL(AbstractPotential):
     """Screened repulsion of Ziegler, Biersack and Littmark, switched off well inside a bond.
 
     V(r) = e^2 Zi Zj / (4 pi eps0 r) phi(r / a) u(r),  a = 0.46850 Å / (Zi^0.23 + Zj^0.23),
-    phi(x) = sum_k c_k exp(-d_k x)  (Ziegler, Biersack, Littmark 1985; the constants of LAMMPS' pair_style zbl),
+    phi(x) = sum_k c_k exp(-d_k x)  (Ziegler, Biersack, Littmark 1985; the constants of LAMMPS' pair_style
+    zbl),
     u the polynomial envelope that is zero from `scale` times the sum of the covalent radii on. It keeps a
     network from a collapse at distances no training set has, and is zero at bond lengths.
 
@@ -48,5 +49,12 @@ class ZBL(AbstractPotential):
         screening = (charges[:, None] ** 0.23 + charges[other] ** 0.23) / 0.46850
         x = distances * screening
         phi = sum(c * jnp.exp(-d * x) for c, d in zip(_COEFFICIENTS, _EXPONENTS, strict=True))
-        energy = _COULOMB * charges[:, None] * charges[other] / distances * phi * polynomial_cutoff(distances, ends)
+        energy = (
+            _COULOMB
+            * charges[:, None]
+            * charges[other]
+            / distances
+            * phi
+            * polynomial_cutoff(distances, ends)
+        )
         return 0.5 * jnp.sum(jnp.where(neighbors.mask, energy, 0.0), axis=1)

@@ -13,7 +13,7 @@ from adiabat.base import DataError, UnsupportedError
 if TYPE_CHECKING:
     import ase
 
-MAX_ATOMIC_NUMBER = 118
+LAST = 118
 
 
 class System(eqx.Module):
@@ -62,7 +62,8 @@ class System(eqx.Module):
             spin: number of unpaired electrons.
 
         Raises:
-            DataError: wrong shapes, values that are not finite, no atoms, or a periodic direction without extent.
+            DataError: wrong shapes, values that are not finite, no atoms, or a periodic direction without
+                extent.
             UnsupportedError: an atomic number outside 1 to 118.
         """
         numbers = np.asarray(numbers)
@@ -70,21 +71,24 @@ class System(eqx.Module):
         cell = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=np.float64)
         periodic = (bool(pbc),) * 3 if isinstance(pbc, (bool, np.bool_)) else tuple(bool(p) for p in pbc)
         if numbers.ndim != 1 or numbers.shape[0] == 0:
-            raise DataError(f"a structure needs at least one atom; its atomic numbers have shape {numbers.shape}")
+            raise DataError(f"a structure needs at least one atom; its numbers have shape {numbers.shape}")
         if positions.shape != (len(numbers), 3):
             raise DataError(f"positions have shape {positions.shape}, expected ({len(numbers)}, 3)")
-        if not np.issubdtype(numbers.dtype, np.integer) or numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
-            raise UnsupportedError(f"atomic numbers must be 1 to {MAX_ATOMIC_NUMBER}, found {np.unique(numbers)}")
+        if not np.issubdtype(numbers.dtype, np.integer) or not 1 <= numbers.min() <= numbers.max() <= LAST:
+            raise UnsupportedError(f"atomic numbers must be 1 to {LAST}, found {np.unique(numbers)}")
         if not np.isfinite(positions).all():
             atom = int(np.argwhere(~np.isfinite(positions))[0, 0])
             raise DataError(f"the position of atom {atom} is not finite: {positions[atom]}")
         if cell.shape != (3, 3) or not np.isfinite(cell).all() or len(periodic) != 3:
-            raise DataError(f"the cell must be 3 x 3 finite numbers and pbc three flags, got {cell} and {pbc}")
+            raise DataError(
+                f"expected a cell of 3 x 3 finite numbers and three pbc flags, got {cell} and {pbc}"
+            )
         if any(periodic):
             vectors = cell[list(periodic)]
             gram = np.linalg.det(vectors @ vectors.T)
             if gram <= 1e-6 * np.prod(np.sum(vectors**2, axis=1)) or gram <= 0:
-                raise DataError(f"the periodic directions {periodic} need linearly independent lattice vectors, got\n{cell}")
+                message = f"the periodic directions {periodic} need linearly independent lattice vectors"
+                raise DataError(f"{message}, got\n{cell}")
         masses = ase.data.atomic_masses[numbers] if masses is None else np.asarray(masses, dtype=np.float64)
         if masses.shape != numbers.shape or not np.all(masses > 0):
             raise DataError("masses must be positive, one for each atom")
@@ -101,7 +105,8 @@ class System(eqx.Module):
 
     @classmethod
     def from_ase(cls, atoms: "ase.Atoms") -> "System":
-        """The system in an `ase.Atoms`; `atoms.info["charge"]` and `["spin"]` (unpaired electrons) are honored."""
+        """The system in an `ase.Atoms`; `atoms.info["charge"]` and `["spin"]` (unpaired electrons) are
+        honored."""
         return cls.create(
             numbers=atoms.numbers,
             positions=atoms.positions,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import equinox as eqx
 import numpy as np
@@ -40,7 +40,7 @@ class LabeledBatch(eqx.Module):
 
 @dataclass(frozen=True)
 class Bucket:
-    """One compiled shape: up to `batch_size` structures of up to `n_atoms` atoms with `max_neighbors` neighbors."""
+    """One compiled shape: `batch_size` structures of up to `n_atoms` atoms with `max_neighbors` neighbors."""
 
     n_atoms: int
     max_neighbors: int
@@ -66,13 +66,13 @@ def plan_buckets(
     counts = np.diff([*starts, len(table)])
     atoms, widths, counts = _thinned(atoms, widths, counts, limit=64)
 
-    @lru_cache(maxsize=None)
+    @cache
     def best(stop: int, buckets: int) -> tuple[float, tuple[int, ...]]:
         """Cost of the first `stop` sizes in at most `buckets` buckets, and where these end."""
         whole = float(counts[:stop].sum() * atoms[stop - 1] * widths[:stop].max()), (stop,)
         if buckets == 1 or stop == 1:
             return whole
-        options = [whole]
+        options: list[tuple[float, tuple[int, ...]]] = [whole]
         for cut in range(1, stop):
             cost, ends = best(cut, buckets - 1)
             options.append(
@@ -141,7 +141,7 @@ class Batches:
         )
 
     def epoch(self, seed: int, epoch: int) -> list[tuple[Bucket, list[int]]]:
-        """The batches of an epoch as numbers of samples, shuffled; the last of a bucket is filled from its first."""
+        """The batches of an epoch as numbers of samples, shuffled; the last of a bucket is filled up."""
         rng = np.random.default_rng([seed, epoch])
         batches = []
         for bucket, members in zip(self.buckets, self._members, strict=True):

@@ -47,7 +47,7 @@ class Evaluation:
 
     @property
     def force_rmse(self) -> np.ndarray:
-        """Root mean square force error of each structure [eV/Å], nan without labels, shape (n_structures,)."""
+        """Root mean square force error of each structure [eV/Å], nan without labels."""
         return np.array(
             [
                 np.nan if reference is None else np.sqrt(np.mean((forces - reference) ** 2))

@@ -36,9 +36,9 @@ class Fit(NamedTuple):
 class Objective(eqx.Module):
     """The loss and how it is reduced over a run of `steps` steps.
 
-    loss = (<dF^2> + w(step) <(dE / n)^2> + <(V dsigma / n)^2>) / scale^2, with scale the typical force [eV/Å], n the
-    number of atoms, the last term over the structures whose stress is known, and w growing from 1 to
-    `energy_weight` in the second half of the run: forces shape the surface, energies then fix its level.
+    loss = (<dF^2> + w(step) <(dE / n)^2> + <(V dsigma / n)^2>) / scale^2, scale being the typical force
+    [eV/Å], n the number of atoms, the last term over the structures whose stress is known, and w growing from
+    1 to `energy_weight` in the second half of the run: forces shape the surface, energies then fix its level.
     """
 
     steps: int = eqx.field(static=True)
@@ -70,7 +70,9 @@ class Objective(eqx.Module):
     def init(self, potential: LearnedPotential) -> Fit:
         """The state before the first step."""
         parameters = eqx.filter(potential.network, eqx.is_inexact_array)
-        return Fit(parameters, parameters, self.optimizer().init(parameters))
+        # Copies: each step gives the memory of the state away.
+        parameters, averaged = (jax.tree.map(lambda a: jnp.array(a, copy=True), parameters) for _ in range(2))
+        return Fit(parameters, averaged, self.optimizer().init(parameters))
 
     def loss(
         self, potential: LearnedPotential, data: LabeledBatch, energy_weight: Float[Array, ""]
@@ -103,7 +105,7 @@ def training_step(
     """One step on a batch.
 
     Args:
-        fixed: the objective, the potential (for all of it that is not fitted), the batch, the number of the step.
+        fixed: the objective, the potential (for what is not fitted), the batch, the number of the step.
         fit: the state; its memory is reused.
 
     Returns:

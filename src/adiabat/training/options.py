@@ -11,11 +11,11 @@ class TrainingOptions:
     """How a network is fitted. The defaults are meant for every data set.
 
     Args:
-        minutes: wall-clock time of the whole training, compilation included; a short timing run turns it into a
-            number of steps.
+        minutes: wall-clock time of the whole training, compilation included; a short timing run turns it into
+            a number of steps.
         steps: number of steps; given, it replaces `minutes`.
         seed: of the initial weights and of the order of the batches.
-        learning_rate: the largest step of the matrices (Muon); it is reached after a warm-up and decays to zero.
+        learning_rate: the largest step of the matrices (Muon); reached after a warm-up; it decays to zero.
         energy_weight: weight of the energies against the forces over the last part of the training.
         atoms_per_batch: about how many atoms a batch has.
     """

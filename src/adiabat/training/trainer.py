@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from adiabat.base import ConvergenceError, DataError
-from adiabat.base.interrupts import interruptible
+from adiabat.base.checkpoints import Checkpoint, CheckpointStore
+from adiabat.base.interrupts import Stop, interruptible
 from adiabat.base.progress import Bar, progress
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample
@@ -24,6 +24,7 @@ from adiabat.training.start import new_potential
 
 CHECKPOINT_SECONDS = 60.0
 VALIDATIONS = 40
+SHOWN_EVERY = 20
 # The timing run: at most so long, and so many steps of each shape.
 TIMING_SECONDS = 4.0
 TIMING_STEPS = 25
@@ -33,12 +34,36 @@ KIND = "training"
 
 
 @dataclass
-class _Best:
-    """The best weights so far, by the error on the validation set."""
+class _State:
+    """Where a training is: what a checkpoint holds."""
 
-    parameters: Any
-    score: float = float("inf")
+    steps: int
+    fit: Fit
+    best: Any
     step: int = 0
+    best_step: int = 0
+    best_score: float = float("inf")
+
+    def save(self, store: CheckpointStore) -> None:
+        arrays = to_arrays(self.fit, prefix="fit") | to_arrays(self.best, prefix="best")
+        score = self.best_score if np.isfinite(self.best_score) else None
+        header = {"steps": self.steps, "best_step": self.best_step, "best_score": score}
+        store.save(self.step, arrays, header)
+
+    def restored(self, saved: Checkpoint) -> "_State":
+        """The state in a checkpoint; this one says what it looks like."""
+        fit = from_arrays(self.fit, saved.arrays, prefix="fit", source="checkpoint")
+        best = from_arrays(self.best, saved.arrays, prefix="best", source="checkpoint")
+        score = saved.header["best_score"]
+        return _State(
+            steps=self.steps,
+            # Arrays of our own: the next step gives their memory away.
+            fit=jax.tree.map(lambda a: jnp.array(a, copy=True), fit),
+            best=best,
+            step=saved.step,
+            best_step=saved.header["best_step"],
+            best_score=float("inf") if score is None else score,
+        )
 
 
 class Trainer:
@@ -97,95 +122,75 @@ class Trainer:
         saved = store.latest()
         steps = self.options.steps or (saved.header["steps"] if saved else self._plan_steps(minutes_gone))
         objective = self._objective(steps)
-        fit = objective.init(self.potential)
-        best = _Best(fit.averaged)
-        step = 0
-        if saved is not None:
-            fit = from_arrays(fit, saved.arrays, prefix="fit", source="checkpoint")
-            best.parameters = from_arrays(best.parameters, saved.arrays, prefix="best", source="checkpoint")
-            best.score, best.step, step = (
-                saved.header["best_score"] or float("inf"),
-                saved.header["best_step"],
-                saved.step,
-            )
-        # Arrays of our own: the first step gives their memory away.
-        fit = jax.tree.map(lambda a: jnp.array(a, copy=True) if eqx.is_array(a) else a, fit)
-        self.run.rewind(step if saved else None)
-        self.run.log("training", steps=steps, resumed_at=step, buckets=[vars(b) for b in self.train.buckets])
-
-        def save(step: int, fit: Fit) -> None:
-            arrays = to_arrays(fit, prefix="fit") | to_arrays(best.parameters, prefix="best")
-            score = best.score if np.isfinite(best.score) else None
-            store.save(step, arrays, {"steps": steps, "best_score": score, "best_step": best.step})
-
-        with interruptible() as stop, progress("training", steps, "steps", completed=step) as bar:
-            saved_at = time.monotonic()
-            for step, fit, loss in self._steps(objective, fit, step, steps, bar):
-                if self._is_validation(step, steps):
-                    self._validate(objective, fit, step, loss, best, bar)
-                if step < steps and (stop.requested or time.monotonic() - saved_at > CHECKPOINT_SECONDS):
-                    save(step, fit)
-                    saved_at = time.monotonic()
-                    if stop.requested:
-                        break
-            else:
-                save(step, fit)
-        self.run.result(steps=steps, best_step=best.step)
-        return with_parameters(self.potential, best.parameters)
+        fresh = objective.init(self.potential)
+        state = _State(steps, fresh, jax.tree.map(jnp.copy, fresh.averaged))
+        if saved is None:
+            state.save(store)  # the number of steps is fixed from here on, whatever happens
+        else:
+            state = state.restored(saved)
+        self.run.rewind(state.step if saved else None)
+        self.run.log(
+            "training", steps=steps, begun_at=state.step, buckets=[vars(b) for b in self.train.buckets]
+        )
+        with interruptible() as stop, progress("training", steps, "steps", completed=state.step) as bar:
+            self._loop(objective, state, store, stop, bar)
+        self.run.result(steps=steps, best_step=state.best_step)
+        return with_parameters(self.potential, state.best)
 
     def _objective(self, steps: int) -> Objective:
         return Objective(steps, self.options.learning_rate, self.options.energy_weight, self.with_stress)
 
-    def _steps(self, objective: Objective, fit: Fit, step: int, steps: int, bar: Bar):
-        """Yield (step, fit, loss) after each step; the order of the batches depends on the seed alone."""
-        per_epoch = self.train.per_epoch
-        order, loss = [], jnp.zeros(())
-        if step == steps:
-            yield step, fit, loss
-        while step < steps:
-            epoch, place = divmod(step, per_epoch)
+    def _loop(
+        self, objective: Objective, state: _State, store: CheckpointStore, stop: Stop, bar: Bar
+    ) -> None:
+        """All steps that are left; the order of the batches depends on the seed alone."""
+        order, saved_at = [], time.monotonic()
+        while state.step < state.steps and not stop.requested:
+            epoch, place = divmod(state.step, self.train.per_epoch)
             if place == 0 or not order:
                 order = self.train.epoch(self.options.seed, epoch)
             data = self.train.make(*order[place])
-            fit, loss = training_step((objective, self.potential, data, np.float32(step)), fit)  # pyright: ignore[reportArgumentType]
-            step += 1
-            if step % 20 == 0 or step == steps:
-                bar.advance(step - bar.completed, loss=float(loss))
-            yield step, fit, loss
+            inputs = (objective, self.potential, data, jnp.float32(state.step))
+            state.fit, loss = training_step(inputs, state.fit)
+            state.step += 1
+            if state.step % SHOWN_EVERY == 0:
+                bar.advance(state.step - bar.completed, loss=float(loss))
+            if state.step == state.steps or state.step % max(1, state.steps // VALIDATIONS) == 0:
+                self._validate(objective, state, float(loss), bar)
+            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                state.save(store)
+                saved_at = time.monotonic()
+        state.save(store)
 
-    def _is_validation(self, step: int, steps: int) -> bool:
-        every = max(1, steps // VALIDATIONS)
-        return step == steps or step % every == 0
-
-    def _validate(self, objective: Objective, fit: Fit, step: int, loss: Any, best: _Best, bar: Bar) -> None:
+    def _validate(self, objective: Objective, state: _State, loss: float, bar: Bar) -> None:
         """Errors of the averaged weights on the validation set, recorded; the best weights kept."""
         # A copy: the next step takes the memory of the average away.
-        averaged = jax.tree.map(jnp.copy, fit.averaged)
+        averaged = jax.tree.map(jnp.copy, state.fit.averaged)
         metrics = evaluate_batches(with_parameters(self.potential, averaged), self.valid).metrics
         force, energy = metrics["force_rmse_mev_per_ang"], metrics["energy_rmse_mev_per_atom"]
         score = force**2 + self.options.energy_weight * energy**2
-        loss = float(loss)
         if not np.isfinite(loss) or not np.isfinite(score):
+            smaller = f"--set training.learning_rate={self.options.learning_rate / 3:.2g}"
             raise ConvergenceError(
-                f"the training diverged: at step {step} the loss is {loss}",
-                f"try a smaller step, for instance --set training.learning_rate={self.options.learning_rate / 3:.2g}",
+                f"the training diverged: at step {state.step} the loss is {loss}",
+                f"check the data, or take smaller steps, for instance {smaller}",
             )
         self.run.record(
             "metrics",
-            step=step,
+            step=state.step,
             minutes=(time.monotonic() - self._began) / 60,
             loss=loss,
-            learning_rate=float(objective.schedule()(step)),
+            learning_rate=float(jnp.asarray(objective.schedule()(state.step))),
             valid_force_rmse_mev_per_ang=force,
             valid_energy_rmse_mev=metrics["energy_rmse_mev"],
             valid_energy_rmse_mev_per_atom=energy,
         )
         bar.advance(0, valid_force_mev_per_ang=force)
-        if score < best.score:
-            best.parameters, best.score, best.step = averaged, score, step
+        if score < state.best_score:
+            state.best, state.best_score, state.best_step = averaged, score, state.step
 
     def _plan_steps(self, minutes_gone: float) -> int:
-        """How many steps fit into the time that is left, by timing a few of each shape on a throw-away state."""
+        """How many steps fit into the time that is left, by timing a few of each shape."""
         objective = self._objective(10**6)
         fit = jax.tree.map(jnp.copy, objective.init(self.potential))
         order = self.train.epoch(self.options.seed, 0)
@@ -200,7 +205,7 @@ class Trainer:
                 for k in range(TIMING_STEPS + 1):
                     start = time.monotonic()
                     data = self.train.make(bucket, batches[k % len(batches)])
-                    fit, loss = training_step((objective, self.potential, data, np.float32(k)), fit)  # pyright: ignore[reportArgumentType]
+                    fit, loss = training_step((objective, self.potential, data, jnp.float32(k)), fit)
                     loss.block_until_ready()
                     times.append(time.monotonic() - start)
                     begin = time.monotonic() if k == 0 else begin  # the first step compiles

@@ -1,0 +1,55 @@
+"""`adiabat evaluate`: errors of a model on labelled structures."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from adiabat.base.progress import progress
+from adiabat.tasks.load import load
+
+if TYPE_CHECKING:
+    from adiabat.data import Sample
+    from adiabat.networks import LearnedPotential
+    from adiabat.training import Evaluation
+
+
+def evaluate(
+    model: "LearnedPotential | str | os.PathLike",
+    data: "Sequence[Sample] | str | os.PathLike",
+    *,
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    stress_key: str | None = None,
+) -> "Evaluation":
+    """What a model says of labelled structures, beside the labels; `.metrics` holds the errors by name.
+
+    Args:
+        model: a potential, a model file or a run folder.
+        data: samples, or a file with energies, forces or both.
+        energy_key: where the energies are, when that is not clear.
+        forces_key: likewise.
+        stress_key: likewise.
+
+    Raises:
+        DataError: a file cannot be read, or has neither energies nor forces.
+        UnsupportedError: an element the model does not know.
+    """
+    potential = load(model) if isinstance(model, (str, os.PathLike)) else model
+    from adiabat.base import DataError
+    from adiabat.data import read_samples
+    from adiabat.training import evaluate as evaluate_samples
+
+    if isinstance(data, (str, os.PathLike)):
+        keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
+        samples = read_samples(data, **keys, require=())
+        if all(sample.energy is None and sample.forces is None for sample in samples):
+            raise DataError(
+                f"{data} holds neither energies nor forces to compare with",
+                "name them: --energy-key KEY --forces-key KEY; to predict without labels: adiabat predict",
+            )
+    else:
+        samples = list(data)
+    for sample in samples:
+        potential.check(sample.system)
+    with progress("evaluating", len(samples), "structures") as bar:
+        return evaluate_samples(potential, samples, bar)

@@ -1,0 +1,51 @@
+"""`adiabat predict`: energies, forces and stresses of structures."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adiabat.base import ConfigError
+from adiabat.base.progress import progress
+from adiabat.tasks.load import load
+
+if TYPE_CHECKING:
+    from adiabat.networks import LearnedPotential
+
+
+def predict(
+    model: "LearnedPotential | str | os.PathLike",
+    structures: str | os.PathLike,
+    *,
+    out: str | os.PathLike,
+    force: bool = False,
+) -> Path:
+    """Predict and write an extxyz file with energy [eV], forces [eV/Å] and, for periodic cells, stress
+    [eV/Å^3].
+
+    Args:
+        model: a potential, a model file or a run folder.
+        structures: any structure file; labels in it are not used.
+        out: the extxyz file.
+        force: replace an existing file.
+
+    Raises:
+        ConfigError: `out` exists.
+        DataError: a file cannot be read or written.
+        UnsupportedError: an element the model does not know.
+    """
+    out = Path(out)
+    if out.exists() and not force:
+        raise ConfigError(f"{out} exists", hint="choose another --out or add --force")
+    potential = load(model) if isinstance(model, (str, os.PathLike)) else model
+    from adiabat.data import read_samples, write_samples
+    from adiabat.training import evaluate
+
+    samples = read_samples(structures, energy_key="none", forces_key="none", stress_key="none", require=())
+    for sample in samples:
+        potential.check(sample.system)
+    with progress("predicting", len(samples), "structures") as bar:
+        found = evaluate(potential, samples, bar)
+    predicted = zip(samples, found.energies.tolist(), found.forces, found.stresses, strict=True)
+    write_samples(out, [replace(s, energy=e, forces=f, stress=t) for s, e, f, t in predicted])
+    return out

@@ -1,0 +1,264 @@
+"""`adiabat train`: from labelled structures to a model with known errors."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from adiabat.base import ConfigError
+from adiabat.base.runs import RunFolder
+from adiabat.base.schema import build, resolve
+from adiabat.data import (
+    Sample,
+    describe,
+    find_isolated_atoms,
+    preflight,
+    read_samples,
+    split,
+    without_isolated_atoms,
+)
+from adiabat.networks import MODEL_NAME, SIZES, networks, save_model
+from adiabat.tasks.precision import enable
+from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
+
+if TYPE_CHECKING:
+    from adiabat.networks import LearnedPotential
+
+logger = logging.getLogger(__name__)
+REPORT_NAME = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What is trained on.
+
+    Args:
+        train: files with energies and forces.
+        valid: a file that chooses among the weights; by default a part of the training files.
+        test: files the errors are reported for.
+        valid_fraction: the part taken when no file is given.
+        energy_key: where the energies are, when that is not clear.
+        forces_key: likewise for forces.
+        stress_key: likewise for stresses; "none" to leave them out.
+        isolated_atoms: a file with the energies of free atoms; frames of one atom in the training files count
+            too.
+        preflight: check the data before training; errors stop the run.
+    """
+
+    train: list[str]
+    valid: str | None = None
+    test: list[str] = field(default_factory=list)
+    valid_fraction: float = 0.05
+    energy_key: str | None = None
+    forces_key: str | None = None
+    stress_key: str | None = None
+    isolated_atoms: str | None = None
+    preflight: bool = True
+
+    def read(self, path: str | Sequence[str], *require: str) -> list[Sample]:
+        """The samples of files, with these keys."""
+        keys = {"energy_key": self.energy_key, "forces_key": self.forces_key, "stress_key": self.stress_key}
+        return read_samples(path, **keys, require=require or ("energy", "forces"))
+
+
+# The tables of a configuration file: name, what is built from it, the kind when the table names none.
+SECTIONS = (("data", DataOptions), ("model", networks, "cartesian"), ("training", TrainingOptions))
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training.
+
+    Attributes:
+        potential: the model with the best weights.
+        metrics: errors of each set ("valid", and the name of each test file).
+        folder: of the run.
+        steps: how many were done.
+        minutes: wall-clock time of this call.
+    """
+
+    potential: "LearnedPotential"
+    metrics: dict[str, dict[str, float | int]]
+    folder: Path
+    steps: int
+    minutes: float
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / REPORT_NAME
+
+
+def train(
+    data: str | Sequence[str] | None = None,
+    *,
+    out: str | os.PathLike,
+    valid: str | None = None,
+    test: str | Sequence[str] | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    size: Literal["fast", "accurate"] | None = None,
+    config: Mapping[str, Mapping[str, Any]] | None = None,
+    resume: bool = False,
+    force: bool = False,
+) -> Training:
+    """Check the data, fit a network for some minutes, evaluate it and write a run folder with model and
+    report.
+
+    Args:
+        data: one or several files with energies and forces.
+        out: the run folder.
+        valid: a file that chooses among the weights; by default a part of `data`.
+        test: files whose errors are reported.
+        minutes: wall-clock time of the whole training; 8 by default.
+        steps: number of steps, instead of minutes.
+        seed: of weights and batches; 0 by default.
+        size: "fast" or "accurate" (the default).
+        config: tables "data", "model", "training" of settings; the arguments above come first.
+        resume: go on with the run in the folder.
+        force: start over in a folder that holds a run.
+
+    Raises:
+        ConfigError: an unknown or senseless setting.
+        DataError: a file that cannot be read, or data that cannot be right.
+        ConvergenceError: the training diverged.
+    """
+    began = time.monotonic()
+    settings = _settings(
+        config or {}, data=data, valid=valid, test=test, minutes=minutes, steps=steps, seed=seed, size=size
+    )
+    environment = enable()
+    options = build(DataOptions, settings["data"], where="data")
+    fitting = build(TrainingOptions, settings["training"], where="training")
+    with RunFolder.create(
+        out, "train", {**settings, "seed": fitting.seed}, resume=resume, force=force
+    ) as run:
+        run.note(**environment)
+        sets, isolated = _read_sets(options, fitting.seed)
+        findings = (
+            _preflight(run, sets, cutoff=settings["model"].get("cutoff", 5.0)) if options.preflight else []
+        )
+        trainer = Trainer(
+            sets["train"],
+            sets["valid"],
+            network=settings["model"],
+            options=fitting,
+            run=run,
+            isolated_atoms=isolated,
+        )
+        potential = trainer.fit(minutes_gone=(time.monotonic() - began) / 60)
+        evaluations = {
+            name: evaluate(potential, samples) for name, samples in sets.items() if name != "train"
+        }
+        return _finish(run, potential, evaluations, sets["train"], findings, began)
+
+
+def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str, dict[str, Any]]:
+    """The tables of the configuration with the arguments put in, checked and with their defaults."""
+    tables = {name: dict(config.get(name, {})) for name in ("data", "model", "training")}
+    data, test = given["data"], given["test"]
+    if data is not None:
+        tables["data"]["train"] = (
+            [str(data)] if isinstance(data, (str, os.PathLike)) else [str(d) for d in data]
+        )
+    if test is not None:
+        tables["data"]["test"] = (
+            [str(test)] if isinstance(test, (str, os.PathLike)) else [str(t) for t in test]
+        )
+    if given["valid"] is not None:
+        tables["data"]["valid"] = str(given["valid"])
+    if "train" not in tables["data"]:
+        raise ConfigError(
+            "there is nothing to train on", 'pass --data FILE, or write [data] train = ["FILE"]'
+        )
+    tables["model"].setdefault("kind", "cartesian")
+    if given["size"] is not None:
+        if given["size"] not in SIZES:
+            raise ConfigError(f"unknown size {given['size']!r}", f"choose one of: {', '.join(SIZES)}")
+        tables["model"] |= SIZES[given["size"]]
+    for name in ("minutes", "steps", "seed"):
+        if given[name] is not None:
+            tables["training"][name] = given[name]
+    targets = {"data": DataOptions, "model": networks, "training": TrainingOptions}
+    resolved = {name: resolve(targets[name], table, name) for name, table in tables.items()}
+    return {name: {k: v for k, v in table.items() if v is not None} for name, table in resolved.items()}
+
+
+def _read_sets(options: DataOptions, seed: int) -> tuple[dict[str, list[Sample]], dict[int, float] | None]:
+    """The training, validation and test sets by name, and the energies of the free atoms that were found."""
+    samples = options.read(options.train)
+    isolated = find_isolated_atoms(samples)
+    if options.isolated_atoms is not None:
+        isolated |= find_isolated_atoms(options.read(options.isolated_atoms, "energy"))
+    samples = without_isolated_atoms(samples)
+    if options.valid is not None:
+        sets = {"train": samples, "valid": without_isolated_atoms(options.read(options.valid))}
+    else:
+        train, valid = split(samples, options.valid_fraction, seed=seed)
+        sets = {"train": train, "valid": valid}
+    for path in options.test:
+        name = Path(path).stem
+        sets[name if name not in sets else path] = options.read(path, "energy")
+    elements = {int(z) for sample in sets["train"] for z in sample.system.numbers}
+    if isolated and not elements <= set(isolated):
+        logger.warning("free-atom energies of some elements are missing: all are fitted to the compositions")
+    return sets, isolated if elements <= set(isolated) else None
+
+
+def _preflight(run: RunFolder, sets: Mapping[str, list[Sample]], cutoff: float) -> list[Any]:
+    """Check the data; errors stop the run, the rest is shown and kept for the report."""
+    tests = [sample for name, samples in sets.items() if name not in ("train", "valid") for sample in samples]
+    checked = preflight(sets["train"], sets["valid"], tests, cutoff=cutoff)
+    run.log("preflight", **checked.as_dict())
+    for finding in checked.findings:
+        if finding.level == "warning":
+            logger.warning("%s: %s", finding.title, finding.detail)
+    checked.raise_errors()
+    return list(checked.findings)
+
+
+def _finish(
+    run: RunFolder,
+    potential: "LearnedPotential",
+    evaluations: dict[str, Evaluation],
+    trained_on: list[Sample],
+    findings: list[Any],
+    began: float,
+) -> Training:
+    """Write the model with what is known of it, the results and the report."""
+    metrics = {name: evaluation.metrics for name, evaluation in evaluations.items()}
+    steps = run.results["steps"]
+    description = describe(trained_on)
+    summary = {
+        "training": {"n_structures": len(trained_on), "steps": steps, "seed": run.config["seed"]},
+        "errors": metrics,
+    }
+    potential = potential.with_summary(summary)
+    save_model(run.path / MODEL_NAME, potential)
+    run.result(metrics=metrics, data=description)
+    _write_report(run, potential, evaluations, description, findings)
+    minutes = (time.monotonic() - began) / 60
+    run.result(minutes=minutes)
+    return Training(potential, metrics, run.path, steps, minutes)
+
+
+def _write_report(
+    run: RunFolder,
+    potential: "LearnedPotential",
+    evaluations: dict[str, Evaluation],
+    description: dict[str, Any],
+    findings: list[Any],
+) -> None:
+    from adiabat.report import Page, data_sections, provenance_sections, training_sections
+
+    page = Page(f"Training of {run.path.name}", f"{description['n_structures']} structures")
+    page.add(
+        *training_sections(history=run.read("metrics"), evaluations=evaluations, summary=potential.summary)
+    )
+    page.add(*data_sections(description, findings))
+    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.write(run.path / REPORT_NAME)
