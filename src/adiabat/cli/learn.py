@@ -6,11 +6,58 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.options import RUN_PANEL, Config, Force, Json, Resume, Seed, Set
+from adiabat.cli.options import (
+    RUN_PANEL,
+    Config,
+    Force,
+    ForceFile,
+    Json,
+    OutFile,
+    Resume,
+    Seed,
+    Set,
+    Structures,
+)
 from adiabat.cli.output import note, print_result
 from adiabat.cli.use import METRICS
 
 PANEL = "Learn a force field"
+LABEL_RESULT = {
+    "n_labelled": "labelled",
+    "n_failed": "failed",
+    "failures": "reasons",
+    "out": "out",
+    "failed": "see",
+}
+
+
+@app.command(
+    rich_help_panel=PANEL, epilog="Example: adiabat label structures.xyz --method gfn2 --out labelled.xyz"
+)
+def label(
+    structures: Structures,
+    out: OutFile,
+    method: Annotated[str, typer.Option(help="gfn2, gfn1, emt, lj, or one from another package.")] = "gfn2",
+    charge: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Of every structure [e].", show_default="as the file says, or 0"),
+    ] = None,
+    spin: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Unpaired electrons.", show_default="as the file says, or 0"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run ended.")] = False,
+    force: ForceFile = False,
+    json: Json = False,
+) -> None:
+    """Label structures with energies and forces of a reference method.
+
+    What the method fails on is written to FILE.failed.xyz with the reason.
+    """
+    from adiabat.tasks.label import label as task
+
+    result = task(structures, method=method, out=out, charge=charge, spin=spin, resume=resume, force=force)
+    print_result(result, json, labels=LABEL_RESULT)
 
 
 @app.command(

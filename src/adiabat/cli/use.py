@@ -18,6 +18,7 @@ from adiabat.cli.options import (
     Resume,
     Seed,
     Set,
+    Structure,
     Structures,
     option_of,
 )
@@ -63,6 +64,33 @@ def predict(
     from adiabat.tasks.predict import predict as task
 
     print_result({"out": str(task(model, structures, out=out, force=force))}, json)
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: adiabat relax run-train start.xyz --out minimum.xyz")
+def relax(
+    model: Model,
+    structure: Structure,
+    out: OutFile,
+    cell: Annotated[bool, typer.Option("--cell", help="Relax the cell too, at zero pressure.")] = False,
+    fmax: Annotated[
+        float, option_of("force", "--fmax", "Largest force left (a bare number: eV/Å).", "0.01 eV/Å")
+    ] = "0.01 eV/Å",  # pyright: ignore[reportArgumentType]
+    max_steps: Annotated[int, typer.Option(metavar="N", min=1, help="Give up after so many.")] = 2000,
+    force: ForceFile = False,
+    json: Json = False,
+) -> None:
+    """Relax a structure to the next minimum of the energy; exit code 3 when it does not get there."""
+    from adiabat.tasks.relax import relax as task
+
+    found = task(model, structure, out=out, cell=cell, fmax=fmax, max_steps=max_steps, force=force)
+    result = {"out": str(out), "energy_ev": found.energy, "fmax_ev_per_ang": found.fmax, "steps": found.steps}
+    labels = {
+        "energy_ev": "energy [eV]",
+        "fmax_ev_per_ang": "largest force [eV/Å]",
+        "steps": "steps",
+        "out": "out",
+    }
+    print_result(result, json, labels=labels)
 
 
 @app.command(
