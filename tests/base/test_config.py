@@ -99,7 +99,8 @@ def test_find_line():
     assert find_line(text, "training.steps") == 3
     assert find_line(text, "training.odd key") == 4
     assert find_line(text, "training.loss.force") == 7
-    assert find_line(text, "training.loss.nothing") == 6
+    assert find_line(text, "training.loss") == 6
+    assert find_line(text, "training.loss.nothing") is None
     assert find_line(text, "model.size") is None
 
 

@@ -117,10 +117,10 @@ def test_kinds():
 
 
 def test_resolve_fills_defaults_and_writes_units():
-    assert resolve(REGISTRY, {"kind": "bath", "temperature": 300, "timestep": "1 ps"}) == {
+    assert resolve(REGISTRY, {"kind": "bath", "temperature": 300, "timestep": "1e-3 ps"}) == {
         "kind": "bath",
         "temperature": "300 K",
-        "timestep": "1000 fs",
+        "timestep": "1 fs",
         "kind_of_noise": "gauss",
         "sizes": (1, 2),
         "path": None,

@@ -56,8 +56,8 @@ def parse_config(text: str, source: str = "configuration") -> dict[str, Any]:
 
 
 def find_line(text: str, key: str) -> int | None:
-    """The number of the line of a TOML text that sets the dotted `key` or opens its table, or None."""
-    wanted, table, best = key.split("."), [], None
+    """The number of the line of a TOML text that sets the dotted `key` or opens that table, or None."""
+    wanted, table = key.split("."), []
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.fullmatch(r"\s*\[+\s*([^\[\]]+?)\s*\]+\s*(#.*)?", line):
             table = _dotted(header[1])
@@ -68,9 +68,7 @@ def find_line(text: str, key: str) -> int | None:
             continue
         if path == wanted:
             return number
-        if path == wanted[: len(path)]:
-            best = number
-    return best
+    return None
 
 
 def _dotted(text: str) -> list[str]:

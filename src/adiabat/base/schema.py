@@ -77,6 +77,13 @@ class Argument:
         return value
 
 
+def is_complete(target: Callable[..., Any]) -> bool:
+    """True when a configuration gives all that `target` needs: none of its arguments is `Supplied`."""
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = typing.get_type_hints(function, include_extras=True)
+    return not any(Supplied in typing.get_args(hint) for hint in hints.values())
+
+
 @cache
 def arguments(target: Callable[..., Any]) -> tuple[Argument, ...]:
     """The keyword arguments of a class's constructor or of a function, in order.
@@ -147,6 +154,8 @@ def resolve(
         made, rest = _of_kind(target, mapping, where)
         return {"kind": mapping["kind"], **resolve(made, rest, where)}
     values = _validate(target, mapping, where)
+    if is_complete(target):
+        build(target, mapping, where)  # what the constructor itself refuses
     return {a.name: a.show(values.get(a.name, a.default)) for a in arguments(target)}
 
 
@@ -212,7 +221,7 @@ def _validate(target: Callable[..., Any], mapping: Mapping[str, Any], where: str
 def _config_error(error: Any, target: Callable[..., Any], where: str) -> ConfigError:
     names = [argument.name for argument in arguments(target)]
     problems, hints, first = [], [], None
-    for problem in error.errors():
+    for problem in sorted(error.errors(), key=lambda p: p["type"] == "missing"):  # those have no line to show
         location = [str(part) for part in problem["loc"] if not str(part).startswith("function-")]
         name = location[0] if location else ""
         key = ".".join(filter(None, [where, *location[:1]]))

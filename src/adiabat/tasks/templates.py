@@ -121,16 +121,17 @@ def settings(
             config |= values
         elif values and isinstance(config.setdefault(name, {}), dict):
             config[name] |= values
-    return resolve(task, apply_overrides(config, overrides), path)
+    overrides = list(overrides)
+    try:
+        return resolve(task, apply_overrides(config, overrides))
+    except ConfigError as error:
+        set_here = {override.partition("=")[0].strip() for override in overrides}
+        set_here |= {f"{name}.{key}".lstrip(".") for name, table in (given or {}).items() for key in table}
+        raise error if error.key in set_here or path is None else _with_line(error, path) from error
 
 
-def resolve(task: str, config: Mapping[str, Any], path: str | os.PathLike | None = None) -> dict[str, Any]:
+def resolve(task: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """`config`, checked against the task's settings, with defaults filled in and quantities with their units.
-
-    Args:
-        task: such as "md".
-        config: tables of settings.
-        path: the file they came from; errors then show the line.
 
     Raises:
         ConfigError: an unknown or missing key, or a wrong value.
@@ -138,17 +139,14 @@ def resolve(task: str, config: Mapping[str, Any], path: str | os.PathLike | None
     parts = sections(task)
     names = [section.name for section in parts if section.name]
     resolved: dict[str, Any] = {}
-    try:
-        for section in parts:
-            table = config.get(section.name, {}) if section.name else _top_level(config, names)
-            if isinstance(table, Mapping) and isinstance(section.target, Registry):
-                table = {"kind": section.kind, **table}
-            values = schemas.resolve(section.target, table, section.name)
-            resolved |= {section.name: values} if section.name else values
-        if not any(section.name == "" for section in parts):
-            _refuse_unknown(config, names)
-    except ConfigError as error:
-        raise _with_line(error, path) from error
+    if not any(section.name == "" for section in parts):
+        _refuse_unknown(config, names)
+    for section in parts:
+        table = config.get(section.name, {}) if section.name else _top_level(config, names)
+        if isinstance(table, Mapping) and isinstance(section.target, Registry):
+            table = {"kind": section.kind, **table}
+        values = schemas.resolve(section.target, table, section.name)
+        resolved |= {section.name: values} if section.name else values
     return resolved
 
 
@@ -196,12 +194,10 @@ def _refuse_unknown(config: Mapping[str, Any], names: list[str]) -> None:
             raise ConfigError(f"unknown key or table {key!r}", hint=did_you_mean(key, names), key=key)
 
 
-def _with_line(error: ConfigError, path: str | os.PathLike | None) -> ConfigError:
-    """The same error, which also shows the line of the file that it is about."""
-    if path is None or not error.key:
-        return error
+def _with_line(error: ConfigError, path: str | os.PathLike) -> ConfigError:
+    """The same error, which also shows the file and, where there is one, the line that it is about."""
     text = read_text(path)
-    number = find_line(text, error.key)
+    number = find_line(text, error.key) if error.key else None
     if number is None:
         return ConfigError(f"{path}: {error.message}", error.hint, error.key)
     line = text.splitlines()[number - 1].strip()
