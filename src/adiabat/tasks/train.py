@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from adiabat.base import ConfigError
 from adiabat.base.runs import RunFolder
 from adiabat.base.schema import build, resolve
+from adiabat.base.units import parse
 from adiabat.data import (
     Sample,
     describe,
@@ -139,9 +140,8 @@ def train(
     ) as run:
         run.note(**environment)
         sets, isolated = _read_sets(options, fitting.seed)
-        findings = (
-            _preflight(run, sets, cutoff=settings["model"].get("cutoff", 5.0)) if options.preflight else []
-        )
+        cutoff = parse(settings["model"].get("cutoff", 5.0), "length")
+        findings = _preflight(run, sets, cutoff) if options.preflight else []
         trainer = Trainer(
             sets["train"],
             sets["valid"],

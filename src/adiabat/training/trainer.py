@@ -14,6 +14,7 @@ from adiabat.base.checkpoints import Checkpoint, CheckpointStore
 from adiabat.base.interrupts import Stop, interruptible
 from adiabat.base.progress import Bar, progress
 from adiabat.base.runs import RunFolder
+from adiabat.base.units import parse
 from adiabat.data import Sample
 from adiabat.networks import LearnedPotential, from_arrays, to_arrays
 from adiabat.training.batches import Batches, find_neighbors, plan_buckets, size_of
@@ -95,7 +96,7 @@ class Trainer:
             if sample.energy is None or sample.forces is None:
                 raise DataError(f"{sample.where}: training needs an energy and forces")
         self.options, self.run = options, run
-        cutoff = float(network.get("cutoff", 5.0))
+        cutoff = parse(network.get("cutoff", 5.0), "length")
         near = find_neighbors(train, cutoff)
         self.potential = new_potential(
             train, near, network, seed=options.seed, isolated_atoms=isolated_atoms, repulsion=repulsion
