@@ -69,7 +69,14 @@ class LearnedPotential(AbstractPotential):
 
     def with_summary(self, summary: Mapping[str, Any]) -> "LearnedPotential":
         """The same potential with another summary."""
-        return eqx.tree_at(lambda p: p._summary, self, json.dumps(dict(summary), sort_keys=True))
+        return LearnedPotential(
+            network=self.network,
+            elements=self.elements,
+            references=dict(zip(self.elements, np.asarray(self.references).tolist(), strict=True)),
+            scale=float(self.scale),
+            repulsion=self.repulsion,
+            summary=summary,
+        )
 
     def check(self, system: System) -> None:
         """Raise UnsupportedError when the system has an element that the training set had not."""
