@@ -65,7 +65,8 @@ def frame(state: State, info: Info) -> Frames:
 def _run(
     dynamic: Any, static: Any, state: State, neighbors: Neighbors, stop: Array, every: Array, capacity: int
 ):
-    potential, integrator, guard, degrees_of_freedom = eqx.combine(dynamic, static)
+    potential, integrator, guard = eqx.combine(dynamic, static[:3])
+    degrees_of_freedom = static[3]
     observe = partial(integrator.info, degrees_of_freedom=degrees_of_freedom)
     blank = jax.tree.map(lambda x: jnp.zeros((capacity, *x.shape), x.dtype), frame(state, observe(state)))
 
@@ -120,5 +121,8 @@ def run_chunk(
         record_every: a step whose number is a multiple of it is recorded.
         capacity: frames the buffer holds.
     """
-    dynamic, static = eqx.partition((potential, integrator, guard, degrees_of_freedom), eqx.is_array)
+    # The numbers of integrator and guard are traced too: another temperature needs no compilation.
+    weights, formula = eqx.partition(potential, eqx.is_array)
+    numbers, rules = eqx.partition((integrator, guard), eqx.is_inexact_array_like)
+    dynamic, static = (weights, *numbers), (formula, *rules, degrees_of_freedom)
     return _run(dynamic, static, state, neighbors, jnp.int32(stop), jnp.int32(record_every), capacity)

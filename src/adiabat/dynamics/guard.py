@@ -39,10 +39,10 @@ class Guard(eqx.Module):
             system without periodic directions: no force will bring it back.
     """
 
-    temperature: float = eqx.field(static=True)
-    atom_energy: float = eqx.field(static=True)
-    longest_step: float = eqx.field(static=True)
-    energy_jump: float = eqx.field(static=True)
+    temperature: float
+    atom_energy: float
+    longest_step: float
+    energy_jump: float
     lost_atoms: bool = eqx.field(static=True)
 
     def __init__(
@@ -75,7 +75,7 @@ class Guard(eqx.Module):
             verdict = jnp.where(lost, Verdict.LOST_ATOM, verdict)
         fast = fastest_atom(after) > self.atom_energy + 50 * BOLTZMANN * self.temperature
         verdict = jnp.where(fast, Verdict.FAST_ATOM, verdict)
-        hot = info.temperature > max(10 * self.temperature, self.temperature + 10_000)
+        hot = info.temperature > jnp.maximum(10 * self.temperature, self.temperature + 10_000)
         verdict = jnp.where(hot, Verdict.TOO_HOT, verdict)
         verdict = jnp.where(finite, verdict, Verdict.NOT_FINITE)
         # What was computed with an incomplete list says nothing; where the atoms went does.

@@ -1,6 +1,5 @@
 """Langevin dynamics: constant temperature."""
 
-import math
 from typing import Annotated, ClassVar
 
 import equinox as eqx
@@ -30,9 +29,9 @@ class Langevin(AbstractIntegrator):
         friction: rate at which momenta forget [1/fs].
     """
 
-    timestep: float = eqx.field(static=True)
-    temperature: float = eqx.field(static=True)
-    friction: float = eqx.field(static=True)
+    timestep: float
+    temperature: float
+    friction: float
     conserves_momentum: ClassVar[bool] = False
 
     def __init__(
@@ -50,8 +49,8 @@ class Langevin(AbstractIntegrator):
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         dt = self.internal_timestep
         masses = state.system.masses[:, None]
-        decay = math.exp(-self.friction * self.timestep)
-        spread = math.sqrt(-math.expm1(-2 * self.friction * self.timestep) * BOLTZMANN * self.temperature)
+        memory = self.friction * self.timestep
+        decay, spread = jnp.exp(-memory), jnp.sqrt(-jnp.expm1(-2 * memory) * BOLTZMANN * self.temperature)
         momenta = state.momenta + 0.5 * dt * state.forces
         positions = state.positions + 0.5 * dt * momenta / masses
         noise = jax.random.normal(state.step_key, momenta.shape, momenta.dtype)

@@ -24,8 +24,8 @@ class VelocityVerlet(AbstractIntegrator):
             of it, because half of the energy goes into the springs.
     """
 
-    timestep: float = eqx.field(static=True)
-    temperature: float = eqx.field(static=True)
+    timestep: float
+    temperature: float
     conserves_momentum: ClassVar[bool] = True
 
     def __init__(
