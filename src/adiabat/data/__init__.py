@@ -3,6 +3,7 @@
 Files are read by `adiabat.io`; batches for a network are made in `adiabat.training`.
 """
 
+from adiabat.data.checks import Finding, Preflight, preflight
 from adiabat.data.describe import describe
 from adiabat.data.read import read_samples, write_samples
 from adiabat.data.references import find_isolated_atoms, fit_references, without_isolated_atoms
@@ -10,10 +11,13 @@ from adiabat.data.sample import Sample
 from adiabat.data.split import split
 
 __all__ = [
+    "Finding",
+    "Preflight",
     "Sample",
     "describe",
     "find_isolated_atoms",
     "fit_references",
+    "preflight",
     "read_samples",
     "split",
     "without_isolated_atoms",

@@ -1,5 +1,6 @@
 """A summary of a data set, in plain numbers."""
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -50,9 +51,14 @@ def describe(samples: Sequence[Sample]) -> dict[str, Any]:
 
 def formula(sample: Sample) -> str:
     """The chemical formula in Hill order."""
+    return _formula(np.sort(np.asarray(sample.system.numbers)).tobytes())
+
+
+@functools.lru_cache(maxsize=4096)
+def _formula(numbers: bytes) -> str:
     from ase.formula import Formula
 
-    counts = Counter(ase.data.chemical_symbols[int(number)] for number in np.asarray(sample.system.numbers))
+    counts = Counter(ase.data.chemical_symbols[number] for number in np.frombuffer(numbers, np.int32))
     return Formula.from_dict(dict(counts)).format("hill")
 
 

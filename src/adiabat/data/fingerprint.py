@@ -12,6 +12,7 @@ from adiabat.system import System
 # Ranges [Å] of the pair functions, and where they end.
 WIDTHS = (0.35, 0.7, 1.4)
 CUTOFF = 5.0
+MAX_NEIGHBORS = 300
 # Relative difference below which two structures count as the same: text files keep six to eight digits.
 TOLERANCE = 1e-6
 
@@ -38,8 +39,12 @@ def fingerprint(system: System) -> np.ndarray:
 
 
 def pair_distances(system: System, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The distances [Å] of all pairs within the cut-off, each pair once, and their two atoms."""
+    """The distances [Å] of all pairs within the cut-off, each pair once, and their two atoms.
+
+    Where atoms are denser than in any material (positions in nm), the cut-off is drawn in.
+    """
     positions = np.asarray(system.positions)
+    cutoff = min(cutoff, _affordable_cutoff(system))
     if not any(system.pbc) and system.n_atoms <= 64:
         i, j = np.triu_indices(system.n_atoms, 1)
         distances = np.linalg.norm(positions[i] - positions[j], axis=1)
@@ -53,6 +58,15 @@ def pair_distances(system: System, cutoff: float) -> tuple[np.ndarray, np.ndarra
     finder = vesin.NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
     i, j, distances = finder.compute(positions, box, periodic=list(system.pbc), quantities="ijd")
     return distances, i.astype(np.int64), j.astype(np.int64)
+
+
+def _affordable_cutoff(system: System) -> float:
+    """The radius [Å] in which an atom has MAX_NEIGHBORS others at the mean density."""
+    if all(system.pbc):
+        volume = abs(np.linalg.det(np.asarray(system.cell)))
+    else:
+        volume = np.prod(np.ptp(np.asarray(system.positions), axis=0) + 1.0)
+    return float((3 * MAX_NEIGHBORS * volume / (4 * np.pi * system.n_atoms)) ** (1 / 3))
 
 
 def duplicate_groups(samples: Sequence[Sample]) -> np.ndarray:

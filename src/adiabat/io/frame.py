@@ -113,6 +113,9 @@ def make_frame(
     where = location(source, index)
     try:
         charge, spin = electronic_state(info, np.asarray(numbers), where)
+        # Copies: the arrays of an `ase.Atoms` change while it moves.
+        positions = np.array(positions, dtype=np.float64)
+        cell = None if cell is None else np.array(cell, dtype=np.float64)
         system = System.create(
             numbers, positions, cell=cell, pbc=pbc, masses=masses, charge=charge, spin=spin
         )

@@ -1,0 +1,57 @@
+"""All checks of the data before a training."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from adiabat.base import DataError
+from adiabat.data.checks.copies import check_copies, check_leaks
+from adiabat.data.checks.coverage import check_distances, check_elements, check_neighbors, check_states
+from adiabat.data.checks.finding import LEVELS, Finding, Preflight
+from adiabat.data.checks.mechanics import check_net_force_and_torque, check_stiffness, check_stress
+from adiabat.data.checks.pairs import check_energies_against_forces
+from adiabat.data.checks.survey import Survey
+from adiabat.data.checks.values import check_energies, check_forces, check_total_energies
+from adiabat.data.sample import Sample
+
+CHECKS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
+    check_distances,
+    check_energies_against_forces,
+    check_stiffness,
+    check_net_force_and_torque,
+    check_stress,
+    check_total_energies,
+    check_energies,
+    check_forces,
+    check_leaks,
+    check_copies,
+    check_elements,
+    check_states,
+    check_neighbors,
+)
+
+
+def preflight(
+    train: Sequence[Sample],
+    valid: Sequence[Sample] = (),
+    test: Sequence[Sample] = (),
+    cutoff: float = 5.0,
+) -> Preflight:
+    """Everything about the data that should be known before a training.
+
+    Units and sign of the forces (work along close frames, stiffness of bonds, net force and torque),
+    outliers, copies within the training set and between the sets, elements, charges and spins, distances,
+    neighbors.
+
+    Args:
+        train: the training samples; free atoms may be among them.
+        valid: held out during training.
+        test: held out for the final errors.
+        cutoff: of the model [Å].
+
+    Raises:
+        DataError: `train` is empty.
+    """
+    if not train:
+        raise DataError("there are no samples to train on")
+    survey = Survey(train, valid, test, cutoff)
+    findings = [finding for check in CHECKS for finding in check(survey)]
+    return Preflight(tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level))))

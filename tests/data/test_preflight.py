@@ -1,0 +1,274 @@
+"""Preflight: faults planted in good data are found, and good data pass."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk, molecule
+from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.emt import EMT
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+
+from adiabat.base import DataError
+from adiabat.base.units import BOHR, HARTREE, KCAL_PER_MOL
+from adiabat.data import Sample, preflight, split
+from adiabat.system import System
+
+replace = dataclasses.replace
+
+
+class Springs(Calculator):
+    """Ethanol as Morse bonds and Urey-Bradley springs: the stiffness and the softness of a real molecule."""
+
+    implemented_properties = ("energy", "forces")
+
+    def __init__(self, atoms):
+        super().__init__()
+        distances = atoms.get_all_distances()
+        i, j = np.triu_indices(len(atoms), 1)
+        bonded = distances[i, j] < 1.7
+        near = bonded | (distances[i, j] < 2.7)
+        self.i, self.j, self.r0, self.bonded = i[near], j[near], distances[i, j][near], bonded[near]
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        assert atoms is not None
+        vectors = atoms.positions[self.j] - atoms.positions[self.i]
+        r = np.linalg.norm(vectors, axis=1)
+        depth, width, spring = 4.5, 1.9, 3.0
+        decay = np.exp(-width * (r - self.r0))
+        energy = np.where(self.bonded, depth * (1 - decay) ** 2, 0.5 * spring * (r - self.r0) ** 2)
+        slope = np.where(self.bonded, 2 * depth * width * (1 - decay) * decay, spring * (r - self.r0))
+        pull = slope[:, None] * vectors / r[:, None]
+        forces = np.zeros((len(atoms), 3))
+        np.add.at(forces, self.i, pull)
+        np.add.at(forces, self.j, -pull)
+        self.results = {"energy": float(energy.sum()) - 4209.0, "forces": forces}
+
+
+def trajectory(atoms, calculator, n_frames, temperature, every, source):
+    atoms.calc = calculator
+    MaxwellBoltzmannDistribution(atoms, temperature_K=2 * temperature, rng=np.random.default_rng(0))
+    dynamics = Langevin(
+        atoms, 1 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=np.random.default_rng(1)
+    )
+    dynamics.run(50)
+    samples = []
+    for frame in range(n_frames):
+        dynamics.run(every)
+        atoms.get_forces()
+        samples.append(Sample.from_atoms(atoms, source, frame))
+    return samples
+
+
+@pytest.fixture(scope="module")
+def ethanol():
+    atoms = molecule("CH3CH2OH")
+    return trajectory(atoms, Springs(atoms), 80, 300, 8, "ethanol.xyz")
+
+
+@pytest.fixture(scope="module")
+def copper():
+    return trajectory(bulk("Cu", cubic=True) * (2, 2, 2), EMT(), 60, 400, 5, "copper.xyz")
+
+
+@pytest.fixture(params=["ethanol", "copper"])
+def good(request):
+    return request.getfixturevalue(request.param)
+
+
+def titles(report, level="error"):
+    return {finding.title for finding in report.of(level)}
+
+
+def test_good_data_pass(good):
+    report = preflight(good[:-10], good[-10:-5], good[-5:])
+    assert not titles(report)
+    assert not titles(report, "warning")
+    assert "energies and forces agree" in titles(report, "info")
+    assert "the forces are of a plausible size" in titles(report, "info")
+    report.raise_errors()
+    assert report.as_dict()["passed"]
+
+
+def scaled(samples, forces=1.0, energy=1.0):
+    return [replace(s, forces=s.forces * forces, energy=s.energy * energy) for s in samples]
+
+
+FAULTS = {
+    "sign": (lambda s: scaled(s, -1), "the forces have the wrong sign"),
+    "forces in kcal": (lambda s: scaled(s, 1 / KCAL_PER_MOL), "energies and forces differ in scale"),
+    "all in kcal": (lambda s: scaled(s, 1 / KCAL_PER_MOL, 1 / KCAL_PER_MOL), "the forces are far too large"),
+    "energies in kcal": (lambda s: scaled(s, 1, 1 / KCAL_PER_MOL), "energies and forces differ in scale"),
+    "energies in hartree": (lambda s: scaled(s, 1, 1 / HARTREE), "energies and forces differ in scale"),
+    "atomic units": (lambda s: scaled(s, BOHR / HARTREE, 1 / HARTREE), "energies and forces differ in scale"),
+    "forces in hartree/bohr": (lambda s: scaled(s, BOHR / HARTREE), "energies and forces differ in scale"),
+    "forces in eV/bohr": (lambda s: scaled(s, BOHR), "energies and forces differ in scale"),
+    "forces of another frame": (
+        lambda s: [replace(a, forces=b.forces) for a, b in zip(s, s[7:] + s[:7], strict=True)],
+        "energies and forces do not belong together",
+    ),
+    "energies of another frame": (
+        lambda s: [replace(a, energy=b.energy) for a, b in zip(s, s[7:] + s[:7], strict=True)],
+        "energies and forces do not belong together",
+    ),
+    "atoms in another order": (
+        lambda s: [replace(a, forces=np.roll(a.forces, 1, axis=0)) for a in s],
+        "energies and forces do not belong together",
+    ),
+    "forces along other axes": (
+        lambda s: [replace(a, forces=a.forces[:, [1, 2, 0]]) for a in s],
+        "energies and forces do not belong together",
+    ),
+    "no forces at all": (lambda s: scaled(s, 0.0), "all forces are zero"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_errors(good, fault):
+    plant, title = FAULTS[fault]
+    report = preflight(plant(good))
+    assert title in titles(report), report.findings
+    with pytest.raises(DataError, match=title):
+        report.raise_errors()
+
+
+def test_the_guessed_unit_is_named(ethanol):
+    details = " ".join(f.detail for f in preflight(scaled(ethanol, 1 / KCAL_PER_MOL)).of("error"))
+    assert "forces in kcal/mol" in details
+    details = " ".join(f.detail for f in preflight(scaled(ethanol, BOHR / HARTREE)).of("error"))
+    assert "hartree/bohr" in details
+
+
+def test_forces_that_turn_a_molecule(ethanol):
+    turned = [replace(s, forces=s.forces[:, [1, 2, 0]]) for s in ethanol]
+    assert "the forces turn the molecule" in titles(preflight(turned))
+    assert "forces that turn the molecule" in titles(preflight(ethanol[:-1] + turned[-1:]), "warning")
+
+
+def moved(samples, factor):
+    return [
+        replace(
+            s,
+            system=System.create(
+                s.system.numbers, s.system.positions * factor, s.system.cell * factor, s.system.pbc
+            ),
+        )
+        for s in samples
+    ]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("bohr", 1 / BOHR), ("nm", 0.1)])
+def test_positions_in_other_units(good, unit, factor):
+    assert f"positions look like {unit}" in titles(preflight(moved(good, factor)))
+
+
+def test_leaks(good):
+    train, test = good[:40], good[40:60]
+    assert "test frames are in train" in titles(preflight(train, (), test + train[3:4]))
+    assert "valid frames are in train" in titles(preflight(train, train[:2] + test, ()))
+    # The same structure in another orientation, as in symmetric strains of a crystal: worth a look.
+    turned = System.create(
+        train[0].system.numbers,
+        np.asarray(train[0].system.positions)[:, [1, 2, 0]],
+        np.asarray(train[0].system.cell)[:, [1, 2, 0]],
+        train[0].system.pbc,
+    )
+    report = preflight(train, (), [*test, replace(train[0], system=turned)])
+    assert "test frames are in train" in titles(report, "warning")
+    assert "test frames are in train" not in titles(report)
+    assert not titles(preflight(*split(good, 0.1, 0)))
+
+
+def test_copies_and_contradictions(good):
+    assert "copies in the training set" in titles(preflight(good + good[:3]), "warning")
+    contradiction = replace(good[0], energy=good[0].energy + good[0].n_atoms)
+    assert "one structure with two energies" in titles(preflight([*good, contradiction]))
+
+
+def test_outliers(good):
+    shifted = replace(good[3], energy=good[3].energy + 2.0 * good[3].n_atoms)
+    report = preflight([*good[:3], shifted, *good[4:]])
+    assert {"outliers in energy", "energies that do not fit the forces"} <= titles(report, "warning")
+    assert any("frame 3" in finding.detail for finding in report.of("warning"))
+    other_code = replace(good[3], energy=good[3].energy - 1000.0 * good[3].n_atoms)
+    assert "energies on different scales" in titles(preflight([*good[:3], other_code, *good[4:]]))
+    hot = replace(good[5], forces=good[5].forces * 500)
+    assert "outliers in force" in titles(preflight([*good[:5], hot, *good[6:]]), "warning")
+
+
+def test_total_energies_betray_their_unit():
+    water = molecule("H2O")
+    samples = []
+    for seed in range(5):
+        atoms = water.copy()
+        atoms.rattle(0.05, seed=seed)
+        samples.append(replace(Sample.from_atoms(atoms), energy=-76.4 + 1e-3 * seed, forces=np.zeros((3, 3))))
+    assert "energies look like hartree" in titles(preflight(samples), "warning")
+    in_ev = [replace(sample, energy=sample.energy * HARTREE) for sample in samples]
+    assert "energies look like hartree" not in titles(preflight(in_ev), "warning")
+
+
+def test_elements(ethanol, copper):
+    report = preflight(ethanol, (), copper[:3])
+    assert "elements in test that are not in train" in titles(report)
+    assert "Cu" in report.of("error")[0].detail
+    assert "elements in train that are not in valid" in titles(
+        preflight(ethanol + copper, copper[:1]), "info"
+    )
+
+
+def test_charges_and_spins(ethanol):
+    charged = [replace(s, system=dataclasses.replace(s.system, charge=1, spin=1)) for s in ethanol[:20]]
+    assert "charges or spins are mixed" in titles(preflight(ethanol[20:] + charged), "warning")
+    atom = Sample(System.create([8], np.zeros((1, 3)), spin=2), -2041.0, np.zeros((1, 3)))
+    assert not titles(preflight([*ethanol, atom]), "warning")  # free atoms have their own spin
+
+
+def test_distances_and_neighbors(ethanol, copper):
+    positions = np.array(ethanol[0].system.positions)
+    positions[1] = positions[0] + [0.3, 0, 0]
+    overlapping = replace(ethanol[0], system=System.create(ethanol[0].system.numbers, positions))
+    assert "atoms overlap" in titles(preflight([*ethanol[1:], overlapping]))
+    positions[1] = positions[0] + [60.0, 0, 0]
+    lonely = replace(ethanol[0], system=System.create(ethanol[0].system.numbers, positions))
+    assert "atoms without neighbors" in titles(preflight([*ethanol[1:], lonely]), "warning")
+    (neighbors,) = [f for f in preflight(copper, cutoff=3.2).findings if f.title == "neighbors"]
+    assert neighbors.detail.startswith("12.0 on average")
+
+
+def strained(n=20, sign=1.0, factor=1.0):
+    generator, samples = np.random.default_rng(0), []
+    for frame in range(n):
+        atoms = bulk("Cu", cubic=True)
+        atoms.set_cell(atoms.cell * (1 + 0.03 * generator.uniform(-1, 1)), scale_atoms=True)
+        atoms.rattle(0.02, seed=frame)
+        atoms.calc = EMT()
+        atoms.get_stress()
+        sample = Sample.from_atoms(atoms, "strained.xyz", frame)
+        samples.append(replace(sample, stress=sign * factor * sample.stress))
+    return samples
+
+
+def test_stress():
+    assert not titles(preflight(strained()))
+    assert "the stress has the wrong sign" in titles(preflight(strained(sign=-1.0)))
+    assert "the stress is very large" in titles(preflight(strained(factor=1602.0)))  # kbar
+    unused = [replace(s, stress=None, info={"fitsnap_stress": s.stress}) for s in strained(5)]
+    assert "stress left alone" in titles(preflight(unused), "info")
+
+
+def test_few_and_odd_sets():
+    atom = Sample(System.create([1], np.zeros((1, 3))), -13.6, np.zeros((1, 3)))
+    dimer = Sample.from_atoms(Atoms("Ar2", [[0, 0, 0], [0, 0, 3.8]]))
+    for samples in (
+        [atom],
+        [dimer],
+        [atom, dimer],
+        [replace(dimer, energy=1.0, forces=np.zeros((2, 3)))] * 4,
+    ):
+        preflight(samples).as_dict()
+    with pytest.raises(DataError, match="no samples"):
+        preflight([])
