@@ -74,14 +74,18 @@ class LineBar(Bar):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._last = self._begin
+        self._shown: float | None = None
 
     def _show(self) -> None:
-        now = time.monotonic()
-        if now - self._last >= LINE_EVERY:
-            self._last = now
-            print(self.line(), file=sys.stderr, flush=True)
+        if time.monotonic() - self._last >= LINE_EVERY:
+            self._print()
 
     def close(self) -> None:
+        if self._shown != self.completed:
+            self._print()
+
+    def _print(self) -> None:
+        self._last, self._shown = time.monotonic(), self.completed
         print(self.line(), file=sys.stderr, flush=True)
 
 

@@ -7,19 +7,20 @@ import typer
 
 from adiabat.cli.app import app
 from adiabat.cli.options import (
-    RUN_PANEL,
     Config,
     Force,
     ForceFile,
     Json,
     OutFile,
     Resume,
+    RunOut,
     Seed,
     Set,
     Structures,
+    option_of,
 )
 from adiabat.cli.output import note, print_result
-from adiabat.cli.use import METRICS
+from adiabat.cli.use import DYNAMICS, METRICS
 
 PANEL = "Learn a force field"
 LABEL_RESULT = {
@@ -29,6 +30,72 @@ LABEL_RESULT = {
     "out": "out",
     "failed": "see",
 }
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: adiabat demo --out run-demo")
+def demo(
+    out: RunOut = Path("run-demo"), resume: Resume = False, force: Force = False, json: Json = False
+) -> None:
+    """The whole job on acetylacetone, without any data: about five minutes on two cores."""
+    from adiabat.tasks.demo import demo as task
+
+    _print_learned(task(out=out, resume=resume, force=force), json)
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Example: adiabat learn 'CC(=O)Nc1ccccc1' --minutes 20 --out run-acetanilide",
+)
+def learn(
+    molecule: Annotated[
+        str,
+        typer.Argument(metavar="MOLECULE", help="A SMILES string or a structure file.", show_default=False),
+    ],
+    method: Annotated[
+        str, typer.Option(help="The reference: gfn2, gfn1, or one from another package.")
+    ] = "gfn2",
+    minutes: Annotated[float, typer.Option(metavar="M", help="Wall-clock time of the whole, about.")] = 4.0,
+    labels: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=20, help="Structures to label.", show_default="what the time allows"),
+    ] = None,
+    temperature: Annotated[
+        float, option_of("temperature", "--temperature", "What the model is for (a bare number: K).", "300 K")
+    ] = "300 K",  # pyright: ignore[reportArgumentType]
+    seed: Seed = None,
+    out: RunOut = Path("run-learn"),
+    resume: Resume = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """From a molecule to a validated force field.
+
+    Samples and labels geometries, trains, tests on held-out frames, simulates with the model, reports.
+    """
+    from adiabat.tasks.learn import learn as task
+
+    options = {
+        "method": method,
+        "minutes": minutes,
+        "labels": labels,
+        "temperature": temperature,
+        "seed": seed or 0,
+    }
+    _print_learned(task(molecule, **options, out=out, resume=resume, force=force), json)
+
+
+def _print_learned(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_result(result, as_json=True)
+        return
+    for name, metrics in result["errors"].items():
+        print(f"errors at {name}:")
+        print_result(metrics, labels=METRICS)
+    for name in ("nvt", "nve"):
+        if name in result:
+            print(f"dynamics, {name}:")
+            print_result(result[name], labels=DYNAMICS)
+    note(f"model: {result['model']}\nreport: {result['report']}")
 
 
 @app.command(
@@ -91,12 +158,7 @@ def train(
     seed: Seed = None,
     config: Config = None,
     set_: Set = None,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", metavar="RUN", help="The run folder to write.", rich_help_panel=RUN_PANEL
-        ),
-    ] = Path("run-train"),
+    out: RunOut = Path("run-train"),
     resume: Resume = False,
     force: Force = False,
     json: Json = False,

@@ -41,8 +41,8 @@ def option_of(
 
 RUN_PANEL = "The run"
 
-Out = Annotated[
-    Path | None,
+RunOut = Annotated[
+    Path,
     typer.Option("--out", "-o", metavar="RUN", help="The run folder to write.", rich_help_panel=RUN_PANEL),
 ]
 Force = Annotated[

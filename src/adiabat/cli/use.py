@@ -7,7 +7,6 @@ import typer
 
 from adiabat.cli.app import app
 from adiabat.cli.options import (
-    RUN_PANEL,
     Config,
     Force,
     ForceFile,
@@ -16,6 +15,7 @@ from adiabat.cli.options import (
     Model,
     OutFile,
     Resume,
+    RunOut,
     Seed,
     Set,
     Structure,
@@ -33,6 +33,15 @@ METRICS = {
     "force_mae_mev_per_ang": "force MAE [meV/Å]",
     "force_rmse_mev_per_ang": "force RMSE [meV/Å]",
     "stress_mae_gpa": "stress MAE [GPa]",
+}
+DYNAMICS = {
+    "steps": "steps",
+    "time_ps": "time [ps]",
+    "frames": "frames",
+    "temperature": "mean temperature [K]",
+    "drift_ev_per_atom_ns": "energy drift [eV/atom/ns]",
+    "steps_per_second": "steps per second",
+    "out": "out",
 }
 ENSEMBLES = {"nve": "velocity_verlet", "nvt": "langevin"}
 
@@ -138,12 +147,7 @@ def md(
     seed: Seed = None,
     config: Config = None,
     set_: Set = None,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", metavar="RUN", help="The run folder to write.", rich_help_panel=RUN_PANEL
-        ),
-    ] = Path("run-md"),
+    out: RunOut = Path("run-md"),
     resume: Resume = False,
     force: Force = False,
     json: Json = False,
@@ -169,7 +173,7 @@ def md(
     chosen = settings("md", config, {"": top, "integrator": table}, set_ or [])
     integrator = build_kind(integrators, chosen.pop("integrator"), "integrator")
     run = task(**chosen, integrator=integrator, out=out, resume=resume, force=force)
-    print_result({"out": str(out), **run.summary}, json)
+    print_result({"out": str(out), **run.summary}, json, labels=DYNAMICS)
     note(f"see: adiabat analyze {out}")
 
 
