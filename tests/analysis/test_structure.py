@@ -117,3 +117,20 @@ def test_radial_distribution_refuses_what_it_cannot_do():
         analysis.radial_distribution(np.array([1, 1]), frames, np.zeros((3, 3)))
     with pytest.raises(DataError, match="half the smallest height"):
         analysis.radial_distribution(np.array([1, 1]), frames, np.eye(3) * 8, r_max=5.0)
+
+
+def test_molecules_are_made_whole():
+    water = molecule("H2O")
+    cell = np.diag([6.0, 7.0, 8.0])
+    positions = np.concatenate([water.positions + shift for shift in ([0, 0.1, 0], [3, 3, 4], [3, 6.8, 1])])
+    numbers = np.tile(water.numbers, 3)
+    wrapped = np.mod(positions, np.diag(cell))[None]
+    bonds = analysis.find_bonds(numbers, wrapped[0], cell)
+    whole = analysis.whole_molecules(wrapped, bonds, cell)
+    np.testing.assert_allclose(
+        analysis.bond_lengths(whole, bonds), analysis.bond_lengths(wrapped, bonds, cell), atol=1e-12
+    )
+    assert analysis.bond_lengths(wrapped, bonds).max() > 4  # molecules were torn apart
+    centers = whole.reshape(3, 3, 3).mean(axis=1)
+    assert (centers >= 0).all()
+    assert (centers < np.diag(cell)).all()

@@ -4,7 +4,13 @@ Pages and figures belong in `adiabat.report`; free energies in a room of their o
 """
 
 from adiabat.analysis.diffusion import diffusion_coefficient, mean_squared_displacement
-from adiabat.analysis.geometry import bond_angles, bond_lengths, minimum_image, torsion_angles
+from adiabat.analysis.geometry import (
+    bond_angles,
+    bond_lengths,
+    minimum_image,
+    torsion_angles,
+    whole_molecules,
+)
 from adiabat.analysis.internal import Distribution, bond_statistics, jensen_shannon
 from adiabat.analysis.radial import RadialDistribution, cell_heights, radial_distribution
 from adiabat.analysis.statistics import (
@@ -69,4 +75,5 @@ __all__ = [
     "temperature_statistics",
     "torsion_angles",
     "torsions_from_bonds",
+    "whole_molecules",
 ]

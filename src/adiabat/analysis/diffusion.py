@@ -12,7 +12,7 @@ _CM2_PER_S = 0.1  # Å^2/fs in cm^2/s
 def mean_squared_displacement(frames: np.ndarray) -> np.ndarray:
     """<|r(t0 + k) - r(t0)|^2> over atoms and origins t0, for every lag k, by FFT.
 
-    Calandrini et al. 2011, doi:10.1051/sfn/201112010. The centroid of all atoms is held fixed.
+    Calandrini et al. 2011, doi:10.1051/sfn/201112010. Take the motion of the center of mass out before.
 
     Args:
         frames: unwrapped positions [Å], shape (n_frames, n_atoms, 3), evenly spaced.
@@ -25,7 +25,6 @@ def mean_squared_displacement(frames: np.ndarray) -> np.ndarray:
         raise DataError(
             f"a mean squared displacement needs frames (n >= 2, n_atoms, 3), got {positions.shape}"
         )
-    positions = positions - positions.mean(axis=1, keepdims=True)
     positions = positions - positions[0]  # small numbers keep their digits in the differences below
     n = len(positions)
     spectrum = np.fft.rfft(positions, 2 * n, axis=0)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from adiabat.analysis.topology import molecules
+
 
 def minimum_image(vectors: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
     """Vectors [Å], shape (n_frames, ..., 3), each replaced by its image nearest to zero.
@@ -18,6 +20,37 @@ def minimum_image(vectors: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
     flat = vectors.reshape(len(vectors), -1, 3)
     fractional = flat @ np.linalg.inv(boxes)
     return (flat - np.round(fractional) @ boxes).reshape(vectors.shape)
+
+
+def whole_molecules(frames: np.ndarray, bonds: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Frames with each molecule in one piece, its centroid in the cell, for looking at.
+
+    Where most atoms are one network (a crystal), the frames are returned as they are: it has no ends.
+
+    Args:
+        frames: positions [Å], shape (n_frames, n_atoms, 3).
+        bonds: shape (n_bonds, 2).
+        cell: [Å], shape (3, 3) or (n_frames, 3, 3).
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import breadth_first_order
+
+    n_atoms = frames.shape[1]
+    member = molecules(n_atoms, bonds)
+    if np.bincount(member).max() > max(n_atoms // 2, 1):
+        return frames
+    graph = coo_array((np.ones(len(bonds)), (bonds[:, 0], bonds[:, 1])), shape=(n_atoms, n_atoms)).tocsr()
+    boxes = np.broadcast_to(np.asarray(cell, dtype=np.float64), (len(frames), 3, 3))
+    whole = np.array(frames, dtype=np.float64)
+    for molecule in range(member.max() + 1):
+        atoms = np.flatnonzero(member == molecule)
+        order, parents = breadth_first_order(graph, atoms[0], directed=False)
+        for atom in order[1:]:
+            step = frames[:, atom] - frames[:, parents[atom]]
+            whole[:, atom] = whole[:, parents[atom]] + minimum_image(step, boxes)
+        center = whole[:, atoms].mean(axis=1)[:, None] @ np.linalg.inv(boxes)
+        whole[:, atoms] -= np.floor(center) @ boxes
+    return whole
 
 
 def bond_lengths(frames: np.ndarray, bonds: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:

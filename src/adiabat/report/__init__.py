@@ -4,7 +4,17 @@ The numbers come from `adiabat.analysis`; what to compute, and for which run, is
 """
 
 from adiabat.report.cards import Section
+from adiabat.report.data import data_sections
+from adiabat.report.dynamics import dynamics_sections
 from adiabat.report.page import Page
+from adiabat.report.provenance import provenance_sections
 from adiabat.report.training import training_sections
 
-__all__ = ["Page", "Section", "training_sections"]
+__all__ = [
+    "Page",
+    "Section",
+    "data_sections",
+    "dynamics_sections",
+    "provenance_sections",
+    "training_sections",
+]

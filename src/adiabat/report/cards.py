@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-_NONMETALS = frozenset([1, 2, *range(5, 11), *range(14, 19), *range(32, 37), *range(51, 55), 85, 86])
+from adiabat.report.elements import viewer_elements
+
 Status = Literal["good", "fair", "poor", "unknown"]
 
 
@@ -210,7 +211,7 @@ class Viewer:
         for frame in self.frames:
             entry: dict[str, Any] = {"label": frame.label, "positions": packed(frame.positions)}
             if frame.numbers is not None:
-                entry |= _elements(frame.numbers)
+                entry |= viewer_elements(frame.numbers)
             if frame.cell is not None:
                 entry["cell"] = np.round(np.asarray(frame.cell, float), 4).tolist()
             for key in ("reference", "predicted", "values"):
@@ -268,19 +269,3 @@ def packed(values: np.ndarray) -> dict[str, Any]:
     unit = float(f"{max(float(np.abs(array).max(initial=0.0)) / 32000, 1e-9):.4g}")
     integers = np.clip(np.round(array / unit), -32767, 32767).astype("<i2")
     return {"unit": unit, "data": base64.b64encode(integers.tobytes()).decode()}
-
-
-def _elements(atomic_numbers: np.ndarray) -> dict[str, Any]:
-    from ase.data import chemical_symbols
-
-    from adiabat.analysis import bonded_radii
-
-    kinds = np.unique(atomic_numbers)
-    radii = bonded_radii(kinds)
-    return {
-        "metals": [chemical_symbols[int(k)] for k in kinds if k not in _NONMETALS],
-        "symbols": [chemical_symbols[int(number)] for number in atomic_numbers],
-        "radii": {
-            chemical_symbols[int(k)]: round(float(radius), 3) for k, radius in zip(kinds, radii, strict=True)
-        },
-    }

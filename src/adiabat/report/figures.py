@@ -111,7 +111,7 @@ class Histogram:
 
 def histograms(panels: Sequence[Histogram], labels: Sequence[str], columns: int = 4) -> str:
     """Overlaid densities, the first filled, the others as outlines; one legend for all."""
-    figure, grid = _canvas(len(panels), columns, height=0.75)
+    figure, grid = _canvas(len(panels), columns, height=0.75, head=0.3)
     for panel, (axis,) in zip(panels, grid, strict=True):
         for number, density in enumerate(panel.densities):
             look = {"fill": True, "alpha": 0.45} if number == 0 else {"linewidth": 1.3}
@@ -157,7 +157,12 @@ def binned(lines: Sequence[Binned], x_label: str, y_label: str) -> str:
 
 
 def _canvas(
-    count: int, columns: int, height: float, ratios: Sequence[float] = (1.0,), width: float = _WIDTH
+    count: int,
+    columns: int,
+    height: float,
+    ratios: Sequence[float] = (1.0,),
+    width: float = _WIDTH,
+    head: float = 0.0,
 ) -> tuple[Any, list[list[Any]]]:
     """A figure and its axes: for each of `count` panels as many as `ratios`, from the top.
 
@@ -167,6 +172,7 @@ def _canvas(
         height: of a panel in panel widths.
         ratios: heights of the axes within a panel.
         width: of the figure [inch], for a full row.
+        head: room for a legend above all panels [inch].
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -174,19 +180,20 @@ def _canvas(
     columns = min(columns, max(count, 1))
     rows = -(-count // columns)
     panel = width / columns if count == 1 else min(width / columns, _WIDEST)
+    tall = panel * height * rows + head
     with mpl.rc_context(_STYLE):
         # Margins are set, not found: finding them costs several times as much as drawing.
-        left, right, bottom, top, between, below = 0.62, 0.12, 0.46, 0.3, 0.5, 0.72
+        left, right, bottom, top, between, below = 0.62, 0.12, 0.46, 0.3 + head, 0.5, 0.72
         inside_x = panel * columns - left - right - between * (columns - 1)
-        inside_y = panel * height * rows - bottom - top - below * (rows - 1)
-        figure = Figure(figsize=(panel * columns, panel * height * rows))
+        inside_y = tall - bottom - top - below * (rows - 1)
+        figure = Figure(figsize=(panel * columns, tall))
         grid = figure.add_gridspec(
             rows,
             columns,
             left=left / (panel * columns),
             right=1 - right / (panel * columns),
-            bottom=bottom / (panel * height * rows),
-            top=1 - top / (panel * height * rows),
+            bottom=bottom / (tall),
+            top=1 - top / (tall),
             wspace=between * columns / inside_x,
             hspace=below * rows / inside_y,
         )

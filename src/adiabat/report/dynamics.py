@@ -1,0 +1,249 @@
+"""Sections on a simulation: whether it can be believed, and what it shows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from adiabat import analysis
+from adiabat.report.cards import Chart, Columns, Facts, Frame, Section, Series, Status, Verdict, Viewer
+from adiabat.report.elements import is_metal
+from adiabat.report.formatting import number, with_error
+from adiabat.report.motion import Motion
+from adiabat.report.structure import bond_cards, liquid_cards
+
+DRIFT_BAR = 1e-4  # eV/atom/ns
+_MAX_POINTS = 1500
+_MAX_VIEWER_FRAMES = 300
+_MAX_VIEWER_VALUES = 300_000  # coordinates; 0.8 MB in the page
+
+
+def dynamics_sections(
+    *,
+    title: str,
+    numbers: Any,
+    trajectory: Any,
+    target_temperature: float | None = None,
+    reference_positions: Sequence[np.ndarray] | None = None,
+    reference_cells: Sequence[np.ndarray] | None = None,
+    n_atoms: int | None = None,
+) -> list[Section]:
+    """What to say of one simulation.
+
+    Args:
+        title: such as "NVE at 300 K".
+        numbers: atomic numbers, shape (n_atoms,).
+        trajectory: an `adiabat.io.Trajectory`, or an object with `positions` (n_frames, n_atoms, 3) [Å] and
+            `time` (n_frames,) [fs] and, each of shape (n_frames,) or None, `potential`, `kinetic`,
+            `conserved` [eV] and `temperature` [K]; `cell` (3, 3) or (n_frames, 3, 3) [Å] when it is periodic.
+        target_temperature: of the thermostat [K]; None for NVE.
+        reference_positions: training frames of the same atoms in the same order [Å], each (n_atoms, 3);
+            others are left out.
+        reference_cells: their cells [Å], each (3, 3); needed for the comparison of a periodic system.
+        n_atoms: to divide the drift by; the number of atoms by default.
+
+    Raises:
+        DataError: a trajectory without frames, or of arrays that do not go together.
+    """
+    motion = Motion.of(trajectory, numbers, target_temperature)
+    verdicts: list[Verdict] = []
+    energy, verdict = _energy(title, motion, n_atoms or motion.n_atoms)
+    verdicts += verdict
+    temperature, verdict = _temperature(title, motion)
+    verdicts += verdict
+    whole, verdict = _stability(title, motion)
+    verdicts += verdict
+    cards: list[Any] = [Facts(_facts(motion) | whole)]
+    charts = [*energy, *temperature]
+    cards += [Columns(charts)] if len(charts) > 1 else charts
+    cards.append(_viewer(title, motion))
+    bonds, verdict = bond_cards(title, motion, reference_positions, reference_cells)
+    cards += bonds
+    verdicts += verdict
+    cards += liquid_cards(motion)
+    citations = ["inefficiency", "trend", "equilibration", "blocking", "ensemble", "stability", "radii"]
+    citations += (["jensen-shannon"] if bonds else []) + (
+        ["rdf", "diffusion"] if motion.cell is not None else []
+    )
+    return [Section(title, cards, verdicts=verdicts, citations=citations)]
+
+
+def _facts(motion: Motion) -> dict[str, str]:
+    facts = {
+        "length": f"{number(float(np.ptp(motion.picoseconds)))} ps",
+        "frames": number(motion.n_frames),
+        "atoms": number(motion.n_atoms),
+    }
+    if motion.cell is not None:
+        from ase.data import atomic_masses
+
+        densities = analysis.density(atomic_masses[motion.numbers], motion.cell)
+        facts["density"] = f"{number(float(densities.mean()))} g/cm³"
+    return facts
+
+
+def _energy(title: str, motion: Motion, n_atoms: int) -> tuple[list[Chart], list[Verdict]]:
+    if motion.conserved is None or motion.n_frames < 5 or not np.isfinite(motion.conserved).all():
+        return [], []
+    drift = analysis.energy_drift(motion.time, motion.conserved, n_atoms)
+    shown = motion.thinned(_MAX_POINTS)
+    to_mev = 1000 / n_atoms
+    relative = (motion.conserved - drift.intercept) * to_mev
+    trend = drift.slope * 1e-3 * motion.picoseconds  # eV/atom/ns = meV/atom/ps
+    trend = trend - trend[0]
+    text = with_error(drift.slope, drift.error, "eV/atom/ns")
+    chart = Chart(
+        {"time [ps]": motion.picoseconds[shown]},
+        [Series("conserved energy", relative[shown], 0), Series("linear fit", trend[shown], 1, dashed=True)],
+        "change [meV/atom]",
+        f"Conserved energy against time; it drifts by {text}",
+        title="Conserved energy",
+        caption=f"Drift {text}; fluctuation around the line {number(1000 * drift.fluctuation)} meV/atom. "
+        "The error counts the correlation of the residuals.",
+        follows=title,
+    )
+    status, remark = _drift_status(drift)
+    bar = f"good below {number(DRIFT_BAR)} eV/atom/ns"
+    return [chart], [Verdict(f"Energy drift, {title}", text, status, bar, remark)]
+
+
+def _drift_status(drift: analysis.Drift) -> tuple[Status, str]:
+    """The verdict, and how far the slope can be trusted: by its interval, not by its middle."""
+    low, high = abs(drift.slope) - 2 * drift.error, abs(drift.slope) + 2 * drift.error
+    length = f"two standard errors over {number(drift.length / 1000)} ps"
+    if high <= DRIFT_BAR:
+        return "good", f"below the bar by {length}"
+    if low > 10 * DRIFT_BAR:
+        return "poor", f"more than ten times the bar by {length}"
+    if low > DRIFT_BAR:
+        return "fair", f"above the bar by {length}"
+    return "unknown", f"the run is too short to tell: ± {number(2 * drift.error)} by {length}"
+
+
+def _temperature(title: str, motion: Motion) -> tuple[list[Chart], list[Verdict]]:
+    series = motion.temperature
+    if series is None or motion.n_frames < 8 or not np.isfinite(series).all():
+        return [], []
+    found = analysis.temperature_statistics(series, motion.degrees_of_freedom)
+    shown = motion.thinned(_MAX_POINTS)
+    mean = analysis.running_mean(series)
+    error = 2 * _running_error(series)
+    band = ((mean - error)[shown], (mean + error)[shown])
+    lines = [
+        Series("instantaneous", series[shown], 6),
+        Series("running mean ± 2 block errors", mean[shown], 0, band=band),
+    ]
+    target = motion.target_temperature
+    if target is not None:
+        lines.append(Series("target", np.full(len(shown), target), 1, dashed=True))
+    chart = Chart(
+        {"time [ps]": motion.picoseconds[shown]},
+        lines,
+        "temperature [K]",
+        f"Temperature against time; mean {number(found.mean)} K",
+        title="Temperature",
+        caption=_temperature_caption(motion, found),
+        follows=title,
+    )
+    if target is None:
+        return [chart], []
+    status, remark = _temperature_status(found, target)
+    value = with_error(found.mean, found.error, "K")
+    verdict = Verdict(
+        f"Temperature, {title}", value, status, f"good within 1 % of {number(target)} K", remark
+    )
+    return [chart], [verdict]
+
+
+def _temperature_caption(motion: Motion, found: analysis.TemperatureStatistics) -> str:
+    mean = with_error(found.mean, found.error, "K")
+    begin, count = number(float(motion.picoseconds[found.start])), number(found.n_effective)
+    canonical = found.canonical_fluctuation
+    ratio = number(found.fluctuation / canonical) if canonical > 0 else "–"
+    return (
+        f"Mean {mean} from {begin} ps on ({count} independent values); "
+        f"fluctuation {number(found.fluctuation)} K, {ratio} times the canonical one of {motion.degrees_of_freedom} degrees of freedom."
+    )
+
+
+def _running_error(series: np.ndarray) -> np.ndarray:
+    """Block error of the mean of everything up to each value, from 40 of them."""
+    ends = np.unique(np.geomspace(8, len(series), 40).astype(int))
+    errors = [analysis.block_average(series[:end]).error for end in ends]
+    return np.interp(np.arange(1, len(series) + 1), ends, errors)
+
+
+def _temperature_status(found: analysis.TemperatureStatistics, target: float) -> tuple[Status, str]:
+    off = abs(found.mean - target)
+    uncertain = 2 * found.error
+    if uncertain > 0.03 * target and off <= uncertain:
+        return "unknown", f"the run is too short to tell: ± {number(uncertain)} K by two standard errors"
+    away = f"{number(100 * off / target)} % off; two standard errors are {number(100 * uncertain / target)} %"
+    if off <= max(0.01 * target, uncertain):
+        return "good", away
+    return ("fair" if off <= 0.03 * target else "poor"), away
+
+
+def _stability(title: str, motion: Motion) -> tuple[dict[str, str], list[Verdict]]:
+    if not np.isfinite(motion.positions).all():
+        first = int(np.argmin(np.isfinite(motion.positions).all(axis=(1, 2))))
+        value = f"broke at {number(motion.picoseconds[first])} ps"
+        return {}, [Verdict(f"Stability, {title}", value, "poor", "good when all positions are finite")]
+    if is_metal(motion.numbers).all():
+        return {}, []
+    found = analysis.fragmentation(motion.numbers, motion.positions, motion.cell)
+    pieces = int(found.n_fragments[0])
+    what = "1 molecule" if pieces == 1 else f"{pieces} molecules"
+    facts = {"pieces": what}
+    if len(found.rearranged):
+        facts["bonds made or broken"] = _bond_names(motion.numbers, found.rearranged)
+    length = f"{number(float(np.ptp(motion.picoseconds)))} ps"
+    bar = "good when no molecule falls apart or merges"
+    if found.changed is not None:
+        value = f"changed at {number(motion.picoseconds[found.changed])} ps"
+        remark = f"from {pieces} to {int(found.n_fragments[-1])} pieces at the end"
+        return facts, [Verdict(f"Stability, {title}", value, "poor", bar, remark)]
+    remark = (
+        f"{what} in all of {len(found.frames)} frames looked at; rarer events than one in {length} go unseen"
+    )
+    return facts, [Verdict(f"Stability, {title}", f"{length} stable", "good", bar, remark)]
+
+
+def _bond_names(numbers: np.ndarray, bonds: np.ndarray, limit: int = 4) -> str:
+    from ase.data import chemical_symbols
+
+    names = [
+        f"{chemical_symbols[numbers[i]]}{i}–{chemical_symbols[numbers[j]]}{j}" for i, j in bonds.tolist()
+    ]
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def _viewer(title: str, motion: Motion) -> Viewer:
+    limit = int(np.clip(_MAX_VIEWER_VALUES // (3 * motion.n_atoms), 2, _MAX_VIEWER_FRAMES))
+    shown = motion.thinned(limit)
+    positions = np.nan_to_num(motion.positions[shown])
+    cells = None if motion.cell is None else motion.cell[shown]
+    if cells is not None and not is_metal(motion.numbers).all():
+        bonds = analysis.find_bonds(motion.numbers, positions[0], cells[0])
+        positions = analysis.whole_molecules(positions, bonds, cells)
+    elif cells is None:
+        positions = positions - positions.mean(axis=1, keepdims=True)
+    frames = [
+        Frame(
+            position,
+            f"{time:.3f} ps",
+            motion.numbers if k == 0 else None,
+            None if cells is None else cells[k],
+        )
+        for k, (position, time) in enumerate(zip(positions, motion.picoseconds[shown], strict=True))
+    ]
+    return Viewer(
+        frames,
+        f"The trajectory in three dimensions, {len(frames)} frames",
+        name=title,
+        times=motion.picoseconds[shown].tolist(),
+        play=True,
+        title="Trajectory",
+        caption=f"{len(frames)} of {number(motion.n_frames)} frames. Bonds are drawn by distance in every "
+        "frame; the charts mark the time shown.",
+    )

@@ -1,0 +1,105 @@
+"""A trajectory as the report needs it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.constants
+
+from adiabat.base import DataError
+
+_BOLTZMANN = scipy.constants.Boltzmann / scipy.constants.e  # eV/K
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Frames and energies of one simulation.
+
+    Attributes:
+        numbers: atomic numbers, shape (n_atoms,).
+        positions: not wrapped [Å], shape (n_frames, n_atoms, 3).
+        cell: [Å], shape (n_frames, 3, 3); None unless periodic along all directions.
+        time: [fs], shape (n_frames,).
+        potential: [eV], shape (n_frames,), or None; so are the next three.
+        kinetic: [eV].
+        conserved: what the integrator should keep constant [eV].
+        temperature: [K].
+        target_temperature: of the thermostat [K]; None without one.
+    """
+
+    numbers: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray | None
+    time: np.ndarray
+    potential: np.ndarray | None = None
+    kinetic: np.ndarray | None = None
+    conserved: np.ndarray | None = None
+    temperature: np.ndarray | None = None
+    target_temperature: float | None = None
+
+    @classmethod
+    def of(cls, trajectory: Any, numbers: Any, target_temperature: float | None = None) -> "Motion":
+        """From an `adiabat.io.Trajectory`, or anything with the attributes of this class.
+
+        Raises:
+            DataError: no frames, or arrays whose shapes do not go together.
+        """
+        numbers = np.asarray(numbers, dtype=np.int64)
+        if hasattr(trajectory, "observables"):
+            found = trajectory.observables
+            series = [
+                found.get(name) for name in ("potential_energy", "kinetic_energy", "conserved", "temperature")
+            ]
+            cell = trajectory.cells if trajectory.template.is_periodic else None
+            time = trajectory.times
+        else:
+            series = [
+                getattr(trajectory, name, None)
+                for name in ("potential", "kinetic", "conserved", "temperature")
+            ]
+            cell, time = getattr(trajectory, "cell", None), trajectory.time
+        positions = np.asarray(trajectory.positions, dtype=np.float64)
+        time = np.asarray(time, dtype=np.float64)
+        if len(positions) == 0 or positions.shape != (len(time), len(numbers), 3):
+            raise DataError(
+                f"a trajectory of {len(time)} times and {len(numbers)} atoms cannot have positions of shape "
+                f"{positions.shape}"
+            )
+        arrays = [None if values is None else np.asarray(values, dtype=np.float64) for values in series]
+        return cls(
+            numbers, positions, _cells(cell, len(time)), time, *arrays, target_temperature=target_temperature
+        )
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.time)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.numbers)
+
+    @property
+    def picoseconds(self) -> np.ndarray:
+        """Time [ps], shape (n_frames,)."""
+        return self.time / 1000
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """That the temperature was computed with, 2 K / (k T); 3 n_atoms without a kinetic energy."""
+        if self.kinetic is None or self.temperature is None or not np.any(self.temperature > 0):
+            return 3 * self.n_atoms
+        warm = self.temperature > 0
+        return round(float(np.median(2 * self.kinetic[warm] / (_BOLTZMANN * self.temperature[warm]))))
+
+    def thinned(self, limit: int) -> np.ndarray:
+        """Indices of at most `limit` evenly spaced frames, the first and the last among them."""
+        return np.unique(np.linspace(0, self.n_frames - 1, limit, dtype=int))
+
+
+def _cells(cell: Any, n_frames: int) -> np.ndarray | None:
+    if cell is None:
+        return None
+    cells = np.broadcast_to(np.asarray(cell, dtype=np.float64), (n_frames, 3, 3))
+    return cells if np.all(np.abs(np.linalg.det(cells)) > 1e-6) else None
