@@ -18,7 +18,7 @@ def test_lines_when_there_is_no_terminal(capsys, monkeypatch):
     assert out == ""
     lines = err.splitlines()
     assert lines[0].startswith("training 1/4 steps (25 %), loss 0.5, phase warm, ")
-    assert lines[0].endswith("left")
+    assert lines[1].endswith("left")
     assert lines[-1].startswith("training 4/4 steps (100 %), loss 0.125")
 
 

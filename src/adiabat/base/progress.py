@@ -30,12 +30,14 @@ class Bar:
         self.unit = unit
         self.completed = completed
         self.values: dict[str, Any] = {}
-        self._first = completed
         self._begin = time.monotonic()
+        self._first: tuple[float, float] | None = None
 
     def advance(self, amount: float = 1, **values: Any) -> None:
         """`amount` more is done; `values` are shown beside, such as loss=0.1."""
         self.completed += amount
+        if self._first is None:  # it took longer than the others: compilation
+            self._first = time.monotonic(), self.completed
         self.values.update(values)
         self._show()
 
@@ -47,12 +49,14 @@ class Bar:
         else:
             count += f" {self.unit}"
         parts = [f"{self.description} {count.strip()}", *self._shown_values()]
-        seconds = time.monotonic() - self._begin
-        done = self.completed - self._first
-        if self.total and done > 0 and self.completed < self.total:
-            parts.append(f"{_clock(seconds / done * (self.total - self.completed))} left")
+        now = time.monotonic()
+        since, start = self._first or (now, self.completed)
+        if self.total and start < self.completed < self.total:
+            parts.append(
+                f"{_clock((now - since) / (self.completed - start) * (self.total - self.completed))} left"
+            )
         else:
-            parts.append(_clock(seconds))
+            parts.append(_clock(now - self._begin))
         return ", ".join(parts)
 
     def _shown_values(self) -> list[str]:
