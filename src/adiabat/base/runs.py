@@ -97,7 +97,7 @@ class RunFolder:
                     _check_same(path, info, task, resolved, may_change)
                     return cls._resume(path, info, resolved, lock)
                 if not force:
-                    raise _occupied(path, info)
+                    raise _occupied(path, info, may_change)
             _clear(path)
             info = {
                 "task": task,
@@ -289,11 +289,11 @@ def _difference(key: str, before: Any, now: Any) -> str:
     return f"{key} was {before!r} and is {now!r} now"
 
 
-def _occupied(path: Path, info: dict[str, Any]) -> ConfigError:
+def _occupied(path: Path, info: dict[str, Any], may_change: Collection[str]) -> ConfigError:
     if info["status"] == "finished":
-        return ConfigError(
-            f"{path} holds a finished run of {info['task']!r}", hint="choose another --out or add --force"
-        )
+        longer = f"go on with --resume and more {', '.join(may_change)}, " if may_change else ""
+        hint = f"choose another --out, {longer}or start over with --force"
+        return ConfigError(f"{path} holds a finished run of {info['task']!r}", hint=hint)
     hint = "go on with --resume, or start over with --force"
     return ConfigError(f"{path} holds an unfinished run of {info['task']!r}", hint=hint)
 
