@@ -69,8 +69,8 @@ class NormalModes:
 def normal_modes(surface: Surface, positions: Array, step: float = STEP) -> NormalModes:
     """The vibrations about `positions` (n_atoms, 3), by central differences of the forces.
 
-    That takes 6 n_atoms evaluations. Translations and rotations (two of a linear molecule) are projected out, so
-    that 3 n_atoms - 6 (or 5) modes are left.
+    That takes 6 n_atoms evaluations. Translations and rotations (two of a linear molecule) are projected out:
+    3 n_atoms - 6 (or 5) modes are left.
 
     Raises:
         ConvergenceError: the method fails on one of the displaced geometries.

@@ -12,8 +12,9 @@ RELAXATION = 50
 # walls.
 SHARES = {"dynamics": 0.65, "normal modes": 0.2, "torsions": 0.1, "bonds": 0.05}
 TIMESTEP = 1.0
+# Steps of a test trajectory before its first frame: five times its thermostat's 20 fs.
+EQUILIBRATION = 100
 MAX_LABELS = 4000
-MIN_LABELS = 40
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Plan:
         n_replicas: trajectories side by side for training.
         steps: of each.
         test_replicas: trajectories of each test set.
-        test_steps: of each, the first 200 not used.
+        test_steps: of each, those of the equilibration included.
         test_frames: of each test set, about.
         seed: of everything random.
     """
@@ -91,13 +92,14 @@ def make_plan(
         can_turn: the molecule has a torsion.
     """
     evaluations = max(300, int(seconds / seconds_per_evaluation))
-    test_replicas = 4
-    test_steps = 200 + int(np.clip(0.2 * evaluations / (2 * test_replicas) - 200, 20, 800))
+    test_replicas = 4 if evaluations > 6000 else 2
+    test_steps = int(np.clip(0.2 * evaluations / (2 * test_replicas), EQUILIBRATION + 30, 1000))
     n_conformers = int(np.clip(0.1 * evaluations / RELAXATION, 2, 12))
     hessian = 6 * n_atoms
     n_minima = int(np.clip(0.2 * evaluations / hessian, 0, 4))
     rest = max(100, int(evaluations * 0.7) - n_conformers * RELAXATION - n_minima * hessian)
-    total = labels if labels is not None else int(np.clip(rest / 8, MIN_LABELS, MAX_LABELS))
+    # Frames of a trajectory nearer than 8 fs teach little, unless there are few of them.
+    total = labels if labels is not None else int(np.clip(rest / 8, min(150, rest // 2), MAX_LABELS))
     shares = dict(SHARES)
     if n_minima == 0:
         shares["dynamics"] += shares.pop("normal modes")
@@ -117,6 +119,6 @@ def make_plan(
         steps=max(-(-counts["dynamics"] // n_replicas), rest // n_replicas),
         test_replicas=test_replicas,
         test_steps=test_steps,
-        test_frames=min(400, test_replicas * (test_steps - 200) // 5),
+        test_frames=min(400, test_replicas * (test_steps - EQUILIBRATION) // 5),
         seed=seed,
     )

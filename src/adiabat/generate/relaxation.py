@@ -65,13 +65,13 @@ def relax(surface: Surface, positions: Array, *, fmax: float = 0.02, steps: int 
     return Relaxed(np.array([a.positions for a in atoms]), energies, converged)
 
 
-def minima(surface: Surface, positions: Array, *, n: int) -> Array:
+def minima(surface: Surface, positions: Array, *, n: int, fmax: float = 0.02) -> Array:
     """Up to `n` distinct minima reached from the geometries, the lowest first, shape (k, n_atoms, 3).
 
     Raises:
         ConvergenceError: the method failed on every geometry.
     """
-    relaxed = relax(surface, positions)
+    relaxed = relax(surface, positions, fmax=fmax)
     usable = np.isfinite(relaxed.energies)
     if not usable.any():
         reasons = "; ".join(surface.failures) or "no energy"

@@ -8,17 +8,16 @@ import numpy as np
 from adiabat.data.sample import Sample
 from adiabat.generate.filters import Filter
 from adiabat.generate.normal_modes import NormalModes
-from adiabat.generate.plan import TIMESTEP, Plan
+from adiabat.generate.plan import EQUILIBRATION, TIMESTEP, Plan
 from adiabat.generate.surface import Array, Surface
-from adiabat.generate.torsions import bonds, stretched, turnable_bonds, turned
+from adiabat.generate.torsions import bonds, turnable_bonds
 from adiabat.generate.trajectories import TrajectoryPlan, langevin_trajectories
 
 # Bonds are pressed and stretched within these factors: about 1.5 eV for a C-C bond.
 PRESSED, STRETCHED = 0.82, 1.25
 # Candidates drawn for each structure wanted, for those that the filter drops before they cost anything.
 TRIES = 20
-# Steps of a test trajectory before its first frame: four times the thermostat's 50 fs.
-EQUILIBRATION = 200
+TEST_FRICTION = 0.05  # 1/fs
 
 
 def tagged(
@@ -82,9 +81,10 @@ def torsion_frames(surface: Surface, starts: Array, n: int, keep: Filter, seed: 
         turnable = turnable_bonds(system)
         if not turnable:
             continue
+        positions = np.asarray(system.positions)
         for index in rng.permutation(len(turnable))[: rng.integers(1, 4)]:
-            system = surface.system(turned(system, turnable[index], rng.uniform(-np.pi, np.pi)))
-        positions = np.asarray(system.positions) + rng.normal(scale=0.03, size=system.positions.shape)
+            positions = turnable[index].turned(positions, rng.uniform(-np.pi, np.pi))
+        positions = positions + rng.normal(scale=0.03, size=positions.shape)
         chosen.extend(keep.geometries(positions[None]))
     samples = surface.label(np.array(chosen).reshape(-1, surface.n_atoms, 3))
     return tagged(keep.samples(samples), "torsions")
@@ -101,8 +101,9 @@ def bond_frames(surface: Surface, starts: Array, n: int, keep: Filter, seed: int
         pairs = bonds(system)
         if not pairs:
             break
-        bond = pairs[rng.integers(len(pairs))]
-        chosen.extend(keep.geometries(stretched(system, bond, rng.uniform(PRESSED, STRETCHED))[None]))
+        factor = rng.uniform(PRESSED, STRETCHED)
+        positions = pairs[rng.integers(len(pairs))].stretched(np.asarray(system.positions), factor)
+        chosen.extend(keep.geometries(positions[None]))
     samples = surface.label(np.array(chosen).reshape(-1, surface.n_atoms, 3))
     return tagged(keep.samples(samples), "bonds")
 
@@ -115,6 +116,7 @@ def held_out_frames(
         temperatures=np.full(plan.test_replicas, temperature),
         steps=plan.test_steps,
         timestep=TIMESTEP,
+        friction=TEST_FRICTION,
         skip=EQUILIBRATION,
         stride=max(1, plan.test_replicas * (plan.test_steps - EQUILIBRATION) // max(1, plan.test_frames)),
     )

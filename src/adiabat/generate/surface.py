@@ -20,6 +20,7 @@ class Surface:
         reference: the molecule; its elements, masses, charge and spin hold for every geometry.
         n_evaluations: geometries labelled so far, failed ones and those from the cache included.
         failures: how often each reason of failure was met.
+        progress: a bar that every evaluation advances, or None.
     """
 
     def __init__(
@@ -27,14 +28,13 @@ class Surface:
         reference: System,
         labeler: AbstractLabeler,
         cache: LabelCache | None = None,
-        progress: Any = None,
     ):
         self.reference = reference
         self.labeler = labeler
         self.n_evaluations = 0
         self.failures: Counter[str] = Counter()
         self._cache = cache
-        self._progress = progress
+        self.progress: Any = None
 
     @property
     def n_atoms(self) -> int:
@@ -57,7 +57,7 @@ class Surface:
     def label(self, positions: Array) -> list[Sample]:
         """One sample for each of `positions` (k, n_atoms, 3) [Å]; see `is_labelled` for those that failed."""
         systems = [self.system(p) for p in np.asarray(positions).reshape(-1, self.n_atoms, 3)]
-        samples = self.labeler.label(systems, self._progress, self._cache)
+        samples = self.labeler.label(systems, self.progress, self._cache)
         self.n_evaluations += len(samples)
         self.failures.update(s.info["label_error"] for s in samples if not is_labelled(s))
         return samples

@@ -10,6 +10,9 @@ from adiabat.data.sample import Sample
 from adiabat.generate.filters import Filter
 from adiabat.generate.surface import Array, Surface, energies_and_forces
 
+# Steps between two looks at whether a replica has fallen apart.
+CHECK_EVERY = 5
+
 
 @dataclass(frozen=True)
 class TrajectoryPlan:
@@ -71,8 +74,11 @@ def langevin_trajectories(
         samples = surface.label(x)
         _, forces[active] = energies_and_forces(samples, surface.n_atoms)
         momenta[active], positions[active] = p + 0.5 * timestep * forces[active], x
+        kept = step > plan.skip and (step - plan.skip) % plan.stride == 0
+        if not kept and step % CHECK_EVERY:
+            continue
         alive = np.array([keep.geometry_fault(one) is None for one in x])
-        if step > plan.skip and (step - plan.skip) % plan.stride == 0:
+        if kept:
             for k, sample, whole in zip(active, samples, alive, strict=True):
                 if whole and is_labelled(sample):
                     frames[k].append(sample)

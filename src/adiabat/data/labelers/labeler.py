@@ -116,7 +116,7 @@ class AbstractLabeler(abc.ABC):
         """
         for system in systems:
             self.check(system)
-        keys = [self.key(system) for system in systems]
+        keys = [self.key(system) for system in systems] if cache is not None else []
         known: dict[int, Labels] = {}
         if cache is not None:
             found = ((index, cache.get(key)) for index, key in enumerate(keys))
