@@ -17,7 +17,7 @@ class Interrupted(KeyboardInterrupt):
     """
 
     def __init__(self, signum: int = signal.SIGINT):
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        super().__init__(f"{signal.Signals(signum).name} came; everything is saved")
         self.exit_code = 128 + signum
 
 

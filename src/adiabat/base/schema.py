@@ -37,6 +37,7 @@ __all__ = [
     "arguments",
     "build",
     "build_kind",
+    "is_complete",
     "json_schema",
     "resolve",
     "template",

@@ -34,8 +34,12 @@ class Program(TyperGroup):
         except AdiabatError as error:
             self._leave(error, error.message, error.hint, error.exit_code)
         except KeyboardInterrupt as error:
-            output.print_error("stopped" if not str(error) else str(error), None)
-            raise typer.Exit(getattr(error, "exit_code", 130)) from error
+            code = getattr(error, "exit_code", None)  # of what was stopped after saving
+            message, hint = (
+                ("nothing more is done", None) if code is None else (str(error), "go on with --resume")
+            )
+            output.print_error(message, hint, type(error).__name__, code or 130, word="stopped")
+            raise typer.Exit(code or 130) from error
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:
@@ -49,7 +53,7 @@ class Program(TyperGroup):
 
     @staticmethod
     def _leave(error: Exception, message: str, hint: str | None, code: int) -> None:
-        output.print_error(message, hint, kind=type(error).__name__, code=code)
+        output.print_error(message, hint, type(error).__name__, code)
         if output.settings.debug:
             raise error
         raise typer.Exit(code) from error

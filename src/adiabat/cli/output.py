@@ -34,27 +34,40 @@ def print_result(
 
         print(dumps(result, indent=2))
         return
-    shown = (
-        {labels[key]: result[key] for key in labels if result.get(key) is not None}
-        if labels
-        else dict(result)
-    )
-    width = max((len(label) for label in shown), default=0)
-    for label, value in shown.items():
-        for number, line in enumerate(_lines(value)):
-            print(f"{label if number == 0 else '':<{width}}  {line}".rstrip())
+    if labels:
+        result = {labels[key]: result[key] for key in labels if result.get(key) is not None}
+    print("\n".join(_aligned(_with_errors(result))))
 
 
-def _lines(value: Any) -> list[str]:
-    if isinstance(value, Mapping):
-        return [f"{key} {_number(item)}" for key, item in value.items()] or ["none"]
+def _with_errors(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, each together with the one named `..._error` beside it."""
+    shown = {}
+    for name, value in values.items():
+        if name.endswith("_error") and name.removesuffix("_error") in values:
+            continue
+        error = values.get(f"{name}_error")
+        shown[name] = _text(value) if error is None else f"{_text(value)} ± {error:.2g}"
+        if isinstance(value, Mapping):
+            shown[name] = _with_errors(value)
+    return shown
+
+
+def _aligned(values: Mapping[str, Any]) -> list[str]:
+    """A line a value, names in one column and values in the next; tables go beside their name."""
+    width = max((len(name) for name in values), default=0)
+    lines = []
+    for name, value in values.items():
+        parts = _aligned(value) if isinstance(value, Mapping) else [value]
+        lines += [
+            f"{name if n == 0 else '':<{width}}  {part}".rstrip() for n, part in enumerate(parts or ["none"])
+        ]
+    return lines
+
+
+def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return [", ".join(str(_number(item)) for item in value) or "none"]
-    return [str(_number(value))]
-
-
-def _number(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
+        return ", ".join(map(_text, value)) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def note(text: str) -> None:
@@ -63,9 +76,9 @@ def note(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def print_error(message: str, hint: str | None, kind: str = "", code: int = 1) -> None:
+def print_error(message: str, hint: str | None, kind: str, code: int, word: str = "error") -> None:
     """Prints an error on stderr; with --json also as an object on stdout, so that programs find one there."""
-    lines = [f"{_red('error:')} {message}", *([f"  -> {hint}"] if hint else [])]
+    lines = [f"{_red(f'{word}:')} {message}", *([f"  -> {hint}"] if hint else [])]
     print("\n".join(lines), file=sys.stderr, flush=True)
     if settings.json:
         from adiabat.base.jsonlines import dumps
