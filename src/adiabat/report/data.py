@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adiabat.report.cards import Columns, Facts, Findings, Section, Status, Table, Text, Verdict
+from adiabat.report.cards import Columns, Facts, Findings, Section, Status, Table, Verdict
 from adiabat.report.formatting import number
 
 _LEVELS = {"error": 0, "warning": 1, "info": 2}
@@ -14,7 +14,8 @@ def data_sections(description: Mapping[str, Any], findings: Sequence[Any]) -> li
 
     Args:
         description: what `adiabat.data.describe` returns, or several of them by the name of the set.
-        findings: of the preflight: objects with `level`, `title` and `detail`, or mappings with these keys.
+        findings: of the preflight: objects with `level`, `title` and `detail`, or mappings with these
+            keys. Without any nothing is said about checks: none may have been made.
     """
     one = "n_structures" in description
     sets = {"data": description} if one else {k: v for k, v in description.items() if isinstance(v, Mapping)}
@@ -26,9 +27,7 @@ def data_sections(description: Mapping[str, Any], findings: Sequence[Any]) -> li
     found = sorted((_finding(finding) for finding in findings), key=lambda item: _LEVELS.get(item[0], 2))
     if found:
         cards.append(Findings(found))
-    else:
-        cards.append(Text("The checks before training found nothing to mention."))
-    return [Section("Data", cards, verdicts=[_verdict(found)])]
+    return [Section("Data", cards, verdicts=[_verdict(found)] if found else [])]
 
 
 def _verdict(found: Sequence[tuple[str, str, str]]) -> Verdict:

@@ -162,7 +162,8 @@ def _temperature_caption(motion: Motion, found: analysis.TemperatureStatistics) 
     ratio = number(found.fluctuation / canonical) if canonical > 0 else "–"
     return (
         f"Mean {mean} from {begin} ps on ({count} independent values); "
-        f"fluctuation {number(found.fluctuation)} K, {ratio} times the canonical one of {motion.degrees_of_freedom} degrees of freedom."
+        f"fluctuation {number(found.fluctuation)} K, {ratio} times the canonical one of "
+        f"{motion.degrees_of_freedom} degrees of freedom."
     )
 
 

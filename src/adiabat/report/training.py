@@ -40,13 +40,16 @@ def training_sections(
     Args:
         history: rows with `step`, `minutes`, `loss`, `learning_rate`, `train_force_rmse` [meV/Å],
             `valid_force_rmse_mev_per_ang`, `valid_energy_rmse_mev`; any may be missing.
-        evaluations: by the name of the set, the most important first; see `SetErrors`.
-        summary: facts about the model and its training, shown as they are.
+        evaluations: by the name of the set, the most important first; see `SetErrors`. The verdicts are
+            on the first that is not called "valid", since the validation set chose the weights.
+        summary: facts about the model and its training, shown as they are; "errors" is left out.
         worst: how many of the worst structures of each set to show in 3D.
     """
     sets = [
         SetErrors(name, evaluation) for name, evaluation in evaluations.items() if len(evaluation.energies)
     ]
+    sets.sort(key=lambda one: one.name == "valid")
+    summary = {name: value for name, value in summary.items() if name != "errors"}
     sections = [_accuracy(sets, summary)]
     if history:
         sections.append(_learning_curves(history))
@@ -72,7 +75,11 @@ def _accuracy(sets: Sequence[SetErrors], summary: Mapping[str, Any]) -> Section:
         cards.append(_errors_table(sets))
     if summary:
         cards.append(Facts(flattened(dict(summary)), title="Model"))
-    lead = "Errors on structures the training has not seen." if sets else ""
+    lead = (
+        "Errors on structures the training has not seen; a set called valid chose among the weights."
+        if sets
+        else ""
+    )
     return Section("Accuracy", cards, verdicts=verdicts, lead=lead, citations=("bootstrap",) if sets else ())
 
 
@@ -133,7 +140,7 @@ def _learning_curves(history: Sequence[Mapping[str, Any]]) -> Section:
         x["row"] = list(range(len(rows)))
 
     def chart(title: str, label: str, lines: Sequence[tuple[str, str, int]], alt: str) -> Chart | None:
-        present = [line for line in lines if any(row.get(line[1]) is not None for row in rows)]
+        present = [line for line in lines if any(_positive(row.get(line[1])) is not None for row in rows)]
         if not present:
             return None
         series = [

@@ -1,0 +1,242 @@
+"""`adiabat analyze`: what a run found, in numbers, and its report written anew."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adiabat.base import ConfigError, DataError
+from adiabat.base.runs import RunFolder
+
+if TYPE_CHECKING:
+    from adiabat.data import Sample
+    from adiabat.report.motion import Motion
+
+REPORT_NAME = "report.html"
+
+
+def analyze(
+    run: str | os.PathLike,
+    *,
+    reference: str | os.PathLike | None = None,
+    out: str | os.PathLike | None = None,
+) -> dict[str, Any]:
+    """Key numbers of a run, with error bars, and its report.
+
+    Args:
+        run: the folder of `adiabat md`, `train` or `learn`; a `trajectory.h5`; or any file with the frames of
+            one system, whose times [fs] are `time` of each frame and otherwise the numbers of the frames.
+        reference: structures to compare the bonds of a simulation with; by default those that the model of
+            the run was trained on, where they are still in place.
+        out: the report; by default `report.html` in the folder, `NAME_report.html` beside a file.
+
+    Returns:
+        For a simulation `length_ps`, `frames`, `n_atoms`, `drift_ev_per_atom_ns`, `temperature_k` and, for
+        each, the standard error in `..._error`; `fragments` (first and last), `fragmented_at_ps`,
+        `density_g_per_cm3`. For a training `metrics` by set. For a run of `learn` both, the simulations
+        under their names. Always `report`; what there is no number for is left out.
+
+    Raises:
+        DataError: no run, no frames, a damaged file, or frames of different systems.
+        ConfigError: a run that there is no analysis for.
+    """
+    path = Path(run)
+    if path.is_file():
+        return _analyze_file(
+            path, reference, Path(out) if out else path.with_name(f"{path.stem}_report.html")
+        )
+    folder = RunFolder.open(path)
+    page = Path(out) if out else path / REPORT_NAME
+    match folder.task:
+        case "md":
+            return _analyze_md(folder, reference, page)
+        case "train":
+            return _analyze_train(folder, page)
+        case "learn":
+            return _analyze_learn(folder, page)
+    raise ConfigError(
+        f"there is no analysis for a run of {folder.task!r}", "give a run of md, train or learn"
+    )
+
+
+def dynamics_numbers(motion: "Motion") -> dict[str, Any]:
+    """The numbers of one simulation; see `analyze`."""
+    from ase.data import atomic_masses
+
+    from adiabat import analysis
+    from adiabat.report.elements import is_metal
+
+    found: dict[str, Any] = {
+        "length_ps": float(np.ptp(motion.picoseconds)),
+        "frames": motion.n_frames,
+        "n_atoms": motion.n_atoms,
+    }
+    if motion.conserved is not None and motion.n_frames >= 5 and np.isfinite(motion.conserved).all():
+        drift = analysis.energy_drift(motion.time, motion.conserved, motion.n_atoms)
+        found |= {"drift_ev_per_atom_ns": drift.slope, "drift_ev_per_atom_ns_error": drift.error}
+    if motion.temperature is not None and motion.n_frames >= 8 and np.isfinite(motion.temperature).all():
+        warm = analysis.temperature_statistics(motion.temperature, motion.degrees_of_freedom)
+        found |= {"temperature_k": warm.mean, "temperature_k_error": warm.error}
+    if not is_metal(motion.numbers).all() and np.isfinite(motion.positions).all():
+        whole = analysis.fragmentation(motion.numbers, motion.positions, motion.cell)
+        found["fragments"] = [int(whole.n_fragments[0]), int(whole.n_fragments[-1])]
+        if whole.changed is not None:
+            found["fragmented_at_ps"] = float(motion.picoseconds[whole.changed])
+    if motion.cell is not None:
+        found["density_g_per_cm3"] = float(
+            analysis.density(atomic_masses[motion.numbers], motion.cell).mean()
+        )
+    return found
+
+
+def _analyze_md(folder: RunFolder, reference: Any, out: Path) -> dict[str, Any]:
+    from adiabat.dynamics import TRAJECTORY_FILE
+    from adiabat.io.trajectory import read_trajectory
+    from adiabat.report import Page, provenance_sections
+    from adiabat.report.motion import Motion
+
+    trajectory = read_trajectory(folder.path / TRAJECTORY_FILE)
+    integrator = folder.config.get("integrator", {})
+    thermostat = "friction" in integrator
+    kelvin = integrator.get("temperature")
+    motion = Motion.of(trajectory, trajectory.template.numbers, kelvin if thermostat else None)
+    title = f"{'NVT' if thermostat else 'NVE'}" + (f" at {kelvin:g} K" if kelvin else "")
+    samples = _references(reference, folder.config.get("model"))
+    page = Page(f"Molecular dynamics, {folder.path.name}", f"{_formula(motion.numbers)} · {title}")
+    page.add(*_sections(title, motion, samples))
+    page.add(*provenance_sections({**folder.info, "config": folder.config}))
+    return {"task": "md", **dynamics_numbers(motion), "report": str(page.write(out))}
+
+
+def _analyze_train(folder: RunFolder, out: Path) -> dict[str, Any]:
+    from adiabat.base.schema import build
+    from adiabat.data import describe
+    from adiabat.networks import load_model
+    from adiabat.report import Page, data_sections, provenance_sections, training_sections
+    from adiabat.tasks.precision import enable
+    from adiabat.tasks.train import DataOptions, _read_sets
+    from adiabat.training import evaluate
+
+    enable()
+    potential = load_model(folder.path)
+    sets, _ = _read_sets(build(DataOptions, folder.config["data"], where="data"), folder.config["seed"])
+    evaluations = {name: evaluate(potential, samples) for name, samples in sets.items() if name != "train"}
+    checks = [line for line in folder.read("log") if line.get("event") == "preflight"]
+    page = Page(f"Training of {folder.path.name}", f"{len(sets['train'])} structures")
+    history = folder.read("metrics")
+    page.add(*training_sections(history=history, evaluations=evaluations, summary=potential.summary))
+    page.add(*data_sections(describe(sets["train"]), checks[-1].get("findings", []) if checks else []))
+    page.add(*provenance_sections({**folder.info, "config": folder.config}))
+    metrics = {name: evaluation.metrics for name, evaluation in evaluations.items()}
+    return {"task": "train", "metrics": metrics, "report": str(page.write(out))}
+
+
+def _analyze_learn(folder: RunFolder, out: Path) -> dict[str, Any]:
+    from adiabat.data import describe, read_samples
+    from adiabat.dynamics import TRAJECTORY_FILE
+    from adiabat.io.trajectory import read_trajectory
+    from adiabat.networks import load_model
+    from adiabat.report.motion import Motion
+    from adiabat.tasks import learning, learning_report
+    from adiabat.tasks.precision import enable
+    from adiabat.training import evaluate
+
+    enable()
+    potential = load_model(folder.path)
+    cold = folder.config["temperature"]
+    files = {f"{kelvin:g} K": folder.path / f"test_{kelvin:g}K.xyz" for kelvin in (cold, 2 * cold)}
+    tests = {name: read_samples(file) for name, file in files.items()}
+    evaluations = {name: evaluate(potential, samples) for name, samples in tests.items()}
+    train = read_samples(folder.path / learning.TRAIN)
+    learning_report.write(
+        out,
+        run=folder,
+        potential=potential,
+        evaluations=evaluations,
+        minima=read_samples(folder.path / learning.STRUCTURES),
+        train=train,
+        valid=read_samples(folder.path / learning.VALID),
+        description=describe(train),
+    )
+    found: dict[str, Any] = {"task": "learn"}
+    found["metrics"] = {name: evaluation.metrics for name, evaluation in evaluations.items()}
+    for name in (learning.NVT, learning.NVE):
+        file = folder.path / name / TRAJECTORY_FILE
+        if file.exists():
+            trajectory = read_trajectory(file)
+            found[name] = dynamics_numbers(Motion.of(trajectory, trajectory.template.numbers))
+    return {**found, "report": str(out)}
+
+
+def _analyze_file(path: Path, reference: Any, out: Path) -> dict[str, Any]:
+    from adiabat.report import Page
+
+    motion = _read_motion(path)
+    page = Page(f"Trajectory {path.name}", _formula(motion.numbers))
+    page.add(*_sections(path.stem, motion, _references(reference, None)))
+    return {"task": "file", **dynamics_numbers(motion), "report": str(page.write(out))}
+
+
+def _read_motion(path: Path) -> "Motion":
+    """A trajectory file of ours, or the frames of any structure file."""
+    from adiabat.io import read_frames
+    from adiabat.io.trajectory import read_trajectory
+    from adiabat.report.motion import Motion
+
+    if path.suffix == ".h5":
+        trajectory = read_trajectory(path)
+        return Motion.of(trajectory, trajectory.template.numbers)
+    frames = read_frames(path)
+    first = frames[0].system
+    for frame in frames:
+        if not np.array_equal(frame.system.numbers, first.numbers):
+            raise DataError(
+                f"{frame.where} has other atoms than the first: this is not the trajectory of one system",
+                "give a file whose frames have the same atoms in the same order",
+            )
+    times = [frame.info.get("time") for frame in frames]
+    known = all(isinstance(time, (int, float)) for time in times)
+    return Motion(
+        numbers=np.asarray(first.numbers, dtype=np.int64),
+        positions=np.array([np.asarray(frame.system.positions, np.float64) for frame in frames]),
+        cell=np.array([np.asarray(frame.system.cell) for frame in frames]) if first.is_periodic else None,
+        time=np.array(times, dtype=np.float64) if known else np.arange(len(frames), dtype=np.float64),
+    )
+
+
+def _sections(title: str, motion: "Motion", samples: "Sequence[Sample] | None") -> list[Any]:
+    from adiabat.report import dynamics_sections
+
+    return dynamics_sections(
+        title=title,
+        numbers=motion.numbers,
+        trajectory=motion,
+        target_temperature=motion.target_temperature,
+        reference_positions=None if samples is None else [np.asarray(s.system.positions) for s in samples],
+        reference_cells=None if samples is None else [np.asarray(s.system.cell) for s in samples],
+    )
+
+
+def _references(reference: str | os.PathLike | None, model: Any) -> "list[Sample] | None":
+    """The structures of the file given, or those the model's run was trained on, where it still has them."""
+    from adiabat.data import read_samples
+
+    if reference is not None:
+        return read_samples(reference, require=())
+    if model is None or not Path(str(model)).is_dir():
+        return None
+    try:
+        folder = RunFolder.open(str(model))
+        files = folder.config["data"]["train"] if folder.task == "train" else [str(folder.path / "train.xyz")]
+        return read_samples(files, require=())
+    except (DataError, KeyError):  # moved or removed since: the comparison is left out
+        return None
+
+
+def _formula(numbers: np.ndarray) -> str:
+    from ase.formula import Formula
+    from ase.symbols import Symbols
+
+    return Formula(str(Symbols(numbers))).format("hill")

@@ -1,0 +1,182 @@
+"""What the sections say of runs whose numbers are known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from tests.report.conftest import make_trajectory
+
+from adiabat.base import DataError
+from adiabat.report import data_sections, dynamics_sections, provenance_sections, training_sections
+from adiabat.report.cards import Chart, Columns, Facts, Figure, Table, Viewer, packed
+from adiabat.report.errors import SetErrors
+from adiabat.report.formatting import number, with_error
+from adiabat.report.motion import Motion
+
+NUMBERS = np.array([6, 6, 8, 1, 1, 1, 1, 1, 1])
+
+
+def cards(sections, kind):
+    flat = [card for section in sections for card in section.cards]
+    flat += [inner for card in flat if isinstance(card, Columns) for inner in card.cards]
+    return [card for card in flat if isinstance(card, kind)]
+
+
+def verdicts(sections):
+    return {verdict.label.split(",")[0]: verdict for section in sections for verdict in section.verdicts}
+
+
+def test_errors_are_those_put_in(evaluation):
+    errors = SetErrors("test", evaluation)
+    rmse, low, high = errors.force_rmse()
+    assert low < 20.0 < high
+    assert rmse == pytest.approx(20.0, rel=0.05)
+    assert errors.force_mae() == pytest.approx(20.0 * np.sqrt(2 / np.pi), rel=0.05)
+    energy, low, high = errors.energy_rmse()
+    assert low < 5.0 < high
+    assert errors.energy_rmse_per_atom() == pytest.approx(energy / 9)
+    key, groups = errors.groups()
+    assert key == "temperature"
+    assert {name: int(chosen.sum()) for name, chosen in groups.items()} == {"300": 30, "600": 30}
+
+
+def test_missing_labels_are_left_out(evaluation):
+    evaluation.reference_energies[:10] = np.nan
+    evaluation.reference_forces[0] = None
+    errors = SetErrors("test", evaluation)
+    assert int(errors.has_energies.sum()) == 50
+    assert int(errors.has_forces.sum()) == 59
+    assert np.isfinite(errors.force_rmse()).all()
+    assert training_sections(history=[], evaluations={"test": evaluation}, summary={})
+
+
+def test_only_energies_are_enough(evaluation):
+    evaluation.reference_forces = [None] * 60
+    sections = training_sections(history=[], evaluations={"scan": evaluation}, summary={})
+    assert list(verdicts(sections)) == ["Energy error (RMSE)"]
+
+
+def test_training_sections(evaluation, history):
+    sets = {"valid": evaluation, "test": evaluation}
+    sections = training_sections(
+        history=history, evaluations=sets, summary={"cutoff": 5.0, "errors": {"x": 1}}
+    )
+    found = verdicts(sections)
+    assert found["Force error (RMSE)"].status == "good"
+    assert "of test" in found["Force error (RMSE)"].trust
+    assert found["Energy error (RMSE)"].value.endswith(" meV")
+    assert len(cards(sections, Figure)) == 4
+    assert list(cards(sections, Facts)[0].items) == ["cutoff"]
+    [viewer] = cards(sections, Viewer)
+    assert len(viewer.frames) == len(viewer.extra.rows) == 12
+    worst = [float(row[1]) for row in viewer.extra.rows[:6]]
+    assert worst == sorted(worst, reverse=True)
+    titles = [chart.title for chart in cards(sections, Chart)]
+    assert titles == ["Force error", "Loss", "Learning rate"]  # the energies of this history are all absent
+    assert list(cards(sections, Chart)[0].x) == ["step", "minutes"]
+
+
+def test_steady_dynamics_are_called_good():
+    trajectory = make_trajectory(1500)
+    references = list(trajectory.positions[::2])
+    sections = dynamics_sections(
+        title="NVT",
+        numbers=NUMBERS,
+        trajectory=trajectory,
+        target_temperature=300.0,
+        reference_positions=references,
+    )
+    found = verdicts(sections)
+    assert {label: verdict.status for label, verdict in found.items()} == {
+        "Energy drift": "good",
+        "Temperature": "good",
+        "Stability": "good",
+        "Bonds and angles": "good",
+    }
+    [viewer] = cards(sections, Viewer)
+    assert viewer.play
+    assert viewer.payload()["times"][-1] == pytest.approx(trajectory.time[-1] / 1000)
+
+
+def test_faults_are_seen(trajectory):
+    trajectory.conserved = trajectory.conserved + 9 * 0.05 * trajectory.time / 1e6  # 0.05 eV/atom/ns
+    trajectory.positions[120:, 8] += 6.0
+    sections = dynamics_sections(
+        title="NVE", numbers=NUMBERS, trajectory=trajectory, target_temperature=350.0,
+        reference_positions=list(trajectory.positions[:100]),
+    )  # fmt: skip
+    found = verdicts(sections)
+    assert all(verdict.status == "poor" for verdict in found.values())
+    assert found["Stability"].value == "changed at 600 ps"
+    assert float(found["Energy drift"].value.split()[0]) == pytest.approx(0.05, rel=1e-3)
+
+
+def test_a_short_run_is_not_judged(trajectory):
+    trajectory.time = trajectory.time / 5000
+    trajectory.conserved = trajectory.conserved * 1.0 + np.random.default_rng(0).normal(scale=1e-3, size=200)
+    [section] = dynamics_sections(title="NVE", numbers=NUMBERS, trajectory=trajectory)
+    assert verdicts([section])["Energy drift"].status == "unknown"
+
+
+def test_degrees_of_freedom_come_from_the_kinetic_energy(trajectory):
+    assert Motion.of(trajectory, NUMBERS).degrees_of_freedom == 21
+
+
+def test_a_crystal_has_its_coordination_and_density():
+    copper = bulk("Cu", "fcc", a=3.615, cubic=True) * (3, 3, 3)
+    rng = np.random.default_rng(0)
+    frames = copper.positions + rng.normal(scale=0.05, size=(60, len(copper), 3))
+    motion = Motion(copper.numbers, frames, np.repeat(copper.cell.array[None], 60, axis=0), np.arange(60.0))
+    sections = dynamics_sections(title="crystal", numbers=copper.numbers, trajectory=motion)
+    [table] = cards(sections, Table)
+    assert float(table.rows[0][4]) == pytest.approx(12, abs=0.5)
+    assert cards(sections, Facts)[0].items["density"] == "8.93 g/cm³"
+
+
+def test_shapes_that_do_not_fit_are_refused(trajectory):
+    with pytest.raises(DataError, match="cannot have positions of shape"):
+        dynamics_sections(title="x", numbers=NUMBERS[:-1], trajectory=trajectory)
+
+
+def test_findings_set_the_verdict_on_the_data():
+    description = {"n_structures": 10, "elements": {"C": 20}, "sizes": [9, 9], "formulas": {"C2H6O": 10}}
+    finding = {"level": "warning", "title": "duplicates", "detail": "2 frames"}
+    [section] = data_sections({"train": description, "valid": description}, [finding])
+    assert section.verdicts[0].value == "1 warning"
+    assert section.verdicts[0].status == "fair"
+    assert len(section.cards[0].rows) == 2
+    assert data_sections(description, [])[0].verdicts == []
+
+
+def test_the_command_is_quoted():
+    run = {
+        "sessions": [{"command": ["/opt/bin/adiabat", "md", "my run", "--out", "a"]}],
+        "config": {"seed": 1},
+    }
+    [section] = provenance_sections(run)
+    assert section.cards[0].text == "adiabat md 'my run' --out a"
+
+
+def test_numbers_as_text():
+    assert number(12345) == "12,345"
+    assert number(0.000123) == "1.23 × 10⁻⁴"
+    assert number(-3.14159) == "−3.14"
+    assert number(float("nan")) == "–"
+    assert with_error(300.123, 1.27, "K") == "300.1 ± 1.3 K"
+    assert with_error(1.234e-5, 4.4e-6) == "(1.23 ± 0.44) × 10⁻⁵"
+
+
+def test_packed_coordinates_are_accurate():
+    import base64
+
+    values = np.random.default_rng(0).normal(scale=8, size=(50, 3))
+    entry = packed(values)
+    back = np.frombuffer(base64.b64decode(entry["data"]), "<i2") * entry["unit"]
+    assert np.abs(back - values.ravel()).max() <= entry["unit"]
+    assert entry["unit"] < 2e-3
+
+
+def test_cards_are_plain_data(evaluation):
+    [section, *_] = training_sections(history=[], evaluations={"test": evaluation}, summary={})
+    assert dataclasses.replace(section, title="other").cards == section.cards
