@@ -90,6 +90,14 @@ def test_fragmentation_is_found_where_it_begins():
     assert analysis.fragmentation(ETHANOL.numbers, frames[:20]).changed is None
 
 
+def test_close_contacts_of_a_liquid_are_no_bonds():
+    argon = np.random.default_rng(0).normal(scale=0.15, size=(20, 8, 3))
+    argon += 3.6 * np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+    found = analysis.fragmentation(np.full(8, 18), argon, np.eye(3) * 7.2)
+    assert found.changed is None
+    assert found.n_fragments[0] == 8
+
+
 def test_ideal_gas_has_g_of_one():
     rng = np.random.default_rng(0)
     cell = np.array([[11.0, 0, 0], [2.0, 12.0, 0], [0.5, -1.0, 10.0]])

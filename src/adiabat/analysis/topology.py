@@ -113,8 +113,9 @@ class Fragmentation:
 def fragmentation(numbers: np.ndarray, frames: np.ndarray, cell: np.ndarray | None = None) -> Fragmentation:
     """Counts connected pieces along a trajectory.
 
-    Pieces are held together by distances up to 1.6 sums of covalent radii, so that a strong vibration or a
-    proton on its way does not count as a break; at most 500 evenly spaced frames are looked at.
+    Atoms that begin in one molecule are held together by distances up to 1.6 sums of covalent radii, so that
+    a strong vibration or a proton on its way is no break; all others by bonds only, so that a close contact
+    in a liquid is no bond. At most 500 evenly spaced frames are looked at.
 
     Args:
         numbers: shape (n_atoms,).
@@ -123,9 +124,12 @@ def fragmentation(numbers: np.ndarray, frames: np.ndarray, cell: np.ndarray | No
     """
     chosen = np.unique(np.linspace(0, len(frames) - 1, _MAX_FRAMES, dtype=int))
     cells = [None if cell is None else (cell if np.ndim(cell) == 2 else cell[frame]) for frame in chosen]
+    member = molecules(len(numbers), find_bonds(numbers, frames[0], cells[0]))
     counts = []
     for frame, box in zip(chosen, cells, strict=True):
         near = find_bonds(numbers, frames[frame], box, _BROKEN_SCALE)
+        near = near[member[near[:, 0]] == member[near[:, 1]]]
+        near = np.concatenate([near, find_bonds(numbers, frames[frame], box)])
         counts.append(int(molecules(len(numbers), near).max()) + 1)
     n_fragments = np.array(counts)
     differs = np.flatnonzero(n_fragments != n_fragments[0])

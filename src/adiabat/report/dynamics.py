@@ -190,15 +190,16 @@ def _stability(title: str, motion: Motion) -> tuple[dict[str, str], list[Verdict
         first = int(np.argmin(np.isfinite(motion.positions).all(axis=(1, 2))))
         value = f"broke at {number(motion.picoseconds[first])} ps"
         return {}, [Verdict(f"Stability, {title}", value, "poor", "good when all positions are finite")]
+    length = f"{number(float(np.ptp(motion.picoseconds)))} ps"
     if is_metal(motion.numbers).all():
-        return {}, []
+        bar = "good when all positions are finite: there are no molecules to watch"
+        return {}, [Verdict(f"Stability, {title}", f"{length} stable", "good", bar)]
     found = analysis.fragmentation(motion.numbers, motion.positions, motion.cell)
     pieces = int(found.n_fragments[0])
     what = "1 molecule" if pieces == 1 else f"{pieces} molecules"
     facts = {"pieces": what}
     if len(found.rearranged):
         facts["bonds made or broken"] = _bond_names(motion.numbers, found.rearranged)
-    length = f"{number(float(np.ptp(motion.picoseconds)))} ps"
     bar = "good when no molecule falls apart or merges"
     if found.changed is not None:
         value = f"changed at {number(motion.picoseconds[found.changed])} ps"
