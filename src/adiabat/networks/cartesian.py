@@ -35,7 +35,7 @@ class Interaction(eqx.Module):
 
     radial: RadialFunctions
     sent: tuple[Linear, ...]
-    receiver: Float[Array, "n_elements n_radial"]
+    receiver: Float[Array, "n_sets n_elements channels"]
     invariants: Perceptron
     vectors: Linear | None
     matrices: Linear | None
@@ -55,15 +55,15 @@ class Interaction(eqx.Module):
         key: PRNGKeyArray,
     ):
         keys = iter(jax.random.split(key, 8))
-        n_radial, n_invariants, n_vectors, n_matrices = (4, 6, 2, 3) if first else (6, 14, 6, 7)
+        n_sets, n_invariants, n_vectors, n_matrices = (4, 6, 2, 3) if first else (6, 14, 6, 7)
         self.channels = channels
         # A sum over `density` neighbors of unit variance gets unit variance.
         self.scale = density**-0.5
         self.radial = RadialFunctions(
-            n_radial * channels, cutoff=cutoff, n_basis=n_basis, hidden=channels, key=next(keys)
+            n_sets, channels, cutoff=cutoff, n_basis=n_basis, hidden=channels, key=next(keys)
         )
         self.sent = tuple(Linear(channels, channels, key=next(keys)) for _ in range(1 if first else 3))
-        noise = jax.random.normal(next(keys), (n_elements, n_radial * channels), jnp.float32)
+        noise = jax.random.normal(next(keys), (n_sets, n_elements, channels), jnp.float32)
         self.receiver = 1.0 + 0.1 * noise
         n_out = channels if last else 3 * channels
         self.invariants = Perceptron((n_invariants * channels, 2 * channels, n_out), key=next(keys))
@@ -75,13 +75,13 @@ class Interaction(eqx.Module):
         features: tuple[Scalars, Vectors | None, Matrices | None],
         species: Int[Array, " n_atoms"],
         distances: Float[Array, "n_atoms max_neighbors"],
-        directions: tuple[Float[Array, "n_atoms max_neighbors _"], ...],
+        directions: tuple[Float[Array, "_ n_atoms max_neighbors"], ...],
         neighbors: Neighbors,
     ) -> tuple[Scalars, Vectors | None, Matrices | None]:
         """The features after the round."""
         scalars, own_vectors, own_matrices = features
-        radial = self.radial(distances) * self.scale
-        receiver = self.receiver[species]
+        radial = self.radial(distances)
+        receiver = self.scale * self.receiver[:, species]
         a0, a1, a2, a3, messages = self._accumulate(features, radial, receiver, directions, neighbors)
         a2a1 = matrix_vector(a2, a1)
         invariants = [scalars, a0, dot(a1, a1), contract(a2, a2), jnp.sum(a3 * a3, axis=0), dot(a1, a2a1)]
@@ -107,29 +107,22 @@ class Interaction(eqx.Module):
 
     def _accumulate(self, features, radial, receiver, directions, neighbors):
         """Sums over neighbors: scalars times harmonics of ranks 0 to 3, and their vectors and matrices."""
-        scalars, own_vectors, own_matrices = features
-        c, n_atoms = self.channels, scalars.shape[0]
-        sent = [self.sent[0](scalars)[None]]
-        if own_vectors is not None and own_matrices is not None:
-            sent += [self.sent[1](own_vectors), self.sent[2](own_matrices)]
-        packed = jnp.concatenate(sent).transpose(1, 0, 2).reshape(n_atoms, -1)
-        received = gather(packed, neighbors.index, neighbors.reverse)
 
-        def part(k):
-            return radial[..., k * c : (k + 1) * c]
+        def received(values):
+            return gather(values, neighbors.index, neighbors.reverse)
 
-        def weigh(values, k):
-            return values * receiver[:, k * c : (k + 1) * c]
-
-        sums = [weigh(jnp.sum(part(0) * received[..., :c], axis=1), 0)]
-        for k, direction in enumerate(directions, start=1):
-            sums.append(weigh(jnp.einsum("nkm,nkc->mnc", direction, part(k) * received[..., :c]), k))
-        if own_vectors is None:
+        scalars = received(self.sent[0](features[0]))
+        sums = [receiver[0] * jnp.sum(radial[0] * scalars, axis=1)]
+        for k, harmonic in enumerate(directions, start=1):
+            sums.append(receiver[k] * jnp.einsum("mnk,nkc->mnc", harmonic, radial[k] * scalars))
+        if features[1] is None or features[2] is None:
             return (*sums, None)
-        columns = received.reshape(n_atoms, -1, 10, c)
-        vectors = jnp.einsum("nkc,nkmc->mnc", part(4), columns[:, :, 1:4])
-        matrices = jnp.einsum("nkc,nkmc->mnc", part(5), columns[:, :, 4:])
-        return (*sums, (weigh(vectors, 4), weigh(matrices, 5)))
+        vectors, matrices = (
+            receiver[k]
+            * jnp.stack([jnp.sum(radial[k] * received(x), axis=1) for x in self.sent[k - 3](values)])
+            for k, values in ((4, features[1]), (5, features[2]))
+        )
+        return (*sums, (vectors, matrices))
 
 
 class CartesianNetwork(AbstractNetwork):
@@ -197,7 +190,7 @@ class CartesianNetwork(AbstractNetwork):
     ) -> Float[Array, " n_atoms"]:
         vectors = vectors.astype(self.embedding.dtype)
         distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
-        directions = harmonics(vectors / distances[..., None])
+        directions = harmonics(jnp.moveaxis(vectors / distances[..., None], -1, 0))
         features, layers = (self.embedding[species], None, None), []
         for interaction in self.interactions:
             features = interaction(features, species, distances, directions, neighbors)

@@ -63,10 +63,10 @@ def matrix_product(a: Matrix, b: Matrix) -> Matrix:
 
 
 def harmonics(
-    directions: Float[Array, "*edges 3"],
-) -> tuple[Float[Array, "*edges 3"], Float[Array, "*edges 6"], Float[Array, "*edges 7"]]:
+    directions: Float[Array, "3 *edges"],
+) -> tuple[Float[Array, "3 *edges"], Float[Array, "6 *edges"], Float[Array, "7 *edges"]]:
     """Harmonics of ranks 1, 2 (as a symmetric traceless matrix) and 3 of unit vectors, each of norm 1."""
-    x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
+    x, y, z = directions
     rank2 = [x * x - 1 / 3, y * y - 1 / 3, z * z - 1 / 3, x * y, x * z, y * z]
     rank3 = [
         (5 / 8) ** 0.5 * y * (3 * x * x - y * y),
@@ -77,4 +77,4 @@ def harmonics(
         15**0.5 / 2 * z * (x * x - y * y),
         (5 / 8) ** 0.5 * x * (x * x - 3 * y * y),
     ]
-    return directions, 1.5**0.5 * jnp.stack(rank2, axis=-1), jnp.stack(rank3, axis=-1)
+    return directions, 1.5**0.5 * jnp.stack(rank2), jnp.stack(rank3)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from adiabat.networks import LearnedPotential
 from adiabat.training.batches import LabeledBatch
+from adiabat.training.muon import muon
 
 # Shares of the run: until where the energies have weight 1, and from where on their final weight.
 ENERGY_RAMP = (0.5, 0.8)
@@ -58,8 +59,8 @@ class Objective(eqx.Module):
         )
 
     def optimizer(self) -> optax.GradientTransformation:
-        """Muon for matrices, Adam for the rest (Jordan et al. 2024; Liu et al., arXiv:2502.16982)."""
-        return optax.chain(optax.clip_by_global_norm(10.0), optax.contrib.muon(self.schedule()))
+        """Muon for matrices, Adam for the rest."""
+        return optax.chain(optax.clip_by_global_norm(10.0), muon(self.schedule()))
 
     def weight(self, step: Float[Array, ""]) -> Float[Array, ""]:
         """The weight of the energies at a step."""
