@@ -23,8 +23,8 @@ def python_pages(source: Path) -> dict[str, str]:
     pages = {}
     index = ["# Reference", "", WARNING, ""]
     index += ["- [Command line](command-line.md)", "- [Configuration keys](configuration.md)"]
-    for init in sorted(source.rglob("__init__.py")):
-        package = ".".join(init.parent.relative_to(source.parent).parts)
+    for init in modules(source):
+        package = dotted(source, init)
         definitions = [found for name in exported(init) if (found := locate(source, init, name))]
         definitions += [found for name, file in lazy(source, init) if (found := locate(source, file, name))]
         if not definitions:
@@ -36,9 +36,30 @@ def python_pages(source: Path) -> dict[str, str]:
     return pages
 
 
+def modules(source: Path) -> list[Path]:
+    """All packages; the modules that one exports as a whole; the modules of base, which are used by name."""
+    found = []
+    for init in sorted(source.rglob("__init__.py")):
+        whole = (init.with_name(f"{name}.py") for name in exported(init) if not locate(source, init, name))
+        found += [init, *(file for file in whole if file.exists())]
+        if init.parent.name == "base":
+            found += sorted(file for file in init.parent.glob("[a-z]*.py") if file.name != "errors.py")
+    return found
+
+
+def dotted(source: Path, file: Path) -> str:
+    """A file's dotted name."""
+    parts = file.with_suffix("").relative_to(source.parent).parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
 def exported(init: Path) -> list[str]:
-    """The names in a package's `__all__` that are written out there, dunders left aside."""
-    for node in ast.parse(init.read_text(encoding="utf-8")).body:
+    """The names that are written out in a package's `__all__`, dunders left aside; all of a module's."""
+    body = ast.parse(init.read_text(encoding="utf-8")).body
+    if init.name != "__init__.py":
+        names = [node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+        return [name for name in names if not name.startswith("_")]
+    for node in body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             texts = [n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant)]
             return [str(text) for text in texts if not str(text).startswith("_")]
@@ -58,11 +79,10 @@ def locate(source: Path, module: Path, name: str) -> Definition | None:
     """Follow `from x import name` down to the class, function or assignment that defines it."""
     for node in ast.parse(module.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            parts = module.with_suffix("").relative_to(source.parent).parts
-            return Definition(name, ".".join(part for part in parts if part != "__init__"), node)
+            return Definition(name, dotted(source, module), node)
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("adiabat"):
             for alias in node.names:
-                if (alias.asname or alias.name) == name:
+                if (alias.asname or alias.name) == name and module_file(source, node.module) != module:
                     return locate(source, module_file(source, node.module), alias.name)
     return None
 
