@@ -73,7 +73,7 @@ def test_charge_spin_and_isotopes():
         ("C" * 5000, DataError, "not a SMILES"),
         ("*C", UnsupportedError, "wildcard"),
         ("C[Pt]C", UnsupportedError, "Pt"),
-        ("[U]", UnsupportedError, "U"),
+        ("C[U]C", UnsupportedError, "U"),
         ("C" * 400, UnsupportedError, "atoms"),
     ],
 )

@@ -149,6 +149,8 @@ def _embed(mol: "Mol", n: int, seed: int) -> list[np.ndarray]:
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolAlign
 
+    if mol.GetNumAtoms() == 1:
+        return [np.zeros((1, 3))]
     mol = Chem.Mol(mol)
     mol.RemoveAllConformers()
     with rdBase.CaptureErrorLog() as captured:
@@ -170,8 +172,6 @@ def _embed(mol: "Mol", n: int, seed: int) -> list[np.ndarray]:
             found = list(rdDistGeom.EmbedMultipleConfs(mol, max(2 * n, 10), parameters))
         if not found:
             return []
-        if mol.GetNumAtoms() == 1:
-            return [mol.GetConformer(found[0]).GetPositions()]
         optimize = (
             rdForceFieldHelpers.MMFFOptimizeMoleculeConfs
             if has_mmff

@@ -50,12 +50,14 @@ def learn(
         ConvergenceError: the method fails on the molecule, or the training diverges.
         SimulationError: the potential is unstable; the report is written all the same.
     """
+    from adiabat.data.labelers import labelers
     from adiabat.tasks.learning import Learning
 
     if minutes <= 0 or temperature <= 0 or (labels is not None and labels < 20):
         raise ConfigError("learning needs minutes and a temperature above zero, and at least 20 labels")
     environment = enable()
     name, starts = starting_structures(molecule, seed)
+    labelers.get(method)().check(starts[0])
     config = {
         "molecule": name,
         "method": method,

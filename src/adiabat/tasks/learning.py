@@ -74,7 +74,6 @@ class Learning:
         if all(path.exists() for path in self._data_paths()):
             return
         labeler: AbstractLabeler = labelers.get(self.config["method"])()
-        labeler.check(self.starts[0])
         with self._stage("labelling"), labeler, LabelCache(self.run.path / CACHE) as cache:
             plan = self._plan(labeler)
             surface = Surface(self.starts[0], labeler, cache)
@@ -121,7 +120,7 @@ class Learning:
         seconds = (time.monotonic() - start) / len(shaken)
         plan = make_plan(
             n_atoms=system.n_atoms,
-            seconds=max(5.0, 60 * self.config["minutes"] * LABELLING - self._elapsed()),
+            seconds=max(1.0, 60 * self.config["minutes"] * LABELLING - self._elapsed()),
             seconds_per_evaluation=seconds,
             temperature=self.config["temperature"],
             labels=self.config.get("labels"),

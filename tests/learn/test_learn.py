@@ -1,0 +1,114 @@
+"""`adiabat.tasks.learn`: what it refuses, that sampling resumes exactly, and (slow) the whole way."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.base.runs import RunFolder
+from adiabat.data import read_samples
+from adiabat.tasks.learn import learn, starting_structures
+from adiabat.tasks.learning import Learning
+
+CONFIG = {"molecule": "CO", "method": "gfn2", "minutes": 0.05, "temperature": 300.0, "seed": 3, "labels": 60}
+
+
+@pytest.mark.parametrize(
+    ("molecule", "error", "says"),
+    [
+        ("[He]", DataError, "single atom"),
+        ("C1CC", DataError, "ring"),
+        ("CCO.O", DataError, "several molecules"),
+        ("nowhere/molecule.xyz", DataError, "molecule.xyz"),
+        ("C[Pt]C", UnsupportedError, "Pt"),
+    ],
+)
+def test_refusals(molecule, error, says, tmp_path):
+    with pytest.raises(error, match=says):
+        learn(molecule, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_refuses_cells_and_senseless_settings(tmp_path):
+    (tmp_path / "cell.xyz").write_text('1\nLattice="4 0 0 0 4 0 0 0 4"\nCu 0 0 0\n')
+    with pytest.raises(UnsupportedError, match="periodic"):
+        learn(str(tmp_path / "cell.xyz"), out=tmp_path / "run")
+    for wrong in ({"minutes": 0}, {"temperature": -1}, {"labels": 3}):
+        with pytest.raises(ConfigError):
+            learn("CO", out=tmp_path / "run", **wrong)
+    with pytest.raises(ConfigError, match="did you mean 'gfn2'"):
+        learn("CO", out=tmp_path / "run", method="gfn22")
+
+
+def test_a_file_is_a_molecule_too(tmp_path):
+    path = tmp_path / "hydroxide.xyz"
+    path.write_text("2\nProperties=species:S:1:pos:R:3 charge=-1\nO 0 0 0\nH 0 0 0.97\n")
+    name, starts = starting_structures(str(path), 0)
+    assert name == str(path)
+    assert starts[0].charge == -1
+
+
+_SCRIPT = """
+import json, sys
+from adiabat.base.runs import RunFolder
+from adiabat.tasks.learn import starting_structures
+from adiabat.tasks.learning import Learning
+config = json.loads(sys.argv[2])
+with RunFolder.create(sys.argv[1], "learn", config, resume=True) as run:
+    Learning(run, config["molecule"], starting_structures(config["molecule"], config["seed"])[1]).sample()
+"""
+
+
+def test_sampling_killed_anywhere_goes_on_to_the_same_bytes(tmp_path):
+    command = [sys.executable, "-c", _SCRIPT, str(tmp_path / "killed"), json.dumps(CONFIG)]
+    cache = tmp_path / "killed" / "labels.cache"
+    for lines in (60, 400):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (cache.exists() and cache.read_bytes().count(b"\n") > lines):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert RunFolder.open(tmp_path / "killed").status == "killed"
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    plan = RunFolder.open(tmp_path / "killed").results["sampling"]
+    with RunFolder.create(tmp_path / "whole", "learn", CONFIG) as run:
+        learning = Learning(run, "CO", starting_structures("CO", CONFIG["seed"])[1])
+        run.result(sampling=plan)  # what depends on the clock is the plan, and only that
+        learning.sample()
+    names = ["structures.xyz", "train.xyz", "valid.xyz", "test_300K.xyz", "test_600K.xyz"]
+    for name in names:
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not cache.exists()
+    sets = [read_samples(tmp_path / "whole" / name) for name in names]
+    assert abs(len(sets[1]) + len(sets[2]) - 60) < 12
+    assert {s.info["temperature"] for s in sets[4]} == {600.0}
+    # No test structure is one of training: their distances differ.
+    train, test = ([distances(s.system.positions) for s in sets[k]] for k in (1, 3))
+    assert min(np.abs(a - b).max() for a in test for b in train) > 0.01
+
+
+def distances(positions: np.ndarray) -> np.ndarray:
+    """Between all atoms [Å]."""
+    return np.linalg.norm(positions[:, None] - positions, axis=-1)
+
+
+@pytest.mark.slow
+def test_from_a_molecule_to_a_report(tmp_path):
+    """Water: the errors and the dynamics hold what is asked of them; resuming a finished run does nothing."""
+    summary = learn("O", out=tmp_path / "run", minutes=2.5, labels=300)
+    assert summary["errors"]["300 K"]["force_rmse_mev_per_ang"] < 25
+    assert summary["nvt"]["temperature"] == pytest.approx(300, abs=40)
+    assert abs(summary["nve"]["drift_ev_per_atom_ns"]) < 1e-3
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "none is a neighbor in time" in page
+    began = time.monotonic()
+    again = learn("O", out=tmp_path / "run", minutes=2.5, labels=300, resume=True)
+    assert again["errors"] == summary["errors"]
+    assert time.monotonic() - began < 30
+    with pytest.raises(ConfigError, match="finished"):
+        learn("O", out=tmp_path / "run", minutes=2.5, labels=300)
