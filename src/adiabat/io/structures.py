@@ -13,58 +13,36 @@ from adiabat.base import DataError
 from adiabat.io.frame import Frame, location, make_frame
 
 MAX_BYTES = 2**31
+MAX_LINE = 2**16
+HEADER_LINES = 40
 # No databases (they open sockets), no Python or pickle, nothing that starts another program.
 FORMATS = (
-    *(
-        "aims",
-        "aims-output",
-        "castep-castep",
-        "castep-cell",
-        "castep-geom",
-        "castep-md",
-        "cfg",
-        "cif",
-        "cp2k-restart",
-    ),
-    *(
-        "crystal",
-        "dlp4",
-        "espresso-in",
-        "espresso-out",
-        "gaussian-in",
-        "gaussian-out",
-        "gen",
-        "gromacs",
-        "gromos",
-    ),
-    *(
-        "lammps-data",
-        "lammps-dump-text",
-        "magres",
-        "mol",
-        "nwchem-in",
-        "nwchem-out",
-        "onetep-out",
-        "orca-output",
-    ),
-    *(
-        "proteindatabank",
-        "qbox",
-        "res",
-        "sdf",
-        "siesta-xv",
-        "traj",
-        "turbomole",
-        "turbomole-gradient",
-        "vasp",
-    ),
-    *("vasp-out", "vasp-xdatcar", "vasp-xml", "xsd", "xsf"),
+    *("aims", "aims-output", "castep-castep", "castep-cell", "castep-geom", "castep-md", "cfg", "cif"),
+    *("cp2k-restart", "crystal", "dlp4", "espresso-in", "espresso-out", "gaussian-in", "gaussian-out", "gen"),
+    *("gromacs", "gromos", "lammps-data", "lammps-dump-text", "magres", "mol", "nwchem-in", "nwchem-out"),
+    *("onetep-out", "orca-output", "proteindatabank", "qbox", "res", "sdf", "siesta-xv", "traj", "turbomole"),
+    *("turbomole-gradient", "vasp", "vasp-out", "vasp-xdatcar", "vasp-xml", "xsd", "xsf"),
 )
+# What ASE does not tell from the name or the content.
+_SUFFIXES = {".data": "lammps-data", ".lmp": "lammps-data", ".dump": "lammps-dump-text"}
+_SUFFIXES |= {".lammpstrj": "lammps-dump-text", ".vasp": "vasp", ".ent": "proteindatabank", ".mdl": "mol"}
+_SUFFIXES |= {f".{name}": name for name in ("sdf", "mol", "xsf", "gen", "res", "cfg", "xsd", "magres")}
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".7z")
+# These say first how many atoms follow, and ASE takes the memory for them before it looks.
+_COUNTED = (
+    "cfg",
+    "crystal",
+    "dlp4",
+    "gen",
+    "gromacs",
+    "lammps-data",
+    "lammps-dump-text",
+    "siesta-xv",
+    "vasp",
+)
+_COUNTED += ("vasp-xdatcar", "xsf", "sdf", "mol")
 # ASE reads one molecule of these; the files may hold many.
 _MOLFILE = ("sdf", "mol")
-# What ASE raises for a file it cannot parse is anything at all.
-_PARSE_ERRORS = (Exception,)
 
 
 def detect_format(path: Path) -> str:
@@ -77,8 +55,9 @@ def detect_format(path: Path) -> str:
 
     if path.suffix.lower() in _COMPRESSED:
         raise DataError(f"{path}: is compressed", "unpack it first, for example with gunzip")
+    name = _SUFFIXES.get(path.suffix.lower())
     try:
-        name = filetype(str(path.resolve()), guess=False)
+        name = name or filetype(str(path.resolve()), guess=False)
     except UnknownFileTypeError as error:
         raise DataError(
             f"{path}: unknown format ({error})",
@@ -104,6 +83,7 @@ def iterate_structures(path: Path, format: str) -> Iterator[Frame]:
     """
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path}: is larger than {MAX_BYTES >> 30} GiB", "convert it to extxyz")
+    _check_counts(path, format)
     _check_elements(path, format)
     index = -1
     for index, (atoms, extra) in enumerate(_images(path, format)):
@@ -149,7 +129,7 @@ def _images(path: Path, format: str) -> Iterator[tuple[Any, dict[str, Any]]]:
                 index += 1
     except DataError:
         raise
-    except _PARSE_ERRORS as error:
+    except Exception as error:  # what ASE raises for a file it cannot parse may be anything
         reason = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError(
             f"{location(path, index)}: cannot be read as {format} ({reason})",
@@ -159,11 +139,7 @@ def _images(path: Path, format: str) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 def _molecules(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8")
-    return [
-        block.lstrip("\n") if block[:1] == "\n" else block
-        for block in re.split(r"^\$\$\$\$.*\n?", text, flags=re.M)
-        if block.strip()
-    ]
+    return [block for block in re.split(r"^\$\$\$\$.*\n?", text, flags=re.M) if block.strip()]
 
 
 def _molecule_state(block: str) -> dict[str, Any]:
@@ -175,6 +151,21 @@ def _molecule_state(block: str) -> dict[str, Any]:
         # 1: singlet, 2: doublet, 3: triplet
         radicals += sum(max(value - 1, 0) for value in values[1::2]) if line.startswith("M  RAD") else 0
     return {key: value for key, value in (("charge", charge), ("spin", radicals)) if value}
+
+
+def _check_counts(path: Path, format: str) -> None:
+    """Refuses a file that announces more atoms than it has bytes."""
+    if format not in _COUNTED:
+        return
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        handle.readline(MAX_LINE)  # a title, which may hold any number
+        for _ in range(HEADER_LINES):
+            for word in handle.readline(MAX_LINE).split():
+                if word.isdigit() and int(word[:19]) > max(size, 10_000):
+                    raise DataError(
+                        f"{path}: announces {word[:19].decode()} atoms in {size:,} bytes (truncated?)"
+                    )
 
 
 def _check_elements(path: Path, format: str) -> None:
