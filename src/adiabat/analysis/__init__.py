@@ -31,6 +31,7 @@ from adiabat.analysis.thermodynamics import (
     temperature_statistics,
 )
 from adiabat.analysis.topology import (
+    BOND_SCALE,
     Fragmentation,
     angles_from_bonds,
     bonded_radii,
@@ -42,6 +43,7 @@ from adiabat.analysis.topology import (
 )
 
 __all__ = [
+    "BOND_SCALE",
     "Average",
     "Distribution",
     "Drift",

@@ -118,6 +118,7 @@ class Chart:
         y_label: with unit.
         alt: what the chart shows, for those who cannot see it.
         log: logarithmic vertical axis.
+        y_max: end of a vertical axis that begins at zero; by default it fits the values.
         follows: name of the viewer whose current time is marked on the (first) horizontal axis.
     """
 
@@ -129,6 +130,7 @@ class Chart:
     title: str = ""
     caption: str = ""
     log: bool = False
+    y_max: float | None = None
     follows: str = ""
 
     def payload(self) -> dict[str, Any]:
@@ -154,6 +156,7 @@ class Chart:
             "lines": lines,
             "yLabel": self.y_label,
             "log": self.log,
+            "yMax": self.y_max,
             "follows": self.follows,
         }
 

@@ -17,6 +17,7 @@ _UNITS = {"bond": "Å", "angle": "°", "torsion": "°"}
 _MAX_PANELS = 12
 _OUTSIDE_BAR = 0.01
 _MAX_REFERENCES = 2000
+_SHORTEST_DIFFUSION = 5.0  # ps; before that atoms rattle in their cages
 
 
 def bond_cards(
@@ -119,6 +120,7 @@ def liquid_cards(motion: Motion) -> list[Any]:
         "g(r)",
         "Radial distribution functions of the pairs of elements",
         title="Radial distribution functions",
+        y_max=_highest(motion, pairs),
         caption="Bands are two standard errors from five blocks; the first fifth of the run is left out.",
     )
     rows = [_peak(pair) for pair in pairs]
@@ -128,6 +130,18 @@ def liquid_cards(motion: Motion) -> list[Any]:
         "Of the highest peak; g(r) counts bonded pairs too. Coordination: second atoms up to the minimum.",
     )
     return [chart, table, *_diffusion(motion)]
+
+
+def _highest(motion: Motion, pairs: Sequence[analysis.RadialDistribution]) -> float:
+    """Where to end the axis: in a liquid of molecules the bonded pairs would flatten all the rest."""
+    assert motion.cell is not None
+    member = analysis.molecules(
+        motion.n_atoms, analysis.find_bonds(motion.numbers, motion.positions[0], motion.cell[0])
+    )
+    molecular = 1 < np.bincount(member).max() < motion.n_atoms / 2
+    reach = 2 * analysis.BOND_SCALE * analysis.bonded_radii(motion.numbers).max() if molecular else 0.0
+    beyond = [pair.g[pair.distance > reach] for pair in pairs]
+    return 1.1 * max(1.0, *(float(g.max(initial=0.0)) for g in beyond))
 
 
 def _peak(pair: analysis.RadialDistribution) -> list[str]:
@@ -147,6 +161,8 @@ def _diffusion(motion: Motion) -> list[Facts]:
     masses = atomic_masses[motion.numbers]
     center = (motion.positions * masses[:, None]).sum(axis=1, keepdims=True) / masses.sum()
     steady = slice(motion.n_frames // 5, None)
+    if np.ptp(motion.picoseconds[steady]) < _SHORTEST_DIFFUSION:
+        return []
     facts = {}
     for element in np.unique(motion.numbers):
         mine = (motion.positions - center)[steady][:, motion.numbers == element]

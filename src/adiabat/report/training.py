@@ -90,7 +90,7 @@ def _force_verdict(sets: Sequence[SetErrors]) -> list[Verdict]:
         return []
     spread = float(np.std(first.flat_forces()[1])) * MEV
     trust = f"95 % interval {interval(low, high)} from {first.n_structures} structures of {first.name}"
-    others = "".join(f"; {other.name}: {number(other.force_rmse()[0])}" for other in sets[1:3])
+    others = _others({one.name: one.force_rmse()[0] for one in sets[1:]})
     bar = f"good up to {FORCE_BAR:g} meV/Å (1 kcal/mol/Å); {rmse / spread:.1%} of the forces' spread"
     return [
         Verdict("Force error (RMSE)", f"{number(rmse)} meV/Å", judged(rmse, FORCE_BAR), bar, trust + others)
@@ -107,8 +107,14 @@ def _energy_verdict(sets: Sequence[SetErrors]) -> list[Verdict]:
     meaning = "1 kcal/mol" if limit == ENERGY_BAR else "1 meV per atom"
     bar = f"good up to {number(limit)} meV ({meaning}); {number(first.energy_rmse_per_atom())} meV per atom"
     trust = f"95 % interval {interval(low, high)} from {first.n_structures} structures of {first.name}"
-    others = "".join(f"; {other.name}: {number(other.energy_rmse()[0])}" for other in sets[1:3])
+    others = _others({one.name: one.energy_rmse()[0] for one in sets[1:]})
     return [Verdict("Energy error (RMSE)", f"{number(rmse)} meV", judged(rmse, limit), bar, trust + others)]
+
+
+def _others(values: Mapping[str, float]) -> str:
+    """The first two of the other sets that have the number."""
+    known = [f"; {name}: {number(value)}" for name, value in values.items() if np.isfinite(value)]
+    return "".join(known[:2])
 
 
 def _errors_table(sets: Sequence[SetErrors]) -> Table:

@@ -56,7 +56,7 @@
       });
       return {
         width: Math.max(host.clientWidth, 240), height: 270, series: shown, bands,
-        scales: { x: { time: false }, y: data.log ? { distr: 3 } : {} },
+        scales: { x: { time: false }, y: data.log ? { distr: 3 } : data.yMax ? { range: [0, data.yMax] } : {} },
         axes: [
           { ...look, label: data.x[axis].label, labelSize: 20, size: 34 },
           { ...look, label: data.yLabel, labelSize: 20, size: 62, values: (u, ticks) => ticks.map(tick) },
