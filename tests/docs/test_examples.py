@@ -1,0 +1,76 @@
+"""The examples of the pages are run in the order in which they stand, each page in a folder of its own.
+
+A page whose examples need data or a trained model says so: `<!-- the examples start from: data.xyz run -->`.
+"""
+
+import fcntl
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.docs.examples import Example, examples, run
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in PAGES if "reference" not in page.parts and examples(page)]
+NEEDS = re.compile(r"<!-- the examples start from: ([^>]*) -->")
+
+# 60 geometries of ethanol with the energies and forces of GFN2-xTB, and a small model of them.
+PREPARE = """
+import numpy as np
+import ase.build, ase.io
+rng = np.random.default_rng(0)
+ethanol = ase.build.molecule("CH3CH2OH")
+frames = []
+for _ in range(60):
+    frame = ethanol.copy()
+    frame.positions += rng.normal(scale=0.05, size=frame.positions.shape)
+    frames.append(frame)
+ase.io.write("structures.xyz", frames)
+ase.io.write("start.xyz", ethanol)
+"""
+SMALL = ["--steps", "300", "--set", "model.n_interactions=1", "--set", "model.channels=16"]
+ADIABAT = [sys.executable, "-m", "adiabat"]
+COMMANDS = [
+    [sys.executable, "-c", PREPARE],
+    [*ADIABAT, "label", "structures.xyz", "--method", "gfn2", "--out", "data.xyz"],
+    [*ADIABAT, "train", "--data", "data.xyz", *SMALL, "--out", "run"],
+]
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder with structures.xyz, start.xyz, data.xyz and a run folder `run`; made once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "prepared"
+    with (folder.parent / "prepared.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            (partial := folder.with_suffix(".partial")).mkdir()
+            for command in COMMANDS:
+                subprocess.run(command, cwd=partial, check=True, capture_output=True, timeout=300)
+            partial.rename(folder)
+    return folder
+
+
+def failure(page: Path, example: Example, answer: subprocess.CompletedProcess[str]) -> str:
+    where = f"{page.relative_to(ROOT)}:{example.line}"
+    said = f"{answer.stdout[-2000:]}\n{answer.stderr[-3000:]}"
+    return f"{where} ended with {answer.returncode}\n{example.code}\n{said}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_examples_run(page: Path, tmp_path: Path, request: pytest.FixtureRequest):
+    needs = NEEDS.search(page.read_text(encoding="utf-8"))
+    if needs:
+        source = request.getfixturevalue("prepared")
+        for name in needs[1].split():
+            copy = shutil.copytree if (source / name).is_dir() else shutil.copy
+            copy(source / name, tmp_path / name)
+    for example in examples(page):
+        answer = run(example, tmp_path)
+        if answer is not None and answer.returncode != 0:
+            pytest.fail(failure(page, example, answer), pytrace=False)
