@@ -1,6 +1,8 @@
 """Preflight: faults planted in good data are found, and good data pass."""
 
 import dataclasses
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 from adiabat.base import DataError
 from adiabat.base.units import BOHR, HARTREE, KCAL_PER_MOL
-from adiabat.data import Sample, preflight, split
+from adiabat.data import Sample, preflight, read_samples, split
 from adiabat.system import System
 
 replace = dataclasses.replace
@@ -272,3 +274,25 @@ def test_few_and_odd_sets():
         preflight(samples).as_dict()
     with pytest.raises(DataError, match="no samples"):
         preflight([])
+
+
+REAL = [
+    (("acac/train_300K.xyz", "acac/isolated_atoms.xyz"), "acac/test_MD_300K.xyz"),
+    (("acac/train_600K.xyz", "acac/isolated_atoms.xyz"), "acac/test_MD_600K.xyz"),
+    (("mlearn/Cu_training.extxyz",), "mlearn/Cu_test.extxyz"),
+    (("mlearn/Si_training.extxyz",), "mlearn/Si_test.extxyz"),
+    (("rmd17/rmd17_ethanol_train_01.npz",), "rmd17/rmd17_ethanol_test_01.npz"),
+    (("rmd17/rmd17_aspirin_train_01.npz",), "rmd17/rmd17_aspirin_test_01.npz"),
+    (("water/data/data_0", "water/data/data_1", "water/data/data_2"), "water/data/data_3"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("train", "test"), REAL)
+def test_published_sets_pass(train, test):
+    folder = Path(os.environ.get("ADIABAT_TEST_DATA", "."))
+    if not (folder / test).exists():
+        pytest.skip("set ADIABAT_TEST_DATA to the folder of the published sets")
+    report = preflight(read_samples([folder / name for name in train]), (), read_samples(folder / test))
+    assert not report.of("error")
+    assert {"energies and forces agree", "the forces are of a plausible size"} <= titles(report, "info")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adiabat.base import AdiabatError
-from adiabat.data import read_samples
+from adiabat.data import read_samples, write_samples
 from adiabat.io import read_frames, read_systems
 
 SALT, ETHANOL = bulk("NaCl", "rocksalt", a=5.64, cubic=True), molecule("CH3CH2OH", vacuum=4)
@@ -91,6 +91,12 @@ def test_labels_of_a_calculator_come_through_a_traj(tmp_path):
         assert sample.energy == pytest.approx(atoms.get_potential_energy(), rel=1e-14)
         np.testing.assert_allclose(sample.forces, atoms.get_forces(), atol=1e-14)
         np.testing.assert_allclose(sample.stress, atoms.get_stress(voigt=False), atol=1e-14)
+
+
+def test_a_cif_can_be_written_as_extxyz(folder, tmp_path):
+    (sample,) = read_samples(folder / "salt.cif", require=())
+    write_samples(tmp_path / "salt.xyz", [sample])
+    assert read_systems(tmp_path / "salt.xyz")[0].is_periodic
 
 
 def test_all_molecules_of_an_sdf_with_their_charges(tmp_path):

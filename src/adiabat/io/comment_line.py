@@ -110,11 +110,18 @@ def format_entry(key: str, value: Any) -> str:
     if isinstance(value, str) and not _changes_when_read(value):
         return f"{name}={_quoted(value)}"
     try:
-        return f"{name}={_quoted('_JSON ' + json.dumps(value))}"
+        return f"{name}={_quoted('_JSON ' + json.dumps(value, default=_to_list))}"
     except (TypeError, ValueError) as error:
         raise DataError(
             f"cannot write {key!r}: {type(value).__name__} is no number, text, list or table"
         ) from error
+
+
+def _to_list(value: Any) -> Any:
+    """Numpy values inside lists and tables, for JSON."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not plain data")
 
 
 @functools.lru_cache(maxsize=256)

@@ -122,10 +122,10 @@ def _parse_frame(comment: bytes, rows: list[bytes], path: Path, index: int) -> F
 def _periodicity(pbc: Any, has_lattice: bool, where: str) -> Any:
     if pbc is None:
         return has_lattice
-    flags = np.atleast_1d(np.asarray(pbc))
-    if flags.dtype.kind not in "bi" or flags.shape not in ((1,), (3,)) or not np.isin(flags, (0, 1)).all():
+    flags = np.ravel(pbc).tolist()
+    if len(flags) not in (1, 3) or not all(flag in (0, 1) for flag in flags):
         raise DataError(f"{where}: pbc={pbc!r} must be three of T and F")
-    return tuple(bool(flag) for flag in np.broadcast_to(flags, 3))
+    return tuple(bool(flag) for flag in flags * (3 // len(flags)))
 
 
 def _atomic_numbers(columns: dict[str, np.ndarray], where: str) -> np.ndarray:

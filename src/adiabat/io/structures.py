@@ -15,6 +15,7 @@ from adiabat.io.frame import Frame, location, make_frame
 MAX_BYTES = 2**31
 MAX_LINE = 2**16
 HEADER_LINES = 40
+PLAIN = (str, bool, int, float, list, tuple, dict, np.ndarray, np.generic)
 # No databases (they open sockets), no Python or pickle, nothing that starts another program.
 FORMATS = (
     *("aims", "aims-output", "castep-castep", "castep-cell", "castep-geom", "castep-md", "cfg", "cif"),
@@ -88,7 +89,9 @@ def iterate_structures(path: Path, format: str) -> Iterator[Frame]:
     index = -1
     for index, (atoms, extra) in enumerate(_images(path, format)):
         results = atoms.calc.results if atoms.calc is not None else {}
-        info, arrays = {**atoms.info, **extra}, dict(atoms.arrays)
+        # Objects of ASE's own, such as the space group of a CIF, stay behind.
+        info = {key: value for key, value in (atoms.info | extra).items() if isinstance(value, PLAIN)}
+        arrays = dict(atoms.arrays)
         for name in ("numbers", "positions", "masses"):
             arrays.pop(name, None)
         for name, value in results.items():
