@@ -159,6 +159,7 @@ def _analyze_learn(folder: RunFolder, out: Path) -> dict[str, Any]:
         train=train,
         valid=read_samples(folder.path / learning.VALID),
         description=describe(train),
+        failure=folder.info.get("error"),
     )
     found: dict[str, Any] = {"task": "learn"}
     found["metrics"] = {name: evaluation.metrics for name, evaluation in evaluations.items()}
