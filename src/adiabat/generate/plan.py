@@ -14,6 +14,8 @@ SHARES = {"dynamics": 0.65, "normal modes": 0.2, "torsions": 0.1, "bonds": 0.05}
 TIMESTEP = 1.0
 # Steps of a test trajectory before its first frame: five times its thermostat's 20 fs.
 EQUILIBRATION = 100
+# Frames of each test set that are enough, and the least steps between two of them.
+TEST_FRAMES, TEST_STRIDE = 200, 5
 MAX_LABELS = 4000
 
 
@@ -28,11 +30,11 @@ class Plan:
         labels: training and validation structures of each source.
         n_conformers: relaxed first.
         n_minima: of those, how many get normal modes; 0 leaves them out.
+        hessian: evaluations that the normal modes of one minimum take.
         n_replicas: trajectories side by side for training.
         steps: of each.
         test_replicas: trajectories of each test set.
         test_steps: of each, those of the equilibration included.
-        test_frames: of each test set, about.
         seed: of everything random.
     """
 
@@ -42,23 +44,28 @@ class Plan:
     labels: dict[str, int]
     n_conformers: int
     n_minima: int
+    hessian: int
     n_replicas: int
     steps: int
     test_replicas: int
     test_steps: int
-    test_frames: int
     seed: int
 
     @property
     def n_evaluations(self) -> int:
         """Evaluations that the training structures take, about; the conformers' relaxation not included."""
         others = sum(n for source, n in self.labels.items() if source != "dynamics")
-        return self.n_replicas * self.steps + others
+        return self.n_replicas * (self.steps + 1) + self.n_minima * self.hessian + others
 
     @property
     def n_test_evaluations(self) -> int:
         """Evaluations that both test sets take."""
         return 2 * self.test_replicas * (self.test_steps + 1)
+
+    @property
+    def test_stride(self) -> int:
+        """Steps between two frames of a test trajectory."""
+        return max(TEST_STRIDE, self.test_replicas * (self.test_steps - EQUILIBRATION) // TEST_FRAMES)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -93,7 +100,7 @@ def make_plan(
     """
     evaluations = max(300, int(seconds / seconds_per_evaluation))
     test_replicas = 4 if evaluations > 6000 else 2
-    test_steps = int(np.clip(0.2 * evaluations / (2 * test_replicas), EQUILIBRATION + 30, 1000))
+    test_steps = int(np.clip(0.2 * evaluations / (2 * test_replicas), EQUILIBRATION + 60, 1000))
     n_conformers = int(np.clip(0.1 * evaluations / RELAXATION, 2, 12))
     hessian = 6 * n_atoms
     n_minima = int(np.clip(0.2 * evaluations / hessian, 0, 4))
@@ -115,10 +122,10 @@ def make_plan(
         labels=counts,
         n_conformers=n_conformers,
         n_minima=n_minima,
+        hessian=hessian,
         n_replicas=n_replicas,
         steps=max(-(-counts["dynamics"] // n_replicas), rest // n_replicas),
         test_replicas=test_replicas,
         test_steps=test_steps,
-        test_frames=min(400, test_replicas * (test_steps - EQUILIBRATION) // 5),
         seed=seed,
     )

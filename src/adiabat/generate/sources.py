@@ -118,7 +118,7 @@ def held_out_frames(
         timestep=TIMESTEP,
         friction=TEST_FRICTION,
         skip=EQUILIBRATION,
-        stride=max(1, plan.test_replicas * (plan.test_steps - EQUILIBRATION) // max(1, plan.test_frames)),
+        stride=plan.test_stride,
     )
     positions = starts[np.arange(plan.test_replicas) % len(starts)]
     frames = langevin_trajectories(surface, positions, moves, keep, seed)
