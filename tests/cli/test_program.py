@@ -2,10 +2,10 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import typer
@@ -50,12 +50,11 @@ def test_the_example_of_every_command_has_only_options_that_exist(command):
 
 
 def test_help_is_quick():
-    times = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        assert program("--help").returncode == 0
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 2
+    """In processor time, since tests may run beside others."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert program("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
 
 
 def test_help_imports_nothing_heavy():

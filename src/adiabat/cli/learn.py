@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
+from adiabat.cli.labels import DYNAMICS, LABELLING, METRICS
 from adiabat.cli.options import (
     Config,
     Force,
@@ -20,16 +21,8 @@ from adiabat.cli.options import (
     option_of,
 )
 from adiabat.cli.output import note, print_result
-from adiabat.cli.use import DYNAMICS, METRICS
 
 PANEL = "Learn a force field"
-LABEL_RESULT = {
-    "n_labelled": "labelled",
-    "n_failed": "failed",
-    "failures": "reasons",
-    "out": "out",
-    "failed": "see",
-}
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: adiabat demo --out run-demo")
@@ -124,7 +117,7 @@ def label(
     from adiabat.tasks.label import label as task
 
     result = task(structures, method=method, out=out, charge=charge, spin=spin, resume=resume, force=force)
-    print_result(result, json, labels=LABEL_RESULT)
+    print_result(result, json, labels=LABELLING)
 
 
 @app.command(

@@ -1,7 +1,11 @@
-"""The entry point; importing a group of commands adds them to the program."""
+"""The entry point; importing a group of commands adds them to the program, in the order of its help."""
 
-from adiabat.cli import configure, learn, look, use  # noqa: F401
+import importlib
+
 from adiabat.cli.app import app
+
+for _group in ("learn", "use", "look", "configure"):
+    importlib.import_module(f"adiabat.cli.{_group}")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
+from adiabat.cli.labels import DYNAMICS, METRICS
 from adiabat.cli.options import (
     Config,
     Force,
@@ -25,24 +26,6 @@ from adiabat.cli.options import (
 from adiabat.cli.output import note, print_result
 
 PANEL = "Use a model"
-METRICS = {
-    "n_structures": "structures",
-    "energy_mae_mev_per_atom": "energy MAE [meV/atom]",
-    "energy_mae_mev": "energy MAE [meV]",
-    "energy_rmse_mev": "energy RMSE [meV]",
-    "force_mae_mev_per_ang": "force MAE [meV/Å]",
-    "force_rmse_mev_per_ang": "force RMSE [meV/Å]",
-    "stress_mae_gpa": "stress MAE [GPa]",
-}
-DYNAMICS = {
-    "steps": "steps",
-    "time_ps": "time [ps]",
-    "frames": "frames",
-    "temperature": "mean temperature [K]",
-    "drift_ev_per_atom_ns": "energy drift [eV/atom/ns]",
-    "steps_per_second": "steps per second",
-    "out": "out",
-}
 ENSEMBLES = {"nve": "velocity_verlet", "nvt": "langevin"}
 
 

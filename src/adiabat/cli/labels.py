@@ -1,0 +1,27 @@
+"""What people read instead of the keys of a result, in the order they are shown."""
+
+METRICS = {
+    "n_structures": "structures",
+    "energy_mae_mev_per_atom": "energy MAE [meV/atom]",
+    "energy_mae_mev": "energy MAE [meV]",
+    "energy_rmse_mev": "energy RMSE [meV]",
+    "force_mae_mev_per_ang": "force MAE [meV/Å]",
+    "force_rmse_mev_per_ang": "force RMSE [meV/Å]",
+    "stress_mae_gpa": "stress MAE [GPa]",
+}
+DYNAMICS = {
+    "steps": "steps",
+    "time_ps": "time [ps]",
+    "frames": "frames",
+    "temperature": "mean temperature [K]",
+    "drift_ev_per_atom_ns": "energy drift [eV/atom/ns]",
+    "steps_per_second": "steps per second",
+    "out": "out",
+}
+LABELLING = {
+    "n_labelled": "labelled",
+    "n_failed": "failed",
+    "failures": "reasons",
+    "out": "out",
+    "failed": "see",
+}
