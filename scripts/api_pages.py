@@ -115,9 +115,9 @@ def entry(node: ast.ClassDef | ast.FunctionDef, title: str, module: str) -> list
     parts += [markdown(ast.get_docstring(node) or "")]
     if isinstance(node, ast.ClassDef):
         for method in node.body:
-            public = isinstance(method, ast.FunctionDef) and not method.name.startswith("_")
-            if public and (documentation := ast.get_docstring(method)):
-                assert isinstance(method, ast.FunctionDef)
+            if not isinstance(method, ast.FunctionDef) or method.name.startswith("_"):
+                continue
+            if documentation := ast.get_docstring(method):
                 parts += [f"### {title[:-1]}.{method.name}`", "```python\n" + signature(method) + "\n```"]
                 parts += [markdown(documentation)]
     return parts

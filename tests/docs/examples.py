@@ -12,7 +12,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"(?:<!--(?P<note>(?:(?!-->).)*)-->\n+)?```(?P<language>\w+)\n(?P<code>.*?)\n```", re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:<!--(?P<note>(?:(?!-->).)*)-->\n+)?```(?P<language>\w+)\n(?P<code>.*?)\n```", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
