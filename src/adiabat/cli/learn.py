@@ -162,6 +162,10 @@ def train(
 
     Labels under unusual keys: --set data.energy_key=KEY.
     """
+    from adiabat.base import ConfigError
+
+    if config is None and not set_ and not data:
+        raise ConfigError("train needs --data FILE, or --config FILE.toml", "see adiabat train --help")
     from adiabat.tasks.templates import settings
     from adiabat.tasks.train import train as task
 

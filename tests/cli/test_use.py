@@ -1,0 +1,226 @@
+"""Commands that make and use a model, on a small one."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+
+KEYS = {
+    "n_structures",
+    "energy_rmse_mev",
+    "energy_mae_mev",
+    "energy_mae_mev_per_atom",
+    "force_rmse_mev_per_ang",
+    "force_mae_mev_per_ang",
+    "stress_mae_gpa",
+}
+
+
+def test_train(copper):
+    found = copper.trained.json
+    assert found["steps"] == 6
+    assert found["metrics"]["test"].keys() >= KEYS
+    folder = Path(found["out"])
+    for name in ("model.safetensors", "report.html", "config.toml", "run.json", "metrics.jsonl"):
+        assert (folder / name).is_file()
+    info = json.loads((folder / "run.json").read_text())
+    assert (info["status"], info["task"], info["seed"]) == ("finished", "train", 0)
+    assert info["environment"]["x64"] is True
+
+
+def test_a_finished_run_is_kept(copper, adiabat):
+    before = (Path(copper.run) / "model.safetensors").read_bytes()
+    answer = adiabat("train", "--data", copper.train, "--steps", 3, "--out", copper.run)
+    assert answer.code == 2
+    assert "--force" in answer.err
+    assert (Path(copper.run) / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "--data"),
+        (["--data", "nothing.xyz"], "nothing.xyz"),
+        (["--data", "TRAIN", "--set", "training.stps=4"], "did you mean 'steps'"),
+        (["--data", "TRAIN", "--set", "model.kind=magic"], "unknown network 'magic'"),
+        (["--data", "TRAIN", "--set", "data.energy_key=dft_energy"], "dft_energy"),
+        (["--data", "TRAIN", "--set", "training"], "--set section.key=value"),
+        (["--data", "TRAIN", "--minutes", "0"], "minutes"),
+        (["--data", "TRAIN", "--size", "huge"], "unknown size 'huge'"),
+        (["--config", "nothing.toml"], "nothing.toml"),
+    ],
+)
+def test_wrong_input_of_train(copper, adiabat, tmp_path, words, message):
+    words = [copper.train if word == "TRAIN" else word for word in words]
+    answer = adiabat("train", *words, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.count("error:") == 1
+
+
+def test_data_without_forces(adiabat, tmp_path):
+    atoms = ase.Atoms("Cu2", [[0, 0, 0], [2, 0, 0]])
+    atoms.info["energy"] = -1.0
+    ase.io.write(tmp_path / "x.xyz", [atoms] * 3, format="extxyz")
+    answer = adiabat("train", "--data", tmp_path / "x.xyz", "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert "forces" in answer.err
+
+
+def test_evaluate(copper, adiabat):
+    answer = adiabat("evaluate", copper.run, copper.test, "--json")
+    assert answer.code == 0
+    assert answer.json.keys() >= KEYS
+    trained = copper.trained.json["metrics"]["test"]
+    assert answer.json["force_rmse_mev_per_ang"] == pytest.approx(trained["force_rmse_mev_per_ang"], rel=1e-4)
+    people = adiabat("evaluate", Path(copper.run) / "model.safetensors", copper.test)
+    assert "force RMSE [meV/Å]" in people.out
+
+
+def test_predict_writes_what_evaluate_measures(copper, adiabat, tmp_path):
+    out = tmp_path / "predicted.xyz"
+    assert adiabat("predict", copper.run, copper.test, "--out", out, "--json").json == {"out": str(out)}
+    predicted, labelled = ase.io.read(out, ":"), ase.io.read(copper.test, ":")
+    errors = [p.get_forces() - r.get_forces() for p, r in zip(predicted, labelled, strict=True)]
+    measured = adiabat("evaluate", copper.run, copper.test, "--json").json["force_rmse_mev_per_ang"]
+    assert 1e3 * np.sqrt(np.mean(np.square(errors))) == pytest.approx(measured, rel=1e-3)
+    again = adiabat("predict", copper.run, copper.test, "--out", out)
+    assert again.code == 2
+    assert "--force" in again.err
+
+
+def test_md_then_more_of_it_then_analyze(copper, adiabat, tmp_path):
+    out = tmp_path / "run"
+    words = ("md", copper.run, copper.start, "--timestep", "1 fs", "--out", out, "--json")
+    first = adiabat(*words, "--steps", 20)
+    assert first.code == 0, first.err
+    assert (first.json["steps"], first.json["frames"]) == (20, 3)
+    assert "--resume and more steps" in adiabat(*words, "--steps", 40).err
+    longer = adiabat(*words, "--steps", 40, "--resume")
+    assert (longer.json["steps"], longer.json["frames"], longer.json["time_ps"]) == (40, 5, 0.04)
+    other = adiabat(*words, "--steps", 40, "--resume", "--temperature", "500 K")
+    assert other.code == 2
+    assert "integrator.temperature was 300.0 and is 500.0 now" in other.err
+    found = adiabat("analyze", out, "--json").json
+    assert found["length_ps"] == pytest.approx(0.04)
+    assert Path(found["report"]).is_file()
+
+
+def test_md_from_a_file(copper, adiabat, tmp_path):
+    text = adiabat("new", "md").out
+    for key, value in (("model", copper.run), ("structure", copper.start)):
+        text = text.replace(f'# {key} = ""', f"{key} = '{value}'")
+    text = text.replace("# steps = 0", "steps = 500").replace('"0.5 fs"', '"1e-3 ps"')
+    (tmp_path / "md.toml").write_text(text)
+    answer = adiabat(
+        "md", "--config", tmp_path / "md.toml", "--steps", 10, "--out", tmp_path / "run", "--json"
+    )
+    assert answer.code == 0, answer.err
+    assert answer.json["steps"] == 10
+
+
+def test_physics_that_fails_has_exit_code_3(copper, adiabat, tmp_path):
+    words = (
+        "md",
+        copper.run,
+        copper.start,
+        "--steps",
+        100,
+        "--timestep",
+        "200 fs",
+        "--out",
+        tmp_path / "run",
+    )
+    answer = adiabat(*words, "--json")
+    assert answer.code == 3
+    assert answer.json["error"]["type"] == "SimulationError"
+    assert (tmp_path / "run" / "offending.xyz").is_file()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.slow
+def test_a_relaxation_that_does_not_get_there_has_exit_code_3(copper, adiabat, tmp_path):
+    out = tmp_path / "r.xyz"
+    slow = adiabat("relax", copper.run, copper.start, "--out", out, "--max-steps", 1, "--fmax", "1 meV/Å")
+    assert slow.code == 3
+    assert out.is_file()
+
+
+def test_an_element_that_the_model_does_not_know(copper, adiabat, tmp_path):
+    ase.io.write(tmp_path / "water.xyz", ase.Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.3, 0.9, 0]]))
+    for words in (
+        ("md", copper.run, tmp_path / "water.xyz", "--steps", 5, "--out", tmp_path / "run"),
+        ("relax", copper.run, tmp_path / "water.xyz", "--out", tmp_path / "r.xyz"),
+        ("predict", copper.run, tmp_path / "water.xyz", "--out", tmp_path / "p.xyz"),
+    ):
+        answer = adiabat(*words)
+        assert answer.code == 2
+        assert "Cu" in answer.err
+        assert "H" in answer.err
+
+
+def test_damaged_models(copper, adiabat, tmp_path):
+    content = (Path(copper.run) / "model.safetensors").read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    for damaged in (content[:-5], bytes(flipped), b"", b"\x80\x04K\x01."):
+        (tmp_path / "model.safetensors").write_bytes(damaged)
+        answer = adiabat("evaluate", tmp_path / "model.safetensors", copper.test)
+        assert answer.code == 2
+        assert "damaged" in answer.err
+    for model in (tmp_path / "nothing", tmp_path):
+        assert adiabat("evaluate", model, copper.test).code == 2
+
+
+def test_label_says_what_failed_and_refuses_what_cannot_be(adiabat, copper, tmp_path):
+    out = tmp_path / "labelled.xyz"
+    assert adiabat("label", copper.test, "--method", "emt", "--out", out).code == 0
+    for words, message in [
+        (("label", copper.test, "--method", "emt", "--out", out), "--force"),
+        (("label", copper.test, "--method", "dft", "--out", tmp_path / "y.xyz"), "unknown method 'dft'"),
+        (("label", copper.test, "--method", "emt", "--out", tmp_path / "y.csv"), "FILE.xyz"),
+        (("label", tmp_path / "nothing.xyz", "--out", tmp_path / "y.xyz"), "nothing.xyz"),
+        (("learn", "C1CC(", "--out", tmp_path / "run"), "C1CC("),
+        (("learn", "missing.xyz", "--out", tmp_path / "run"), "missing.xyz"),
+        (("learn", "O", "--minutes", "-1", "--out", tmp_path / "run"), "minutes"),
+        (("analyze", tmp_path), "run.json"),
+    ]:
+        answer = adiabat(*words)
+        assert answer.code == 2, words
+        assert message in answer.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_stop_md_after_saving(copper, tmp_path, signum, code):
+    run = tmp_path / "run"
+    words = [
+        sys.executable,
+        "-m",
+        "adiabat",
+        "md",
+        copper.run,
+        copper.start,
+        "--out",
+        run,
+        "--steps",
+        "1000000",
+    ]
+    process = subprocess.Popen([str(w) for w in words], stderr=subprocess.PIPE, text=True)
+    while not list(run.glob("checkpoints/*")) and process.poll() is None:
+        time.sleep(0.2)
+    time.sleep(1)
+    process.send_signal(signum)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "go on with --resume" in err
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    shutil.rmtree(run)
