@@ -26,13 +26,13 @@ class Answer:
         return json.loads(self.out)
 
 
-def run(*words) -> Answer:
+def run(*words, traceback: bool = False) -> Answer:
     """Runs a command in this process; an error that is no clean exit is raised."""
     result = CliRunner().invoke(app, [str(word) for word in words], prog_name="adiabat", env=PLAIN)
     output.settings.__init__()
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    assert "Traceback" not in result.stderr
+    assert traceback or "Traceback" not in result.stderr
     return Answer(result.exit_code, result.stdout, result.stderr)
 
 

@@ -42,6 +42,11 @@ class Program(TyperGroup):
             raise typer.Exit(code or 130) from error
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
+        except OSError as error:  # a full disk, found by a library that writes files itself
+            from adiabat.base.files import write_error
+
+            told = write_error(error, error.filename or "a file")
+            self._leave(error, told.message, told.hint, told.exit_code)
         except Exception as error:
             usage = getattr(error, "format_message", None)  # of typer's errors
             if usage is not None:
@@ -55,7 +60,9 @@ class Program(TyperGroup):
     def _leave(error: Exception, message: str, hint: str | None, code: int) -> None:
         output.print_error(message, hint, type(error).__name__, code)
         if output.settings.debug:
-            raise error
+            import traceback
+
+            traceback.print_exception(error)
         raise typer.Exit(code) from error
 
 
