@@ -1,6 +1,7 @@
 """The program: global options, and every error as clean lines with its exit code."""
 
 import contextlib
+import errno
 import logging
 import sys
 import warnings
@@ -15,6 +16,7 @@ from adiabat.cli import output
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 the physics failed, 130 stopped after saving."
 )
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ANYWHERE = {"--debug", "--quiet", "-q"}
 
 
@@ -42,12 +44,14 @@ class Program(TyperGroup):
             raise typer.Exit(code or 130) from error
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
-        except OSError as error:  # a full disk, found by a library that writes files itself
-            from adiabat.base.files import write_error
-
-            told = write_error(error, error.filename or "a file")
-            self._leave(error, told.message, told.hint, told.exit_code)
         except Exception as error:
+            if (
+                isinstance(error, OSError) and error.errno in _FULL
+            ):  # noticed by a library that writes by itself
+                from adiabat.base.files import write_error
+
+                told = write_error(error, error.filename or "a file")
+                self._leave(error, told.message, told.hint, told.exit_code)
             usage = getattr(error, "format_message", None)  # of typer's errors
             if usage is not None:
                 command = getattr(getattr(error, "ctx", None), "command_path", "adiabat")
