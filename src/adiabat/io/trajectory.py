@@ -6,8 +6,8 @@ moment: a process may be killed while it writes, and another may read what is th
 """
 
 import contextlib
+import math
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +19,12 @@ import numpy as np
 from adiabat.base import DataError
 from adiabat.base.files import atomic_path
 from adiabat.io.h5md import checksums, damage, frame_datasets, lay_out, read_template, write_failures
+from adiabat.io.unclosed import open_hdf5, trim_hdf5
 from adiabat.io.write import write_extxyz
 from adiabat.system import System
 
-# What HDF5 needs besides the frames themselves, for its own tables [bytes].
-_SPARE_DISK = 1 << 20
+# Room for HDF5's own tables [bytes].
+_SPARE_DISK = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -184,10 +185,8 @@ class TrajectoryWriter:
             DataError: the disk is full; what was written before stays readable.
         """
         rows = _rows(frames)
-        needed = sum(array.nbytes for array in rows.values()) + _SPARE_DISK
         with write_failures(self.path):
-            if shutil.disk_usage(self.path.parent).free < needed:
-                raise DataError(f"cannot write {self.path}: the disk is full", "free some space and resume")
+            self._reserve(sum(array.nbytes for array in rows.values()))
             for name, dataset in self._datasets.items():
                 dataset.resize(self.n_frames + len(frames), axis=0)
                 dataset[self.n_frames :] = rows[name]
@@ -204,10 +203,20 @@ class TrajectoryWriter:
             finally:
                 os.close(descriptor)
 
+    def _reserve(self, size: int) -> None:
+        """Takes the disk space for the next rows, or fails before HDF5 does, which would not survive it."""
+        chunks = sum(math.prod(d.chunks or ()) * d.dtype.itemsize for d in self._datasets.values())
+        descriptor = os.open(self.path, os.O_RDWR)
+        try:
+            os.posix_fallocate(descriptor, 0, self._file.id.get_filesize() + size + chunks + _SPARE_DISK)
+        finally:
+            os.close(descriptor)
+
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file, and gives the space back that was taken in advance."""
         with write_failures(self.path):
             self._file.close()
+            trim_hdf5(self.path)
 
     def __enter__(self) -> "TrajectoryWriter":
         return self
@@ -233,7 +242,7 @@ class TrajectoryReader:
         if not self.path.is_file():
             raise DataError(f"there is no trajectory {path}")
         with damage(self.path):
-            self._file = h5py.File(self.path, "r", libver="v110", swmr=True)
+            self._file = open_hdf5(self.path)
             try:
                 self._datasets = dict(frame_datasets(self._file))
                 self._length = min(len(dataset) for dataset in self._datasets.values())

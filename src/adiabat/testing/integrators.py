@@ -13,7 +13,6 @@ from adiabat.potentials import LennardJones
 from adiabat.system import System
 from adiabat.testing import systems
 
-
 _POTENTIAL = LennardJones(cutoff=6.0)
 
 

@@ -1,0 +1,163 @@
+"""Integrators against what statistical mechanics says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adiabat.base import ConfigError
+from adiabat.base.units import BOLTZMANN, FEMTOSECOND
+from adiabat.dynamics import Langevin, VelocityVerlet, integrators, run_dynamics
+from adiabat.dynamics.momenta import (
+    kinetic_energy,
+    maxwell_boltzmann,
+    rigid_motions,
+    without_rotation,
+    without_translation,
+)
+from adiabat.potentials import LennardJones
+from adiabat.system import System
+from adiabat.testing import EinsteinCrystal, systems
+
+
+def springs(n_atoms: int, stiffness: float) -> tuple[System, EinsteinCrystal]:
+    """Atoms on springs, too far apart to be neighbors."""
+    sites = 10.0 * np.arange(n_atoms)[:, None] * np.array([1.0, 0, 0])
+    return System.create(np.full(n_atoms, 18), sites), EinsteinCrystal(
+        sites=jnp.asarray(sites), stiffness=stiffness
+    )
+
+
+@pytest.mark.parametrize("timestep", [20.0, 80.0])
+def test_baoab_is_exact_for_positions_of_springs(timestep):
+    """<x^2> = kT/k at a tenth and at half of the longest stable timestep; momenta are not exact there."""
+    system, potential = springs(200, stiffness=0.5)
+    integrator = Langevin(timestep=timestep, temperature=200, friction=0.5 / timestep)
+    run = run_dynamics(system, potential, integrator, steps=4000, record_every=4, seed=1)
+    displacement = run.trajectory.positions[100:].astype(np.float64) - np.asarray(system.positions)
+    measured = 0.5 * np.mean(displacement**2) / BOLTZMANN
+    # 600 springs, each independent about every 10 frames: an error of 200 K sqrt(2 / 60 000) = 1 K.
+    assert measured == pytest.approx(200, abs=4)
+
+
+def test_langevin_temperature_of_springs():
+    """Mean and variance of the kinetic energy are those of the canonical ensemble."""
+    system, potential = springs(200, stiffness=0.5)
+    run = run_dynamics(
+        system, potential, Langevin(timestep=5, temperature=300, friction=0.02), steps=12_000, record_every=10
+    )
+    temperature = run.trajectory.observables["temperature"][100:]
+    assert temperature.mean() == pytest.approx(300, rel=0.01)
+    assert temperature.std() == pytest.approx(300 * np.sqrt(2 / 600), rel=0.15)
+
+
+def test_heat_balances_the_energy():
+    """What the thermostat gave is what the system has more; started cold, it is a lot."""
+    system, potential = springs(100, stiffness=0.5)
+    integrator = Langevin(timestep=5, temperature=300, friction=0.01)
+    run = run_dynamics(system, potential, integrator, steps=1000, momenta=np.zeros((100, 3)), record_every=10)
+    observed = run.trajectory.observables
+    assert observed["kinetic_energy"][0] == 0
+    gained = observed["kinetic_energy"] + observed["potential_energy"]
+    assert gained[-1] > 4
+    assert np.ptp(observed["conserved"]) < 0.02
+
+
+def test_spring_period_of_velocity_verlet():
+    """cos(w' t) with the frequency of the discrete map, sin(w' dt / 2) = w dt / 2."""
+    system, potential = springs(1, stiffness=0.5)
+    moved = System.create([18], [[0.3, 0, 0]])
+    dt = 10.0
+    run = run_dynamics(
+        moved, potential, VelocityVerlet(timestep=dt), steps=500, record_every=1, momenta=np.zeros((1, 3))
+    )
+    omega = np.sqrt(0.5 / float(system.masses[0])) * FEMTOSECOND
+    discrete = 2 / dt * np.arcsin(omega * dt / 2)
+    np.testing.assert_allclose(
+        run.trajectory.positions[:, 0, 0], 0.3 * np.cos(discrete * run.trajectory.times), atol=1e-6
+    )
+
+
+def test_argon_keeps_energy_and_momentum():
+    """Liquid argon, 5 ps at 4 fs: drift below 1e-4 eV/atom/ns, total momentum zero to rounding."""
+    system = systems.argon(108, displacement=0.1)
+    run = run_dynamics(system, LennardJones(), VelocityVerlet(timestep=4, temperature=150), steps=1250)
+    conserved = run.trajectory.observables["conserved"]
+    drift = np.polyfit(run.trajectory.times * 1e-6, conserved, 1)[0] / 108
+    assert abs(drift) < 1e-4
+    assert np.abs(np.asarray(run.state.momenta).sum(axis=0)).max() < 1e-10
+    assert run.neighbor_lists > 5
+    assert run.degrees_of_freedom == 3 * 108 - 3
+
+
+def test_cluster_keeps_angular_momentum():
+    """Zero from the start, for a molecule."""
+    system = systems.argon_cluster(7)
+    run = run_dynamics(system, LennardJones(), VelocityVerlet(timestep=4, temperature=10), steps=500)
+    masses, r = np.asarray(system.masses), np.asarray(run.state.positions)
+    center = masses @ r / masses.sum()
+    angular = np.cross(r - center, np.asarray(run.state.momenta)).sum(axis=0)
+    assert np.abs(angular).max() < 1e-9
+    assert run.degrees_of_freedom == 3 * 7 - 6
+
+
+def test_maxwell_boltzmann():
+    """Variance m kT for each mass, and the exact temperature on average after rigid motions are taken out."""
+    system = System.create(np.tile([1, 8, 1, 18], 2000), np.random.default_rng(0).normal(size=(8000, 3)) * 30)
+    momenta = np.asarray(maxwell_boltzmann(system, 300.0, jax.random.key(0)))
+    for number, mass in ((1, 1.008), (8, 15.999), (18, 39.95)):
+        variance = momenta[np.asarray(system.numbers) == number].var()
+        assert variance == pytest.approx(mass * BOLTZMANN * 300, rel=0.05)
+    molecule = systems.ethanol()
+    kinetic = []
+    for seed in range(400):
+        drawn = maxwell_boltzmann(molecule, 300.0, jax.random.key(seed))
+        drawn = without_rotation(
+            without_translation(drawn, molecule.masses), molecule.positions, molecule.masses
+        )
+        kinetic.append(float(kinetic_energy(drawn, molecule.masses)))
+    expected = 0.5 * (27 - 6) * BOLTZMANN * 300
+    assert np.mean(kinetic) == pytest.approx(expected, abs=4 * expected * np.sqrt(2 / 21 / 400))
+
+
+@pytest.mark.parametrize(
+    ("system", "expected"),
+    [
+        (System.create([18], [[0, 0, 0]]), 0),
+        (System.create([6, 8], [[0, 0, 0], [0, 0, 1.1]]), 5),
+        (System.create([8, 6, 8], [[0, 0, -1.2], [0, 0, 0], [0, 0, 1.2]]), 5),
+        (systems.water(1), 6),
+        (systems.argon(4), 3),
+        (
+            System.create(
+                [6, 8, 8], np.random.default_rng(0).normal(size=(3, 3)), np.eye(3) * 9, (True, False, False)
+            ),
+            3,
+        ),
+    ],
+)
+def test_rigid_motions(system, expected):
+    assert rigid_motions(system) == expected
+
+
+def test_pressure_of_an_ideal_gas():
+    """p V = N k T."""
+    system = systems.argon(32, density=0.05)
+    potential = LennardJones(epsilon=1e-12)
+    run = run_dynamics(
+        system, potential, VelocityVerlet(timestep=1, temperature=300), steps=1, record_every=1
+    )
+    info = run.trajectory.observables
+    volume = float(system.volume)
+    # All three degrees of freedom of the momenta count, also those whose sum is held at zero.
+    expected = 2 * info["kinetic_energy"] / (3 * volume) * 160.2176634
+    np.testing.assert_allclose(info["pressure"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"timestep": 0}, {"timestep": -1}, {"temperature": -5}, {"timestep": float("nan")}]
+)
+@pytest.mark.parametrize("name", integrators.names())
+def test_settings_are_checked(name, bad):
+    with pytest.raises(ConfigError):
+        integrators.get(name)(**bad)
