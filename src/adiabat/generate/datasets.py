@@ -75,6 +75,8 @@ def split_by_trajectory(samples: Sequence[Sample], seed: int) -> tuple[list[Samp
         else:
             held = rng.random() < VALID_FRACTION and sample.info.get("origin") != "minima"
         (valid if held else train).append(sample)
+    if not valid:
+        valid.append(train.pop())
     return train, valid
 
 
@@ -88,9 +90,20 @@ def held_out_sets(
         starts: conformers of another embedding than the training's [Å], shape (k, n_atoms, 3).
         plan: how many.
         keep: a filter of their own.
+
+    Raises:
+        ConvergenceError: there is no usable frame at a temperature.
     """
-    cold, hot = (int(s) for s in np.random.SeedSequence([plan.seed, 7]).generate_state(2))
-    return (
-        held_out_frames(surface, starts, plan.temperature, plan, keep, cold),
-        held_out_frames(surface, starts, plan.hot, plan, keep, hot),
-    )
+    seeds = np.random.SeedSequence([plan.seed, 7]).generate_state(2)
+    sets = [
+        held_out_frames(surface, starts, temperature, plan, keep, int(seed))
+        for temperature, seed in zip((plan.temperature, plan.hot), seeds, strict=True)
+    ]
+    for temperature, frames in zip((plan.temperature, plan.hot), sets, strict=True):
+        if not frames:
+            raise ConvergenceError(
+                f"no test trajectory at {temperature:g} K stays whole: the molecule falls apart, or "
+                f"{surface.labeler.name} fails on it ({', '.join(surface.failures) or 'no failures'})",
+                "choose a lower --temperature",
+            )
+    return sets[0], sets[1]

@@ -10,7 +10,7 @@ RELAXATION = 50
 # Shares of the labels, and what each kind is good for: dynamics visits what dynamics will visit; normal modes
 # are uncorrelated and reach every vibration; torsions reach other conformers; stretched bonds teach the
 # walls.
-SHARES = {"dynamics": 0.65, "normal modes": 0.2, "torsions": 0.1, "bonds": 0.05}
+SHARES = {"dynamics": 0.85, "normal modes": 0.07, "torsions": 0.05, "bonds": 0.03}
 TIMESTEP = 1.0
 # Steps of a test trajectory before its first frame: five times its thermostat's 20 fs.
 EQUILIBRATION = 100

@@ -49,8 +49,8 @@ def label(
         UnsupportedError: an element or cell that the method cannot treat.
         ConvergenceError: the method failed on every structure.
     """
-    from adiabat.data import read_samples, write_samples
-    from adiabat.data.labelers import LabelCache, is_labelled, labelers
+    from adiabat.data import read_samples
+    from adiabat.data.labelers import LabelCache, labelers
 
     labeler = labelers.get(method)()
     out = Path(out)
@@ -65,6 +65,16 @@ def label(
     labelled = [
         replace(new, info={**old.info, **new.info}) for old, new in zip(samples, labelled, strict=True)
     ]
+    summary = _write(labelled, method, out, failed_path)
+    cache_path.unlink()
+    return summary
+
+
+def _write(labelled: "list[Sample]", method: str, out: Path, failed_path: Path) -> dict[str, Any]:
+    """Writes what succeeded and, apart, what failed; the summary."""
+    from adiabat.data import write_samples
+    from adiabat.data.labelers import is_labelled
+
     good = [sample for sample in labelled if is_labelled(sample)]
     failed = [sample for sample in labelled if not is_labelled(sample)]
     reasons = Counter(str(sample.info["label_error"]) for sample in failed)
@@ -77,7 +87,6 @@ def label(
             f"see {failed_path}; check charge, spin and the unit of the positions (Å)",
         )
     write_samples(out, good)
-    cache_path.unlink()
     return {
         "method": method,
         "n_labelled": len(good),

@@ -31,7 +31,7 @@ def learn(
 
     Args:
         molecule: a SMILES string, a structure file, or a structure.
-        out: the run folder. Everything is in there: structures, labels, model, trajectories, report.
+        out: the run folder, with structures, labels, model, trajectories and report.
         method: the reference method, such as "gfn2".
         minutes: wall-clock time of the whole, about.
         labels: structures for training and validation; as many as the time allows by default.

@@ -31,8 +31,8 @@ STRUCTURES, TRAIN, VALID = "structures.xyz", "train.xyz", "valid.xyz"
 CACHE, REPORT = "labels.cache", "report.html"
 NVT, NVE = "nvt", "nve"
 # Shares of the time: labelling; dynamics, evaluation and the report at the end. Training gets what is left.
-LABELLING, AFTERWARDS = 0.28, 0.2
-LEAST_TRAINING = 0.2
+LABELLING, AFTERWARDS = 0.22, 0.2
+LEAST_TRAINING = 0.4
 TIMESTEP, FRICTION = 0.5, 0.01  # fs, 1/fs
 MIN_STEPS, MAX_STEPS = 2000, 100_000
 RECORD_EVERY = 10

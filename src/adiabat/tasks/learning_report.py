@@ -106,8 +106,8 @@ def _sampling(
     tests = "; ".join(f"{len(e.energies)} at {name}" for name, e in evaluations.items())
     lead = (
         f"{len(labels)} structures labelled with {method}. Test structures ({tests}) are frames of separate "
-        f"{method} trajectories, {plan['test_replicas']} at each temperature. They start from conformers of "
-        "another embedding, with velocities of their own, and are equilibrated for 0.1 ps; none is a "
+        f"{method} trajectories, {plan['test_replicas']} at each temperature. They start with velocities "
+        "of their own, from other conformers where there are any, and are equilibrated for 0.1 ps; none is a "
         "neighbor in time of a training structure."
     )
     cards: list[Any] = [
