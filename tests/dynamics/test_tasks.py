@@ -1,0 +1,86 @@
+"""`simulate` and `md` as a user calls them."""
+
+import ase.build
+import ase.io
+import numpy as np
+import pytest
+
+from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.base.runs import RunFolder
+from adiabat.dynamics import Langevin
+from adiabat.potentials import LennardJones
+from adiabat.tasks.md import md
+from adiabat.tasks.simulate import simulate
+from adiabat.tasks.structure import as_system
+from adiabat.testing import systems
+
+ARGON = systems.argon(4, displacement=0.1)
+POTENTIAL = LennardJones(cutoff=5.0)
+
+
+def test_simulate_in_memory():
+    run = simulate(ARGON, POTENTIAL, Langevin(temperature=60, timestep=2), steps=40, record_every=4)
+    assert run.folder is None
+    assert len(run.trajectory) == run.summary["frames"] == 11
+    assert run.summary["time_ps"] == pytest.approx(0.08)
+    assert np.array_equal(run.system.positions.astype(np.float32), run.trajectory.positions[-1])
+    np.testing.assert_allclose(run.velocities, run.trajectory.velocities[-1], rtol=1e-6)
+
+
+def test_velocities_given():
+    velocities = np.zeros((4, 3))
+    velocities[0, 0] = 1e-3
+    run = simulate(ARGON, POTENTIAL, Langevin(temperature=60), steps=1, record_every=1, velocities=velocities)
+    np.testing.assert_allclose(run.trajectory.velocities[0], velocities)
+
+
+def test_md_writes_a_run_folder(tmp_path):
+    structure = tmp_path / "start.xyz"
+    ase.io.write(structure, ARGON.to_ase())
+    options = {"out": tmp_path / "run", "temperature": 60, "timestep": 2, "record_every": 5}
+    run = md(POTENTIAL, structure, steps=20, **options)
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.status == "finished"
+    assert folder.config["integrator"] == {
+        "kind": "Langevin",
+        "timestep": 2.0,
+        "temperature": 60.0,
+        "friction": 0.01,
+    }
+    assert folder.results["frames"] == len(run.trajectory) == 5
+    with pytest.raises(ConfigError, match="finished run"):
+        md(POTENTIAL, structure, steps=20, **options)
+    with pytest.raises(ConfigError, match="begun otherwise"):
+        md(POTENTIAL, structure, steps=20, resume=True, **(options | {"temperature": 61}))
+    longer = md(POTENTIAL, structure, steps=40, resume=True, **options)
+    assert np.array_equal(longer.trajectory.positions[:5], run.trajectory.positions)
+    assert longer.summary["steps"] == 40
+    again = md(POTENTIAL, structure, steps=20, force=True, ensemble="nve", **options)
+    assert again.summary["frames"] == 5
+
+
+def test_ensembles(tmp_path):
+    with pytest.raises(UnsupportedError, match="npt"):
+        md(POTENTIAL, ARGON, steps=1, ensemble="npt", out=tmp_path / "a")
+    with pytest.raises(ConfigError, match="nvt"):
+        md(POTENTIAL, ARGON, steps=1, ensemble="nvtt", out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_structure_of_several_frames(tmp_path, caplog):
+    path = tmp_path / "frames.xyz"
+    frames = [ase.build.molecule(name) for name in ("H2O", "CH4", "NH3")]
+    ase.io.write(path, frames)
+    assert as_system(f"{path}@1").n_atoms == 5
+    assert as_system(f"{path}@-1").n_atoms == 4
+    assert not caplog.records
+    assert as_system(path).n_atoms == 3
+    assert "several structures" in caplog.text
+    with pytest.raises(ConfigError, match="no frame 3"):
+        as_system(f"{path}@3")
+    with pytest.raises(ConfigError, match="number of a frame"):
+        as_system(f"{path}@last")
+    with pytest.raises(DataError):
+        as_system(tmp_path / "none.xyz")
+    with pytest.raises(ConfigError, match="a structure is"):
+        as_system(3)
