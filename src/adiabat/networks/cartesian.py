@@ -27,6 +27,11 @@ Vectors = Float[Array, "3 n_atoms channels"]
 Matrices = Float[Array, "6 n_atoms channels"]
 
 
+# Products of features have long tails and grow from round to round; scaled, they stay of order one. It makes
+# a better start and better forces outside the training set (docs/decisions/0001-learned-potential.md).
+PRODUCT_SCALE = 0.3
+
+
 class Interaction(eqx.Module):
     """One round of messages: neighbors' features are accumulated, multiplied on the atom, and mixed.
 
@@ -95,14 +100,14 @@ class Interaction(eqx.Module):
             invariants += [dot(own_vectors, a1), contract(own_matrices, a2), dot(v, a2v), dot(a1, ma1)]
             vectors += [v, a2v, ma1, own_vectors]
             matrices += [m, outer(a1, v), matrix_product(a2, m), own_matrices]
-        mixed = self.invariants(jnp.concatenate(invariants, axis=-1))
+        mixed = self.invariants(PRODUCT_SCALE * jnp.concatenate(invariants, axis=-1))
         if self.vectors is None or self.matrices is None:
             return scalars + mixed, None, None
         change, vector_gate, matrix_gate = jnp.split(mixed, 3, axis=-1)
         return (
             scalars + change,
-            vector_gate * self.vectors(jnp.concatenate(vectors, axis=-1)),
-            matrix_gate * self.matrices(jnp.concatenate(matrices, axis=-1)),
+            vector_gate * PRODUCT_SCALE * self.vectors(jnp.concatenate(vectors, axis=-1)),
+            matrix_gate * PRODUCT_SCALE * self.matrices(jnp.concatenate(matrices, axis=-1)),
         )
 
     def _accumulate(self, features, radial, receiver, directions, neighbors):
@@ -117,11 +122,12 @@ class Interaction(eqx.Module):
             sums.append(receiver[k] * jnp.einsum("mnk,nkc->mnc", harmonic, radial[k] * scalars))
         if features[1] is None or features[2] is None:
             return (*sums, None)
-        vectors, matrices = (
-            receiver[k]
-            * jnp.stack([jnp.sum(radial[k] * received(x), axis=1) for x in self.sent[k - 3](values)])
-            for k, values in ((4, features[1]), (5, features[2]))
-        )
+
+        def component_sums(k, sent):
+            return receiver[k] * jnp.stack([jnp.sum(radial[k] * received(x), axis=1) for x in sent])
+
+        vectors = component_sums(4, self.sent[1](features[1]))
+        matrices = component_sums(5, self.sent[2](features[2]))
         return (*sums, (vectors, matrices))
 
 

@@ -26,6 +26,9 @@ class AbstractNetwork(eqx.Module):
     cutoff: eqx.AbstractVar[float]
     """How far an atom sees [Å]."""
 
+    shift: eqx.AbstractVar[Float[Array, " n_elements"]]
+    """A constant for each element, added to the energies of its atoms."""
+
     @abc.abstractmethod
     def __call__(
         self,

@@ -12,9 +12,9 @@ from adiabat.potentials.smoothing import polynomial_cutoff
 class RadialFunctions(eqx.Module):
     """Sets of learned functions of the distance: a perceptron on Bessel functions, times a smooth envelope.
 
-    B_n(r) = sqrt(2 / cutoff) sin(n pi r / cutoff) / r  (Gasteiger et al., DimeNet, arXiv:2003.03123, eq. 7).
-    The envelope multiplies the perceptron's hidden layer, so that every function and its first two derivatives
-    vanish at the cut-off.
+    B_n(r) = sqrt(2 / cutoff) sin(n pi r / cutoff) / r (Gasteiger et al., DimeNet, arXiv:2003.03123, eq. 7).
+    The envelope multiplies the perceptron's hidden layer, so that every function and its first two
+    derivatives vanish at the cut-off.
     """
 
     hidden: Linear

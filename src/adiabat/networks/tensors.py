@@ -63,8 +63,8 @@ def matrix_product(a: Matrix, b: Matrix) -> Matrix:
 
 
 def harmonics(
-    directions: Float[Array, "3 *edges"],
-) -> tuple[Float[Array, "3 *edges"], Float[Array, "6 *edges"], Float[Array, "7 *edges"]]:
+    directions: Float[Array, "3 *edges"],  # noqa: F821
+) -> tuple[Float[Array, "3 *edges"], Float[Array, "6 *edges"], Float[Array, "7 *edges"]]:  # noqa: F821
     """Harmonics of ranks 1, 2 (as a symmetric traceless matrix) and 3 of unit vectors, each of norm 1."""
     x, y, z = directions
     rank2 = [x * x - 1 / 3, y * y - 1 / 3, z * z - 1 / 3, x * y, x * z, y * z]

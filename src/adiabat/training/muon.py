@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 MOMENTUM = 0.95
 ITERATIONS = 5
-# The odd quintic a x + b x^3 + c x^5 that pushes all singular values in (0, 1] to about 1 (Jordan et al. 2024).
+# The odd quintic a x + b x^3 + c x^5 that pushes singular values in (0, 1] to about 1 (Jordan et al. 2024).
 QUINTIC = (3.4445, -4.7750, 2.0315)
 
 

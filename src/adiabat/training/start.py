@@ -1,4 +1,4 @@
-"""The potential before its first step: elements, references, scale and fresh weights."""
+"""The potential before its first step and after its last: elements, references, scale, constants."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +14,8 @@ from adiabat.networks import LearnedPotential, networks
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Neighbors
+from adiabat.training.batches import Batches
+from adiabat.training.evaluation import evaluate_batches
 
 # Structures that are looked at for the mean density.
 DENSITY_SAMPLES = 200
@@ -78,3 +80,25 @@ def mean_density(neighbors: Sequence[Neighbors], cutoff: float) -> float:
         u = np.asarray(polynomial_cutoff(np.linalg.norm(vectors, axis=-1), cutoff))
         densities.append(np.sum(np.where(near.mask, u, 0.0), axis=1))
     return max(float(np.mean(np.concatenate(densities))), 0.5)
+
+
+def centered(potential: LearnedPotential, batches: Batches) -> LearnedPotential:
+    """The potential with the constants of its elements set to their best values, which have a closed form.
+
+    The optimizer's noise in these few numbers shifts all energies together; a ridge least-squares fit of the
+    residuals to the compositions removes it and leaves the forces as they are.
+
+    Args:
+        potential: after its last step.
+        batches: what it was trained on.
+    """
+    found = evaluate_batches(potential, batches)
+    composition = np.array(
+        [[np.sum(np.asarray(s.numbers) == z) for z in potential.elements] for s in found.systems]
+    )
+    # Per atom, as in the loss: a large structure counts as much as a small one.
+    design = composition / found.n_atoms[:, None]
+    residual = (found.reference_energies - found.energies) / found.n_atoms
+    constants, *_ = np.linalg.lstsq(design, residual, rcond=1e-6)
+    shift = potential.network.shift + np.asarray(constants / potential.scale, np.float32)
+    return eqx.tree_at(lambda p: p.network.shift, potential, shift)

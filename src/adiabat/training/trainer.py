@@ -21,7 +21,7 @@ from adiabat.training.batches import Batches, find_neighbors, plan_buckets, size
 from adiabat.training.evaluation import evaluate_batches
 from adiabat.training.objective import Fit, Objective, training_step, with_parameters
 from adiabat.training.options import TrainingOptions
-from adiabat.training.start import new_potential
+from adiabat.training.start import centered, new_potential
 
 CHECKPOINT_SECONDS = 60.0
 VALIDATIONS = 40
@@ -136,7 +136,7 @@ class Trainer:
         with interruptible() as stop, progress("training", steps, "steps", completed=state.step) as bar:
             self._loop(objective, state, store, stop, bar)
         self.run.result(steps=steps, best_step=state.best_step)
-        return with_parameters(self.potential, state.best)
+        return centered(with_parameters(self.potential, state.best), self.train)
 
     def _objective(self, steps: int) -> Objective:
         return Objective(steps, self.options.learning_rate, self.options.energy_weight, self.with_stress)

@@ -1,0 +1,171 @@
+"""The learned potential: the conformance kit in both precisions, limits, files."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adiabat.base import DataError, UnsupportedError
+from adiabat.networks import LearnedPotential, load_model, networks, save_model
+from adiabat.potentials import ZBL
+from adiabat.system import System, neighbor_list
+from adiabat.testing import PotentialChecks, systems
+
+ELEMENTS = (1, 6, 8)
+
+
+def make(dtype=np.float64, repulsion: bool = True, **settings) -> LearnedPotential:
+    """A small potential with random weights, so that every term of the network is felt."""
+    cls = networks.get("cartesian")
+    chosen = {"channels": 6, "cutoff": 4.0} | settings
+    network = cls(**chosen, n_elements=len(ELEMENTS), density=6.0, key=jax.random.key(1))
+    network = jax.tree.map(lambda a: a.astype(dtype) if eqx.is_inexact_array(a) else a, network)
+    return LearnedPotential(
+        network=network,
+        elements=ELEMENTS,
+        references={1: -13.6, 6: -1028.0, 8: -2041.0},
+        scale=1.0,
+        repulsion=ZBL(longest=4.0) if repulsion else None,
+    )
+
+
+class _Molecules:
+    def structures(self):
+        return [
+            systems.ethanol(displacement=0.05),
+            systems.random_gas([1, 6, 8, 1], size=4.5),
+            systems.random_gas([8, 1, 1, 6], size=3.5, seed=3),
+        ]
+
+
+class TestDouble(_Molecules, PotentialChecks):
+    """Finite differences to 1e-6 and symmetries to 1e-10."""
+
+    def potential(self):
+        return make()
+
+
+class TestSingle(_Molecules, PotentialChecks):
+    """What users run: symmetries to 1e-5."""
+
+    single = True
+
+    def potential(self):
+        return make(np.float32)
+
+
+class TestThreeInteractions(_Molecules, PotentialChecks):
+    def potential(self):
+        return make(n_interactions=3, channels=4)
+
+
+def test_a_free_atom_has_its_reference_energy():
+    potential = make(np.float32)
+    for number, reference in zip(ELEMENTS, (-13.6, -1028.0, -2041.0), strict=True):
+        atom = System.create([number], [[0.0, 0, 0]])
+        assert float(potential.predict(atom).energy) == reference
+
+
+def test_atoms_taken_apart_end_at_the_references():
+    potential = make()
+    energies = [
+        float(potential.predict(System.create([8, 1], [[0.0, 0, 0], [r, 0, 0]])).energy)
+        for r in (3.9, 3.99, 4.1)
+    ]
+    distances = np.abs(np.array(energies) + 2041.0 + 13.6)
+    assert distances[0] > distances[1] > distances[2] == 0
+
+
+def test_atoms_repel_at_short_range():
+    potential = make()
+    energies = [
+        float(potential.predict(System.create([8, 8], [[0.0, 0, 0], [r, 0, 0]])).energy)
+        for r in (0.2, 0.4, 0.6)
+    ]
+    assert energies[0] > energies[1] + 50 > energies[2] + 60
+
+
+def test_energies_are_summed_in_double_precision():
+    """A shift of one million eV per atom leaves the differences between structures."""
+    single = make(np.float32)
+    shifted = eqx.tree_at(lambda p: p.references, single, np.asarray(single.references) - 1e6)
+    first, second = systems.ethanol(), systems.ethanol(displacement=0.05)
+    difference = [float(p.predict(second).energy - p.predict(first).energy) for p in (single, shifted)]
+    assert abs(difference[0] - difference[1]) < 1e-8
+
+
+def test_an_unknown_element_is_refused():
+    with pytest.raises(UnsupportedError, match=r"H C O.*also has Cu"):
+        make().check(systems.copper(1))
+
+
+def test_files_give_back_every_bit(tmp_path):
+    potential = make(np.float32).with_summary({"errors": {"valid": 1.5}})
+    save_model(tmp_path / "model.safetensors", potential)
+    again = load_model(tmp_path)
+    system = systems.ethanol(displacement=0.05)
+    near = neighbor_list(system, 4.0)
+    np.testing.assert_array_equal(again(system, near).forces, potential(system, near).forces)
+    assert again.elements == ELEMENTS
+    assert again.summary == {"errors": {"valid": 1.5}}
+    save_model(tmp_path / "again.safetensors", again)
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
+
+
+def test_damaged_model_files_are_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, make(np.float32))
+    content = path.read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        broken = bytearray(content)
+        broken[random.integers(len(broken))] ^= 1 << random.integers(8)
+        path.write_bytes(bytes(broken))
+        with pytest.raises(DataError):
+            load_model(path)
+    for length in (0, 7, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(DataError):
+            load_model(path)
+
+
+def test_a_model_of_another_shape_is_refused(tmp_path):
+    """A well-formed archive whose arrays do not fit the architecture it names."""
+    from adiabat.base.archive import read_archive, write_archive
+
+    path = tmp_path / "model.safetensors"
+    save_model(path, make(np.float32))
+    arrays, header = read_archive(path, "model")
+    for change in (
+        {"hyperparameters": header["hyperparameters"] | {"channels": 10**6}},
+        {"hyperparameters": header["hyperparameters"] | {"channels": 7}},
+        {"hyperparameters": header["hyperparameters"] | {"layers_of_cake": 7}},
+        {"architecture": "os:system"},
+        {"elements": ["H", "C"]},
+        {"elements": ["H", "C", "Xx"]},
+    ):
+        write_archive(path, "model", arrays, header | change)
+        with pytest.raises((DataError, ValueError), match=r"model|network|hyper|energ|architecture"):
+            load_model(path)
+    arrays["references"] = np.full(3, np.nan)
+    write_archive(path, "model", arrays, header)
+    with pytest.raises(DataError, match="reference"):
+        load_model(path)
+
+
+def test_features_are_bounded_far_from_the_data():
+    """Squeezed to two thirds of its size, a molecule gives finite energies of a plausible size."""
+    system = systems.ethanol()
+    squeezed = System.create(system.numbers, np.asarray(system.positions) * 0.66)
+    energy = make(np.float32, repulsion=False).predict(squeezed).energy
+    free = float(np.sum(np.asarray([{1: -13.6, 6: -1028.0, 8: -2041.0}[z] for z in system.numbers.tolist()])))
+    assert abs(float(energy) - free) < 100
+
+
+def test_the_result_does_not_depend_on_jit():
+    potential, system = make(), systems.ethanol(displacement=0.05)
+    near = neighbor_list(system, 4.0)
+    compiled = eqx.filter_jit(potential)(system, near)
+    np.testing.assert_allclose(compiled.forces, potential(system, near).forces, atol=1e-10)
+    assert jnp.isfinite(compiled.energy)

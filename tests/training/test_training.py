@@ -1,0 +1,176 @@
+"""Fitting: it learns, it resumes to the bit, it says when it fails."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adiabat.base import ConfigError, ConvergenceError
+from adiabat.base.runs import RunFolder
+from adiabat.data import Sample, write_samples
+from adiabat.networks import load_model
+from adiabat.potentials import LennardJones
+from adiabat.system import neighbor_list
+from adiabat.testing import systems
+from adiabat.training import Trainer, TrainingOptions, evaluate
+from adiabat.training.muon import orthogonal_factor
+
+ARGON = LennardJones(epsilon=0.0104, sigma=3.4, cutoff=6.0)
+NETWORK = {"kind": "cartesian", "channels": 8, "cutoff": 6.0}
+
+
+def fit(path, samples, **options):
+    chosen = TrainingOptions(**({"minutes": None, "steps": 120} | options))
+    with RunFolder.create(path, "train", {"steps": 120}, resume=True) as run:
+        trainer = Trainer(samples[6:], samples[:6], network=NETWORK, options=chosen, run=run)
+        return trainer.fit(), run.read("metrics")
+
+
+def test_learns_lennard_jones(argon, tmp_path):
+    """Ten seconds of training explain more than 99 % of the forces' variance on new clusters."""
+    potential, history = fit(tmp_path / "run", argon, steps=400)
+    test = argon[:6]
+    size = 1e3 * np.sqrt(np.mean(np.concatenate([s.forces for s in test]) ** 2))
+    metrics = evaluate(potential, test).metrics
+    assert metrics["force_rmse_mev_per_ang"] < 0.1 * size
+    assert metrics["n_structures"] == 6
+    errors = [row["valid_force_rmse_mev_per_ang"] for row in history]
+    assert errors[-1] < 0.3 * errors[0]
+    assert [row["step"] for row in history] == sorted(row["step"] for row in history)
+
+
+def test_evaluation_of_the_labels_own_formula_is_exact(argon):
+    found = evaluate(ARGON, argon)
+    assert found.metrics["energy_rmse_mev"] < 1e-9
+    assert found.metrics["force_mae_mev_per_ang"] < 1e-9
+    shifted = [
+        Sample(s.system, energy=s.energy + 0.013, forces=s.forces + 0.01)
+        for s in argon
+        if s.energy is not None
+    ]
+    metrics = evaluate(ARGON, shifted).metrics
+    assert metrics["energy_mae_mev"] == pytest.approx(13.0)
+    assert metrics["energy_mae_mev_per_atom"] == pytest.approx(1.0)
+    assert metrics["force_rmse_mev_per_ang"] == pytest.approx(10.0)
+
+
+def test_stress_is_learned_when_it_is_there(tmp_path):
+    """Squeezed and stretched argon crystals; the stress error falls well below the stress itself."""
+    random = np.random.default_rng(0)
+    samples = []
+    for _ in range(24):
+        start = systems.argon(4)
+        deformation = np.eye(3) + 0.03 * random.normal(size=(3, 3))
+        start = start.strained(jnp.asarray(deformation - np.eye(3)))
+        system = type(start).create(start.numbers, start.positions, start.cell, True)
+        p = ARGON(system, neighbor_list(system, ARGON.cutoff))
+        samples.append(Sample(system, float(p.energy), np.asarray(p.forces), np.asarray(p.stress)))
+    potential, _ = fit(tmp_path / "run", samples, steps=250)
+    found = evaluate(potential, samples)
+    size = np.sqrt(np.mean([s.stress**2 for s in samples if s.stress is not None])) / 0.00624150907
+    assert found.metrics["stress_rmse_gpa"] < 0.2 * size
+
+
+def test_the_same_seed_gives_the_same_bits(argon, tmp_path):
+    first, second = (fit(tmp_path / name, argon, steps=40)[0] for name in ("a", "b"))
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+    other, _ = fit(tmp_path / "c", argon, steps=40, seed=1)
+    assert not np.array_equal(other.network.embedding, first.network.embedding)
+
+
+def test_minutes_are_kept(argon, tmp_path):
+    start = time.monotonic()
+    fit(tmp_path / "run", argon, minutes=0.4, steps=None)
+    assert time.monotonic() - start == pytest.approx(24, rel=0.5)  # 10 % on a quiet machine
+
+
+def test_a_training_that_diverges_says_so(argon, tmp_path):
+    wrong = [Sample(s.system, energy=1e300, forces=s.forces) for s in argon]
+    with pytest.raises(ConvergenceError, match="diverged"):
+        fit(tmp_path / "run", wrong)
+
+
+def test_options_that_make_no_sense_are_refused():
+    for options in ({"minutes": None}, {"minutes": -1.0}, {"steps": 0}, {"learning_rate": 0.0}):
+        with pytest.raises(ConfigError):
+            TrainingOptions(**options)
+
+
+def test_orthogonal_factors():
+    """Singular values end between 0.6 and 1.3 (Muon's quintic does not converge to 1), the vectors stay."""
+    matrices = jax.random.normal(jax.random.key(0), (3, 12, 7))
+    factors = orthogonal_factor(matrices)
+    for matrix, factor in zip(np.asarray(matrices), np.asarray(factors), strict=True):
+        u, _, vt = np.linalg.svd(matrix, full_matrices=False)
+        core = u.T @ factor @ vt.T
+        assert np.all((np.diag(core) > 0.6) & (np.diag(core) < 1.3))
+        np.testing.assert_allclose(core - np.diag(np.diag(core)), 0, atol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(orthogonal_factor(jnp.swapaxes(matrices, 1, 2))), np.swapaxes(factors, 1, 2), atol=1e-5
+    )
+
+
+COMMAND = """
+import sys, jax
+jax.config.update("jax_enable_x64", True)
+import adiabat.training.trainer as trainer
+trainer.CHECKPOINT_SECONDS = 0.2  # many checkpoints, so that the kill falls between, before and into them
+from adiabat.tasks.train import train
+train(sys.argv[1], out=sys.argv[2], steps=300, config={"model": {"channels": 8, "cutoff": 6.0}}, resume=True)
+"""
+
+
+def _killed_trainings(tmp_path: Path, argon: list[Sample], kills: int) -> None:
+    """Kills a training at random moments, resumes it, and compares it with one that nobody disturbed."""
+    data = tmp_path / "argon.xyz"
+    write_samples(data, argon)
+    command = [sys.executable, "-c", COMMAND, str(data)]
+    subprocess.run([*command, str(tmp_path / "calm")], check=True, capture_output=True)
+    random = np.random.default_rng()
+    hurried = [*command, str(tmp_path / "killed")]
+    checkpoints = tmp_path / "killed" / "checkpoints"
+    done = 0
+    while done < kills:
+        process = subprocess.Popen(hurried, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        before = sorted(p.name for p in checkpoints.glob("step-*.safetensors"))
+        while (
+            process.poll() is None
+            and sorted(p.name for p in checkpoints.glob("step-*.safetensors")) == before
+        ):
+            time.sleep(0.02)
+        time.sleep(random.uniform(0, 0.6))
+        if process.poll() is not None:
+            assert process.returncode == 0, process.stderr.read().decode()  # pyright: ignore
+            break
+        process.kill()
+        process.wait()
+        done += 1
+    subprocess.run(hurried, check=True, capture_output=True)
+    assert done > 0
+    names = ("model.safetensors",)
+    for name in names:
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+    rows = [RunFolder.open(tmp_path / name).read("metrics") for name in ("calm", "killed")]
+    for calm, killed in zip(*rows, strict=True):
+        assert {k: v for k, v in calm.items() if k != "minutes"} == {
+            k: v for k, v in killed.items() if k != "minutes"
+        }
+    assert load_model(tmp_path / "killed").summary["training"]["steps"] == 300
+
+
+def test_three_kills_change_nothing(argon, tmp_path):
+    _killed_trainings(tmp_path, argon, kills=3)
+
+
+@pytest.mark.slow
+def test_twenty_kills_change_nothing(argon, tmp_path):
+    for number in range(5):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        _killed_trainings(folder, argon, kills=4)
