@@ -16,6 +16,8 @@ from tests.docs.examples import Example, examples, run
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "reference" not in page.parts and examples(page)]
+# These train and simulate again and again, in a process of its own each time; .ci/run runs them too.
+SLOW = [page for page in PAGES if page.parent.name == "how-to" or page.name == "tour.md"]
 NEEDS = re.compile(r"<!-- the examples start from: ([^>]*) -->")
 
 # 60 geometries of ethanol with the energies and forces of GFN2-xTB, and a small model of them.
@@ -62,7 +64,11 @@ def failure(page: Path, example: Example, answer: subprocess.CompletedProcess[st
     return f"{where} ended with {answer.returncode}\n{example.code}\n{said}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page in SLOW else []) for page in PAGES],
+    ids=[str(page.relative_to(ROOT)) for page in PAGES],
+)
 def test_examples_run(page: Path, tmp_path: Path, request: pytest.FixtureRequest):
     needs = NEEDS.search(page.read_text(encoding="utf-8"))
     if needs:
