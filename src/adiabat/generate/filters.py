@@ -16,7 +16,7 @@ from adiabat.generate.surface import Array, Surface
 TOO_NEAR = 0.55
 TOO_FAR = 1.7
 # Energy above the lowest that is allowed beyond what heat explains [eV].
-MARGIN = 3.0
+MARGIN = 1.5
 _DIGITS = 3
 
 
@@ -27,7 +27,7 @@ class Filter:
         surface: the molecule.
         positions: its minimum [Å], shape (n_atoms, 3), to tell how many pieces it consists of.
         energy: that of the minimum [eV].
-        temperature: the highest one sampled [K]; the energy window is (3 n_atoms - 6) kT + 3 eV.
+        temperature: the highest one sampled [K]; the energy window is (3 n_atoms - 6) kT + 1.5 eV.
     """
 
     def __init__(self, surface: Surface, positions: Array, energy: float, temperature: float):

@@ -13,8 +13,8 @@ from adiabat.generate.surface import Array, Surface
 from adiabat.generate.torsions import bonds, turnable_bonds
 from adiabat.generate.trajectories import TrajectoryPlan, langevin_trajectories
 
-# Bonds are pressed and stretched within these factors: about 1.5 eV for a C-C bond.
-PRESSED, STRETCHED = 0.82, 1.25
+# Bonds are pressed and stretched within these factors: at most about 1 eV for a C-C bond.
+PRESSED, STRETCHED = 0.88, 1.15
 # Candidates drawn for each structure wanted, for those that the filter drops before they cost anything.
 TRIES = 20
 TEST_FRICTION = 0.05  # 1/fs
@@ -48,7 +48,8 @@ def dynamics_frames(
     samples = []
     for number, (temperature, one) in enumerate(zip(temperatures, frames, strict=True)):
         samples += tagged(keep.samples(one), "dynamics", temperature, trajectory=number)
-    return samples
+    chosen = np.unique(np.linspace(0, len(samples) - 1, min(wanted, len(samples))).astype(int))
+    return [samples[index] for index in chosen]
 
 
 def normal_mode_frames(
@@ -71,7 +72,7 @@ def normal_mode_frames(
 
 
 def torsion_frames(surface: Surface, starts: Array, n: int, keep: Filter, seed: int) -> list[Sample]:
-    """About `n` structures with one to three torsions at random, the rest shaken as heat would by 0.03 Å."""
+    """About `n` structures with one or two torsions at random, the rest shaken as heat would by 0.03 Å."""
     rng = np.random.default_rng(seed)
     chosen: list[Array] = []
     for _ in range(TRIES * n):
@@ -82,7 +83,7 @@ def torsion_frames(surface: Surface, starts: Array, n: int, keep: Filter, seed: 
         if not turnable:
             continue
         positions = np.asarray(system.positions)
-        for index in rng.permutation(len(turnable))[: rng.integers(1, 4)]:
+        for index in rng.permutation(len(turnable))[: rng.integers(1, 3)]:
             positions = turnable[index].turned(positions, rng.uniform(-np.pi, np.pi))
         positions = positions + rng.normal(scale=0.03, size=positions.shape)
         chosen.extend(keep.geometries(positions[None]))

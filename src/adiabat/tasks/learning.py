@@ -34,7 +34,7 @@ NVT, NVE = "nvt", "nve"
 LABELLING, AFTERWARDS = 0.22, 0.2
 LEAST_TRAINING = 0.4
 TIMESTEP, FRICTION = 0.5, 0.01  # fs, 1/fs
-MIN_STEPS, MAX_STEPS = 2000, 100_000
+MIN_STEPS, MAX_STEPS = 2000, 400_000
 RECORD_EVERY = 10
 # The test sets start from conformers of another embedding than the training set's.
 OTHER_EMBEDDING = 104_729
@@ -196,24 +196,32 @@ class Learning:
     # Dynamics
 
     def simulate(self, potential: LearnedPotential) -> None:
-        """NVT from the lowest minimum, then NVE from where that ended."""
-        system = self.sets.minima[0].system
+        """NVT from a test structure, which is as warm as it is to be; NVE from where that ended."""
+        system = next(iter(self.sets.tests.values()))[-1].system
         temperature = self.config["temperature"]
         langevin = Langevin(timestep=TIMESTEP, temperature=temperature, friction=FRICTION)
-        if "dynamics_steps" not in self.run.results:
-            simulate(system, potential, langevin, steps=100)  # compiles
-            start = time.monotonic()
-            simulate(system, potential, langevin, steps=500)
-            rate = 500 / (time.monotonic() - start)
-            left = max(
-                0.5 * AFTERWARDS * self.config["minutes"] * 60, 60 * self.config["minutes"] - self._elapsed()
-            )
-            steps = int(np.clip(0.35 * left * rate, MIN_STEPS, MAX_STEPS))
-            self.run.result(dynamics_steps=steps // RECORD_EVERY * RECORD_EVERY)
         with self._stage("dynamics"):
+            if "dynamics_steps" not in self.run.results:
+                self.run.result(dynamics_steps=self._plan_dynamics(system, potential, langevin))
             thermal = self._run(NVT, system, potential, langevin)
             verlet = VelocityVerlet(timestep=TIMESTEP, temperature=temperature)
             self._run(NVE, thermal.system, potential, verlet, velocities=thermal.velocities)
+
+    def _plan_dynamics(
+        self, system: System, potential: LearnedPotential, integrator: Langevin
+    ) -> dict[str, int]:
+        """Steps of each simulation in the time that is left; most for the energy drift: it needs length."""
+        simulate(system, potential, integrator, steps=100)  # compiles
+        start = time.monotonic()
+        simulate(system, potential, integrator, steps=500)
+        rate = 500 / (time.monotonic() - start)
+        whole = 60 * self.config["minutes"]
+        left = max(0.5 * AFTERWARDS * whole, whole - self._elapsed())
+        shares = {NVT: 0.2, NVE: 0.45}
+        return {
+            name: int(np.clip(share * left * rate, MIN_STEPS, MAX_STEPS)) // RECORD_EVERY * RECORD_EVERY
+            for name, share in shares.items()
+        }
 
     def _run(
         self, name: str, system: System, potential: LearnedPotential, integrator: Any, **more: Any
@@ -222,7 +230,7 @@ class Learning:
             system,
             potential,
             integrator,
-            steps=self.run.results["dynamics_steps"],
+            steps=self.run.results["dynamics_steps"][name],
             record_every=RECORD_EVERY,
             seed=self.config["seed"],
             out=self.run.path / name,
