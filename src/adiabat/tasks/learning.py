@@ -237,7 +237,8 @@ class Learning:
             resume=True,
             **more,
         )
-        self.run.result(**{name: run.summary})
+        if name not in self.run.results:
+            self.run.result(**{name: run.summary})
         return run
 
     # The report
