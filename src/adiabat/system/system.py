@@ -67,8 +67,8 @@ class System(eqx.Module):
             UnsupportedError: an atomic number outside 1 to 118.
         """
         numbers = np.asarray(numbers)
-        positions = np.asarray(positions, dtype=np.float64)
-        cell = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=np.float64)
+        positions = np.array(positions, dtype=np.float64)  # a copy: ase.Atoms move
+        cell = np.zeros((3, 3)) if cell is None else np.array(cell, dtype=np.float64)
         periodic = (bool(pbc),) * 3 if isinstance(pbc, (bool, np.bool_)) else tuple(bool(p) for p in pbc)
         if numbers.ndim != 1 or numbers.shape[0] == 0:
             raise DataError(f"a structure needs at least one atom; its numbers have shape {numbers.shape}")

@@ -1,5 +1,6 @@
 """The training loop: time to steps, steps to weights, with checkpoints that resume exactly."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from adiabat.training.objective import Fit, Objective, training_step, with_param
 from adiabat.training.options import TrainingOptions
 from adiabat.training.start import centered, new_potential
 
+logger = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 60.0
 VALIDATIONS = 40
 SHOWN_EVERY = 20
@@ -31,6 +33,8 @@ TIMING_SECONDS = 4.0
 TIMING_STEPS = 25
 # Share of the time that is kept back for what the timing run did not see.
 RESERVE = 0.02
+# Compilation on a busy machine may eat up a short training; steps get this share of the minutes at least.
+LEAST_SHARE = 0.3
 KIND = "training"
 
 
@@ -224,6 +228,11 @@ class Trainer:
             - (time.monotonic() - self._began)
             - validation
         )
-        steps = max(int(left / seconds), VALIDATIONS)
+        least = LEAST_SHARE * 60 * self.options.minutes
+        if left < least:
+            logger.warning(
+                "reading and compiling took most of the time; the training will take longer than asked"
+            )
+        steps = max(int(max(left, least) / seconds), VALIDATIONS)
         self.run.log("timing", seconds_per_step=seconds, seconds_left=left, steps=steps)
         return steps
