@@ -2,7 +2,8 @@
 
     python -m benchmarks.main_job --out RUN
 
-runs `adiabat demo` into RUN (a finished one is taken as it is), then NVE and Langevin dynamics of the length the bars ask for.
+runs `adiabat demo` into RUN (a finished one is taken as it is), then Langevin and NVE dynamics as long as the
+bars ask for.
 """
 
 import argparse
@@ -38,7 +39,7 @@ def errors(out: Path) -> list[dict[str, Any]]:
             }
         )
         rows.append({"what": f"energy RMSE, {name}", "value": metrics["energy_rmse_mev"], "unit": "meV"})
-    return [{key: value for key, value in row.items() if value is not None} for row in rows]
+    return rows
 
 
 def dynamics(out: Path, picoseconds: float) -> list[dict[str, Any]]:
@@ -66,22 +67,26 @@ def dynamics(out: Path, picoseconds: float) -> list[dict[str, Any]]:
     drift = energy_drift(np.asarray(still.trajectory.times), conserved, start.n_atoms)
     per_step = 1e3 / still.summary["steps_per_second"]
     return [
-        {
-            "what": f"NVE drift over {2 * picoseconds:g} ps",
-            "value": drift.slope,
-            "unit": "eV/atom/ns",
-            "bar": "< 1e-4",
-            "note": f"standard error {drift.error:.1e}",
-        },
-        {
-            "what": f"mean temperature, Langevin at 300 K, {picoseconds:g} ps",
-            "value": temperature.mean,
-            "unit": "K",
-            "bar": "297 to 303",
-            "note": f"standard error {temperature.error:.1f} K",
-        },
-        {"what": "a step of dynamics, all in", "value": per_step, "unit": "ms"},
+        _row(
+            f"NVE drift over {2 * picoseconds:g} ps",
+            drift.slope,
+            "eV/atom/ns",
+            bar="< 1e-4",
+            note=f"standard error {drift.error:.1e}",
+        ),
+        _row(
+            f"mean temperature, Langevin at 300 K, {picoseconds:g} ps",
+            temperature.mean,
+            "K",
+            bar="297 to 303",
+            note=f"standard error {temperature.error:.1f} K",
+        ),
+        _row("a step of dynamics, all in", per_step, "ms"),
     ]
+
+
+def _row(what: str, value: float, unit: str, **more: str | None) -> dict[str, Any]:
+    return {"what": what, "value": value, "unit": unit} | {k: v for k, v in more.items() if v is not None}
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ class TrainingOptions:
         learning_rate: the largest step of the matrices (Muon); reached after a warm-up; it decays to zero.
         energy_weight: weight of the energies against the forces over the last part of the training.
         atoms_per_batch: about how many atoms a batch has.
+        repulsion: add the screened repulsion of nuclei (ZBL) at distances shorter than any bond.
     """
 
     minutes: float | None = 8.0
@@ -26,6 +27,7 @@ class TrainingOptions:
     learning_rate: float = 0.01
     energy_weight: float = 100.0
     atoms_per_batch: int = 75
+    repulsion: bool = True
 
     def __post_init__(self):
         if self.steps is None and self.minutes is None:

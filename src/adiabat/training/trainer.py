@@ -81,7 +81,6 @@ class Trainer:
         options: how to fit.
         run: where metrics and checkpoints go.
         isolated_atoms: energies of free atoms [eV]; fitted to the compositions by default.
-        repulsion: add the short-range repulsion.
     """
 
     def __init__(
@@ -93,7 +92,6 @@ class Trainer:
         options: TrainingOptions,
         run: RunFolder,
         isolated_atoms: Mapping[int, float] | None = None,
-        repulsion: bool = True,
     ):
         self._began = time.monotonic()
         for sample in (*train, *valid):
@@ -103,7 +101,12 @@ class Trainer:
         cutoff = parse(network.get("cutoff", 5.0), "length")
         near = find_neighbors(train, cutoff)
         self.potential = new_potential(
-            train, near, network, seed=options.seed, isolated_atoms=isolated_atoms, repulsion=repulsion
+            train,
+            near,
+            network,
+            seed=options.seed,
+            isolated_atoms=isolated_atoms,
+            repulsion=options.repulsion,
         )
         for sample in valid:
             self.potential.check(sample.system)
