@@ -26,19 +26,10 @@ def errors(out: Path) -> list[dict[str, Any]]:
     """What the demo itself found."""
     results = RunFolder.open(out).results
     bars = iter(["<= 25", None])
-    rows: list[dict[str, Any]] = [
-        {"what": "demo, all in", "value": results["minutes"], "unit": "min", "bar": "about 5"}
-    ]
+    rows = [_row("demo, all in", results["minutes"], "min", bar="about 5")]
     for name, metrics in results["errors"].items():
-        rows.append(
-            {
-                "what": f"force RMSE, {name}",
-                "value": metrics["force_rmse_mev_per_ang"],
-                "unit": "meV/Å",
-                "bar": next(bars),
-            }
-        )
-        rows.append({"what": f"energy RMSE, {name}", "value": metrics["energy_rmse_mev"], "unit": "meV"})
+        rows.append(_row(f"force RMSE, {name}", metrics["force_rmse_mev_per_ang"], "meV/Å", bar=next(bars)))
+        rows.append(_row(f"energy RMSE, {name}", metrics["energy_rmse_mev"], "meV"))
     return rows
 
 
