@@ -37,6 +37,8 @@ def test_every_page_can_be_reached():
     seen, queue = set(), [ROOT / "README.md"]
     while queue:
         page = queue.pop()
+        if page.is_dir():
+            queue += page.glob("*.md")
         if page in seen or page.suffix != ".md" or not page.exists():
             continue
         seen.add(page)
