@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from adiabat.networks import LearnedPotential
@@ -42,25 +43,29 @@ class Objective(eqx.Module):
     1 to `energy_weight` in the second half of the run: forces shape the surface, energies then fix its level.
     """
 
-    steps: int = eqx.field(static=True)
-    learning_rate: float = eqx.field(static=True)
-    energy_weight: float = eqx.field(static=True)
+    # Arrays, not static: another number of steps must not compile anew (the timing run knows none yet).
+    steps: Float[Array, ""]
+    learning_rate: Float[Array, ""]
+    energy_weight: Float[Array, ""]
     with_stress: bool = eqx.field(static=True)
 
-    def schedule(self) -> optax.Schedule:
-        """The learning rate of each step: a warm-up, then a cosine."""
-        warm_up = min(WARM_UP, max(1, self.steps // 10))
-        return optax.warmup_cosine_decay_schedule(
-            0.0,
-            self.learning_rate,
-            warm_up,
-            max(self.steps, warm_up + 1),
-            FINAL_LEARNING_RATE * self.learning_rate,
-        )
+    def __init__(self, *, steps: int, learning_rate: float, energy_weight: float, with_stress: bool):
+        self.steps = jnp.float32(steps)
+        self.learning_rate = jnp.float32(learning_rate)
+        self.energy_weight = jnp.float32(energy_weight)
+        self.with_stress = with_stress
+
+    def schedule(self, step: ArrayLike) -> Float[Array, ""]:
+        """The learning rate of a step: a linear warm-up, then a cosine down to a hundredth."""
+        warm_up = jnp.minimum(WARM_UP, self.steps / 10)
+        progress = jnp.clip((step - warm_up) / (self.steps - warm_up), 0.0, 1.0)
+        cosine = 0.5 * (1 + jnp.cos(jnp.pi * progress))
+        decay = FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * cosine
+        return self.learning_rate * jnp.minimum(step / warm_up, 1.0) * decay
 
     def optimizer(self) -> optax.GradientTransformation:
         """Muon for matrices, Adam for the rest."""
-        return optax.chain(optax.clip_by_global_norm(10.0), muon(self.schedule()))
+        return optax.chain(optax.clip_by_global_norm(10.0), muon(self.schedule))
 
     def weight(self, step: Float[Array, ""]) -> Float[Array, ""]:
         """The weight of the energies at a step."""

@@ -18,7 +18,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.base.units import parse
 from adiabat.data import Sample
 from adiabat.networks import LearnedPotential, from_arrays, to_arrays
-from adiabat.training.batches import Batches, find_neighbors, plan_buckets, size_of
+from adiabat.training.batches import Batches, Bucket, find_neighbors, plan_buckets, size_of
 from adiabat.training.evaluation import evaluate_batches
 from adiabat.training.objective import Fit, Objective, training_step, with_parameters
 from adiabat.training.options import TrainingOptions
@@ -28,9 +28,8 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 60.0
 VALIDATIONS = 40
 SHOWN_EVERY = 20
-# The timing run: at most so long, and so many steps of each shape.
-TIMING_SECONDS = 4.0
-TIMING_STEPS = 25
+# How long the timing run takes after compilation.
+TIMING_SECONDS = 6.0
 # Share of the time that is kept back for what the timing run did not see.
 RESERVE = 0.02
 # Compilation on a busy machine may eat up a short training; steps get this share of the minutes at least.
@@ -146,7 +145,12 @@ class Trainer:
         return centered(with_parameters(self.potential, state.best), self.train)
 
     def _objective(self, steps: int) -> Objective:
-        return Objective(steps, self.options.learning_rate, self.options.energy_weight, self.with_stress)
+        return Objective(
+            steps=steps,
+            learning_rate=self.options.learning_rate,
+            energy_weight=self.options.energy_weight,
+            with_stress=self.with_stress,
+        )
 
     def _loop(
         self, objective: Objective, state: _State, store: CheckpointStore, stop: Stop, bar: Bar
@@ -188,7 +192,7 @@ class Trainer:
             step=state.step,
             minutes=(time.monotonic() - self._began) / 60,
             loss=loss,
-            learning_rate=float(jnp.asarray(objective.schedule()(state.step))),
+            learning_rate=float(objective.schedule(jnp.float32(state.step))),
             valid_force_rmse_mev_per_ang=force,
             valid_energy_rmse_mev=metrics["energy_rmse_mev"],
             valid_energy_rmse_mev_per_atom=energy,
@@ -209,17 +213,8 @@ class Trainer:
                 if share == 0:
                     continue
                 batches = [numbers for b, numbers in order if b == bucket]
-                times, begin = [], time.monotonic()
-                for k in range(TIMING_STEPS + 1):
-                    start = time.monotonic()
-                    data = self.train.make(bucket, batches[k % len(batches)])
-                    fit, loss = training_step((objective, self.potential, data, jnp.float32(k)), fit)
-                    loss.block_until_ready()
-                    times.append(time.monotonic() - start)
-                    begin = time.monotonic() if k == 0 else begin  # the first step compiles
-                    if time.monotonic() - begin > TIMING_SECONDS / len(shares):
-                        break
-                seconds += share * float(np.median(times[1:]))
+                fit, once = self._timed(objective, fit, bucket, batches, TIMING_SECONDS / len(shares))
+                seconds += share * once
                 bar.advance(1)
         evaluate_batches(with_parameters(self.potential, fit.averaged), self.valid)
         start = time.monotonic()
@@ -239,3 +234,22 @@ class Trainer:
         steps = max(int(max(left, least) / seconds), VALIDATIONS)
         self.run.log("timing", seconds_per_step=seconds, seconds_left=left, steps=steps)
         return steps
+
+    def _timed(
+        self, objective: Objective, fit: Fit, bucket: Bucket, batches: list[list[int]], budget: float
+    ) -> tuple[Fit, float]:
+        """Seconds for one step of a shape: the mean over about `budget` seconds, done as in the loop.
+
+        The mean, not the median: what other programs take now and then, they will go on taking.
+        """
+        count, begin = 0, 0.0
+        while count < 2 or time.monotonic() - begin < budget:
+            data = self.train.make(bucket, batches[count % len(batches)])
+            fit, loss = training_step((objective, self.potential, data, jnp.float32(count)), fit)
+            if count < 3 or count % 5 == 0:  # keeps the queue of steps short
+                loss.block_until_ready()
+            if count == 0:
+                begin = time.monotonic()  # the first step compiles
+            count += 1
+        loss.block_until_ready()
+        return fit, (time.monotonic() - begin) / (count - 1)
