@@ -30,34 +30,27 @@ def make(dtype=np.float64, repulsion: bool = True, **settings) -> LearnedPotenti
     )
 
 
-class _Molecules:
-    def structures(self):
-        return [
-            systems.ethanol(displacement=0.05),
-            systems.random_gas([1, 6, 8, 1], size=4.5),
-            systems.random_gas([8, 1, 1, 6], size=3.5, seed=3),
-        ]
-
-
-class TestDouble(_Molecules, PotentialChecks):
-    """Finite differences to 1e-6 and symmetries to 1e-10."""
+class TestDouble(PotentialChecks):
+    """Finite differences to 1e-6 and symmetries to 1e-10, for a crowded cell smaller than the cut-off."""
 
     def potential(self):
         return make()
 
+    def structures(self):
+        return [systems.random_gas([1, 6, 8, 1], size=4.5)]
 
-class TestSingle(_Molecules, PotentialChecks):
-    """What users run: symmetries to 1e-5."""
+
+@pytest.mark.physics
+class TestSingle(PotentialChecks):
+    """What users run, at the default size: symmetries to 1e-5."""
 
     single = True
 
     def potential(self):
-        return make(np.float32)
+        return make(np.float32, channels=32, cutoff=5.0)
 
-
-class TestThreeInteractions(_Molecules, PotentialChecks):
-    def potential(self):
-        return make(n_interactions=3, channels=4)
+    def structures(self):
+        return [systems.ethanol(displacement=0.05), systems.random_gas([1, 6, 8, 1], size=4.5)]
 
 
 def test_a_free_atom_has_its_reference_energy():

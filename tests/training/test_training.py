@@ -21,7 +21,7 @@ from adiabat.training import Trainer, TrainingOptions, evaluate
 from adiabat.training.muon import orthogonal_factor
 
 ARGON = LennardJones(epsilon=0.0104, sigma=3.4, cutoff=6.0)
-NETWORK = {"kind": "cartesian", "channels": 8, "cutoff": 6.0}
+NETWORK = {"kind": "cartesian", "channels": 8, "n_interactions": 1, "cutoff": 6.0}
 
 
 def fit(path, samples, **options):
@@ -59,6 +59,12 @@ def test_evaluation_of_the_labels_own_formula_is_exact(argon):
     assert metrics["force_rmse_mev_per_ang"] == pytest.approx(10.0)
 
 
+def test_a_prediction_that_is_not_a_number_shows(argon):
+    found = evaluate(LennardJones(epsilon=float("nan"), cutoff=6.0), argon[:4])
+    assert np.isnan(found.metrics["energy_rmse_mev"])
+    assert np.isnan(found.metrics["force_mae_mev_per_ang"])
+
+
 def test_stress_is_learned_when_it_is_there(tmp_path):
     """Squeezed and stretched argon crystals; the stress error falls well below the stress itself."""
     random = np.random.default_rng(0)
@@ -91,9 +97,8 @@ def test_minutes_are_kept(argon, tmp_path):
 
 
 def test_a_training_that_diverges_says_so(argon, tmp_path):
-    wrong = [Sample(s.system, energy=1e300, forces=s.forces) for s in argon]
     with pytest.raises(ConvergenceError, match="diverged"):
-        fit(tmp_path / "run", wrong)
+        fit(tmp_path / "run", argon, learning_rate=1e20)
 
 
 def test_options_that_make_no_sense_are_refused():
@@ -122,7 +127,7 @@ jax.config.update("jax_enable_x64", True)
 import adiabat.training.trainer as trainer
 trainer.CHECKPOINT_SECONDS = 0.2  # many checkpoints, so that the kill falls between, before and into them
 from adiabat.tasks.train import train
-train(sys.argv[1], out=sys.argv[2], steps=300, config={"model": {"channels": 8, "cutoff": 6.0}}, resume=True)
+train(sys.argv[1], out=sys.argv[2], steps=300, config={"model": {"channels": 8, "n_interactions": 1, "cutoff": 6.0}}, resume=True)
 """
 
 

@@ -60,7 +60,8 @@ class Evaluation:
         """Errors by the names of the command line; those without labels are left out."""
         found: dict[str, float | int] = {"n_structures": len(self.systems)}
         error = self.energies - self.reference_energies
-        known = np.isfinite(error)
+        # By the labels alone: a prediction that is not a number must show.
+        known = np.isfinite(self.reference_energies)
         if known.any():
             error, per_atom = 1e3 * error[known], 1e3 * error[known] / self.n_atoms[known]
             found["energy_rmse_mev"] = _rms(error)
