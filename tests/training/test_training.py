@@ -127,7 +127,8 @@ jax.config.update("jax_enable_x64", True)
 import adiabat.training.trainer as trainer
 trainer.CHECKPOINT_SECONDS = 0.2  # many checkpoints, so that the kill falls between, before and into them
 from adiabat.tasks.train import train
-train(sys.argv[1], out=sys.argv[2], steps=300, config={"model": {"channels": 8, "n_interactions": 1, "cutoff": 6.0}}, resume=True)
+model = {"channels": 8, "n_interactions": 1, "cutoff": 6.0}
+train(sys.argv[1], out=sys.argv[2], steps=300, config={"model": model}, resume=True)
 """
 
 
