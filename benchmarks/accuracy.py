@@ -3,8 +3,8 @@
     python -m benchmarks.accuracy acac --data ../shared/data
 
 trains on the official training set for `--minutes`, evaluates on the official test sets, and writes
-benchmarks/results/accuracy-<set>.json. The settings are the same for all sets. The network's design was chosen on
-the test frames of acac (docs/decisions/0001-learned-potential.md), so the figures of that set are not blind.
+benchmarks/results/accuracy-<set>.json. The settings are the same for all sets. The network's design
+was chosen on the test frames of acac (docs/decisions/0001-learned-potential.md): its figures are not blind.
 """
 
 import argparse
