@@ -28,6 +28,7 @@ class TestZBL(PotentialChecks):
 
 class TestVelocityVerlet(IntegratorChecks):
     reversible = True
+    order = 4
 
     def integrator(self, timestep, temperature):
         return VelocityVerlet(timestep=timestep, temperature=temperature)

@@ -72,6 +72,7 @@ class AbstractIntegrator(eqx.Module):
             energy=prediction.energy,
             stress=prediction.stress,
             heat=jnp.zeros((), system.positions.dtype),
+            shadow=jnp.zeros((), system.positions.dtype),
             step=jnp.zeros((), jnp.int32),
             key=key,
         )
@@ -93,7 +94,7 @@ class AbstractIntegrator(eqx.Module):
             time=state.step * self.timestep,
             potential_energy=state.energy,
             kinetic_energy=kinetic,
-            conserved=state.energy + kinetic - state.heat,
+            conserved=state.energy + kinetic - state.heat + state.shadow,
             temperature=2 * kinetic / (degrees_of_freedom * BOLTZMANN),
             pressure=pressure,
         )
@@ -135,6 +136,7 @@ def moved(
         energy=prediction.energy,
         stress=prediction.stress,
         heat=state.heat,
+        shadow=state.shadow,
         step=state.step + 1,
         key=state.key,
     )

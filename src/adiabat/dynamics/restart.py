@@ -62,6 +62,7 @@ class Restart:
             "forces": state.forces,
             "energy": state.energy,
             "heat": state.heat,
+            "shadow": state.shadow,
             "key": jax.random.key_data(state.key),
             "reference_positions": near.reference_positions,
             "reference_cell": near.reference_cell,
@@ -113,6 +114,7 @@ class Restart:
             energy=jnp.asarray(arrays["energy"]),
             stress=jnp.asarray(arrays["stress"]) if "stress" in arrays else None,
             heat=jnp.asarray(arrays["heat"]),
+            shadow=jnp.asarray(arrays["shadow"]),
             step=jnp.asarray(checkpoint.step, jnp.int32),
             key=jax.random.wrap_key_data(jnp.asarray(arrays["key"])),
         )

@@ -18,6 +18,8 @@ class State(eqx.Module):
         stress: of the potential alone [eV/Å^3], shape (3, 3); None unless periodic along all three
             directions.
         heat: energy that the thermostat has given so far [eV].
+        shadow: energy that the integrator conserves less the total energy [eV]: the error of the timestep as
+            far as a formula is known, else 0.
         step: number of steps done.
         key: of the whole run; the random numbers of a step come from `jax.random.fold_in(key, step)`.
     """
@@ -28,6 +30,7 @@ class State(eqx.Module):
     energy: Float[Array, ""]
     stress: Float[Array, "3 3"] | None
     heat: Float[Array, ""]
+    shadow: Float[Array, ""]
     step: Int[Array, ""]
     key: PRNGKeyArray
 
@@ -50,8 +53,8 @@ class Info(eqx.Module):
         time: [fs].
         potential_energy: [eV].
         kinetic_energy: [eV].
-        conserved: total energy less the heat given by the thermostat [eV]: constant but for the error of the
-            timestep.
+        conserved: total energy less the heat given by the thermostat, plus what is known of the error of the
+            timestep [eV]: constant but for what is not known.
         temperature: 2 kinetic_energy / (degrees of freedom x k_B) [K].
         pressure: [GPa]; None unless periodic along all three directions.
     """
