@@ -9,10 +9,12 @@ import time
 import numpy as np
 import pytest
 
+import adiabat
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.runs import RunFolder
 from adiabat.data import read_samples
 from adiabat.tasks.learn import learn, starting_structures
+from adiabat.system import System
 from adiabat.tasks.learning import Learning
 
 CONFIG = {"molecule": "CO", "method": "gfn2", "minutes": 0.05, "temperature": 300.0, "seed": 3, "labels": 60}
@@ -57,6 +59,7 @@ _SCRIPT = """
 import json, sys
 from adiabat.base.runs import RunFolder
 from adiabat.tasks.learn import starting_structures
+from adiabat.system import System
 from adiabat.tasks.learning import Learning
 config = json.loads(sys.argv[2])
 with RunFolder.create(sys.argv[1], "learn", config, resume=True) as run:
@@ -104,6 +107,12 @@ def test_from_a_molecule_to_a_report(tmp_path):
     assert summary["errors"]["300 K"]["force_rmse_mev_per_ang"] < 25
     assert summary["nvt"]["temperature"] == pytest.approx(300, abs=40)
     assert abs(summary["nve"]["drift_ev_per_atom_ns"]) < 1e-3
+    # No hole at short range: squeezed from 0.9 to 0.2 of its size, the molecule's energy only rises.
+    model = adiabat.load(tmp_path / "run")
+    water = adiabat.read(tmp_path / "run" / "test_300K.xyz")[0].system
+    sizes = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+    squeezed = [System.create(water.numbers, np.asarray(water.positions) * size) for size in sizes]
+    assert np.all(np.diff([float(model.predict(one).energy) for one in squeezed]) > 0.5)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "none is a neighbor in time" in page
     began = time.monotonic()

@@ -70,24 +70,22 @@ def test_atoms_taken_apart_end_at_the_references():
     assert distances[0] > distances[1] > 1e-9 > distances[2]
 
 
-def test_the_repulsion_is_added():
-    """What the short-range term gives is that of ZBL, and positive."""
-    pair = System.create([8, 8], [[0.0, 0, 0], [0.4, 0, 0]])
-    near = neighbor_list(pair, 4.0)
-    difference = make().predict(pair, near).energy - make(repulsion=False).predict(pair, near).energy
-    zbl = ZBL(longest=4.0)(pair, near).energy
-    assert float(zbl) > 50
-    np.testing.assert_allclose(difference, zbl, rtol=1e-6)
-
-
-@pytest.mark.xfail(strict=True, reason="unbounded products overwhelm ZBL where there are no data")
 def test_atoms_repel_at_short_range():
-    potential = make()
-    energies = [
-        float(potential.predict(System.create([8, 8], [[0.0, 0, 0], [r, 0, 0]])).energy)
-        for r in (0.2, 0.4, 0.6)
-    ]
-    assert energies[0] > energies[1] + 50 > energies[2] + 60
+    """Random weights cannot pull atoms together: where nuclei touch only ZBL is left, to a tenth of an eV."""
+    energies = []
+    for r in (0.2, 0.3, 0.4, 0.6):
+        pair = System.create([8, 8], [[0.0, 0, 0], [r, 0, 0]])
+        energies.append(float(make().predict(pair).energy) + 2 * 2041.0)
+        if r < 0.5:
+            expected = float(ZBL(longest=4.0)(pair, neighbor_list(pair, 4.0)).energy)
+            assert energies[-1] == pytest.approx(expected, abs=0.1)
+    assert np.all(np.diff(energies) < -50)
+
+
+def test_without_a_repulsion_the_network_feels_every_distance():
+    """The envelope goes to zero at short range only where something takes over."""
+    pair = System.create([8, 8], [[0.0, 0, 0], [0.3, 0, 0]])
+    assert abs(float(make(repulsion=False).predict(pair).energy) + 2 * 2041.0) > 1e-3
 
 
 def test_energies_are_summed_in_double_precision():
@@ -156,16 +154,6 @@ def test_a_model_of_another_shape_is_refused(tmp_path):
     write_archive(path, "model", arrays, header)
     with pytest.raises(DataError, match="reference"):
         load_model(path)
-
-
-@pytest.mark.xfail(strict=True, reason="the network's products are unbounded")
-def test_features_are_bounded_far_from_the_data():
-    """Squeezed to two thirds of its size, a molecule gives finite energies of a plausible size."""
-    system = systems.ethanol()
-    squeezed = System.create(system.numbers, np.asarray(system.positions) * 0.66)
-    energy = make(np.float32, repulsion=False).predict(squeezed).energy
-    free = float(np.sum(np.asarray([{1: -13.6, 6: -1028.0, 8: -2041.0}[z] for z in system.numbers.tolist()])))
-    assert abs(float(energy) - free) < 100
 
 
 def test_the_result_does_not_depend_on_jit():

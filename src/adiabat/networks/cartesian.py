@@ -80,12 +80,13 @@ class Interaction(eqx.Module):
         features: tuple[Scalars, Vectors | None, Matrices | None],
         species: Int[Array, " n_atoms"],
         distances: Float[Array, "n_atoms max_neighbors"],
+        envelope: Float[Array, "n_atoms max_neighbors"],
         directions: tuple[Float[Array, "_ n_atoms max_neighbors"], ...],
         neighbors: Neighbors,
     ) -> tuple[Scalars, Vectors | None, Matrices | None]:
         """The features after the round."""
         scalars, own_vectors, own_matrices = features
-        radial = self.radial(distances)
+        radial = self.radial(distances, envelope)
         receiver = self.scale * self.receiver[:, species]
         a0, a1, a2, a3, messages = self._accumulate(features, radial, receiver, directions, neighbors)
         a2a1 = matrix_vector(a2, a1)
@@ -192,13 +193,13 @@ class CartesianNetwork(AbstractNetwork):
         self,
         species: Int[Array, " n_atoms"],
         vectors: Float[Array, "n_atoms max_neighbors 3"],
+        envelope: Float[Array, "n_atoms max_neighbors"],
         neighbors: Neighbors,
     ) -> Float[Array, " n_atoms"]:
-        vectors = vectors.astype(self.embedding.dtype)
         distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
         directions = harmonics(jnp.moveaxis(vectors / distances[..., None], -1, 0))
         features, layers = (self.embedding[species], None, None), []
         for interaction in self.interactions:
-            features = interaction(features, species, distances, directions, neighbors)
+            features = interaction(features, species, distances, envelope, directions, neighbors)
             layers.append(features[0])
         return self.readout(jnp.concatenate(layers, axis=-1))[:, 0] + self.shift[species]

@@ -22,9 +22,12 @@ from adiabat.system import Batch, Neighbors, System, neighbor_list
 class LearnedPotential(AbstractPotential):
     """E_i = references[z_i] + w_i scale network_i + repulsion_i.
 
-    w_i = 1 - exp(-3 sum_j u(r_ij)) is 1 for a bonded atom and 0 for a free one, so that atoms taken apart end
-    exactly at the references. The network runs in single precision; the references are added in the precision
-    of the positions.
+    The network feels an edge by its envelope e_ij = u(r_ij) (1 - s_ij): u goes to zero at the cut-off, s is the
+    envelope of the repulsion. So atoms that come so close that the repulsion takes over leave each other's
+    network, whose products are unbounded where there are no data, and soon the network altogether:
+    w_i = (1 - exp(-3 sum_j e_ij)) exp(-5 sum_j s_ij) is 1 for a bonded atom, and 0 for one that touches another
+    or is free, so that atoms taken apart end exactly at the references. The network runs in single precision;
+    the references are added in the precision of the positions.
 
     Attributes:
         network: gives each atom a number of order one.
@@ -94,14 +97,17 @@ class LearnedPotential(AbstractPotential):
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         dtype = system.positions.dtype
         species = jnp.asarray(self._species_table())[system.numbers]
-        vectors = neighbors.vectors(system.positions, system.atom_cells())
+        vectors = neighbors.vectors(system.positions, system.atom_cells()).astype(self.network.shift.dtype)
         distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
-        density = jnp.sum(jnp.where(neighbors.mask, polynomial_cutoff(distances, self.cutoff), 0.0), axis=1)
-        bonded = -jnp.expm1(-3.0 * density)
-        learned = self.network(species, vectors, neighbors).astype(dtype)
-        energies = (
-            jnp.asarray(self.references, dtype)[species] + bonded * jnp.asarray(self.scale, dtype) * learned
-        )
+        envelope = jnp.where(neighbors.mask, polynomial_cutoff(distances, self.cutoff), 0.0)
+        weights = jnp.ones(species.shape, distances.dtype)
+        if self.repulsion is not None:
+            short = jnp.where(neighbors.mask, self.repulsion.envelope(system, distances, neighbors), 0.0)
+            envelope = envelope * (1.0 - short)
+            weights = jnp.exp(-5.0 * jnp.sum(short, axis=1))
+        weights = -jnp.expm1(-3.0 * jnp.sum(envelope, axis=1)) * weights
+        learned = (weights * self.network(species, vectors, envelope, neighbors)).astype(dtype)
+        energies = jnp.asarray(self.references, dtype)[species] + jnp.asarray(self.scale, dtype) * learned
         if self.repulsion is not None:
             energies = energies + self.repulsion.atom_energies(system, neighbors)
         return energies

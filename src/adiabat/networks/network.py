@@ -34,13 +34,17 @@ class AbstractNetwork(eqx.Module):
         self,
         species: Int[Array, " n_atoms"],
         vectors: Float[Array, "n_atoms max_neighbors 3"],
+        envelope: Float[Array, "n_atoms max_neighbors"],
         neighbors: Neighbors,
     ) -> Float[Array, " n_atoms"]:
         """The energy of each atom in units of the potential's scale.
 
         Args:
             species: number of each atom's element, 0 .. n_elements-1.
-            vectors: to each neighbor [Å]; longer than the cut-off where there is none.
+            vectors: to each neighbor [Å].
+            envelope: how much of each edge is felt, 0 .. 1; all that an edge gives must be multiplied by it.
+                It goes to zero at the cut-off, at distances that only the repulsion rules, and where there is
+                no neighbor.
             neighbors: the list, for gathering the features of neighbors.
         """
 

@@ -6,15 +6,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from adiabat.networks.layers import Linear, normalized_silu
-from adiabat.potentials.smoothing import polynomial_cutoff
 
 
 class RadialFunctions(eqx.Module):
-    """Sets of learned functions of the distance: a perceptron on Bessel functions, times a smooth envelope.
+    """Sets of learned functions of the distance: a perceptron on Bessel functions, times an envelope.
 
     B_n(r) = sqrt(2 / cutoff) sin(n pi r / cutoff) / r (Gasteiger et al., DimeNet, arXiv:2003.03123, eq. 7).
-    The envelope multiplies the perceptron's hidden layer, so that every function and its first two
-    derivatives vanish at the cut-off.
+    The envelope multiplies the perceptron's hidden layer, so that every function vanishes where it does.
     """
 
     hidden: Linear
@@ -33,7 +31,9 @@ class RadialFunctions(eqx.Module):
         self.n_basis = n_basis
         self.cutoff = cutoff
 
-    def __call__(self, distances: Float[Array, "*edges"]) -> list[Float[Array, "*edges channels"]]:
+    def __call__(
+        self, distances: Float[Array, "*edges"], envelope: Float[Array, "*edges"]
+    ) -> list[Float[Array, "*edges channels"]]:
         """The functions of each set."""
         orders = jnp.arange(1, self.n_basis + 1, dtype=distances.dtype)
         x = (distances / self.cutoff)[..., None]
@@ -43,5 +43,5 @@ class RadialFunctions(eqx.Module):
         # The barriers keep XLA's CPU backend from fusing long elementwise chains of the derivative into the
         # transposed copies that its matrix products ask for, which it would run element by element.
         inner = jax.lax.optimization_barrier(self.hidden(basis))
-        hidden = normalized_silu(inner) * polynomial_cutoff(distances, self.cutoff)[..., None]
+        hidden = normalized_silu(inner) * envelope[..., None]
         return [jax.lax.optimization_barrier(output(hidden)) for output in self.outputs]

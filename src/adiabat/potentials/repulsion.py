@@ -41,11 +41,8 @@ class ZBL(AbstractPotential):
         vectors = neighbors.vectors(system.positions, system.atom_cells())
         distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
         charges = jnp.asarray(system.numbers, distances.dtype)
-        radii = jnp.asarray(np.nan_to_num(ase.data.covalent_radii), distances.dtype)[system.numbers]
         # Elements carry no derivative: a plain gather is enough.
         other = neighbors.index
-        ends = jnp.minimum(self.scale * (radii[:, None] + radii[other]), self.cutoff)
-        ends = jnp.maximum(ends, 0.1)
         screening = (charges[:, None] ** 0.23 + charges[other] ** 0.23) / 0.46850
         x = distances * screening
         phi = sum(c * jnp.exp(-d * x) for c, d in zip(_COEFFICIENTS, _EXPONENTS, strict=True))
@@ -55,6 +52,17 @@ class ZBL(AbstractPotential):
             * charges[other]
             / distances
             * phi
-            * polynomial_cutoff(distances, ends)
+            * self.envelope(system, distances, neighbors)
         )
         return 0.5 * jnp.sum(jnp.where(neighbors.mask, energy, 0.0), axis=1)
+
+    def envelope(
+        self,
+        system: System | Batch,
+        distances: Float[Array, "n_atoms max_neighbors"],
+        neighbors: Neighbors,
+    ) -> Float[Array, "n_atoms max_neighbors"]:
+        """u of each edge: 1 where nuclei touch, 0 from the end of the repulsion on."""
+        radii = jnp.asarray(np.nan_to_num(ase.data.covalent_radii), distances.dtype)[system.numbers]
+        ends = self.scale * (radii[:, None] + radii[neighbors.index])
+        return polynomial_cutoff(distances, jnp.clip(ends, 0.1, self.cutoff))
