@@ -73,3 +73,10 @@ def test_bootstrap_interval_of_a_gaussian_error():
 def test_bad_series_are_refused(bad):
     with pytest.raises(DataError):
         analysis.statistical_inefficiency(np.array(bad))
+
+
+def test_nothing_is_dropped_from_a_short_series_at_equilibrium():
+    """Twenty independent values: the start does not follow the noise, and two errors mostly hold."""
+    averages = [analysis.equilibrated_average(autoregressive(0.955, 900, seed)) for seed in range(100)]
+    assert np.mean([average.start == 0 for average in averages]) > 0.9
+    assert np.mean([abs(average.mean) < 2 * average.error for average in averages]) > 0.8

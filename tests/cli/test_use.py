@@ -36,6 +36,16 @@ def test_train(copper):
     assert info["environment"]["x64"] is True
 
 
+def test_the_settings_of_a_run_can_be_checked_and_used_again(copper, adiabat, tmp_path):
+    settings = Path(copper.run) / "config.toml"
+    checked = adiabat("check", settings, "--json")
+    assert checked.code == 0, checked.err
+    assert checked.json["task"] == "train"
+    assert checked.json["training"]["steps"] == 6
+    again = adiabat("train", "--config", settings, "--out", tmp_path / "again", "--json")
+    assert again.json["metrics"] == copper.trained.json["metrics"]
+
+
 def test_a_finished_run_is_kept(copper, adiabat):
     before = (Path(copper.run) / "model.safetensors").read_bytes()
     answer = adiabat("train", "--data", copper.train, "--steps", 3, "--out", copper.run)

@@ -13,8 +13,8 @@ import adiabat
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.runs import RunFolder
 from adiabat.data import read_samples
-from adiabat.tasks.learn import learn, starting_structures
 from adiabat.system import System
+from adiabat.tasks.learn import learn, starting_structures
 from adiabat.tasks.learning import Learning
 
 CONFIG = {"molecule": "CO", "method": "gfn2", "minutes": 0.05, "temperature": 300.0, "seed": 3, "labels": 60}

@@ -113,14 +113,21 @@ def equilibrated_average(values: np.ndarray, n_starts: int = 40) -> Average:
     """Mean of the part of a series that maximizes the number of independent values.
 
     The start is chosen among `n_starts` evenly spaced candidates of the first three quarters
-    (Chodera 2016, doi:10.1021/acs.jctc.5b00784).
+    (Chodera 2016, doi:10.1021/acs.jctc.5b00784). In a short series the choice follows the noise; so nothing is
+    dropped unless its mean lies three standard errors off that of the rest.
     """
     series = finite_series(values)
     candidates = np.unique(np.linspace(0, 0.75 * len(series), n_starts, dtype=int))
     candidates = candidates[candidates <= len(series) - 2]
     effective = [(len(series) - start) / statistical_inefficiency(series[start:]) for start in candidates]
     start = int(candidates[int(np.argmax(effective))])
-    average = mean_with_error(series[start:])
+    dropped, kept = series[:start], series[start:]
+    if start:
+        inefficiency = statistical_inefficiency(series)
+        shares = sum(min(1.0, inefficiency / len(part)) for part in (dropped, kept))
+        if abs(dropped.mean() - kept.mean()) < 3 * kept.std() * np.sqrt(shares):
+            start, kept = 0, series
+    average = mean_with_error(kept)
     return Average(average.mean, average.error, average.n_effective, start)
 
 

@@ -1,7 +1,7 @@
 """The run folder: what was asked, what happened, and everything needed to go on.
 
 RUN/
-  config.toml          the resolved configuration
+  config.toml          the resolved configuration, with the name of the task
   run.json             task, status, version, devices, seed, command, times, results
   log.jsonl            events
   metrics.jsonl        one line a measurement; other streams beside it
@@ -64,16 +64,18 @@ class RunFolder:
         force: bool = False,
         resume: bool = False,
         may_change: Collection[str] = (),
+        seed: int | None = None,
     ) -> Self:
         """A folder to write to, locked against a second writer until the block is left.
 
         Args:
             path: the folder; made with its parents.
             task: the name of the task.
-            config: its resolved configuration; a key "seed" is recorded in run.json too.
+            config: its resolved configuration.
             force: start over in a folder that holds a run, removing what that run wrote.
             resume: go on with the run in the folder; where there is none, one is begun.
             may_change: top-level keys of `config` that may differ on resuming, such as "steps".
+            seed: recorded in run.json; by default the configuration's key "seed".
 
         Raises:
             ConfigError: the folder holds a run (and neither force nor resume is given), other files, another
@@ -103,12 +105,12 @@ class RunFolder:
                 "task": task,
                 "status": "starting",
                 "created": _now(),
-                "seed": resolved.get("seed"),
+                "seed": resolved.get("seed") if seed is None else seed,
                 "sessions": [],
             }
             run = cls(path, info, resolved, lock)
             run._write_info()
-            atomic_write(path / _CONFIG, dump_config(resolved))
+            run._write_config()
             run._begin_session()
         except BaseException:
             lock.release()
@@ -126,14 +128,14 @@ class RunFolder:
         if not (path / _INFO).is_file():
             what = "is not a run folder (it has no run.json)" if path.is_dir() else "is not a folder"
             raise DataError(f"{path} {what}", hint="give the folder that --out named")
-        return cls(path, _read_info(path), load_config(path / _CONFIG), None)
+        return cls(path, _read_info(path), _read_config(path), None)
 
     @classmethod
     def _resume(cls, path: Path, info: dict[str, Any], config: dict[str, Any], lock: FolderLock) -> Self:
         run = cls(path, info, config, lock)
         for stream in run.streams():
             run._stream(stream).keep(lambda _: True)  # drops a torn last line
-        atomic_write(path / _CONFIG, dump_config(config))
+        run._write_config()
         run._begin_session()
         return run
 
@@ -242,6 +244,9 @@ class RunFolder:
             raise RuntimeError("this run folder was opened for reading")
         atomic_write(self.path / _INFO, dumps({"adiabat": "run", **self.info}, indent=2) + "\n")
 
+    def _write_config(self) -> None:
+        atomic_write(self.path / _CONFIG, dump_config({"task": self.task, **self.config}))
+
     def _stream(self, name: str) -> LineFile:
         if self._lock is None:
             raise RuntimeError("this run folder was opened for reading")
@@ -262,6 +267,11 @@ def _read_info(path: Path) -> dict[str, Any]:
     raise DataError(f"{path / _INFO} is damaged or not of an adiabat run", hint="choose another --out")
 
 
+def _read_config(path: Path) -> dict[str, Any]:
+    """The configuration without the name of the task."""
+    return {key: value for key, value in load_config(path / _CONFIG).items() if key != "task"}
+
+
 def _check_same(
     path: Path, info: dict[str, Any], task: str, config: dict[str, Any], may_change: Collection[str]
 ) -> None:
@@ -270,7 +280,7 @@ def _check_same(
         raise ConfigError(
             f"{path} holds a run of {info['task']!r}, not of {task!r}", hint="choose another --out"
         )
-    before = load_config(path / _CONFIG)
+    before = _read_config(path)
     keys = [key for key in {**before, **config} if key not in may_change]
     changed = [
         _difference(key, before.get(key), config.get(key))

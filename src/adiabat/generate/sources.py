@@ -1,7 +1,7 @@
 """The sources of structures: a surface, minima and a seed become samples that say where they are from."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from adiabat.generate.plan import EQUILIBRATION, TIMESTEP, Plan
 from adiabat.generate.surface import Array, Surface
 from adiabat.generate.torsions import bonds, turnable_bonds
 from adiabat.generate.trajectories import TrajectoryPlan, langevin_trajectories
+from adiabat.system import System
 
 # Bonds are pressed and stretched within these factors: at most about 1 eV for a C-C bond.
 PRESSED, STRETCHED = 0.88, 1.15
@@ -73,40 +74,50 @@ def normal_mode_frames(
 
 def torsion_frames(surface: Surface, starts: Array, n: int, keep: Filter, seed: int) -> list[Sample]:
     """About `n` structures with one or two torsions at random, the rest shaken as heat would by 0.03 Å."""
-    rng = np.random.default_rng(seed)
-    chosen: list[Array] = []
-    for _ in range(TRIES * n):
-        if len(chosen) == n:
-            break
-        system = surface.system(starts[rng.integers(len(starts))])
+
+    def turned(system: System, rng: np.random.Generator) -> Array | None:
         turnable = turnable_bonds(system)
-        if not turnable:
-            continue
         positions = np.asarray(system.positions)
         for index in rng.permutation(len(turnable))[: rng.integers(1, 3)]:
             positions = turnable[index].turned(positions, rng.uniform(-np.pi, np.pi))
-        positions = positions + rng.normal(scale=0.03, size=positions.shape)
-        chosen.extend(keep.geometries(positions[None]))
-    samples = surface.label(np.array(chosen).reshape(-1, surface.n_atoms, 3))
-    return tagged(keep.samples(samples), "torsions")
+        return positions + rng.normal(scale=0.03, size=positions.shape) if turnable else None
+
+    return _changed_frames("torsions", turned, surface, starts, n, keep, seed)
 
 
 def bond_frames(surface: Surface, starts: Array, n: int, keep: Filter, seed: int) -> list[Sample]:
     """About `n` structures with one bond pressed or stretched."""
+
+    def stretched(system: System, rng: np.random.Generator) -> Array | None:
+        pairs = bonds(system)
+        factor = rng.uniform(PRESSED, STRETCHED)
+        if not pairs:
+            return None
+        return pairs[rng.integers(len(pairs))].stretched(np.asarray(system.positions), factor)
+
+    return _changed_frames("bonds", stretched, surface, starts, n, keep, seed)
+
+
+def _changed_frames(
+    source: str,
+    change: Callable[[System, np.random.Generator], Array | None],
+    surface: Surface,
+    starts: Array,
+    n: int,
+    keep: Filter,
+    seed: int,
+) -> list[Sample]:
+    """About `n` starts, each changed at random; a start that cannot be changed gives None."""
     rng = np.random.default_rng(seed)
     chosen: list[Array] = []
     for _ in range(TRIES * n):
         if len(chosen) == n:
             break
-        system = surface.system(starts[rng.integers(len(starts))])
-        pairs = bonds(system)
-        if not pairs:
-            break
-        factor = rng.uniform(PRESSED, STRETCHED)
-        positions = pairs[rng.integers(len(pairs))].stretched(np.asarray(system.positions), factor)
-        chosen.extend(keep.geometries(positions[None]))
+        positions = change(surface.system(starts[rng.integers(len(starts))]), rng)
+        if positions is not None:
+            chosen.extend(keep.geometries(positions[None]))
     samples = surface.label(np.array(chosen).reshape(-1, surface.n_atoms, 3))
-    return tagged(keep.samples(samples), "bonds")
+    return tagged(keep.samples(samples), source)
 
 
 def held_out_frames(

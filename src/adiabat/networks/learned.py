@@ -22,12 +22,12 @@ from adiabat.system import Batch, Neighbors, System, neighbor_list
 class LearnedPotential(AbstractPotential):
     """E_i = references[z_i] + w_i scale network_i + repulsion_i.
 
-    The network feels an edge by its envelope e_ij = u(r_ij) (1 - s_ij): u goes to zero at the cut-off, s is the
-    envelope of the repulsion. So atoms that come so close that the repulsion takes over leave each other's
-    network, whose products are unbounded where there are no data, and soon the network altogether:
-    w_i = (1 - exp(-3 sum_j e_ij)) exp(-5 sum_j s_ij) is 1 for a bonded atom, and 0 for one that touches another
-    or is free, so that atoms taken apart end exactly at the references. The network runs in single precision;
-    the references are added in the precision of the positions.
+    The network feels an edge by its envelope e_ij = u(r_ij) (1 - s_ij): u goes to zero at the cut-off, s is
+    the envelope of the repulsion. So atoms that come so close that the repulsion takes over leave each
+    other's network, whose products are unbounded where there are no data, and soon the network altogether:
+    w_i = (1 - exp(-3 sum_j e_ij)) exp(-5 sum_j s_ij) is 1 for a bonded atom, and 0 for one that is free or
+    touches another, so that atoms taken apart end exactly at the references. The network runs in single
+    precision; the references are added in the precision of the positions.
 
     Attributes:
         network: gives each atom a number of order one.

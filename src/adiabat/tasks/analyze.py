@@ -116,12 +116,12 @@ def _analyze_train(folder: RunFolder, out: Path) -> dict[str, Any]:
     from adiabat.networks import load_model
     from adiabat.report import Page, data_sections, provenance_sections, training_sections
     from adiabat.tasks.precision import enable
-    from adiabat.tasks.train import DataOptions, _read_sets
+    from adiabat.tasks.train import DataOptions, read_sets
     from adiabat.training import evaluate
 
     enable()
     potential = load_model(folder.path)
-    sets, _ = _read_sets(build(DataOptions, folder.config["data"], where="data"), folder.config["seed"])
+    sets, _ = read_sets(build(DataOptions, folder.config["data"], where="data"), folder.info["seed"])
     evaluations = {name: evaluate(potential, samples) for name, samples in sets.items() if name != "train"}
     checks = [line for line in folder.read("log") if line.get("event") == "preflight"]
     page = Page(f"Training of {folder.path.name}", f"{len(sets['train'])} structures")

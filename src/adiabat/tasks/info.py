@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from adiabat import __version__
+from adiabat.base.machine import usable_cpus
 from adiabat.tasks.precision import enable
 
 _PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "ase", "vesin", "h5py", "rdkit", "tblite")
@@ -27,7 +28,7 @@ def info() -> dict[str, Any]:
         "adiabat": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": usable_cpus(),
         "memory_gib": _memory(),
         "backend": facts["platform"],
         "devices": facts["devices"],

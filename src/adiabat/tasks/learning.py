@@ -31,9 +31,9 @@ STRUCTURES, TRAIN, VALID = "structures.xyz", "train.xyz", "valid.xyz"
 CACHE, REPORT = "labels.cache", "report.html"
 NVT, NVE = "nvt", "nve"
 # Shares of the time: labelling; dynamics, evaluation and the report at the end. Training gets what is left.
-LABELLING, AFTERWARDS = 0.22, 0.2
+LABELLING, AFTERWARDS = 0.22, 0.25
 LEAST_TRAINING = 0.4
-TIMESTEP, FRICTION = 0.5, 0.01  # fs, 1/fs
+TIMESTEP, FRICTION = 0.5, 0.02  # fs, 1/fs
 MIN_STEPS, MAX_STEPS = 2000, 400_000
 RECORD_EVERY = 10
 # The test sets start from conformers of another embedding than the training set's.
@@ -210,14 +210,14 @@ class Learning:
     def _plan_dynamics(
         self, system: System, potential: LearnedPotential, integrator: Langevin
     ) -> dict[str, int]:
-        """Steps of each simulation in the time that is left; most for the energy drift: it needs length."""
+        """Steps of each simulation in the time that is left."""
         simulate(system, potential, integrator, steps=100)  # compiles
         start = time.monotonic()
         simulate(system, potential, integrator, steps=500)
         rate = 500 / (time.monotonic() - start)
         whole = 60 * self.config["minutes"]
         left = max(0.5 * AFTERWARDS * whole, whole - self._elapsed())
-        shares = {NVT: 0.2, NVE: 0.45}
+        shares = {NVT: 0.4, NVE: 0.35}
         return {
             name: int(np.clip(share * left * rate, MIN_STEPS, MAX_STEPS)) // RECORD_EVERY * RECORD_EVERY
             for name, share in shares.items()

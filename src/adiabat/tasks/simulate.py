@@ -166,7 +166,7 @@ def _summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folde
         time_ps=float(state.step * integrator.timestep / 1000),
         temperature=float(np.mean(trajectory.observables["temperature"])),
         drift_ev_per_atom_ns=_drift(trajectory),
-        steps_per_second=round(result.steps_per_second, 1),
+        steps_per_second=round(result.steps_per_second, 1) or None,
         neighbor_lists=result.neighbor_lists,
     )
     return run

@@ -135,11 +135,9 @@ def train(
     environment = enable()
     options = build(DataOptions, settings["data"], where="data")
     fitting = build(TrainingOptions, settings["training"], where="training")
-    with RunFolder.create(
-        out, "train", {**settings, "seed": fitting.seed}, resume=resume, force=force
-    ) as run:
+    with RunFolder.create(out, "train", settings, resume=resume, force=force, seed=fitting.seed) as run:
         run.note(**environment)
-        sets, isolated = _read_sets(options, fitting.seed)
+        sets, isolated = read_sets(options, fitting.seed)
         cutoff = parse(settings["model"].get("cutoff", 5.0), "length")
         findings = _preflight(run, sets, cutoff) if options.preflight else []
         trainer = Trainer(
@@ -188,7 +186,7 @@ def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str
     return {name: {k: v for k, v in table.items() if v is not None} for name, table in resolved.items()}
 
 
-def _read_sets(options: DataOptions, seed: int) -> tuple[dict[str, list[Sample]], dict[int, float] | None]:
+def read_sets(options: DataOptions, seed: int) -> tuple[dict[str, list[Sample]], dict[int, float] | None]:
     """The training, validation and test sets by name, and the energies of the free atoms that were found."""
     samples = options.read(options.train)
     isolated = find_isolated_atoms(samples)

@@ -4,7 +4,6 @@ import abc
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from adiabat.base import AdiabatError, DataError
+from adiabat.base.machine import usable_cpus
 from adiabat.data.labelers.cache import LabelCache
 from adiabat.data.labelers.workers import WorkerPool
 from adiabat.data.sample import Sample
@@ -171,7 +171,7 @@ class AbstractLabeler(abc.ABC):
 
     @property
     def _n_workers(self) -> int:
-        return self.workers if self.workers is not None else min(16, len(os.sched_getaffinity(0)))
+        return self.workers if self.workers is not None else min(16, usable_cpus())
 
     def _compute_all(self, systems: Sequence[System]) -> Iterator[tuple[int, dict[str, Any]]]:
         """(index, labels as JSON) of each structure, in the order in which they are ready."""
