@@ -113,8 +113,8 @@ def equilibrated_average(values: np.ndarray, n_starts: int = 40) -> Average:
     """Mean of the part of a series that maximizes the number of independent values.
 
     The start is chosen among `n_starts` evenly spaced candidates of the first three quarters
-    (Chodera 2016, doi:10.1021/acs.jctc.5b00784). In a short series the choice follows the noise; so nothing is
-    dropped unless its mean lies three standard errors off that of the rest.
+    (Chodera 2016, doi:10.1021/acs.jctc.5b00784). In a short series the choice follows the noise; so
+    nothing is dropped unless its mean lies three standard errors off that of the rest.
     """
     series = finite_series(values)
     candidates = np.unique(np.linspace(0, 0.75 * len(series), n_starts, dtype=int))
