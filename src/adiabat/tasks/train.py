@@ -232,7 +232,7 @@ def _finish(
     steps = run.results["steps"]
     description = describe(trained_on)
     summary = {
-        "training": {"n_structures": len(trained_on), "steps": steps, "seed": run.config["seed"]},
+        "training": {"n_structures": len(trained_on), "steps": steps, "seed": run.info["seed"]},
         "errors": metrics,
     }
     potential = potential.with_summary(summary)
