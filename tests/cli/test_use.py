@@ -119,6 +119,7 @@ def test_md_then_more_of_it_then_analyze(copper, adiabat, tmp_path):
     other = adiabat(*words, "--steps", 40, "--resume", "--temperature", "500 K")
     assert other.code == 2
     assert "integrator.temperature was 300.0 and is 500.0 now" in other.err
+    assert adiabat("check", out / "config.toml", "--json").json["integrator"]["temperature"] == "300 K"
     found = adiabat("analyze", out, "--json").json
     assert found["length_ps"] == pytest.approx(0.04)
     assert Path(found["report"]).is_file()

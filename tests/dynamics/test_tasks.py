@@ -42,7 +42,7 @@ def test_md_writes_a_run_folder(tmp_path):
     folder = RunFolder.open(tmp_path / "run")
     assert folder.status == "finished"
     assert folder.config["integrator"] == {
-        "kind": "Langevin",
+        "kind": "langevin",
         "timestep": 2.0,
         "temperature": 60.0,
         "friction": 0.01,
@@ -55,6 +55,9 @@ def test_md_writes_a_run_folder(tmp_path):
     longer = md(POTENTIAL, structure, steps=40, resume=True, **options)
     assert np.array_equal(longer.trajectory.positions[:5], run.trajectory.positions)
     assert longer.summary["steps"] == 40
+    ase.io.write(structure, systems.argon(32, displacement=0.1).to_ase())
+    with pytest.raises(ConfigError, match="structure is"):
+        md(POTENTIAL, structure, steps=60, resume=True, **options)
     again = md(POTENTIAL, structure, steps=20, force=True, ensemble="nve", **options)
     assert again.summary["frames"] == 5
 

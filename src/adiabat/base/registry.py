@@ -46,6 +46,13 @@ class Registry:
             message = f"{self.kind} {name!r} needs the package {package!r}, which is not installed"
             raise MissingDependencyError(message, hint=f"pip install {package}") from error
 
+    def name_of(self, target: Any) -> str | None:
+        """The name of a class that `get` gives; None when it has none."""
+        where = f"{target.__module__}:{target.__qualname__}"
+        return next(
+            (name for name, value in {**self._plugins(), **self._table}.items() if value == where), None
+        )
+
     def __contains__(self, name: object) -> bool:
         return name in self._table or name in self._plugins()
 

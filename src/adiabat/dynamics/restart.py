@@ -25,6 +25,7 @@ class Restart:
 
     Args:
         folder: of the run.
+        system: the structure the run starts from, hashed.
         potential: whose numbers are hashed, so that a run is not continued with other forces.
         integrator: whose settings must be the same.
         record_every: must be the same.
@@ -34,6 +35,7 @@ class Restart:
     def __init__(
         self,
         folder: Path,
+        system: System,
         potential: AbstractPotential,
         integrator: AbstractIntegrator,
         record_every: int,
@@ -45,6 +47,7 @@ class Restart:
             "record_every": record_every,
             "seed": seed,
             "potential": fingerprint(potential),
+            "structure": fingerprint(system),
         }
 
     def save(self, state: State, verlet_list: VerletList, n_frames: int) -> None:
@@ -121,9 +124,9 @@ class Restart:
         return state, int(header["n_frames"])
 
 
-def fingerprint(potential: AbstractPotential) -> str:
-    """A hash over all numbers and settings of a potential."""
-    dynamic, static = eqx.partition(potential, eqx.is_array)
+def fingerprint(module: eqx.Module) -> str:
+    """A hash over all numbers and settings, of a potential or a system."""
+    dynamic, static = eqx.partition(module, lambda leaf: isinstance(leaf, (jax.Array, np.ndarray)))
     digest = hashlib.sha256(repr(static).encode())
     for path, leaf in jax.tree.leaves_with_path(dynamic):
         digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())

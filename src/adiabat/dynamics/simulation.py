@@ -101,7 +101,8 @@ def run_dynamics(
     # Positions and momenta are kept in float64 whatever the setting of the process.
     with jax.enable_x64(True):
         verlet_list = VerletList(potential.cutoff, skin)
-        restart = Restart(folder, potential, integrator, record_every, seed) if folder is not None else None
+        same = (system, potential, integrator, record_every, seed)
+        restart = Restart(folder, *same) if folder is not None else None
         loaded = restart.load(system, verlet_list) if restart is not None and resume else None
         if loaded is None:
             neighbors = verlet_list.build(system)

@@ -58,10 +58,13 @@ def md(
         integrator = choose_integrator(ensemble, temperature, timestep, friction)
     potential = as_potential(model)
     system = as_system(structure)
+    paths = (str, os.PathLike)
     named = {
-        "model": os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__,
+        "model": os.fspath(model) if isinstance(model, paths) else type(model).__name__,
         **describe(system, integrator),
     }
+    if isinstance(structure, paths):
+        named["structure"] = os.fspath(structure)
     return simulate(
         system,
         potential,

@@ -75,6 +75,8 @@ def as_potential(model: "AbstractPotential | str | os.PathLike") -> "AbstractPot
 
 def describe(system: "System", integrator: "AbstractIntegrator") -> dict[str, Any]:
     """What was simulated, as a configuration holds it; the digest is of the structure."""
+    from adiabat.dynamics import integrators
+
     digest = hashlib.sha256()
     for array in (system.numbers, system.positions, system.cell, system.masses):
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -83,5 +85,8 @@ def describe(system: "System", integrator: "AbstractIntegrator") -> dict[str, An
     }
     return {
         "structure": digest.hexdigest()[:16],
-        "integrator": {"kind": type(integrator).__name__, **settings},
+        "integrator": {
+            "kind": integrators.name_of(type(integrator)) or type(integrator).__name__,
+            **settings,
+        },
     }
