@@ -18,6 +18,7 @@ from adiabat.potentials import LennardJones
 from adiabat.system import neighbor_list
 from adiabat.testing import systems
 from adiabat.training import Trainer, TrainingOptions, evaluate
+from adiabat.training.batches import Bucket
 from adiabat.training.muon import orthogonal_factor
 
 ARGON = LennardJones(epsilon=0.0104, sigma=3.4, cutoff=6.0)
@@ -57,6 +58,15 @@ def test_evaluation_of_the_labels_own_formula_is_exact(argon):
     assert metrics["energy_mae_mev"] == pytest.approx(13.0)
     assert metrics["energy_mae_mev_per_atom"] == pytest.approx(1.0)
     assert metrics["force_rmse_mev_per_ang"] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("columns", [12, 4])
+def test_evaluation_in_shapes_that_are_compiled_already(argon, columns):
+    """The same errors; shapes that are too small for the samples are left alone."""
+    expected = evaluate(ARGON, argon[:10])
+    found = evaluate(ARGON, argon[:10], compiled=[Bucket(n_atoms=16, max_neighbors=columns, batch_size=3)])
+    np.testing.assert_allclose(found.energies, expected.energies, rtol=1e-12)
+    np.testing.assert_allclose(np.concatenate(found.forces), np.concatenate(expected.forces), atol=1e-12)
 
 
 def test_a_prediction_that_is_not_a_number_shows(argon):

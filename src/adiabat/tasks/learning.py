@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +26,7 @@ from adiabat.system import System
 from adiabat.system.smiles import conformers
 from adiabat.tasks.simulate import Run, simulate
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
+from adiabat.training.batches import Bucket
 
 STRUCTURES, TRAIN, VALID = "structures.xyz", "train.xyz", "valid.xyz"
 CACHE, REPORT = "labels.cache", "report.html"
@@ -62,6 +63,7 @@ class Learning:
     def __init__(self, run: RunFolder, molecule: str | System, starts: list[System]):
         self.run, self.starts, self.molecule = run, starts, molecule
         self.config = run.config
+        self._evaluations: dict[str, Evaluation] = {}
         self._began = time.monotonic()
         self._earlier = sum(run.results.get("seconds", {}).values())
         if len(run.info["sessions"]) == 1:
@@ -181,7 +183,8 @@ class Learning:
                 isolated_atoms=labelers.get(self.config["method"])().isolated_atoms(elements),
             )
             potential = trainer.fit()
-            errors = {name: evaluate(potential, s).metrics for name, s in self.sets.tests.items()}
+            self._evaluate(potential, trainer.train.buckets)
+            errors = {name: evaluation.metrics for name, evaluation in self._evaluations.items()}
             training = {
                 "molecule": self.config["molecule"],
                 "method": self.config["method"],
@@ -192,6 +195,12 @@ class Learning:
             self.run.result(errors=errors)
             save_model(path, potential)
         return potential
+
+    def _evaluate(self, potential: LearnedPotential, compiled: Sequence[Bucket] = ()) -> None:
+        with progress("evaluating", len(self.sets.tests), "sets") as bar:
+            for name, samples in self.sets.tests.items():
+                self._evaluations[name] = evaluate(potential, samples, compiled=compiled)
+                bar.advance()
 
     # Dynamics
 
@@ -250,17 +259,14 @@ class Learning:
             return
         from adiabat.tasks.learning_report import write
 
-        evaluations: dict[str, Evaluation] = {}
-        with progress("evaluating", len(self.sets.tests), "sets") as bar:
-            for name, samples in self.sets.tests.items():
-                evaluations[name] = evaluate(potential, samples)
-                bar.advance()
+        if not self._evaluations:  # a process before this one trained
+            self._evaluate(potential)
         self.run.result(minutes=self._elapsed() / 60)
         write(
             path,
             run=self.run,
             potential=potential,
-            evaluations=evaluations,
+            evaluations=self._evaluations,
             minima=self.sets.minima,
             train=self.sets.train,
             valid=self.sets.valid,

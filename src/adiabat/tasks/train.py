@@ -150,7 +150,9 @@ def train(
         )
         potential = trainer.fit(minutes_gone=(time.monotonic() - began) / 60)
         evaluations = {
-            name: evaluate(potential, samples) for name, samples in sets.items() if name != "train"
+            name: evaluate(potential, samples, compiled=trainer.train.buckets)
+            for name, samples in sets.items()
+            if name != "train"
         }
         return _finish(run, potential, evaluations, sets["train"], findings, began)
 

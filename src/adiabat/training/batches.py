@@ -46,6 +46,10 @@ class Bucket:
     max_neighbors: int
     batch_size: int
 
+    def holds(self, n_atoms: int, max_neighbors: int) -> bool:
+        """Whether a structure fits."""
+        return n_atoms <= self.n_atoms and max_neighbors <= self.max_neighbors
+
 
 def plan_buckets(
     sizes: Sequence[tuple[int, int]], atoms_per_batch: int, max_buckets: int = MAX_BUCKETS
@@ -187,7 +191,7 @@ class Batches:
 
     def _bucket_of(self, n_atoms: int, max_neighbors: int) -> int:
         for number, bucket in enumerate(self.buckets):
-            if n_atoms <= bucket.n_atoms and max_neighbors <= bucket.max_neighbors:
+            if bucket.holds(n_atoms, max_neighbors):
                 return number
         raise ValueError("no bucket is large enough: plan the buckets for all samples")
 

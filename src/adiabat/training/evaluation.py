@@ -13,7 +13,7 @@ from adiabat.data import Sample
 from adiabat.potentials import AbstractPotential
 from adiabat.potentials.potential import Prediction
 from adiabat.system import System
-from adiabat.training.batches import Batches, LabeledBatch, find_neighbors, plan_buckets, size_of
+from adiabat.training.batches import Batches, Bucket, LabeledBatch, find_neighbors, plan_buckets, size_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +85,26 @@ class Evaluation:
         return found
 
 
-def evaluate(potential: AbstractPotential, samples: Sequence[Sample], bar: Bar | None = None) -> Evaluation:
+def evaluate(
+    potential: AbstractPotential,
+    samples: Sequence[Sample],
+    bar: Bar | None = None,
+    compiled: Sequence[Bucket] = (),
+) -> Evaluation:
     """What the potential says of each sample, beside the sample's labels.
 
     Args:
         potential: any; a learned one should have been asked to `check` the systems before.
         samples: at least one.
         bar: advanced by one for each structure.
+        compiled: shapes used before, which are taken where all samples fit: compiling others takes longer
+            than they would save.
     """
     neighbors = find_neighbors(samples, potential.cutoff)
     sizes = [size_of(sample, near) for sample, near in zip(samples, neighbors, strict=True)]
-    return evaluate_batches(potential, Batches(samples, neighbors, plan_buckets(sizes, 256)), bar)
+    fit = all(any(bucket.holds(*size) for bucket in compiled) for size in sizes)
+    buckets = compiled if fit else plan_buckets(sizes, 256)
+    return evaluate_batches(potential, Batches(samples, neighbors, buckets), bar)
 
 
 def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | None = None) -> Evaluation:
