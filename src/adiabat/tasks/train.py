@@ -148,7 +148,8 @@ def train(
             run=run,
             isolated_atoms=isolated,
         )
-        potential = trainer.fit(minutes_gone=(time.monotonic() - began) / 60)
+        n_tests = sum(len(sets[name]) for name in sets if name not in ("train", "valid"))
+        potential = trainer.fit(minutes_gone=(time.monotonic() - began) / 60, n_tests=n_tests)
         evaluations = {
             name: evaluate(potential, samples, compiled=trainer.train.buckets)
             for name, samples in sets.items()

@@ -115,11 +115,12 @@ class Trainer:
         self.train, self.valid = Batches(train, near, buckets), Batches(valid, near_valid, buckets)
         self.with_stress = any(s.stress is not None and s.system.is_periodic for s in train)
 
-    def fit(self, minutes_gone: float = 0.0) -> LearnedPotential:
+    def fit(self, minutes_gone: float = 0.0, n_tests: int = 0) -> LearnedPotential:
         """Train, or go on from the run's last checkpoint, and return the best potential.
 
         Args:
             minutes_gone: time the caller has spent already of the minutes it was given.
+            n_tests: structures that the caller will evaluate within them afterwards.
 
         Raises:
             ConvergenceError: the loss is not a number; the best weights so far are in the last checkpoint.
@@ -127,7 +128,9 @@ class Trainer:
         """
         store = self.run.checkpoints(KIND)
         saved = store.latest()
-        steps = self.options.steps or (saved.header["steps"] if saved else self._plan_steps(minutes_gone))
+        steps = self.options.steps or (
+            saved.header["steps"] if saved else self._plan_steps(minutes_gone, n_tests)
+        )
         objective = self._objective(steps)
         fresh = objective.init(self.potential)
         state = _State(steps, fresh, jax.tree.map(jnp.copy, fresh.averaged))
@@ -201,7 +204,7 @@ class Trainer:
         if score < state.best_score:
             state.best, state.best_score, state.best_step = averaged, score, state.step
 
-    def _plan_steps(self, minutes_gone: float) -> int:
+    def _plan_steps(self, minutes_gone: float, n_tests: int) -> int:
         """How many steps fit into the time that is left, by timing a few of each shape."""
         objective = self._objective(10**6)
         fit = jax.tree.map(jnp.copy, objective.init(self.potential))
@@ -216,15 +219,21 @@ class Trainer:
                 fit, once = self._timed(objective, fit, bucket, batches, TIMING_SECONDS / len(shares))
                 seconds += share * once
                 bar.advance(1)
-        evaluate_batches(with_parameters(self.potential, fit.averaged), self.valid)
         start = time.monotonic()
         evaluate_batches(with_parameters(self.potential, fit.averaged), self.valid)
-        validation = (time.monotonic() - start) * VALIDATIONS
+        compiled = time.monotonic()
+        evaluate_batches(with_parameters(self.potential, fit.averaged), self.valid)
+        validation = time.monotonic() - compiled
+        # Tests are evaluated like the validation set; other shapes are compiled for them.
+        n_valid = len(self.valid.samples)
+        evaluations = validation * (VALIDATIONS + 1 + n_tests / n_valid) + (
+            compiled - start if n_tests else 0.0
+        )
         assert self.options.minutes is not None
         left = (
             60 * (self.options.minutes * (1 - RESERVE) - minutes_gone)
             - (time.monotonic() - self._began)
-            - validation
+            - evaluations
         )
         least = LEAST_SHARE * 60 * self.options.minutes
         if left < least:
