@@ -12,7 +12,7 @@ import pytest
 import adiabat
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.runs import RunFolder
-from adiabat.data import read_samples
+from adiabat.data import Sample, read_samples, write_samples
 from adiabat.system import System
 from adiabat.tasks.learn import learn, starting_structures
 from adiabat.tasks.learning import Learning
@@ -93,6 +93,23 @@ def test_sampling_killed_anywhere_goes_on_to_the_same_bytes(tmp_path):
     # No test structure is one of training: their distances differ.
     train, test = ([distances(s.system.positions) for s in sets[k]] for k in (1, 3))
     assert min(np.abs(a - b).max() for a in test for b in train) > 0.01
+
+
+def test_a_structure_file_is_sampled_like_a_smiles_string(tmp_path, monkeypatch):
+    """All sets are there, and the file's charge is honoured, when training begins."""
+
+    def stop(_):
+        raise InterruptedError
+
+    monkeypatch.setattr(Learning, "train", stop)
+    ammonium = starting_structures("[NH4+]", 0)[1][0]
+    path = tmp_path / "ammonium.xyz"
+    write_samples(path, [Sample(system=ammonium)])
+    with pytest.raises(InterruptedError):
+        learn(path, out=tmp_path / "run", minutes=0.05, labels=40)
+    for name in ("train", "valid", "test_300K", "test_600K"):
+        samples = read_samples(tmp_path / "run" / f"{name}.xyz")
+        assert {sample.system.charge for sample in samples} == {1}
 
 
 def distances(positions: np.ndarray) -> np.ndarray:

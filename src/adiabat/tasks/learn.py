@@ -68,7 +68,8 @@ def learn(
     }
     with RunFolder.create(out, "learn", config, resume=resume, force=force) as run:
         run.note(**environment)
-        learning = Learning(run, molecule if isinstance(molecule, str) else starts[0], starts)
+        of_smiles = isinstance(molecule, str) and not _is_file(molecule)
+        learning = Learning(run, name if of_smiles else starts[0], starts)
         learning.sample()
         potential = learning.train()
         try:
