@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Longer strings are not molecules one simulates, and RDKit's embedding would not come back.
 MAX_SMILES_LENGTH = 2000
 MAX_ATOMS = 500
+# Tries for each conformer; most molecules need one or two.
+EMBEDDING_TRIES = 10
 # Two conformers closer than this, all atoms counted, are the same minimum [Å].
 DISTINCT_RMSD = 0.1
 _STRUCTURE_FILE = "give a structure file (for example .xyz) with its coordinates instead of a SMILES string"
@@ -166,6 +168,8 @@ def _embed(mol: "Mol", n: int, seed: int) -> list[np.ndarray]:
         # RDKit multiplies its seed by the number of the conformer: small seeds would share conformers, zero
         # repeats one.
         parameters.randomSeed = int(np.random.SeedSequence(int(seed)).generate_state(1)[0] >> 1) or 1
+        # A cage such as C60 never embeds; by default it would be tried for minutes.
+        parameters.maxIterations = EMBEDDING_TRIES
         found = list(rdDistGeom.EmbedMultipleConfs(mol, max(2 * n, 10), parameters))
         if not found:
             parameters.useRandomCoords = True
