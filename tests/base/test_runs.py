@@ -74,7 +74,46 @@ def test_force_starts_over_and_removes_what_the_run_wrote(tmp_path):
     with create(tmp_path / "run", {"seed": 4}, force=True) as run:
         assert run.read("metrics") == []
         assert run.checkpoints("x").latest() is None
-        assert sorted(os.listdir(run.path)) == [".lock", "config.toml", "mine", "run.json"]
+    assert sorted(os.listdir(run.path)) == [".lock", "config.toml", "mine", "run.json"]
+
+
+def test_force_loses_nothing_until_the_new_run_has_made_something(tmp_path):
+    """An old model comes back when the run that was to replace it fails at once, also by kill -9."""
+    path = tmp_path / "run"
+    with create(path) as run:
+        run.record("metrics", step=1)
+        (path / "model.safetensors").write_text("old")
+        (path / "notes.jsonl").write_text("mine")
+    with pytest.raises(DataError), create(path, {"seed": 4}, force=True):
+        raise DataError("no such file")
+    assert (path / "model.safetensors").read_text() == "old"
+    assert RunFolder.open(path).status == "finished"
+    assert RunFolder.open(path).config == run.config
+    killed = create(path, {"seed": 4}, force=True)
+    assert not (path / "model.safetensors").exists()
+    killed._lock.release()
+    with pytest.raises(ConfigError, match="finished run"):
+        create(path)
+    assert (path / "model.safetensors").read_text() == "old"
+    with pytest.raises(ConfigError, match="of 'train', not of 'md'"):
+        create(path, task="md", force=True)
+    with create(path, {"seed": 4}, force=True):
+        (path / "model.safetensors").write_text("new")
+    assert sorted(os.listdir(path)) == [
+        ".lock",
+        "config.toml",
+        "model.safetensors",
+        "notes.jsonl",
+        "run.json",
+    ]
+
+
+def test_a_run_that_made_nothing_is_in_nobody_s_way(tmp_path):
+    """After a typo in the first command the corrected one needs neither --force nor --resume."""
+    with pytest.raises(DataError), create(tmp_path):
+        raise DataError("no such file")
+    with create(tmp_path, {"seed": 4}) as run:
+        assert run.config == {"seed": 4}
 
 
 def test_a_foreign_folder_is_refused_even_by_force(tmp_path):
@@ -99,7 +138,9 @@ def test_two_writers_are_refused(tmp_path):
 
 
 def test_resume_needs_the_same_task_and_config(tmp_path):
-    create(tmp_path).close("interrupted")
+    begun = create(tmp_path)
+    begun.record("metrics", step=1)
+    begun.close("interrupted")
     with pytest.raises(ConfigError, match="unfinished run") as caught:
         create(tmp_path)
     assert "--resume" in caught.value.hint

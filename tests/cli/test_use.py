@@ -46,6 +46,30 @@ def test_the_settings_of_a_run_can_be_checked_and_used_again(copper, adiabat, tm
     assert again.json["metrics"] == copper.trained.json["metrics"]
 
 
+def test_free_atoms_are_no_test_set(copper, adiabat, tmp_path):
+    atom = tmp_path / "atom.xyz"
+    atom.write_text("1\nProperties=species:S:1:pos:R:3 energy=-0.1\nCu 0 0 0\n")
+    for where in ("--test", "--valid"):
+        answer = adiabat(
+            "train", "--data", copper.train, where, atom, "--steps", 2, "--out", tmp_path / "run"
+        )
+        assert answer.code == 2
+        assert "free atoms only" in answer.err
+
+
+def test_other_data_are_not_a_run_to_resume(copper, adiabat, tmp_path):
+    """The same file name with other contents is noticed."""
+    data = tmp_path / "data.xyz"
+    data.write_text(Path(copper.train).read_text())
+    small = ("--set", "model.channels=2", "--set", "model.n_interactions=1", "--set", "model.cutoff=4 Å")
+    words = ("train", "--data", data, "--steps", 4, *small, "--out", tmp_path / "run")
+    assert adiabat(*words).code == 0
+    data.write_text(Path(copper.test).read_text() + Path(copper.train).read_text())
+    answer = adiabat(*words, "--resume")
+    assert answer.code == 2
+    assert "not those the run was begun with" in answer.err
+
+
 def test_a_finished_run_is_kept(copper, adiabat):
     before = (Path(copper.run) / "model.safetensors").read_bytes()
     answer = adiabat("train", "--data", copper.train, "--steps", 3, "--out", copper.run)

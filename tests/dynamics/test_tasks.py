@@ -34,6 +34,22 @@ def test_velocities_given():
     np.testing.assert_allclose(run.trajectory.velocities[0], velocities)
 
 
+@pytest.mark.parametrize("velocities", [np.zeros((3, 3)), np.full((4, 3), np.nan)])
+def test_wrong_velocities_are_refused(velocities):
+    with pytest.raises(ConfigError, match="4 x 3 finite numbers"):
+        simulate(ARGON, POTENTIAL, Langevin(temperature=60), steps=1, velocities=velocities)
+
+
+def test_a_run_is_resumed_with_its_own_velocities_and_not_to_fewer_steps(tmp_path):
+    options = {"record_every": 5, "out": tmp_path / "run", "resume": True}
+    start = np.zeros((4, 3))
+    simulate(ARGON, POTENTIAL, Langevin(temperature=60), steps=20, velocities=start, **options)
+    with pytest.raises(ConfigError, match="velocities is"):
+        simulate(ARGON, POTENTIAL, Langevin(temperature=60), steps=40, velocities=start + 1e-3, **options)
+    with pytest.raises(ConfigError, match="20 steps already"):
+        simulate(ARGON, POTENTIAL, Langevin(temperature=60), steps=10, velocities=start, **options)
+
+
 def test_md_writes_a_run_folder(tmp_path):
     structure = tmp_path / "start.xyz"
     ase.io.write(structure, ARGON.to_ase())

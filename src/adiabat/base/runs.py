@@ -31,7 +31,10 @@ from adiabat.base.jsonlines import LineFile, dumps, plain, read_lines
 from adiabat.base.locks import FolderLock
 
 _INFO, _CONFIG, _LOG = "run.json", "config.toml", "log"
-_OWN = (_CONFIG, "*.jsonl", "checkpoints", "model.safetensors", "trajectory.h5", "report.html")
+_OWN = (_CONFIG, _INFO, "checkpoints")
+_MADE = ("model.safetensors", "trajectory.h5", "report.html")
+# Where --force puts what a run is to replace until there is something to replace it with.
+_REPLACED = ".replaced"
 _PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "ase")
 
 
@@ -51,6 +54,7 @@ class RunFolder:
         self.config = config
         self.task: str = info["task"]
         self._lock = lock
+        self._makes: Collection[str] = ()
         self._streams: dict[str, LineFile] = {}
         self._begin = time.monotonic()
 
@@ -65,6 +69,7 @@ class RunFolder:
         resume: bool = False,
         may_change: Collection[str] = (),
         seed: int | None = None,
+        makes: Collection[str] = (),
     ) -> Self:
         """A folder to write to, locked against a second writer until the block is left.
 
@@ -72,10 +77,12 @@ class RunFolder:
             path: the folder; made with its parents.
             task: the name of the task.
             config: its resolved configuration.
-            force: start over in a folder that holds a run, removing what that run wrote.
+            force: start over in a folder that holds a run of the same task, replacing what that run wrote. It
+                comes back if this run ends before it has made anything.
             resume: go on with the run in the folder; where there is none, one is begun.
             may_change: top-level keys of `config` that may differ on resuming, such as "steps".
             seed: recorded in run.json; by default the configuration's key "seed".
+            makes: patterns of what the task writes beside the model, the trajectory and the report.
 
         Raises:
             ConfigError: the folder holds a run (and neither force nor resume is given), other files, another
@@ -93,14 +100,19 @@ class RunFolder:
         lock.acquire()
         try:
             remove_temporaries(path)
+            if _made_nothing(path, makes):
+                _take_back(path)
             info = _read_info(path) if (path / _INFO).exists() else None
             if info is not None and info["status"] != "starting":
                 if resume:
                     _check_same(path, info, task, resolved, may_change)
                     return cls._resume(path, info, resolved, lock)
-                if not force:
-                    raise _occupied(path, info, may_change)
-            _clear(path)
+                if info["status"] == "finished" or not _made_nothing(path, makes):
+                    if not force:
+                        raise _occupied(path, info, may_change)
+                    _check_task(path, info, task)
+                    _set_aside(path, (*_streams_of(info), *makes))
+            _clear(path, _streams_of(info) if info is not None else ())
             info = {
                 "task": task,
                 "status": "starting",
@@ -109,6 +121,7 @@ class RunFolder:
                 "sessions": [],
             }
             run = cls(path, info, resolved, lock)
+            run._makes = makes
             run._write_info()
             run._write_config()
             run._begin_session()
@@ -168,7 +181,7 @@ class RunFolder:
 
     def streams(self) -> list[str]:
         """The names of the streams, the log included."""
-        return sorted(path.stem for path in self.path.glob("*.jsonl"))
+        return [name for name in self.info.get("streams", ()) if (self.path / f"{name}.jsonl").exists()]
 
     def truncate(self, stream: str, step: int) -> None:
         """Removes the lines of `<stream>.jsonl` of steps after `step`."""
@@ -221,12 +234,21 @@ class RunFolder:
     ) -> None:
         if error is None:
             self.close("finished")
+            shutil.rmtree(self.path / _REPLACED, ignore_errors=True)
             return
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with contextlib.suppress(DataError, OSError):  # a full disk must not hide the first error
             self.log(status, error=f"{type(error).__name__}: {error}")
-        with contextlib.suppress(DataError, OSError):
-            self.close(status, error=f"{type(error).__name__}: {error}")
+        if (self.path / _REPLACED).exists() and _made_nothing(self.path, self._makes):
+            with contextlib.suppress(DataError, OSError):
+                for stream in self._streams.values():
+                    stream.close()
+                _take_back(self.path)
+        else:
+            with contextlib.suppress(DataError, OSError):
+                self.close(status, error=f"{type(error).__name__}: {error}")
+        if self._lock is not None:
+            self._lock.release()
 
     def _begin_session(self) -> None:
         self.info["sessions"] = [
@@ -250,7 +272,12 @@ class RunFolder:
     def _stream(self, name: str) -> LineFile:
         if self._lock is None:
             raise RuntimeError("this run folder was opened for reading")
-        return self._streams.setdefault(name, LineFile(self.path / f"{name}.jsonl"))
+        if name not in self._streams:
+            if name not in self.info.get("streams", ()):
+                self.info["streams"] = sorted({*self.info.get("streams", ()), name})
+                self._write_info()
+            self._streams[name] = LineFile(self.path / f"{name}.jsonl")
+        return self._streams[name]
 
 
 def _read_info(path: Path) -> dict[str, Any]:
@@ -276,10 +303,7 @@ def _check_same(
     path: Path, info: dict[str, Any], task: str, config: dict[str, Any], may_change: Collection[str]
 ) -> None:
     """Refuses to go on with a run that was asked something else."""
-    if info["task"] != task:
-        raise ConfigError(
-            f"{path} holds a run of {info['task']!r}, not of {task!r}", hint="choose another --out"
-        )
+    _check_task(path, info, task)
     before = _read_config(path)
     keys = [key for key in {**before, **config} if key not in may_change]
     changed = [
@@ -314,15 +338,57 @@ def _foreign(path: Path) -> list[str]:
     return [entry.name for entry in path.iterdir() if not entry.name.startswith(own)]
 
 
-def _clear(path: Path) -> None:
-    """Removes what a run wrote, and nothing that the user may have put there."""
+def _check_task(path: Path, info: dict[str, Any], task: str) -> None:
+    if info["task"] != task:
+        message = f"{path} holds a run of {info['task']!r}, not of {task!r}"
+        raise ConfigError(message, hint="choose another --out")
+
+
+def _streams_of(info: dict[str, Any]) -> list[str]:
+    return [f"{name}.jsonl" for name in info.get("streams", ())]
+
+
+def _entries(path: Path, patterns: Collection[str]) -> list[Path]:
+    return [entry for pattern in patterns for entry in path.glob(pattern)]
+
+
+def _made_nothing(path: Path, makes: Collection[str]) -> bool:
+    """Whether a folder holds no more than the beginning of a run: nobody would miss it."""
+    if not (path / _INFO).exists():
+        return False
+    streams = [name for name in _streams_of(_read_info(path)) if name != f"{_LOG}.jsonl"]
+    return not _entries(path, (*_MADE, "checkpoints/*", *streams, *makes))
+
+
+def _set_aside(path: Path, makes: Collection[str]) -> None:
+    """Moves what a run wrote, and nothing that the user may have put there, out of the way."""
     with write_errors(path):
-        for pattern in _OWN:
-            for entry in path.glob(pattern):
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink()
+        shutil.rmtree(path / _REPLACED, ignore_errors=True)
+        (path / _REPLACED).mkdir()
+        for entry in _entries(path, (*_OWN, *_MADE, *makes)):
+            entry.rename(path / _REPLACED / entry.name)
+
+
+def _take_back(path: Path) -> None:
+    """Undoes `_set_aside`."""
+    if not (path / _REPLACED).is_dir():
+        return
+    with write_errors(path):
+        _clear(path, [f"{_LOG}.jsonl"])
+        # run.json last: with it the folder is a run again.
+        for entry in sorted((path / _REPLACED).iterdir(), key=lambda entry: entry.name == _INFO):
+            entry.rename(path / entry.name)
+        (path / _REPLACED).rmdir()
+
+
+def _clear(path: Path, more: Collection[str] = ()) -> None:
+    """Removes the beginning of a run."""
+    with write_errors(path):
+        for entry in _entries(path, (*_OWN, *more)):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
 
 def _versions() -> dict[str, str]:

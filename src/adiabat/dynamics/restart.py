@@ -30,6 +30,7 @@ class Restart:
         integrator: whose settings must be the same.
         record_every: must be the same.
         seed: must be the same.
+        momenta: that were given to start with, hashed; None when they are drawn.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Restart:
         integrator: AbstractIntegrator,
         record_every: int,
         seed: int,
+        momenta: np.ndarray | None,
     ):
         self.store = CheckpointStore(folder / "checkpoints", KIND)
         self.settings: dict[str, Any] = {
@@ -48,6 +50,7 @@ class Restart:
             "seed": seed,
             "potential": fingerprint(potential),
             "structure": fingerprint(system),
+            "velocities": "drawn" if momenta is None else fingerprint(np.asarray(momenta, np.float64)),
         }
 
     def save(self, state: State, verlet_list: VerletList, n_frames: int) -> None:
@@ -124,7 +127,7 @@ class Restart:
         return state, int(header["n_frames"])
 
 
-def fingerprint(module: eqx.Module) -> str:
+def fingerprint(module: Any) -> str:
     """A hash over all numbers and settings, of a potential or a system."""
     dynamic, static = eqx.partition(module, lambda leaf: isinstance(leaf, (jax.Array, np.ndarray)))
     digest = hashlib.sha256(repr(static).encode())

@@ -101,7 +101,7 @@ def run_dynamics(
     # Positions and momenta are kept in float64 whatever the setting of the process.
     with jax.enable_x64(True):
         verlet_list = VerletList(potential.cutoff, skin)
-        same = (system, potential, integrator, record_every, seed)
+        same = (system, potential, integrator, record_every, seed, momenta)
         restart = Restart(folder, *same) if folder is not None else None
         loaded = restart.load(system, verlet_list) if restart is not None and resume else None
         if loaded is None:
@@ -110,6 +110,11 @@ def run_dynamics(
             state = integrator.init(system, potential, neighbors, key=key, momenta=momenta)
         else:
             state = loaded[0]
+            if int(state.step) > steps:
+                raise ConfigError(
+                    f"the run has {int(state.step)} steps already, more than the {steps} asked for",
+                    "ask for more steps, or start over with --force",
+                )
         path = folder / TRAJECTORY_FILE if folder is not None else None
         n_frames = loaded[1] if loaded is not None else 0
         with Recorder(system, path, n_frames, pressure=state.stress is not None) as recorder:

@@ -91,7 +91,8 @@ def _force_verdict(sets: Sequence[SetErrors]) -> list[Verdict]:
     spread = float(np.std(first.flat_forces()[1])) * MEV
     trust = f"95 % interval {interval(low, high)} from {first.n_structures} structures of {first.name}"
     others = _others({one.name: one.force_rmse()[0] for one in sets[1:]})
-    bar = f"good up to {FORCE_BAR:g} meV/Å (1 kcal/mol/Å); {rmse / spread:.1%} of the forces' spread"
+    bar = f"good up to {FORCE_BAR:g} meV/Å (1 kcal/mol/Å)"
+    bar += f"; {rmse / spread:.1%} of the forces' spread" if spread > 0 else ""
     return [
         Verdict("Force error (RMSE)", f"{number(rmse)} meV/Å", judged(rmse, FORCE_BAR), bar, trust + others)
     ]

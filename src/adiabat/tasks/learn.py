@@ -51,7 +51,7 @@ def learn(
         SimulationError: the potential is unstable; the report is written all the same.
     """
     from adiabat.data.labelers import labelers
-    from adiabat.tasks.learning import Learning
+    from adiabat.tasks.learning import MAKES, Learning
 
     if minutes <= 0 or temperature <= 0 or (labels is not None and labels < 20):
         raise ConfigError("learning needs minutes and a temperature above zero, and at least 20 labels")
@@ -66,7 +66,7 @@ def learn(
         "seed": seed,
         **({} if labels is None else {"labels": labels}),
     }
-    with RunFolder.create(out, "learn", config, resume=resume, force=force) as run:
+    with RunFolder.create(out, "learn", config, resume=resume, force=force, makes=MAKES) as run:
         run.note(**environment)
         of_smiles = isinstance(molecule, str) and not _is_file(molecule)
         learning = Learning(run, name if of_smiles else starts[0], starts)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from adiabat.base.files import remove_temporaries
 from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, describe, read_samples, write_samples
@@ -31,6 +30,7 @@ from adiabat.training.batches import Bucket
 STRUCTURES, TRAIN, VALID = "structures.xyz", "train.xyz", "valid.xyz"
 CACHE, REPORT = "labels.cache", "report.html"
 NVT, NVE = "nvt", "nve"
+MAKES = (STRUCTURES, TRAIN, VALID, "test_*K.xyz", CACHE, NVT, NVE)
 # Shares of the time: labelling; dynamics, evaluation and the report at the end. Training gets what is left.
 LABELLING, AFTERWARDS = 0.22, 0.25
 LEAST_TRAINING = 0.4
@@ -66,8 +66,6 @@ class Learning:
         self._evaluations: dict[str, Evaluation] = {}
         self._began = time.monotonic()
         self._earlier = sum(run.results.get("seconds", {}).values())
-        if len(run.info["sessions"]) == 1:
-            self._clear()
 
     # Sampling and labelling
 
@@ -291,7 +289,7 @@ class Learning:
             "report": str(self.run.path / REPORT),
         }
 
-    # Time and files
+    # Time
 
     def _elapsed(self) -> float:
         """Seconds spent on this run, by this process and by those before that finished a stage."""
@@ -305,14 +303,3 @@ class Learning:
         seconds = round(time.monotonic() - start, 2)
         self.run.log("stage done", name=name, seconds=seconds)
         self.run.result(seconds={**self.run.results.get("seconds", {}), name: seconds})
-
-    def _clear(self) -> None:
-        """Removes what an earlier run left here (--force) and `RunFolder` does not know of."""
-        import shutil
-
-        remove_temporaries(self.run.path)
-        for pattern in (STRUCTURES, TRAIN, VALID, CACHE, "test_*K.xyz"):
-            for path in self.run.path.glob(pattern):
-                path.unlink()
-        for name in (NVT, NVE):
-            shutil.rmtree(self.run.path / name, ignore_errors=True)

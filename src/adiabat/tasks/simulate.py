@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adiabat.base import ConfigError
 from adiabat.base.interrupts import interruptible
 from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
@@ -102,6 +103,9 @@ def simulate(
     potential.check(system)
     momenta = None
     if velocities is not None:
+        if np.shape(velocities) != np.shape(system.positions) or not np.isfinite(velocities).all():
+            shape = np.shape(velocities)
+            raise ConfigError(f"velocities are {system.n_atoms} x 3 finite numbers [Å/fs], got shape {shape}")
         momenta = np.asarray(velocities) / FEMTOSECOND * np.asarray(system.masses)[:, None]
     arguments = {"record_every": record_every, "seed": seed, "momenta": momenta, "guard": guard}
     if out is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from adiabat.base import ConfigError
+from adiabat.base import ConfigError, DataError
 from adiabat.base.runs import RunFolder
 from adiabat.base.schema import build, resolve
 from adiabat.base.units import parse
@@ -197,17 +197,29 @@ def read_sets(options: DataOptions, seed: int) -> tuple[dict[str, list[Sample]],
         isolated |= find_isolated_atoms(options.read(options.isolated_atoms, "energy"))
     samples = without_isolated_atoms(samples)
     if options.valid is not None:
-        sets = {"train": samples, "valid": without_isolated_atoms(options.read(options.valid))}
+        sets = {"train": samples, "valid": _structures(options, options.valid)}
     else:
         train, valid = split(samples, options.valid_fraction, seed=seed)
         sets = {"train": train, "valid": valid}
     for path in options.test:
         name = Path(path).stem
-        sets[name if name not in sets else path] = options.read(path, "energy")
+        sets[name if name not in sets else path] = _structures(options, path, "energy")
     elements = {int(z) for sample in sets["train"] for z in sample.system.numbers}
     if isolated and not elements <= set(isolated):
         logger.warning("free-atom energies of some elements are missing: all are fitted to the compositions")
     return sets, isolated if elements <= set(isolated) else None
+
+
+def _structures(options: DataOptions, path: str, *require: str) -> list[Sample]:
+    """The samples of a file but for free atoms, which have nothing to be right or wrong about.
+
+    Raises:
+        DataError: none is left.
+    """
+    samples = without_isolated_atoms(options.read(path, *require))
+    if not samples:
+        raise DataError(f"{path} holds free atoms only", "give their energies as data.isolated_atoms")
+    return samples
 
 
 def _preflight(run: RunFolder, sets: Mapping[str, list[Sample]], cutoff: float) -> list[Any]:

@@ -1,5 +1,6 @@
 """The training loop: time to steps, steps to weights, with checkpoints that resume exactly."""
 
+import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from adiabat.base import ConvergenceError, DataError
+from adiabat.base import ConfigError, ConvergenceError, DataError
 from adiabat.base.checkpoints import Checkpoint, CheckpointStore
 from adiabat.base.interrupts import Stop, interruptible
 from adiabat.base.progress import Bar, progress
@@ -42,6 +43,7 @@ class _State:
     """Where a training is: what a checkpoint holds."""
 
     steps: int
+    data: str
     fit: Fit
     best: Any
     step: int = 0
@@ -51,16 +53,26 @@ class _State:
     def save(self, store: CheckpointStore) -> None:
         arrays = to_arrays(self.fit, prefix="fit") | to_arrays(self.best, prefix="best")
         score = self.best_score if np.isfinite(self.best_score) else None
-        header = {"steps": self.steps, "best_step": self.best_step, "best_score": score}
+        header = {"steps": self.steps, "data": self.data, "best_step": self.best_step, "best_score": score}
         store.save(self.step, arrays, header)
 
     def restored(self, saved: Checkpoint) -> "_State":
-        """The state in a checkpoint; this one says what it looks like."""
+        """The state in a checkpoint; this one says what it looks like.
+
+        Raises:
+            ConfigError: the checkpoint is of a training on other data.
+        """
+        if saved.header.get("data") != self.data:
+            raise ConfigError(
+                "the training and validation data are not those the run was begun with",
+                "put the old files back, or start over with --force or another --out",
+            )
         fit = from_arrays(self.fit, saved.arrays, prefix="fit", source="checkpoint")
         best = from_arrays(self.best, saved.arrays, prefix="best", source="checkpoint")
         score = saved.header["best_score"]
         return _State(
             steps=self.steps,
+            data=self.data,
             # Arrays of our own: the next step gives their memory away.
             fit=jax.tree.map(lambda a: jnp.array(a, copy=True), fit),
             best=best,
@@ -133,7 +145,7 @@ class Trainer:
         )
         objective = self._objective(steps)
         fresh = objective.init(self.potential)
-        state = _State(steps, fresh, jax.tree.map(jnp.copy, fresh.averaged))
+        state = _State(steps, self._digest(), fresh, jax.tree.map(jnp.copy, fresh.averaged))
         if saved is None:
             state.save(store)  # the number of steps is fixed from here on, whatever happens
         else:
@@ -146,6 +158,23 @@ class Trainer:
             self._loop(objective, state, store, stop, bar)
         self.run.result(steps=steps, best_step=state.best_step)
         return centered(with_parameters(self.potential, state.best), self.train)
+
+    def _digest(self) -> str:
+        """A hash over the structures and labels that the weights depend on."""
+        digest = hashlib.sha256()
+        for sample in (*self.train.samples, *self.valid.samples):
+            system = sample.system
+            parts = (
+                system.numbers,
+                system.positions,
+                system.cell,
+                sample.energy,
+                sample.forces,
+                sample.stress,
+            )
+            for part in parts:
+                digest.update(b"-" if part is None else np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()[:16]
 
     def _objective(self, steps: int) -> Objective:
         return Objective(
@@ -173,6 +202,8 @@ class Trainer:
             if state.step == state.steps or state.step % max(1, state.steps // VALIDATIONS) == 0:
                 self._validate(objective, state, float(loss), bar)
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                if not np.isfinite(float(loss)):
+                    self._validate(objective, state, float(loss), bar)  # says so, and nothing is overwritten
                 state.save(store)
                 saved_at = time.monotonic()
         state.save(store)
