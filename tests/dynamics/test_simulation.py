@@ -175,7 +175,7 @@ def test_resume_refuses_other_settings(tmp_path):
         run_dynamics(LIQUID, LennardJones(cutoff=6.0, epsilon=0.011), integrator, **again)
     with pytest.raises(ConfigError, match="seed"):
         run_dynamics(LIQUID, POTENTIAL, integrator, seed=1, **again)
-    with pytest.raises(DataError, match="another structure"):
+    with pytest.raises(ConfigError, match="structure"):
         run_dynamics(systems.argon(4), POTENTIAL, integrator, **again)
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from adiabat.base import ConfigError, DataError
+from adiabat.base import ConfigError
 from adiabat.base.checkpoints import CheckpointStore
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.state import State
@@ -90,8 +90,8 @@ class Restart:
         bit.
 
         Raises:
-            ConfigError: a setting or the potential is not the one of the checkpoint.
-            DataError: the checkpoint does not fit the structure.
+            ConfigError: a setting, the structure or the potential is not the one of the checkpoint.
+            DataError: the checkpoints are damaged.
         """
         checkpoint = self.store.latest()
         if checkpoint is None:
@@ -103,10 +103,6 @@ class Restart:
                     f"{name} is {value}, but the run to be resumed has {header['settings'].get(name)}",
                     "resume with the same settings, or start over with --force",
                 )
-        if arrays["positions"].shape != np.shape(system.positions):
-            raise DataError(
-                "the checkpoint to resume from is of another structure", "start over with --force"
-            )
         verlet_list.skin, verlet_list.capacity = float(header["skin"]), int(header["capacity"])
         there = eqx.tree_at(
             lambda s: (s.positions, s.cell), system, (arrays["reference_positions"], arrays["reference_cell"])
