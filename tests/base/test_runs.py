@@ -108,6 +108,21 @@ def test_force_loses_nothing_until_the_new_run_has_made_something(tmp_path):
     ]
 
 
+def test_what_a_resumed_run_made_stays_when_it_fails(tmp_path):
+    """Also what only the task knows of: the replaced run must not come back over it."""
+    path, options = tmp_path / "run", {"makes": ("*.cache",)}
+    with create(path, **options):
+        (path / "model.safetensors").write_text("old")
+    killed = create(path, force=True, **options)
+    (path / "labels.cache").write_text("new")
+    killed._lock.release()
+    with pytest.raises(DataError), create(path, resume=True, **options):
+        raise DataError("stopped")
+    assert (path / "labels.cache").read_text() == "new"
+    assert not (path / "model.safetensors").exists()
+    assert RunFolder.open(path).status == "failed"
+
+
 def test_a_run_that_made_nothing_is_in_nobody_s_way(tmp_path):
     """After a typo in the first command the corrected one needs neither --force nor --resume."""
     with pytest.raises(DataError), create(tmp_path):

@@ -48,13 +48,20 @@ class RunFolder:
         info: the content of run.json.
     """
 
-    def __init__(self, path: Path, info: dict[str, Any], config: dict[str, Any], lock: FolderLock | None):
+    def __init__(
+        self,
+        path: Path,
+        info: dict[str, Any],
+        config: dict[str, Any],
+        lock: FolderLock | None,
+        makes: Collection[str] = (),
+    ):
         self.path = path
         self.info = info
         self.config = config
         self.task: str = info["task"]
         self._lock = lock
-        self._makes: Collection[str] = ()
+        self._makes = makes
         self._streams: dict[str, LineFile] = {}
         self._begin = time.monotonic()
 
@@ -106,7 +113,7 @@ class RunFolder:
             if info is not None and info["status"] != "starting":
                 if resume:
                     _check_same(path, info, task, resolved, may_change)
-                    return cls._resume(path, info, resolved, lock)
+                    return cls(path, info, resolved, lock, makes)._resumed()
                 if info["status"] == "finished" or not _made_nothing(path, makes):
                     if not force:
                         raise _occupied(path, info, may_change)
@@ -120,8 +127,7 @@ class RunFolder:
                 "seed": resolved.get("seed") if seed is None else seed,
                 "sessions": [],
             }
-            run = cls(path, info, resolved, lock)
-            run._makes = makes
+            run = cls(path, info, resolved, lock, makes)
             run._write_info()
             run._write_config()
             run._begin_session()
@@ -143,14 +149,12 @@ class RunFolder:
             raise DataError(f"{path} {what}", hint="give the folder that --out named")
         return cls(path, _read_info(path), _read_config(path), None)
 
-    @classmethod
-    def _resume(cls, path: Path, info: dict[str, Any], config: dict[str, Any], lock: FolderLock) -> Self:
-        run = cls(path, info, config, lock)
-        for stream in run.streams():
-            run._stream(stream).keep(lambda _: True)  # drops a torn last line
-        run._write_config()
-        run._begin_session()
-        return run
+    def _resumed(self) -> Self:
+        for stream in self.streams():
+            self._stream(stream).keep(lambda _: True)  # drops a torn last line
+        self._write_config()
+        self._begin_session()
+        return self
 
     @property
     def status(self) -> str:
@@ -244,11 +248,11 @@ class RunFolder:
                 for stream in self._streams.values():
                     stream.close()
                 _take_back(self.path)
-        else:
-            with contextlib.suppress(DataError, OSError):
-                self.close(status, error=f"{type(error).__name__}: {error}")
-        if self._lock is not None:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
+            return
+        with contextlib.suppress(DataError, OSError):
+            self.close(status, error=f"{type(error).__name__}: {error}")
 
     def _begin_session(self) -> None:
         self.info["sessions"] = [
