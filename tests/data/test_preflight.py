@@ -137,11 +137,24 @@ def test_planted_faults_are_errors(good, fault):
         report.raise_errors()
 
 
+@pytest.mark.parametrize("factor", [BOHR, 1 / BOHR])
+def test_a_factor_of_two_shows_in_the_stiffness_of_ch_bonds(ethanol, factor):
+    """Also where no frames are close enough to compare energies with forces."""
+    assert not titles(preflight(ethanol[:40:2]), "warning")
+    assert "the forces seem to be in another unit" in titles(preflight(scaled(ethanol, factor)), "warning")
+
+
 def test_the_guessed_unit_is_named(ethanol):
     details = " ".join(f.detail for f in preflight(scaled(ethanol, 1 / KCAL_PER_MOL)).of("error"))
     assert "forces in kcal/mol" in details
     details = " ".join(f.detail for f in preflight(scaled(ethanol, BOHR / HARTREE)).of("error"))
     assert "hartree/bohr" in details
+
+
+def test_one_cause_is_named_for_forces_in_kcal(ethanol):
+    details = [f.detail for f in preflight(scaled(ethanol, 1 / KCAL_PER_MOL)).of("error")]
+    assert len(details) == 2
+    assert all("kcal/mol/Å" in detail and "kJ" not in detail for detail in details)
 
 
 def test_forces_that_turn_a_molecule(ethanol):

@@ -33,7 +33,8 @@ def split(
     candidates = np.unique(groups[~free])
     if len(candidates) < 2:
         raise DataError(
-            f"cannot split {len(samples)} samples: they hold {len(candidates)} different structures"
+            f"cannot split {len(samples)} samples: they hold {len(candidates)} different structures",
+            "a training needs at least two structures that are not free atoms",
         )
     wanted = max(1, round(valid_fraction * int(np.sum(~free))))
     sizes = np.bincount(groups)

@@ -13,8 +13,8 @@ from adiabat.data.sample import Sample
 MAX_GROUP = 400  # frames of one molecule or cell that are compared with each other
 MAX_FRAMES = 1600
 # Root mean square displacement of an atom [Å]: up to CLOSE the trapezoid rule holds to about ten percent, up
-# to NEAR it still tells a unit.
-CLOSE, NEAR = 0.2, 0.45
+# to HALFWAY to a third, up to NEAR it still tells units far apart.
+CLOSE, HALFWAY, NEAR = 0.2, 0.3, 0.45
 FEWEST, ENOUGH = 6, 12  # pairs that allow a verdict, and a strict one
 GROSS = 1 / 8, 8.0  # a scale outside of this is a unit, whatever the noise
 SMALL_WORK = 5e-3  # [eV] below this the noise of a calculation may be larger
@@ -88,17 +88,23 @@ def check_energies_against_forces(survey: Survey) -> Iterator[Finding]:
 
 def _judge_scale(pairs: Sequence[Pair]) -> Iterator[Finding]:
     """What frames that are not quite close still tell: units that are far apart."""
-    difference, work = _values(pairs)
-    ratio = _regression(work, difference)[0] if len(pairs) >= ENOUGH else 1.0
-    if GROSS[0] < ratio < GROSS[1]:
-        yield Finding("info", "energies and forces not compared", "too few frames are close to each other")
-    else:
-        yield _scale_finding("error", ratio, f"over {len(pairs)} pairs of frames up to {NEAR} Å apart")
+    for furthest, least, (low, high) in ((HALFWAY, 0.7, (0.6, 1.55)), (NEAR, -1.0, GROSS)):
+        within = [pair for pair in pairs if pair.displacement < furthest]
+        if len(within) >= ENOUGH:
+            difference, work = _values(within)
+            ratio, correlation = _regression(work, difference)
+            if correlation > least and not low < ratio < high:
+                numbers = f"over {len(within)} pairs of frames up to {furthest} Å apart"
+                gross = not GROSS[0] < ratio < GROSS[1]
+                yield _scale_finding("error" if gross else "warning", ratio, numbers, correlation > 0.7)
+                return
+    yield Finding("info", "energies and forces not compared", "too few frames are close to each other")
 
 
-def _scale_finding(level: Level, ratio: float, numbers: str) -> Finding:
+def _scale_finding(level: Level, ratio: float, numbers: str, sure: bool = True) -> Finding:
     guess, miss = _nearest_unit(ratio)
-    hint = f"; {guess}? adiabat reads eV and eV/Å" if miss < 1.8 else "; adiabat reads eV and eV/Å"
+    known = sure and miss < 1.8
+    hint = f"; {guess}? adiabat reads eV and eV/Å" if known else "; adiabat reads eV and eV/Å"
     detail = f"differences in energy are {ratio:.3g} times the work of the forces ({numbers}){hint}"
     return Finding(level, "energies and forces differ in scale", detail)
 
