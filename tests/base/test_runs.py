@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -289,3 +290,42 @@ def test_kill_9_then_resume_gives_the_same_stream(tmp_path):
         steps = [line["step"] for line in run.read("metrics")]
         assert steps == list(range(1, len(steps) + 1))
         assert run.checkpoints("t").latest().step <= len(steps)
+
+
+@pytest.mark.parametrize("killed_after", range(6))
+def test_killed_while_the_old_run_is_moved_aside_or_back(tmp_path, monkeypatch, killed_after):
+    """After any number of renamed entries, the next command finds the old run whole."""
+    path = tmp_path / "run"
+    with create(path) as run:
+        run.checkpoints("x").save(1, {}, {})
+        (path / "model.safetensors").write_text("old")
+    before = {name: (path / name).read_bytes() for name in ("config.toml", "run.json", "model.safetensors")}
+    done, rename = [], Path.rename
+
+    def rename_or_die(self, target):
+        if len(done) == killed_after:
+            raise KeyboardInterrupt
+        done.append(self)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename_or_die)
+    with pytest.raises(KeyboardInterrupt), create(path, {"seed": 4}, force=True):
+        raise DataError("no such file")
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match="finished run"):
+        create(path)
+    assert {name: (path / name).read_bytes() for name in before} == before
+    assert (path / "checkpoints").is_dir()
+    assert sorted(os.listdir(path)) == [".lock", "checkpoints", *sorted(before)]
+
+
+def test_a_run_that_cannot_be_resumed_so_stays_as_it_was(tmp_path):
+    options = {"may_change": ("seed",)}
+    create(tmp_path, **options).close()
+    before = info(tmp_path), (tmp_path / "config.toml").read_text()
+    with pytest.raises(ConfigError), create(tmp_path, CONFIG | {"seed": 4}, resume=True, **options):
+        raise ConfigError("not with this seed")
+    assert (info(tmp_path), (tmp_path / "config.toml").read_text()) == before
+    with create(tmp_path, CONFIG | {"seed": 4}, resume=True, **options):
+        pass
+    assert RunFolder.open(tmp_path).config["seed"] == 4

@@ -10,6 +10,7 @@ RUN/
 """
 
 import contextlib
+import copy
 import os
 import platform
 import shutil
@@ -33,8 +34,9 @@ from adiabat.base.locks import FolderLock
 _INFO, _CONFIG, _LOG = "run.json", "config.toml", "log"
 _OWN = (_CONFIG, _INFO, "checkpoints")
 _MADE = ("model.safetensors", "trajectory.h5", "report.html")
-# Where --force puts what a run is to replace until there is something to replace it with.
-_REPLACED = ".replaced"
+# Where --force puts what a run is to replace until there is something to replace it with; under the other
+# name while it is moved there or back.
+_REPLACED, _MOVING = ".replaced", ".moving"
 _PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "ase")
 
 
@@ -64,6 +66,7 @@ class RunFolder:
         self._makes = makes
         self._streams: dict[str, LineFile] = {}
         self._begin = time.monotonic()
+        self._before: tuple[dict[str, Any], dict[str, Any]] | None = None
 
     @classmethod
     def create(
@@ -107,13 +110,14 @@ class RunFolder:
         lock.acquire()
         try:
             remove_temporaries(path)
-            if _made_nothing(path, makes):
+            _finish_moving(path)
+            if not (path / _INFO).exists() or _made_nothing(path, makes):
                 _take_back(path)
             info = _read_info(path) if (path / _INFO).exists() else None
             if info is not None and info["status"] != "starting":
                 if resume:
-                    _check_same(path, info, task, resolved, may_change)
-                    return cls(path, info, resolved, lock, makes)._resumed()
+                    before = _check_same(path, info, task, resolved, may_change)
+                    return cls(path, info, resolved, lock, makes)._resumed(before)
                 if info["status"] == "finished" or not _made_nothing(path, makes):
                     if not force:
                         raise _occupied(path, info, may_change)
@@ -149,7 +153,8 @@ class RunFolder:
             raise DataError(f"{path} {what}", hint="give the folder that --out named")
         return cls(path, _read_info(path), _read_config(path), None)
 
-    def _resumed(self) -> Self:
+    def _resumed(self, config_before: dict[str, Any]) -> Self:
+        self._before = copy.deepcopy(self.info), config_before
         for stream in self.streams():
             self._stream(stream).keep(lambda _: True)  # drops a torn last line
         self._write_config()
@@ -169,6 +174,12 @@ class RunFolder:
     def results(self) -> dict[str, Any]:
         """What `result` was given."""
         return self.info.get("results", {})
+
+    @property
+    def minutes(self) -> float:
+        """Wall-clock time so far, of all sessions; of one that was killed it is not known."""
+        before = sum(session.get("wall_seconds", 0.0) for session in self.info["sessions"][:-1])
+        return (before + time.monotonic() - self._begin) / 60
 
     def log(self, event: str, **fields: Any) -> None:
         """Adds a line to log.jsonl with the time."""
@@ -240,19 +251,37 @@ class RunFolder:
             self.close("finished")
             shutil.rmtree(self.path / _REPLACED, ignore_errors=True)
             return
+        if isinstance(error, ConfigError) and self._before is not None:
+            self._refuse()
+            return
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with contextlib.suppress(DataError, OSError):  # a full disk must not hide the first error
             self.log(status, error=f"{type(error).__name__}: {error}")
         if (self.path / _REPLACED).exists() and _made_nothing(self.path, self._makes):
-            with contextlib.suppress(DataError, OSError):
-                for stream in self._streams.values():
-                    stream.close()
-                _take_back(self.path)
-            if self._lock is not None:
-                self._lock.release()
+            try:
+                with contextlib.suppress(DataError, OSError):
+                    for stream in self._streams.values():
+                        stream.close()
+                    _take_back(self.path)
+            finally:
+                if self._lock is not None:
+                    self._lock.release()
             return
         with contextlib.suppress(DataError, OSError):
             self.close(status, error=f"{type(error).__name__}: {error}")
+
+    def _refuse(self) -> None:
+        """Leaves a run that was to be resumed with settings it cannot have as it was."""
+        assert self._before is not None
+        for stream in self._streams.values():
+            stream.close()
+        try:
+            self.info, self.config = self._before
+            self._write_info()
+            self._write_config()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     def _begin_session(self) -> None:
         self.info["sessions"] = [
@@ -305,8 +334,8 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _check_same(
     path: Path, info: dict[str, Any], task: str, config: dict[str, Any], may_change: Collection[str]
-) -> None:
-    """Refuses to go on with a run that was asked something else."""
+) -> dict[str, Any]:
+    """The configuration the run has; refuses to go on with a run that was asked something else."""
     _check_task(path, info, task)
     before = _read_config(path)
     keys = [key for key in {**before, **config} if key not in may_change]
@@ -318,6 +347,7 @@ def _check_same(
     if changed:
         hint = "give the options of the first run again, or start over with --force or another --out"
         raise ConfigError(f"the run in {path} was begun otherwise: {'; '.join(changed)}", hint=hint)
+    return before
 
 
 def _difference(key: str, before: Any, now: Any) -> str:
@@ -338,6 +368,8 @@ def _occupied(path: Path, info: dict[str, Any], may_change: Collection[str]) -> 
 
 def _foreign(path: Path) -> list[str]:
     """Names in a folder that a run that was just being made cannot have left there."""
+    if (path / _REPLACED).is_dir() or (path / _MOVING).is_dir():
+        return []
     own = (FolderLock.NAME, TEMPORARY_PREFIX)
     return [entry.name for entry in path.iterdir() if not entry.name.startswith(own)]
 
@@ -368,9 +400,10 @@ def _set_aside(path: Path, makes: Collection[str]) -> None:
     """Moves what a run wrote, and nothing that the user may have put there, out of the way."""
     with write_errors(path):
         shutil.rmtree(path / _REPLACED, ignore_errors=True)
-        (path / _REPLACED).mkdir()
+        (path / _MOVING).mkdir()
         for entry in _entries(path, (*_OWN, *_MADE, *makes)):
-            entry.rename(path / _REPLACED / entry.name)
+            entry.rename(path / _MOVING / entry.name)
+        (path / _MOVING).rename(path / _REPLACED)
 
 
 def _take_back(path: Path) -> None:
@@ -379,10 +412,18 @@ def _take_back(path: Path) -> None:
         return
     with write_errors(path):
         _clear(path, [f"{_LOG}.jsonl"])
-        # run.json last: with it the folder is a run again.
-        for entry in sorted((path / _REPLACED).iterdir(), key=lambda entry: entry.name == _INFO):
+        (path / _REPLACED).rename(path / _MOVING)
+    _finish_moving(path)
+
+
+def _finish_moving(path: Path) -> None:
+    """Brings back what was on its way, there or back, when a process was killed."""
+    if not (path / _MOVING).is_dir():
+        return
+    with write_errors(path):
+        for entry in (path / _MOVING).iterdir():
             entry.rename(path / entry.name)
-        (path / _REPLACED).rmdir()
+        (path / _MOVING).rmdir()
 
 
 def _clear(path: Path, more: Collection[str] = ()) -> None:
