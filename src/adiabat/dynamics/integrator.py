@@ -65,7 +65,7 @@ class AbstractIntegrator(eqx.Module):
             momenta = _starting_momenta(system, self.temperature, key, self.conserves_momentum)
         prediction = evaluate(potential, system, neighbors)
         assert prediction.forces is not None
-        return State(
+        state = State(
             system=system,
             momenta=jnp.asarray(momenta, system.positions.dtype),
             forces=prediction.forces.astype(system.positions.dtype),
@@ -76,6 +76,11 @@ class AbstractIntegrator(eqx.Module):
             step=jnp.zeros((), jnp.int32),
             key=key,
         )
+        return self._begun(state, potential, neighbors)
+
+    def _begun(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        """The state at step 0 with what the integrator keeps beside positions, momenta and forces."""
+        return state
 
     def degrees_of_freedom(self, system: System) -> int:
         """Independent momenta: three for each atom, less what the integrator keeps at zero."""

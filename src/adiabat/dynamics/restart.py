@@ -1,6 +1,5 @@
 """Checkpoints of a simulation: everything that the next step depends on."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from adiabat.base import ConfigError
 from adiabat.base.checkpoints import CheckpointStore
+from adiabat.base.digest import digest
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.state import State
 from adiabat.dynamics.verlet_list import VerletList
@@ -126,7 +126,7 @@ class Restart:
 def fingerprint(module: Any) -> str:
     """A hash over all numbers and settings, of a potential or a system."""
     dynamic, static = eqx.partition(module, lambda leaf: isinstance(leaf, (jax.Array, np.ndarray)))
-    digest = hashlib.sha256(repr(static).encode())
-    for path, leaf in jax.tree.leaves_with_path(dynamic):
-        digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
+    leaves = jax.tree.leaves_with_path(dynamic)
+    return digest(
+        repr(static), *(part for path, leaf in leaves for part in (jax.tree_util.keystr(path), leaf))
+    )

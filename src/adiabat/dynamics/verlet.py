@@ -4,8 +4,7 @@ from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError
 from adiabat.base.units import Unit
@@ -14,7 +13,7 @@ from adiabat.dynamics.integrator import AbstractIntegrator, check_positive, move
 from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.dynamics.state import State
 from adiabat.potentials import AbstractPotential
-from adiabat.system import Neighbors, System
+from adiabat.system import Neighbors
 
 
 class VelocityVerlet(AbstractIntegrator):
@@ -52,17 +51,8 @@ class VelocityVerlet(AbstractIntegrator):
         self.timestep = float(timestep)
         self.temperature = float(temperature)
 
-    def init(
-        self,
-        system: System,
-        potential: AbstractPotential,
-        neighbors: Neighbors,
-        *,
-        key: PRNGKeyArray,
-        momenta: Float[Array, "n_atoms 3"] | np.ndarray | None = None,
-    ) -> State:
-        """As of every integrator; takes the forces one timestep before as well, for the shadow energy."""
-        state = super().init(system, potential, neighbors, key=key, momenta=momenta)
+    def _begun(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        """Takes the forces one timestep before as well, for the shadow energy."""
         dt, masses = self.internal_timestep, state.system.masses[:, None]
         momenta = state.momenta - 0.5 * dt * state.forces
         places = state.positions - dt * momenta / masses

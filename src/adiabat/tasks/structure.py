@@ -1,14 +1,12 @@
 """The structure or model that a task was given, whatever form it came in."""
 
-import hashlib
 import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from adiabat.base import ConfigError
+from adiabat.base.digest import digest
 
 if TYPE_CHECKING:
     import ase
@@ -77,14 +75,11 @@ def describe(system: "System", integrator: "AbstractIntegrator") -> dict[str, An
     """What was simulated, as a configuration holds it; the digest is of the structure."""
     from adiabat.dynamics import integrators
 
-    digest = hashlib.sha256()
-    for array in (system.numbers, system.positions, system.cell, system.masses):
-        digest.update(np.ascontiguousarray(array).tobytes())
     settings = {
         name: value for name, value in vars(integrator).items() if isinstance(value, (int, float, str))
     }
     return {
-        "structure": digest.hexdigest()[:16],
+        "structure": digest(system.numbers, system.positions, system.cell, system.masses),
         "integrator": {
             "kind": integrators.name_of(type(integrator)) or type(integrator).__name__,
             **settings,

@@ -1,10 +1,10 @@
 """The training loop: time to steps, steps to weights, with checkpoints that resume exactly."""
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ import numpy as np
 
 from adiabat.base import ConfigError, ConvergenceError, DataError
 from adiabat.base.checkpoints import Checkpoint, CheckpointStore
+from adiabat.base.digest import digest
 from adiabat.base.interrupts import Stop, interruptible
 from adiabat.base.progress import Bar, progress
 from adiabat.base.runs import RunFolder
@@ -135,7 +136,7 @@ class Trainer:
             n_tests: structures that the caller will evaluate within them afterwards.
 
         Raises:
-            ConvergenceError: the loss is not a number; the best weights so far are in the last checkpoint.
+            ConvergenceError: the loss is not a number; the best weights up to the last checkpoint are in it.
             Interrupted: after saving, when asked to stop.
         """
         store = self.run.checkpoints(KIND)
@@ -161,20 +162,10 @@ class Trainer:
 
     def _digest(self) -> str:
         """A hash over the structures and labels that the weights depend on."""
-        digest = hashlib.sha256()
-        for sample in (*self.train.samples, *self.valid.samples):
-            system = sample.system
-            parts = (
-                system.numbers,
-                system.positions,
-                system.cell,
-                sample.energy,
-                sample.forces,
-                sample.stress,
-            )
-            for part in parts:
-                digest.update(b"-" if part is None else np.ascontiguousarray(part).tobytes())
-        return digest.hexdigest()[:16]
+        samples = (*self.train.samples, *self.valid.samples)
+        systems = ((s.system.numbers, s.system.positions, s.system.cell) for s in samples)
+        labels = ((s.energy, s.forces, s.stress) for s in samples)
+        return digest(*chain.from_iterable(chain.from_iterable(zip(systems, labels, strict=True))))
 
     def _objective(self, steps: int) -> Objective:
         return Objective(
@@ -199,7 +190,7 @@ class Trainer:
             state.step += 1
             if state.step % SHOWN_EVERY == 0:
                 bar.advance(state.step - bar.completed, loss=float(loss))
-            if state.step == state.steps or state.step % max(1, state.steps // VALIDATIONS) == 0:
+            if state.step == state.steps or state.step % -(-state.steps // VALIDATIONS) == 0:
                 self._validate(objective, state, float(loss), bar)
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 if not np.isfinite(float(loss)):
@@ -219,7 +210,7 @@ class Trainer:
             smaller = f"--set training.learning_rate={self.options.learning_rate / 3:.2g}"
             raise ConvergenceError(
                 f"the training diverged: at step {state.step} the loss is {loss}",
-                f"check the data, or take smaller steps, for instance {smaller}",
+                f"check the data, or start over with smaller steps: --force {smaller}",
             )
         self.run.record(
             "metrics",
