@@ -259,3 +259,17 @@ def test_signals_stop_md_after_saving(copper, tmp_path, signum, code):
     assert "go on with --resume" in err
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
     shutil.rmtree(run)
+
+
+def test_check_looks_at_data(adiabat, copper, tmp_path):
+    good = adiabat("check", copper.train)
+    assert good.code == 0, good.err
+    assert "info: energies and forces agree" in good.out
+    atoms = ase.io.read(copper.train, ":")
+    for frame in atoms:
+        frame.calc.results["forces"] *= -1
+    ase.io.write(tmp_path / "sign.xyz", atoms)
+    bad = adiabat("check", tmp_path / "sign.xyz", "--json")
+    assert bad.code == 2
+    assert not bad.json["passed"]
+    assert bad.json["findings"][0]["title"] == "the forces have the wrong sign"

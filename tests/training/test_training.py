@@ -15,7 +15,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, write_samples
 from adiabat.networks import load_model
 from adiabat.potentials import LennardJones
-from adiabat.system import neighbor_list
+from adiabat.system import System, neighbor_list
 from adiabat.testing import systems
 from adiabat.training import Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
@@ -58,6 +58,22 @@ def test_evaluation_of_the_labels_own_formula_is_exact(argon):
     assert metrics["energy_mae_mev"] == pytest.approx(13.0)
     assert metrics["energy_mae_mev_per_atom"] == pytest.approx(1.0)
     assert metrics["force_rmse_mev_per_ang"] == pytest.approx(10.0)
+
+
+def test_what_a_shift_of_each_element_leaves_of_the_energy_errors():
+    """Labels of another level of theory: 3 eV for each argon, 5 eV for each neon, and an error of 2 meV."""
+    random = np.random.default_rng(0)
+    samples = []
+    for _ in range(20):
+        numbers = random.choice([10, 18], size=5)
+        system = System.create(numbers, 4.0 * np.arange(15.0).reshape(5, 3))
+        energy = float(ARGON.energy(system, neighbor_list(system, ARGON.cutoff)))
+        shifts = np.where(numbers == 18, 3.0, 5.0).sum() + 0.002 * random.choice([-1, 1])
+        samples.append(Sample(system, energy=energy - shifts))
+    found = evaluate(ARGON, samples)
+    assert 3000 < found.metrics["energy_offset_mev_per_atom"] < 5000
+    assert 0.3 < 1e3 * found.energy_error_beside_offset() <= 0.4
+    assert np.isnan(evaluate(ARGON, samples[:5]).energy_error_beside_offset())
 
 
 @pytest.mark.parametrize("columns", [12, 4])

@@ -84,7 +84,10 @@ def read_archive(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarr
             content += file.read(size - len(content))
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or "not enough memory"
-        raise DataError(f"cannot read {path}: {reason}") from error
+        missing = isinstance(error, FileNotFoundError)
+        raise DataError(
+            f"cannot read {path}: {reason}", f"the current folder is {Path.cwd()}" if missing else None
+        ) from error
     return unpack(content, kind, source=str(path))
 
 

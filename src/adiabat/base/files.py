@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from adiabat.base.errors import DataError
+from adiabat.base.errors import ConfigError, DataError
 
 TEMPORARY_PREFIX = ".adiabat-tmp-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -25,6 +25,8 @@ def write_error(error: OSError, path: str | os.PathLike) -> DataError:
         return DataError(f"cannot write {path}: {reason}", hint="choose a folder that you may write to")
     if error.errno in _NOT_A_PLACE:
         return DataError(f"cannot write {path}: {reason}", hint="choose another file name")
+    if error.errno == errno.EEXIST:
+        return DataError(f"cannot write {path}: there is a file of that name", hint="choose another --out")
     return DataError(f"cannot write {path}: {reason}")
 
 
@@ -35,6 +37,25 @@ def write_errors(path: str | os.PathLike) -> Iterator[None]:
         yield
     except OSError as error:
         raise write_error(error, path) from error
+
+
+def check_out(path: str | os.PathLike, force: bool) -> None:
+    """Finds out before long work whether `path` may be written in the end; makes missing parent folders.
+
+    Raises:
+        ConfigError: it exists, and `force` is not given.
+        DataError: a read-only folder, a folder of that name.
+    """
+    if Path(path).is_file() and not force:
+        raise ConfigError(f"{path} exists", "choose another --out or add --force")
+    with write_errors(path):
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        folder = Path(os.path.realpath(path)).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        trial = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}"
+        trial.touch()
+        trial.unlink()
 
 
 @contextlib.contextmanager

@@ -55,7 +55,10 @@ class Program(TyperGroup):
             usage = getattr(error, "format_message", None)  # of typer's errors
             if usage is not None:
                 command = getattr(getattr(error, "ctx", None), "command_path", "adiabat")
-                self._leave(error, usage().strip(), f"see {command} --help", 2)
+                message = usage().strip()
+                settings = ".toml" in message and "extra argument" in message
+                hint = f"settings go after --config: {command} --config FILE.toml" if settings else None
+                self._leave(error, message, hint or f"see {command} --help", 2)
             first = str(error).partition("\n")[0][:300]
             hint = "this is a bug in adiabat: please report it with what the same command with --debug prints"
             self._leave(error, f"unexpected {type(error).__name__}: {first}", hint, 1)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.options import Json
+from adiabat.cli.options import Json, KeyName
 from adiabat.cli.output import print_result
 
 PANEL = "Settings"
@@ -21,15 +21,27 @@ def new(task: Task) -> None:
     print(make(task), end="")
 
 
-@app.command(rich_help_panel=PANEL, epilog="Example: adiabat check md.toml")
+@app.command(rich_help_panel=PANEL, epilog="Example: adiabat check md.toml; adiabat check water.xyz")
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Settings (.toml), or data.", show_default=False)
+    ],
     task: Annotated[
         str | None, typer.Option("--task", help="Whose settings; the file's key 'task' by default.")
     ] = None,
+    energy_key: KeyName = None,
+    forces_key: KeyName = None,
+    stress_key: KeyName = None,
     json: Json = False,
 ) -> None:
-    """Check a settings file and print what it resolves to, with units."""
+    """Check settings, or data: units, signs, outliers, copies.
+
+    Of settings it prints what they resolve to, with units; of data what train would find first, with exit
+    code 2 where it would stop.
+    """
+    if file.suffix != ".toml":
+        _check_data(file, energy_key, forces_key, stress_key, json)
+        return
     from adiabat.base.config import dump_config
     from adiabat.tasks.templates import check as resolve
 
@@ -38,6 +50,20 @@ def check(
         print_result(resolved, as_json=True)
     else:
         print(dump_config(resolved), end="")
+
+
+def _check_data(
+    path: Path, energy_key: str | None, forces_key: str | None, stress_key: str | None, as_json: bool
+) -> None:
+    from adiabat.tasks.check_data import check_data
+
+    found = check_data(path, energy_key=energy_key, forces_key=forces_key, stress_key=stress_key)
+    if as_json:
+        print_result(found.as_dict(), as_json=True)
+    else:
+        print("\n".join(map(str, found.findings)) or "nothing found")
+    if found.of("error"):
+        raise typer.Exit(2)
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: adiabat schema train --flat")

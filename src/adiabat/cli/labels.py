@@ -3,6 +3,7 @@
 METRICS = {
     "n_structures": "structures",
     "energy_mae_mev_per_atom": "energy MAE [meV/atom]",
+    "energy_rmse_mev_per_atom": "energy RMSE [meV/atom]",
     "energy_mae_mev": "energy MAE [meV]",
     "energy_rmse_mev": "energy RMSE [meV]",
     "force_mae_mev_per_ang": "force MAE [meV/Å]",

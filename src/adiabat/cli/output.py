@@ -35,7 +35,13 @@ def print_result(
         print(dumps(result, indent=2))
         return
     if labels:
-        result = {labels[key]: result[key] for key in labels if result.get(key) is not None}
+        found = {}
+        for key, label in labels.items():
+            if result.get(key) is not None:
+                found[label] = result[key]
+                if result.get(f"{key}_error") is not None:
+                    found[f"{label}_error"] = result[f"{key}_error"]
+        result = found
     print("\n".join(_aligned(_with_errors(result))))
 
 

@@ -48,7 +48,8 @@ def iterate_extxyz(path: Path) -> Iterator[tuple[Frame, int]]:
             rows = list(itertools.islice(handle, n_atoms))
             if len(rows) < n_atoms:
                 raise DataError(
-                    f"{where}: has {len(rows)} of {n_atoms} atoms, then the file ends (truncated?)"
+                    f"{where}: has {len(rows)} of {n_atoms} atoms, then the file ends (truncated?)",
+                    "copy the file again, or remove this frame",
                 )
             yield _parse_frame(comment, rows, path, index), handle.tell()
 
@@ -79,7 +80,8 @@ def _n_atoms(header: bytes, remaining: int, where: str) -> int:
         raise DataError(f"{where}: has no atoms")
     if n_atoms * MIN_ROW > remaining + MIN_ROW:
         raise DataError(
-            f"{where}: announces {n_atoms:,} atoms, but only {remaining:,} bytes follow (truncated?)"
+            f"{where}: announces {n_atoms:,} atoms, but only {remaining:,} bytes follow (truncated?)",
+            "copy the file again, or remove this frame",
         )
     return n_atoms
 

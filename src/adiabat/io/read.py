@@ -74,10 +74,10 @@ def _checked(path: str | os.PathLike) -> Path:
     checked = Path(text)
     try:
         if not checked.exists():
-            raise DataError(f"{text}: no such file or folder")
+            raise DataError(f"{text}: no such file or folder", f"the current folder is {Path.cwd()}")
         if checked.is_file():
             if checked.stat().st_size == 0:
-                raise DataError(f"{text}: is empty")
+                raise DataError(f"{text}: is empty", "was the program that wrote it stopped? write it again")
             with checked.open("rb"):
                 pass
         elif not checked.is_dir():

@@ -78,7 +78,10 @@ class System(eqx.Module):
             raise UnsupportedError(f"atomic numbers must be 1 to {LAST}, found {np.unique(numbers)}")
         if not np.isfinite(positions).all():
             atom = int(np.argwhere(~np.isfinite(positions))[0, 0])
-            raise DataError(f"the position of atom {atom} is not finite: {positions[atom]}")
+            raise DataError(
+                f"the position of atom {atom} is not finite: {positions[atom]}",
+                "remove or mend this structure",
+            )
         if cell.shape != (3, 3) or not np.isfinite(cell).all() or len(periodic) != 3:
             raise DataError(
                 f"expected a cell of 3 x 3 finite numbers and three pbc flags, got {cell} and {pbc}"

@@ -1,5 +1,6 @@
 """`adiabat analyze`: what a run found, in numbers, and its report written anew."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from adiabat.data import Sample
     from adiabat.report.motion import Motion
 
+logger = logging.getLogger(__name__)
 REPORT_NAME = "report.html"
 
 
@@ -48,6 +50,9 @@ def analyze(
             path, reference, Path(out) if out else path.with_name(f"{path.stem}_report.html")
         )
     folder = RunFolder.open(path)
+    if folder.status != "finished":
+        why = f": {folder.info['error']}" if folder.info.get("error") else ""
+        logger.warning("the run in %s is not finished (%s%s)", path, folder.status, why)
     page = Path(out) if out else path / REPORT_NAME
     match folder.task:
         case "md":

@@ -1,5 +1,6 @@
 """`adiabat evaluate`: errors of a model on labelled structures."""
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from adiabat.data import Sample
     from adiabat.networks import LearnedPotential
     from adiabat.training import Evaluation
+
+logger = logging.getLogger(__name__)
+OFFSET = 20.0  # [meV/atom] beyond what a bad model's energies are off
 
 
 def evaluate(
@@ -49,7 +53,22 @@ def evaluate(
             )
     else:
         samples = list(data)
-    for sample in samples:
-        potential.check(sample.system)
     with progress("evaluating", len(samples), "structures") as bar:
-        return evaluate_samples(potential, samples, bar)
+        found = evaluate_samples(potential, samples, bar)
+    _warn_of_offset(found)
+    return found
+
+
+def _warn_of_offset(found: "Evaluation") -> None:
+    """Energies of another level of theory look like a bad model."""
+    total, beside = (
+        found.metrics.get("energy_rmse_mev_per_atom", 0.0),
+        1e3 * found.energy_error_beside_offset(),
+    )
+    if total > OFFSET and beside < total / 5:
+        logger.warning(
+            "the energies are off by a constant for each element (%.3g meV/atom on average), as between two "
+            "levels of theory; without it the RMSE is %.3g meV/atom",
+            found.metrics["energy_offset_mev_per_atom"],
+            beside,
+        )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adiabat.base import ConfigError
+from adiabat.base.files import check_out
 from adiabat.base.progress import progress
 from adiabat.tasks.load import load
 
@@ -35,15 +35,12 @@ def predict(
         UnsupportedError: an element the model does not know.
     """
     out = Path(out)
-    if out.exists() and not force:
-        raise ConfigError(f"{out} exists", hint="choose another --out or add --force")
+    check_out(out, force)
     potential = load(model) if isinstance(model, (str, os.PathLike)) else model
     from adiabat.data import read_samples, write_samples
     from adiabat.training import evaluate
 
     samples = read_samples(structures, energy_key="none", forces_key="none", stress_key="none", require=())
-    for sample in samples:
-        potential.check(sample.system)
     with progress("predicting", len(samples), "structures") as bar:
         found = evaluate(potential, samples, bar)
     predicted = zip(samples, found.energies.tolist(), found.forces, found.stresses, strict=True)

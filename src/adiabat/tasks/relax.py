@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adiabat.base import ConfigError, ConvergenceError
+from adiabat.base import ConvergenceError
+from adiabat.base.files import check_out
 from adiabat.tasks import precision
 from adiabat.tasks.structure import as_potential, as_system
 
@@ -63,8 +64,8 @@ def relax(
         DataError: a file cannot be read or written.
     """
     path = Path(out) if out is not None else None
-    if path is not None and path.exists() and not force:
-        raise ConfigError(f"{path} exists", "choose another --out or add --force")
+    if path is not None:
+        check_out(path, force)
     precision.enable()
     from adiabat.dynamics import minimize
     from adiabat.io import write_extxyz

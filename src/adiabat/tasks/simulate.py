@@ -34,7 +34,8 @@ class Run:
         system: the structure at the end.
         velocities: at the end [Å/fs], shape (n_atoms, 3).
         summary: numbers of the whole run: `steps`, `frames`, `time_ps`, `temperature` [K],
-            `drift_ev_per_atom_ns` of the conserved energy, `steps_per_second`.
+            `drift_ev_per_atom_ns` of the conserved energy with its standard error
+            `drift_ev_per_atom_ns_error`, `steps_per_second`.
         folder: of the run, or None.
     """
 
@@ -169,18 +170,19 @@ def _summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folde
         frames=len(trajectory),
         time_ps=float(state.step * integrator.timestep / 1000),
         temperature=float(np.mean(trajectory.observables["temperature"])),
-        drift_ev_per_atom_ns=_drift(trajectory),
+        **_drift(trajectory),
         steps_per_second=round(result.steps_per_second, 1) or None,
         neighbor_lists=result.neighbor_lists,
     )
     return run
 
 
-def _drift(trajectory: "Trajectory") -> float | None:
+def _drift(trajectory: "Trajectory") -> dict[str, float]:
+    """Nothing for a run that is too short for an error bar."""
     from adiabat.analysis import energy_drift
 
     if len(trajectory) < 5:
-        return None
-    return energy_drift(
-        trajectory.times, trajectory.observables["conserved"], trajectory.positions.shape[1]
-    ).slope
+        return {}
+    n_atoms = trajectory.positions.shape[1]
+    drift = energy_drift(trajectory.times, trajectory.observables["conserved"], n_atoms)
+    return {"drift_ev_per_atom_ns": drift.slope, "drift_ev_per_atom_ns_error": drift.error}

@@ -148,6 +148,8 @@ def train(
             run=run,
             isolated_atoms=isolated,
         )
+        for sample in (sample for name in sets if name != "train" for sample in sets[name]):
+            trainer.potential.check(sample.system)  # before the training, not after it
         n_tests = sum(len(sets[name]) for name in sets if name not in ("train", "valid"))
         potential = trainer.fit(minutes_gone=(time.monotonic() - began) / 60, n_tests=n_tests)
         evaluations = {
@@ -186,6 +188,8 @@ def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str
             tables["training"][name] = given[name]
     targets = {"data": DataOptions, "model": networks, "training": TrainingOptions}
     resolved = {name: resolve(targets[name], table, name) for name, table in tables.items()}
+    if resolved["training"]["steps"] is not None:
+        resolved["training"]["minutes"] = None  # has no say
     return {name: {k: v for k, v in table.items() if v is not None} for name, table in resolved.items()}
 
 
@@ -254,8 +258,8 @@ def _finish(
     save_model(run.path / MODEL_NAME, potential)
     run.result(metrics=metrics, data=description)
     _write_report(run, potential, evaluations, description, findings)
+    run.result(minutes=run.minutes)
     minutes = (time.monotonic() - began) / 60
-    run.result(minutes=minutes)
     return Training(potential, metrics, run.path, steps, minutes)
 
 

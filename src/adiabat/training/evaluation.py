@@ -55,6 +55,22 @@ class Evaluation:
             ]
         )
 
+    def energy_error_beside_offset(self) -> float:
+        """Root mean square error of the energy per atom [eV] that no shift for each element explains; nan
+        where there are too few energies to tell.
+
+        Another level of theory, or energies counted from other zeros, shift every element by a constant.
+        """
+        known = np.isfinite(self.reference_energies)
+        elements = sorted({int(z) for system in self.systems for z in system.numbers})
+        counts = np.array([np.bincount(system.numbers, minlength=119)[elements] for system in self.systems])
+        compositions = (counts / self.n_atoms[:, None])[known]
+        error = ((self.energies - self.reference_energies) / self.n_atoms)[known]
+        if len(error) < 5 + 2 * len(elements):
+            return float("nan")
+        shifts = np.linalg.lstsq(compositions, error)[0]
+        return _rms(error - compositions @ shifts)
+
     @property
     def metrics(self) -> dict[str, float | int]:
         """Errors by the names of the command line; those without labels are left out."""
@@ -68,6 +84,7 @@ class Evaluation:
             found["energy_mae_mev"] = _mean_size(error)
             found["energy_rmse_mev_per_atom"] = _rms(per_atom)
             found["energy_mae_mev_per_atom"] = _mean_size(per_atom)
+            found["energy_offset_mev_per_atom"] = float(np.mean(per_atom))
         forces = [f - r for f, r in zip(self.forces, self.reference_forces, strict=True) if r is not None]
         if forces:
             error = 1e3 * np.concatenate(forces)
@@ -94,12 +111,17 @@ def evaluate(
     """What the potential says of each sample, beside the sample's labels.
 
     Args:
-        potential: any; a learned one should have been asked to `check` the systems before.
+        potential: any.
         samples: at least one.
         bar: advanced by one for each structure.
         compiled: shapes used before, which are taken where all samples fit: compiling others takes longer
             than they would save.
+
+    Raises:
+        UnsupportedError: an element that the potential does not know.
     """
+    for sample in samples:
+        potential.check(sample.system)
     neighbors = find_neighbors(samples, potential.cutoff)
     sizes = [size_of(sample, near) for sample, near in zip(samples, neighbors, strict=True)]
     fit = all(any(bucket.holds(*size) for bucket in compiled) for size in sizes)
