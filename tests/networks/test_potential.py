@@ -87,6 +87,19 @@ def test_atoms_repel_at_short_range():
     assert np.all(np.diff(energies) < -50)
 
 
+def test_the_repulsion_ends_below_the_distances_of_the_training_set():
+    """Carbon at 1.2 Å is given room, hydrogen that is never near a bond gets the most there is."""
+    from adiabat.data import Sample
+    from adiabat.training.start import repulsion_ends
+
+    systems_seen = [System.create([6, 6, 1], [[0.0, 0, 0], [r, 0, 0], [3.0, 0, 0]]) for r in (1.2, 1.5)]
+    samples = [Sample(system) for system in systems_seen]
+    ends = repulsion_ends(samples, [neighbor_list(system, 4.0) for system in systems_seen])
+    assert ends[6, 6] == pytest.approx(0.92 * 1.2)
+    assert ends[1, 6] == pytest.approx(0.85 * (0.31 + 0.76))
+    assert ends[1, 1] == pytest.approx(0.85 * 0.62)
+
+
 def test_without_a_repulsion_the_network_feels_every_distance():
     """The envelope goes to zero at short range only where something takes over."""
     pair = System.create([8, 8], [[0.0, 0, 0], [0.3, 0, 0]])

@@ -37,7 +37,7 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
         "units": {"energy": "eV", "length": "Å"},
         "repulsion": None
         if potential.repulsion is None
-        else {"kind": "zbl", "scale": potential.repulsion.scale},
+        else {"kind": "zbl", "scale": potential.repulsion.scale, "ends": potential.repulsion.ends},
         "summary": potential.summary,
         "versions": {"adiabat": adiabat.__version__, "jax": jax.__version__},
     }
@@ -92,6 +92,11 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
         elements=elements,
         references=dict(zip(elements, references.tolist(), strict=True)),
         scale=float(scale),
-        repulsion=None if repulsion is None else ZBL(scale=repulsion["scale"], longest=network.cutoff),
+        repulsion=None if repulsion is None else _repulsion(repulsion, network.cutoff),
         summary=header["summary"],
     )
+
+
+def _repulsion(header: dict[str, Any], cutoff: float) -> ZBL:
+    ends = {(int(first), int(second)): float(end) for first, second, end in header["ends"]}
+    return ZBL(scale=float(header["scale"]), ends=ends, longest=cutoff)

@@ -1,5 +1,7 @@
 """The repulsion of nuclei at short range."""
 
+from collections.abc import Mapping
+
 import ase.data
 import ase.units
 import equinox as eqx
@@ -8,12 +10,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from adiabat.potentials.potential import AbstractPotential
-from adiabat.potentials.smoothing import polynomial_cutoff
+from adiabat.potentials.smoothing import smooth_step
 from adiabat.system import Batch, Neighbors, System
 
 _COULOMB = ase.units.Hartree * ase.units.Bohr  # e^2 / (4 pi eps0) [eV Å]
 _COEFFICIENTS = (0.18175, 0.50986, 0.28022, 0.02817)
 _EXPONENTS = (3.19980, 0.94229, 0.40290, 0.20162)
+# Up to this share of where it ends the repulsion is whole.
+_BEGIN = 0.7
 
 
 class ZBL(AbstractPotential):
@@ -22,19 +26,28 @@ class ZBL(AbstractPotential):
     V(r) = e^2 Zi Zj / (4 pi eps0 r) phi(r / a) u(r),  a = 0.46850 Å / (Zi^0.23 + Zj^0.23),
     phi(x) = sum_k c_k exp(-d_k x)  (Ziegler, Biersack, Littmark 1985; the constants of LAMMPS' pair_style
     zbl),
-    u the polynomial envelope that is zero from `scale` times the sum of the covalent radii on. It keeps a
-    network from a collapse at distances no training set has, and is zero at bond lengths.
+    u a smooth step from 1 at seven tenths of where the repulsion ends. It keeps a network from a collapse at
+    distances no training set has, and is zero at bond lengths.
 
     Args:
         scale: where the repulsion ends, in sums of covalent radii.
+        ends: where it ends [Å] for some pairs of atomic numbers, the smaller first.
         longest: the longest cut-off [Å] any pair of elements may get; reported as `cutoff`.
     """
 
     scale: float = eqx.field(static=True)
+    ends: tuple[tuple[int, int, float], ...] = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
 
-    def __init__(self, *, scale: float = 0.7, longest: float = 5.0):
+    def __init__(
+        self,
+        *,
+        scale: float = 0.7,
+        ends: Mapping[tuple[int, int], float] | None = None,
+        longest: float = 5.0,
+    ):
         self.scale = scale
+        self.ends = tuple((*pair, float(end)) for pair, end in sorted((ends or {}).items()))
         self.cutoff = longest
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
@@ -63,6 +76,15 @@ class ZBL(AbstractPotential):
         neighbors: Neighbors,
     ) -> Float[Array, "n_atoms max_neighbors"]:
         """u of each edge: 1 where nuclei touch, 0 from the end of the repulsion on."""
-        radii = jnp.asarray(np.nan_to_num(ase.data.covalent_radii), distances.dtype)[system.numbers]
-        ends = self.scale * (radii[:, None] + radii[neighbors.index])
-        return polynomial_cutoff(distances, jnp.clip(ends, 0.1, self.cutoff))
+        numbers = jnp.asarray(system.numbers)
+        table = jnp.asarray(self._ends_table(), distances.dtype)
+        ends = table[numbers[:, None], numbers[neighbors.index]]
+        return smooth_step(distances, _BEGIN * ends, ends)
+
+    def _ends_table(self) -> np.ndarray:
+        """Where the repulsion of two elements ends [Å], by atomic numbers."""
+        radii = np.nan_to_num(ase.data.covalent_radii)
+        table = self.scale * (radii[:, None] + radii)
+        for first, second, end in self.ends:
+            table[first, second] = table[second, first] = end
+        return np.clip(table, 0.1, self.cutoff)

@@ -20,3 +20,21 @@ def polynomial_cutoff(
     x = jnp.minimum(distances / cutoff, 1.0)
     value = 1.0 - x**p * ((p + 1) * (p + 2) / 2 - p * (p + 2) * x + p * (p + 1) / 2 * x * x)
     return jnp.where(x < 1.0, value, 0.0)
+
+
+def smooth_step(
+    distances: Float[Array, "*edges"],
+    begin: Float[Array, "*#edges"] | float,
+    end: Float[Array, "*#edges"] | float,
+) -> Float[Array, "*edges"]:
+    """1 up to `begin`, 0 from `end` on, with two vanishing derivatives at both.
+
+    1 - 10 t^3 + 15 t^4 - 6 t^5, t = (r - begin) / (end - begin).
+
+    Args:
+        distances: [Å], any shape.
+        begin: [Å].
+        end: [Å], more than `begin`.
+    """
+    t = jnp.clip((distances - begin) / (end - begin), 0.0, 1.0)
+    return 1.0 - t**3 * (10.0 - t * (15.0 - 6.0 * t))

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import ase.data
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from adiabat.base import ConfigError
@@ -19,6 +21,9 @@ from adiabat.training.evaluation import evaluate_batches
 
 # Structures that are looked at for the mean density.
 DENSITY_SAMPLES = 200
+# The repulsion ends at this share of the shortest distance of a pair of elements, so that hotter structures
+# than those of the training set do not feel it, and at most at this share of the sum of their covalent radii.
+BELOW_SHORTEST, LONGEST_END = 0.92, 0.85
 
 
 def new_potential(
@@ -66,20 +71,44 @@ def new_potential(
         elements=elements,
         references=references,
         scale=scale,
-        repulsion=ZBL(longest=made.cutoff) if repulsion else None,
+        repulsion=ZBL(ends=repulsion_ends(samples, neighbors), longest=made.cutoff) if repulsion else None,
     )
 
 
 def mean_density(neighbors: Sequence[Neighbors], cutoff: float) -> float:
     """The mean over atoms of sum_j u(r_ij): about how many neighbors an atom feels."""
-    chosen = neighbors[:: max(1, len(neighbors) // DENSITY_SAMPLES)]
     densities = []
-    for near in chosen:
-        positions, cell = np.asarray(near.reference_positions), np.asarray(near.reference_cell)
-        vectors = positions[near.index] + np.asarray(near.shift) @ cell - positions[:, None]
-        u = np.asarray(polynomial_cutoff(np.linalg.norm(vectors, axis=-1), cutoff))
-        densities.append(np.sum(np.where(near.mask, u, 0.0), axis=1))
+    for near in neighbors[:: max(1, len(neighbors) // DENSITY_SAMPLES)]:
+        densities.append(np.sum(np.asarray(polynomial_cutoff(jnp.asarray(_distances(near)), cutoff)), axis=1))
     return max(float(np.mean(np.concatenate(densities))), 0.5)
+
+
+def repulsion_ends(samples: Sequence[Sample], neighbors: Sequence[Neighbors]) -> dict[tuple[int, int], float]:
+    """Where the repulsion of each pair of elements may begin to act [Å]: below all distances in the samples.
+
+    Nearer than the nearest pair of the training set a network makes things up, with slopes of its own.
+    """
+    shortest: dict[tuple[int, int], float] = {}
+    for sample, near in zip(samples, neighbors, strict=True):
+        numbers = np.asarray(sample.system.numbers)
+        distances, other = _distances(near), numbers[near.index]
+        for first in np.unique(numbers):
+            for second in np.unique(numbers[numbers >= first]):
+                here = distances[numbers == first][other[numbers == first] == second]
+                pair = (int(first), int(second))
+                shortest[pair] = min(shortest.get(pair, np.inf), float(here.min(initial=np.inf)))
+    radii = ase.data.covalent_radii
+    bonds = {pair: float(radii[pair[0]] + radii[pair[1]]) for pair in shortest}
+    return {
+        pair: min(BELOW_SHORTEST * distance, LONGEST_END * bonds[pair]) for pair, distance in shortest.items()
+    }
+
+
+def _distances(near: Neighbors) -> np.ndarray:
+    """Of all edges [Å], infinite where there is none."""
+    positions, cell = np.asarray(near.reference_positions), np.asarray(near.reference_cell)
+    vectors = positions[near.index] + np.asarray(near.shift) @ cell - positions[:, None]
+    return np.where(near.mask, np.linalg.norm(vectors, axis=-1), np.inf)
 
 
 def centered(potential: LearnedPotential, batches: Batches) -> LearnedPotential:
