@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "model.h"
 #include "vector.h"
@@ -130,9 +131,20 @@ inline void radial(const Edges& edges, const float (*weights)[CHUNK], int e, con
 
 }  // namespace detail
 
+// Calls work with the number of channels as a constant, for the usual numbers: strides that the compiler knows
+// cost nothing. 0 stands for any other.
+template <typename Work>
+void with_constant(int64_t channels, const Work& work) {
+  if (channels == 16) return work(std::integral_constant<int, 16>());
+  if (channels == 32) return work(std::integral_constant<int, 32>());
+  if (channels == 64) return work(std::integral_constant<int, 64>());
+  work(std::integral_constant<int, 0>());
+}
+
 // sums += the messages that the edges bring, shape (components, C), without the receiver's weights.
-template <bool First>
-void receive(const Edges& edges, const float* table, const Senders& senders, int64_t C, float* sums) {
+template <bool First, int Channels>
+void receive(const Edges& edges, const float* table, const Senders& senders, int64_t channels, float* sums) {
+  const int64_t C = Channels ? Channels : channels;
   constexpr int Sets = First ? FIRST_SETS : SETS;
   constexpr int Sums = First ? FIRST_SUMS : adiabat::SUMS;
   for (int64_t c = 0; c < C; c += W) {
@@ -208,9 +220,10 @@ inline void add_direction_slopes(const Edges& edges, int e, const float* g, int6
 // which its neighbors received with their cotangents `others`; the latter not in the first round.
 //
 // vectors (columns, 3) and envelopes (columns) are the atom's rows; sent has shape (FEATURES, C).
-template <bool First>
-void return_to_edges(const Edges& edges, const float* table, const Senders& senders, int64_t C, const float* g,
+template <bool First, int Channels>
+void return_to_edges(const Edges& edges, const float* table, const Senders& senders, int64_t channels, const float* g,
                      const float* others, float* vectors, float* envelopes, float* sent) {
+  const int64_t C = Channels ? Channels : channels;
   constexpr int Sets = First ? FIRST_SETS : SETS;
   constexpr int Sums = First ? FIRST_SUMS : adiabat::SUMS;
   for (int e = 0; e < edges.count; ++e) {

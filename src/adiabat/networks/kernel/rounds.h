@@ -83,7 +83,9 @@ void sum_messages(const Model& model, const Graph& graph, const Tape& tape, int6
       k = edges.collect(graph, i, k, false);
       if (edges.count == 0) continue;
       edges.fill(s, model.spacing);
-      receive<First>(edges, model.weights.rounds[t].table, from, s.channels, sums);
+      with_constant(s.channels, [&](auto channels) {
+        receive<First, channels>(edges, model.weights.rounds[t].table, from, s.channels, sums);
+      });
     }
     weigh(model, graph, t, i, sums);
   }
@@ -263,9 +265,12 @@ void return_to_messages(const Model& model, const Graph& graph, const Tape& tape
       k = edges.collect(graph, i, k, true);
       if (edges.count == 0) continue;
       edges.fill(s, model.spacing);
-      return_to_edges<First>(edges, model.weights.rounds[t].table, from, C, cotangents.sums[t] + i * s.sums(t) * C,
-                             cotangents.sums[t], vectors + 3 * i * graph.columns, envelope + i * graph.columns,
-                             sent + b * FEATURES * C);
+      with_constant(C, [&](auto channels) {
+        return_to_edges<First, channels>(edges, model.weights.rounds[t].table, from, C,
+                                         cotangents.sums[t] + i * s.sums(t) * C, cotangents.sums[t],
+                                         vectors + 3 * i * graph.columns, envelope + i * graph.columns,
+                                         sent + b * FEATURES * C);
+      });
     }
   }
   if constexpr (!First) {
