@@ -3,6 +3,7 @@
 import ase.data
 import ase.units
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -40,22 +41,24 @@ class ZBL(AbstractPotential):
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         vectors = neighbors.vectors(system.positions, system.atom_cells())
         distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
-        charges = jnp.asarray(system.numbers, distances.dtype)
-        # Elements carry no derivative: a plain gather is enough.
-        other = neighbors.index
-        sizes = charges**0.23 / 0.46850  # by atom: a power for each edge takes longer than all else here
-        screening = sizes[:, None] + sizes[other]
-        x = distances * screening
-        phi = sum(c * jnp.exp(-d * x) for c, d in zip(_COEFFICIENTS, _EXPONENTS, strict=True))
-        energy = (
-            _COULOMB
-            * charges[:, None]
-            * charges[other]
-            / distances
-            * phi
-            * self.envelope(system, distances, neighbors)
-        )
-        return 0.5 * jnp.sum(jnp.where(neighbors.mask, energy, 0.0), axis=1)
+        short = neighbors.mask & (distances < self._ends(system, distances.dtype, neighbors))
+
+        @jax.checkpoint  # or the branch not taken would have its intermediate values written as zeros
+        def repelled(distances):
+            charges = jnp.asarray(system.numbers, distances.dtype)
+            # Elements carry no derivative: a plain gather is enough. Powers are taken by atom, not by edge.
+            other, sizes = neighbors.index, charges**0.23 / 0.46850
+            x = distances * (sizes[:, None] + sizes[other])
+            phi = sum(c * jnp.exp(-d * x) for c, d in zip(_COEFFICIENTS, _EXPONENTS, strict=True))
+            products = _COULOMB * charges[:, None] * charges[other]
+            energy = products / distances * phi * self.envelope(system, distances, neighbors)
+            return 0.5 * jnp.sum(jnp.where(neighbors.mask, energy, 0.0), axis=1)
+
+        def free(distances):
+            return jnp.zeros(len(distances), distances.dtype)
+
+        # Nearly always no pair is that near, and four exponentials for each edge cost as much as a network.
+        return jax.lax.cond(jnp.any(short), repelled, free, distances)
 
     def envelope(
         self,
@@ -64,6 +67,12 @@ class ZBL(AbstractPotential):
         neighbors: Neighbors,
     ) -> Float[Array, "n_atoms max_neighbors"]:
         """u of each edge: 1 where nuclei touch, 0 from the end of the repulsion on."""
-        radii = jnp.asarray(np.nan_to_num(ase.data.covalent_radii), distances.dtype)[system.numbers]
+        return polynomial_cutoff(distances, self._ends(system, distances.dtype, neighbors))
+
+    def _ends(
+        self, system: System | Batch, dtype: jnp.dtype, neighbors: Neighbors
+    ) -> Float[Array, "n_atoms max_neighbors"]:
+        """Where the repulsion of each edge ends [Å]."""
+        radii = jnp.asarray(np.nan_to_num(ase.data.covalent_radii), dtype)[system.numbers]
         ends = self.scale * (radii[:, None] + radii[neighbors.index])
-        return polynomial_cutoff(distances, jnp.clip(ends, 0.1, self.cutoff))
+        return jnp.clip(ends, 0.1, self.cutoff)
