@@ -83,6 +83,7 @@ def minimize(
     if cell and not system.is_periodic:
         raise UnsupportedError("a cell can be relaxed only if it is periodic along all three directions")
     with jax.enable_x64(True):
+        potential = potential.for_inference()
         verlet_list = VerletList(potential.cutoff, skin)
         neighbors = verlet_list.build(system)
         coordinates = Coordinates(jax.tree.map(jnp.asarray, system), cell)

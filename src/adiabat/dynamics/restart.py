@@ -31,6 +31,7 @@ class Restart:
         record_every: must be the same.
         seed: must be the same.
         momenta: that were given to start with, hashed; None when they are drawn.
+        prepared: whether the forces come from what `potential.for_inference()` made, whose rounding differs.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Restart:
         record_every: int,
         seed: int,
         momenta: np.ndarray | None,
+        prepared: bool = False,
     ):
         self.store = CheckpointStore(folder / "checkpoints", KIND)
         self.settings: dict[str, Any] = {
@@ -51,6 +53,7 @@ class Restart:
             "potential": fingerprint(potential),
             "structure": fingerprint(system),
             "velocities": "drawn" if momenta is None else fingerprint(np.asarray(momenta, np.float64)),
+            "compiled by": "the C++ compiler" if prepared else "XLA",
         }
 
     def save(self, state: State, verlet_list: VerletList, n_frames: int) -> None:

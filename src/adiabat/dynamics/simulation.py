@@ -101,13 +101,15 @@ def run_dynamics(
     # Positions and momenta are kept in float64 whatever the setting of the process.
     with jax.enable_x64(True):
         verlet_list = VerletList(potential.cutoff, skin)
+        prepared = potential.for_inference()
         same = (system, potential, integrator, record_every, seed, momenta)
-        restart = Restart(folder, *same) if folder is not None else None
+        is_prepared = prepared is not potential
+        restart = Restart(folder, *same, prepared=is_prepared) if folder is not None else None
         loaded = restart.load(system, verlet_list) if restart is not None and resume else None
         if loaded is None:
             neighbors = verlet_list.build(system)
             key = jax.random.key(seed)
-            state = integrator.init(system, potential, neighbors, key=key, momenta=momenta)
+            state = integrator.init(system, prepared, neighbors, key=key, momenta=momenta)
         else:
             state = loaded[0]
             if int(state.step) > steps:
@@ -119,7 +121,7 @@ def run_dynamics(
         n_frames = loaded[1] if loaded is not None else 0
         with Recorder(system, path, n_frames, pressure=state.stress is not None) as recorder:
             loop = _Loop(
-                potential, integrator, guard, verlet_list, recorder, restart, folder, state, record_every
+                prepared, integrator, guard, verlet_list, recorder, restart, folder, state, record_every
             )
             loop.run(steps, checkpoint_seconds, on_chunk, should_stop)
             return loop.result()

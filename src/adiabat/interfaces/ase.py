@@ -35,6 +35,7 @@ class AdiabatCalculator(Calculator):
     def __init__(self, potential: AbstractPotential, skin: float = DEFAULT_SKIN, **settings: Any):
         super().__init__(**settings)
         self.potential = potential
+        self._prepared = potential.for_inference()
         self.verlet_list = VerletList(potential.cutoff, skin)
 
     def calculate(
@@ -60,7 +61,7 @@ class AdiabatCalculator(Calculator):
         self.potential.check(system)
         with jax.enable_x64(True):
             neighbors = self.verlet_list.update(system)
-            prediction = jax.tree.map(np.asarray, evaluate(self.potential, system, neighbors))
+            prediction = jax.tree.map(np.asarray, evaluate(self._prepared, system, neighbors))
         energy = float(prediction.energy)
         self.results = {
             "energy": energy,

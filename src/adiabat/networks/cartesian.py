@@ -203,3 +203,9 @@ class CartesianNetwork(AbstractNetwork):
             features = interaction(features, species, distances, envelope, directions, neighbors)
             layers.append(features[0])
         return self.readout(jnp.concatenate(layers, axis=-1))[:, 0] + self.shift[species]
+
+    def for_inference(self) -> AbstractNetwork:
+        """The kernel for the CPU, where it can be compiled."""
+        from adiabat.networks.kernel import accelerated  # it builds on this module
+
+        return accelerated(self)

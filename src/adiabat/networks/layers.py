@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+# Gives SiLU of a standard normal input unit second moment.
+SILU_SCALE = 1.6768
+
 
 class Linear(eqx.Module):
     """x @ weight (+ bias) along the last axis; the weights start at variance 1 / n_in."""
@@ -43,5 +46,5 @@ class Perceptron(eqx.Module):
 
 
 def normalized_silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """SiLU times 1.6768, which gives unit second moment for a standard normal input."""
-    return 1.6768 * jax.nn.silu(x)
+    """SiLU with unit second moment for a standard normal input."""
+    return SILU_SCALE * jax.nn.silu(x)

@@ -112,6 +112,11 @@ class LearnedPotential(AbstractPotential):
             energies = energies + self.repulsion.atom_energies(system, neighbors)
         return energies
 
+    def for_inference(self) -> AbstractPotential:
+        """With the network prepared for many calls: on a CPU by the C++ kernel, where it can be compiled."""
+        network = self.network.for_inference()
+        return self if network is self.network else eqx.tree_at(lambda p: p.network, self, network)
+
     def predict(self, system: System, neighbors: Neighbors | None = None) -> Prediction:
         """Check the elements, build the neighbor list when none is given, and predict."""
         self.check(system)

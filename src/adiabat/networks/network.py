@@ -48,6 +48,11 @@ class AbstractNetwork(eqx.Module):
             neighbors: the list, for gathering the features of neighbors.
         """
 
+    def for_inference(self) -> "AbstractNetwork":
+        """The same network, prepared for many calls without derivatives by its parameters; itself if there is
+        no way."""
+        return self
+
     def hyperparameters(self) -> dict[str, Any]:
         """The arguments that, with a key, make a network of the same shape."""
         names = inspect.signature(type(self).__init__).parameters

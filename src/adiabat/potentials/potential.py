@@ -42,6 +42,13 @@ class AbstractPotential(eqx.Module):
         """Raises UnsupportedError when the potential does not cover a system; a formula takes every
         element."""
 
+    def for_inference(self) -> "AbstractPotential":
+        """The same potential, prepared for many calls: faster, if there is a way, and equal to rounding.
+
+        What it gives need have no derivatives but the forces and the stress; it cannot be trained or stored.
+        """
+        return self
+
     def energy(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, "*n_systems"]:
         """The energy of each system [eV], summed in the precision of the positions."""
         return system.sum_atoms(self.atom_energies(system, neighbors).astype(system.positions.dtype))
@@ -93,6 +100,9 @@ class SumPotential(AbstractPotential):
     def __init__(self, *, terms: tuple[AbstractPotential, ...]):
         self.terms = tuple(terms)
         self.cutoff = max(term.cutoff for term in terms)
+
+    def for_inference(self) -> AbstractPotential:
+        return SumPotential(terms=tuple(term.for_inference() for term in self.terms))
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         return sum(

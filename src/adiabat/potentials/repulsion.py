@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import ase.data
 import ase.units
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -53,21 +54,24 @@ class ZBL(AbstractPotential):
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         vectors = neighbors.vectors(system.positions, system.atom_cells())
         distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
-        charges = jnp.asarray(system.numbers, distances.dtype)
-        # Elements carry no derivative: a plain gather is enough.
-        other = neighbors.index
-        screening = (charges[:, None] ** 0.23 + charges[other] ** 0.23) / 0.46850
-        x = distances * screening
-        phi = sum(c * jnp.exp(-d * x) for c, d in zip(_COEFFICIENTS, _EXPONENTS, strict=True))
-        energy = (
-            _COULOMB
-            * charges[:, None]
-            * charges[other]
-            / distances
-            * phi
-            * self.envelope(system, distances, neighbors)
-        )
-        return 0.5 * jnp.sum(jnp.where(neighbors.mask, energy, 0.0), axis=1)
+        short = neighbors.mask & (distances < self._ends(system, distances.dtype, neighbors))
+
+        @jax.checkpoint  # or the branch not taken would have its intermediate values written as zeros
+        def repelled(distances):
+            charges = jnp.asarray(system.numbers, distances.dtype)
+            # Elements carry no derivative: a plain gather is enough. Powers are taken by atom, not by edge.
+            other, sizes = neighbors.index, charges**0.23 / 0.46850
+            x = distances * (sizes[:, None] + sizes[other])
+            phi = sum(c * jnp.exp(-d * x) for c, d in zip(_COEFFICIENTS, _EXPONENTS, strict=True))
+            products = _COULOMB * charges[:, None] * charges[other]
+            energy = products / distances * phi * self.envelope(system, distances, neighbors)
+            return 0.5 * jnp.sum(jnp.where(neighbors.mask, energy, 0.0), axis=1)
+
+        def free(distances):
+            return jnp.zeros(len(distances), distances.dtype)
+
+        # Nearly always no pair is that near, and four exponentials for each edge cost as much as a network.
+        return jax.lax.cond(jnp.any(short), repelled, free, distances)
 
     def envelope(
         self,
@@ -76,15 +80,17 @@ class ZBL(AbstractPotential):
         neighbors: Neighbors,
     ) -> Float[Array, "n_atoms max_neighbors"]:
         """u of each edge: 1 where nuclei touch, 0 from the end of the repulsion on."""
-        numbers = jnp.asarray(system.numbers)
-        table = jnp.asarray(self._ends_table(), distances.dtype)
-        ends = table[numbers[:, None], numbers[neighbors.index]]
+        ends = self._ends(system, distances.dtype, neighbors)
         return smooth_step(distances, _BEGIN * ends, ends)
 
-    def _ends_table(self) -> np.ndarray:
-        """Where the repulsion of two elements ends [Å], by atomic numbers."""
+    def _ends(
+        self, system: System | Batch, dtype: jnp.dtype, neighbors: Neighbors
+    ) -> Float[Array, "n_atoms max_neighbors"]:
+        """Where the repulsion of each edge ends [Å]."""
         radii = np.nan_to_num(ase.data.covalent_radii)
         table = self.scale * (radii[:, None] + radii)
         for first, second, end in self.ends:
             table[first, second] = table[second, first] = end
-        return np.clip(table, 0.1, self.cutoff)
+        numbers = jnp.asarray(system.numbers)
+        ends = jnp.asarray(np.clip(table, 0.1, self.cutoff), dtype)
+        return ends[numbers[:, None], numbers[neighbors.index]]

@@ -1,14 +1,12 @@
 """JAX's global configuration: the only place in adiabat that changes it."""
 
 import contextlib
-import hashlib
 import os
-import platform
 import re
-from pathlib import Path
 from typing import Any
 
 from adiabat.base import MissingDependencyError
+from adiabat.base.cache import compiled_folder
 
 OLDEST_JAX = (0, 11, 2)
 _INSTALL = 'pip install "jax>=0.11.2"'
@@ -69,25 +67,12 @@ def enable() -> dict[str, Any]:
 def _keep_compiled(jax: Any) -> None:
     """Lets JAX keep what it compiles (half a minute for a first training) for the next command.
 
-    The folder is this user's alone, for what is in it is run, and one for each kind of processor: a home may
-    be shared between machines. JAX_COMPILATION_CACHE_DIR says otherwise. One that cannot be made is missed.
+    JAX_COMPILATION_CACHE_DIR says where instead. A folder that cannot be made is missed.
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "adiabat" / f"compiled-{jax.__version__}-{_processor()}"
-    with contextlib.suppress(OSError, RuntimeError):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        if not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid():
+    folder = compiled_folder(jax.__version__)
+    if folder is not None:
+        with contextlib.suppress(RuntimeError):
             jax.config.update("jax_compilation_cache_dir", str(folder))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
-def _processor() -> str:
-    """A short name of this kind of processor and what it can do."""
-    facts = platform.machine() + platform.processor()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        facts += "".join(line for line in lines if line.startswith(("model name", "flags")))[:10000]
-    return hashlib.sha256(facts.encode()).hexdigest()[:12]

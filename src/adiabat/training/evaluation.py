@@ -126,7 +126,7 @@ def evaluate(
     sizes = [size_of(sample, near) for sample, near in zip(samples, neighbors, strict=True)]
     fit = all(any(bucket.holds(*size) for bucket in compiled) for size in sizes)
     buckets = compiled if fit else plan_buckets(sizes, 256)
-    return evaluate_batches(potential, Batches(samples, neighbors, buckets), bar)
+    return evaluate_batches(potential.for_inference(), Batches(samples, neighbors, buckets), bar)
 
 
 def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | None = None) -> Evaluation:

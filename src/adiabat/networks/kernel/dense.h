@@ -1,0 +1,50 @@
+// Small matrix products: rows of features times weights that stay in the cache.
+#pragma once
+
+#include <cstdint>
+
+#include "vector.h"
+
+namespace adiabat {
+
+// Atoms whose features are multiplied together, so that the weights are read once for all of them.
+constexpr int BLOCK = 8;
+
+namespace detail {
+
+template <int N>
+inline void multiply_columns(const float* x, int64_t n_in, const float* weight, int64_t n_out, const float* bias,
+                             float* y, int64_t y_stride) {
+  Vec sums[BLOCK][N];
+  for (int n = 0; n < N; ++n) {
+    const Vec start = bias ? load(bias + n * W) : Vec{};
+    for (int b = 0; b < BLOCK; ++b) sums[b][n] = start;
+  }
+  for (int64_t i = 0; i < n_in; ++i) {
+    Vec row[N];
+    for (int n = 0; n < N; ++n) row[n] = load(weight + i * n_out + n * W);
+    for (int b = 0; b < BLOCK; ++b)
+      for (int n = 0; n < N; ++n) sums[b][n] += x[b * n_in + i] * row[n];
+  }
+  for (int b = 0; b < BLOCK; ++b)
+    for (int n = 0; n < N; ++n) store(y + b * y_stride + n * W, sums[b][n]);
+}
+
+}  // namespace detail
+
+// y = x weight + bias for `rows` rows, a multiple of BLOCK; the bias may be absent. n_out is a multiple of W.
+inline void multiply(const float* x, int64_t rows, int64_t n_in, const float* weight, int64_t n_out,
+                     const float* bias, float* y) {
+  constexpr int N = W == 16 ? 2 : 1;  // as many accumulators as there are registers for
+  for (int64_t row = 0; row < rows; row += BLOCK) {
+    const float* from = x + row * n_in;
+    float* to = y + row * n_out;
+    int64_t o = 0;
+    for (; o + N * W <= n_out; o += N * W)
+      detail::multiply_columns<N>(from, n_in, weight + o, n_out, bias ? bias + o : nullptr, to + o, n_out);
+    for (; o < n_out; o += W)
+      detail::multiply_columns<1>(from, n_in, weight + o, n_out, bias ? bias + o : nullptr, to + o, n_out);
+  }
+}
+
+}  // namespace adiabat

@@ -1,0 +1,99 @@
+// The two functions XLA calls, and their sizes for the Python around them.
+
+#include "network.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+using namespace adiabat;
+
+namespace {
+
+using Floats = ffi::Buffer<ffi::F32>;
+using Integers = ffi::Buffer<ffi::S32>;
+
+// interactions, channels, hidden, elements, knots
+using Numbers = ffi::Span<const int64_t>;
+
+Model model_of(Numbers n, float spacing, const Floats& weights) {
+  const Sizes sizes{n[0], n[1], n[2], n[3], n[4]};
+  return {sizes, Weights(weights.typed_data(), sizes), spacing};
+}
+
+Graph graph_of(const Integers& species, const Floats& vectors, const Floats& envelope, const Integers& index,
+               const Integers& reverse) {
+  const auto shape = index.dimensions();
+  return {shape[0], shape[1], species.typed_data(), vectors.typed_data(), envelope.typed_data(),
+          index.typed_data(), reverse.typed_data()};
+}
+
+bool fits(int64_t size, const Floats& buffer) { return size == int64_t(buffer.element_count()); }
+
+ffi::Error misfit() {
+  return ffi::Error::InvalidArgument("adiabat's kernel: the buffers do not have the sizes of the network");
+}
+
+ffi::Error run_forward(ffi::ThreadPool pool, Integers species, Floats vectors, Floats envelope, Integers index,
+                       Integers reverse, Floats weights, ffi::Result<Floats> energies, ffi::Result<Floats> tape,
+                       Numbers sizes, float spacing) {
+  const Model model = model_of(sizes, spacing, weights);
+  const Graph graph = graph_of(species, vectors, envelope, index, reverse);
+  const Tape left(tape->typed_data(), model.sizes, graph.n_atoms);
+  if (!fits(model.weights.size, weights) || !fits(left.size, *tape)) return misfit();
+  forward(model, graph, left, energies->typed_data(), pool);
+  return ffi::Error::Success();
+}
+
+ffi::Error run_backward(ffi::ThreadPool pool, Floats cotangents, Integers species, Floats vectors, Floats envelope,
+                        Integers index, Integers reverse, Floats weights, Floats tape, ffi::Result<Floats> by_vectors,
+                        ffi::Result<Floats> by_envelope, ffi::Result<Floats> space, Numbers sizes, float spacing) {
+  const Model model = model_of(sizes, spacing, weights);
+  const Graph graph = graph_of(species, vectors, envelope, index, reverse);
+  const Tape left(tape.typed_data(), model.sizes, graph.n_atoms);
+  const Cotangents between(space->typed_data(), model.sizes, graph.n_atoms);
+  if (!fits(model.weights.size, weights) || !fits(left.size, tape) || !fits(between.size, *space)) return misfit();
+  backward(model, graph, left, between, cotangents.typed_data(), by_vectors->typed_data(), by_envelope->typed_data(),
+           pool);
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_forward, run_forward,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Integers>()
+                                  .Arg<Floats>()
+                                  .Arg<Floats>()
+                                  .Arg<Integers>()
+                                  .Arg<Integers>()
+                                  .Arg<Floats>()
+                                  .Ret<Floats>()
+                                  .Ret<Floats>()
+                                  .Attr<Numbers>("sizes")
+                                  .Attr<float>("spacing"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_backward, run_backward,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Floats>()
+                                  .Arg<Integers>()
+                                  .Arg<Floats>()
+                                  .Arg<Floats>()
+                                  .Arg<Integers>()
+                                  .Arg<Integers>()
+                                  .Arg<Floats>()
+                                  .Arg<Floats>()
+                                  .Ret<Floats>()
+                                  .Ret<Floats>()
+                                  .Ret<Floats>()
+                                  .Attr<Numbers>("sizes")
+                                  .Attr<float>("spacing"));
+
+// Floats that one atom takes: of the tape, and of the space between the phases of the backward pass.
+extern "C" int64_t adiabat_tape_width(int64_t interactions, int64_t channels, int64_t hidden) {
+  return Tape(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
+}
+
+extern "C" int64_t adiabat_space_width(int64_t interactions, int64_t channels, int64_t hidden) {
+  return Cotangents(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
+}

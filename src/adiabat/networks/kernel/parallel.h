@@ -1,0 +1,42 @@
+// Work in pieces on XLA's threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <type_traits>
+
+namespace adiabat {
+
+// Fewer pieces than this are done by the calling thread: waking another takes longer.
+constexpr int64_t FEWEST_PIECES = 8;
+
+// Calls work(0), .., work(count - 1), each once, and returns when all are done.
+//
+// The calling thread takes pieces like any other, so it never waits for a task to be started, only for pieces
+// that some thread is already at: it cannot be locked up by a busy pool. A task that is started too late finds
+// nothing left, and touches only what it shares in the ownership of.
+template <typename Pool, typename Work>
+void for_each(int64_t count, Pool& pool, const Work& work) {
+  const int64_t threads = std::min<int64_t>(pool.num_threads(), count);
+  if (count < FEWEST_PIECES || threads < 2) {
+    for (int64_t piece = 0; piece < count; ++piece) work(piece);
+    return;
+  }
+  struct Progress {
+    std::atomic<int64_t> next{0}, done{0};
+  };
+  const auto progress = std::make_shared<Progress>();
+  const auto help = [progress, count, &work] {
+    for (int64_t piece; (piece = progress->next.fetch_add(1)) < count;) {
+      work(piece);
+      progress->done.fetch_add(1, std::memory_order_release);
+    }
+  };
+  for (int64_t other = 1; other < threads; ++other) pool.Schedule(std::decay_t<decltype(help)>(help));
+  help();
+  while (progress->done.load(std::memory_order_acquire) < count) std::this_thread::yield();
+}
+
+}  // namespace adiabat

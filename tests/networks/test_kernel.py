@@ -1,0 +1,308 @@
+"""The C++ kernel against the network it stands for."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adiabat.base import ConfigError, UnsupportedError
+from adiabat.dynamics import VelocityVerlet, run_dynamics
+from adiabat.networks import LearnedPotential, networks, save_model
+from adiabat.networks.kernel import KernelNetwork, build
+from adiabat.networks.kernel.packing import radial_table
+from adiabat.potentials import ZBL
+from adiabat.potentials.smoothing import polynomial_cutoff
+from adiabat.system import System, batch_systems, neighbor_list
+from adiabat.testing import systems
+
+ELEMENTS = (1, 6, 8)
+CUTOFF = 4.0
+
+needs_kernel = pytest.mark.skipif(build.kernel() is None, reason="there is no C++ compiler")
+
+
+def make(channels: int = 6, n_interactions: int = 2, cutoff: float = CUTOFF, **options) -> LearnedPotential:
+    """A potential with random weights, every bias and shift among them."""
+    network = networks.get("cartesian")(
+        channels=channels,
+        n_interactions=n_interactions,
+        cutoff=cutoff,
+        n_elements=len(ELEMENTS),
+        density=6.0,
+        key=jax.random.key(1),
+    )
+    leaves, structure = jax.tree.flatten(network)
+    keys = jax.random.split(jax.random.key(2), len(leaves))
+    noise = [0.1 * jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves, strict=True)]
+    network = jax.tree.unflatten(structure, [leaf + n for leaf, n in zip(leaves, noise, strict=True)])
+    return LearnedPotential(
+        network=network,
+        elements=ELEMENTS,
+        references={1: -13.6, 6: -1028.0, 8: -2041.0},
+        **({"scale": 1.0, "repulsion": ZBL(longest=cutoff)} | options),
+    )
+
+
+@eqx.filter_jit
+def edges(system, near):
+    """What a network gets: species, vectors and envelope."""
+    vectors = near.vectors(system.positions, system.atom_cells()).astype(np.float32)
+    distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
+    envelope = jnp.where(near.mask, polynomial_cutoff(distances, CUTOFF), 0.0).astype(np.float32)
+    species = jnp.searchsorted(jnp.asarray(ELEMENTS), system.numbers)
+    return species, vectors, envelope
+
+
+@eqx.filter_jit
+def cotangents(network, species, vectors, envelope, near):
+    """Energies, and the derivatives of a weighted sum of them."""
+    weights = jnp.cos(jnp.arange(3.0))[species].astype(np.float32)
+    energies, back = jax.vjp(lambda v, e: network(species, v, e, near), vectors, envelope)
+    return energies, *back(weights)
+
+
+call = eqx.filter_jit(lambda potential, system, near: potential(system, near))
+
+
+@needs_kernel
+@pytest.mark.parametrize(("channels", "n_interactions"), [(6, 1), (16, 2), (40, 3)])
+def test_it_gives_the_numbers_of_the_network(channels, n_interactions):
+    """Molecules and a cell smaller than the cut-off, whose atoms see images of themselves."""
+    plain = make(channels, n_interactions)
+    fast = plain.for_inference()
+    assert isinstance(fast.network, KernelNetwork)
+    for system in (systems.ethanol(displacement=0.05), systems.random_gas([1, 6, 8, 1], size=3.5)):
+        near = neighbor_list(system, CUTOFF, capacity=100)
+        expected, found = call(plain, system, near), call(fast, system, near)
+        size = np.abs(expected.forces).max()
+        np.testing.assert_allclose(found.atom_energies, expected.atom_energies, atol=3e-6 * size)
+        np.testing.assert_allclose(found.forces, expected.forces, atol=3e-5 * size)
+        if expected.stress is not None:
+            np.testing.assert_allclose(
+                found.stress, expected.stress, atol=3e-5 * np.abs(expected.stress).max()
+            )
+
+
+@needs_kernel
+def test_all_derivatives_by_the_edges():
+    """Of every edge by itself, also where its envelope is not that of its reverse."""
+    system = systems.ethanol(displacement=0.05)
+    near = neighbor_list(system, CUTOFF)
+    species, vectors, envelope = edges(system, near)
+    envelope = envelope * np.random.default_rng(0).uniform(0.5, 1.0, envelope.shape).astype(np.float32)
+    plain = make()
+    expected = cotangents(plain.network, species, vectors, envelope, near)
+    found = cotangents(plain.for_inference().network, species, vectors, envelope, near)
+    felt = np.asarray(envelope) > 0
+    for a, b in zip(found, expected, strict=True):
+        a, b = (np.asarray(x)[felt] if x.ndim > 1 else np.asarray(x) for x in (a, b))
+        np.testing.assert_allclose(a, b, atol=3e-5 * np.abs(b).max())
+
+
+@needs_kernel
+def test_an_atom_does_not_feel_who_else_is_in_the_batch():
+    """To the bit: alone on one thread, and at another place of a batch that is spread over several."""
+    members = [systems.ethanol(displacement=0.05, seed=k) for k in range(12)] + [systems.water(8)]
+    lists = [neighbor_list(system, CUTOFF) for system in members]
+    widest = max(near.max_neighbors for near in lists) + 5
+    total = sum(system.n_atoms for system in members)
+    batch, joined = batch_systems(
+        members, lists, n_atoms=total + 7, n_systems=len(members) + 1, max_neighbors=widest
+    )
+    network = make(channels=20).for_inference().network
+    species, vectors, envelope = edges(batch, joined)
+    together = cotangents(network, species, vectors, envelope, joined)
+    assert all(np.isfinite(x).all() for x in together)
+    start = 0
+    for near in lists:
+        rows = slice(start, start + len(near.index))
+        own = [np.asarray(x)[rows, : near.max_neighbors] for x in (vectors, envelope)]
+        alone = cotangents(network, species[rows], *own, near)
+        np.testing.assert_array_equal(alone[0], together[0][rows])
+        for one, all_ in zip(alone[1:], together[1:], strict=True):
+            np.testing.assert_array_equal(one, np.asarray(all_)[rows, : near.max_neighbors])
+        start = rows.stop
+
+
+@needs_kernel
+def test_the_number_of_threads_does_not_matter():
+    """The same bits in a process that may use one processor only."""
+    program = (
+        "import os, sys\n"
+        "if sys.argv[1] == 'one': os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "import jax; jax.config.update('jax_enable_x64', True)\n"
+        "from tests.networks.test_kernel import bits; print(bits())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program, which],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for which in ("one", "all")
+    }
+    assert len(found) == 1
+
+
+def bits() -> str:
+    """Of the derivatives in a box of water."""
+    from adiabat.base.digest import digest
+
+    system = systems.water(64)
+    near = neighbor_list(system, CUTOFF)
+    species, vectors, envelope = edges(system, near)
+    found = cotangents(make().for_inference().network, species, vectors, envelope, near)
+    return digest(*map(np.asarray, found))
+
+
+@needs_kernel
+def test_forces_are_the_slope_of_the_energy():
+    """Across many knots of the tables, in single precision: steps far longer than its rounding."""
+    fast = make(channels=16).for_inference()
+
+    def curve(r):
+        system = System.create([8, 1, 1], [[0.0, 0, 0], [r, 0, 0], [-0.3, 0.9, 0]])
+        found = call(fast, system, neighbor_list(system, 6.0))
+        return float(found.energy), float(found.forces[1, 0])
+
+    h = 0.002
+    for r in np.linspace(1.1, 3.9, 13):
+        points = [curve(r + step * h)[0] for step in (-2, -1, 1, 2)]
+        slope = np.dot([1, -8, 8, -1], points) / (12 * h)
+        assert slope == pytest.approx(-curve(r)[1], abs=0.1 + 1e-3 * abs(slope))
+
+
+def test_the_tables_are_smooth_and_exact():
+    """Values between the knots in double precision, down to distances that no two atoms have."""
+    radial = make(channels=6).network.interactions[1].radial
+    knots = 1024
+    table = radial_table(radial, knots)
+    distances = np.linspace(0.01, CUTOFF, 1000)
+    place = distances / CUTOFF * knots
+    k = np.minimum(place.astype(int), knots - 1)
+    t = (place - k)[:, None, None]
+    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    found = sum(w / 6 * table[k + row] for row, w in enumerate(weights))
+    with jax.enable_x64(True):
+        exact = np.stack(radial(jnp.asarray(distances), jnp.ones(len(distances))), axis=1)
+    np.testing.assert_allclose(found, exact, atol=1e-7 * np.abs(exact).max())
+
+
+@needs_kernel
+def test_atoms_without_neighbors_and_atoms_that_touch():
+    plain = make()
+    fast = plain.for_inference()
+    for system in (
+        System.create([8], [[0.0, 0, 0]]),
+        System.create([8, 1, 6], [[0.0, 0, 0], [9.0, 0, 0], [0, 9.0, 0]]),
+        System.create([8, 8, 1], [[0.0, 0, 0], [0.3, 0, 0], [0.2, 1.2, 0]]),
+    ):
+        near = neighbor_list(system, CUTOFF)
+        expected, found = call(plain, system, near), call(fast, system, near)
+        np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-8)
+        np.testing.assert_allclose(found.forces, expected.forces, rtol=1e-5, atol=1e-4)
+
+
+@needs_kernel
+def test_without_a_repulsion_short_distances_are_felt():
+    plain = make(repulsion=None)
+    system = System.create([8, 8], [[0.0, 0, 0], [0.15, 0, 0]])
+    near = neighbor_list(system, CUTOFF)
+    expected, found = call(plain, system, near), call(plain.for_inference(), system, near)
+    size = np.abs(expected.forces).max()
+    np.testing.assert_allclose(found.forces, expected.forces, atol=1e-4 * size)
+
+
+@needs_kernel
+def test_a_coordinate_that_is_not_a_number_shows():
+    fast = make(repulsion=None).for_inference()
+    system = systems.ethanol()
+    near = neighbor_list(system, CUTOFF)
+    broken = eqx.tree_at(
+        lambda s: s.positions, system, np.where(np.arange(27).reshape(9, 3) == 4, np.nan, system.positions)
+    )
+    assert not np.isfinite(call(fast, broken, near).energy)
+
+
+@needs_kernel
+def test_what_it_cannot_do_is_refused(tmp_path):
+    """No derivative by the weights, no second derivatives, no file; silence would be zeros."""
+    fast = make().for_inference()
+    system = systems.water()
+    near = neighbor_list(system, CUTOFF)
+
+    def energy(positions):
+        return fast.energy(eqx.tree_at(lambda s: s.positions, system, positions), near)
+
+    with pytest.raises(UnsupportedError, match="weights"):
+        eqx.filter_grad(lambda potential: potential.energy(system, near))(fast)
+    with pytest.raises(UnsupportedError, match="second"):
+        jax.grad(lambda x: jnp.sum(jax.grad(energy)(x) ** 2))(jnp.asarray(system.positions))
+    with pytest.raises(UnsupportedError, match="stored"):
+        save_model(tmp_path / "model.safetensors", fast)
+
+
+@needs_kernel
+def test_double_precision_and_other_potentials_stay_as_they_are():
+    double = jax.tree.map(lambda a: a.astype(np.float64) if eqx.is_inexact_array(a) else a, make())
+    assert double.for_inference() is double
+    repulsion = ZBL()
+    assert repulsion.for_inference() is repulsion
+    summed = (make() + repulsion).for_inference()
+    assert isinstance(summed.terms[0].network, KernelNetwork)
+
+
+@needs_kernel
+def test_a_run_is_not_resumed_with_other_rounding(tmp_path, monkeypatch):
+    run = {"steps": 3, "folder": tmp_path}
+    arguments = (systems.water(), make(scale=1e-3), VelocityVerlet(timestep=0.1, temperature=100))
+    run_dynamics(*arguments, **run)
+    monkeypatch.setattr(LearnedPotential, "for_inference", lambda self: self)
+    with pytest.raises(ConfigError, match="XLA"):
+        run_dynamics(*arguments, **run, resume=True)
+
+
+def test_without_a_compiler_the_network_stays(monkeypatch, caplog):
+    monkeypatch.setattr(build.shutil, "which", lambda _: None)
+    build.kernel.cache_clear()
+    try:
+        with caplog.at_level("INFO"):
+            potential = make()
+            assert potential.for_inference() is potential
+            assert potential.for_inference() is potential
+        assert sum("no C++ compiler" in message for message in caplog.messages) == 1
+    finally:
+        build.kernel.cache_clear()
+
+
+@needs_kernel
+def test_a_damaged_library_is_made_again(tmp_path, monkeypatch):
+    """Before it is loaded: a library cut short ends the process with a bus error."""
+    whole, key = build._library()
+    content = whole.read_bytes()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = build.compiled_folder(jax.__version__)
+    assert folder is not None
+    (folder / whole.name).write_bytes(content[: len(content) // 2])
+    made, _ = build._library()
+    assert made.stem == f"kernel-{key}-{build._hash(made)}"
+    assert [path.name for path in folder.iterdir()] == [made.name]
+
+
+def test_a_compiler_that_fails_is_survived(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-no-such-option"))
+    build.kernel.cache_clear()
+    try:
+        with caplog.at_level("INFO"):
+            assert build.kernel() is None
+        assert "failed" in caplog.text or "no C++ compiler" in caplog.text
+    finally:
+        build.kernel.cache_clear()
