@@ -1,5 +1,7 @@
 """The C++ kernel against the network it stands for."""
 
+import contextlib
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -269,11 +271,24 @@ def test_a_run_is_not_resumed_with_other_rounding(tmp_path, monkeypatch):
         run_dynamics(*arguments, **run, resume=True)
 
 
+@contextlib.contextmanager
+def heard(caplog):
+    """The command line, when it ran before in this process, keeps what adiabat logs to itself."""
+    logger = logging.getLogger("adiabat")
+    before = logger.propagate
+    logger.propagate = True
+    try:
+        with caplog.at_level("INFO", logger="adiabat"):
+            yield
+    finally:
+        logger.propagate = before
+
+
 def test_without_a_compiler_the_network_stays(monkeypatch, caplog):
     monkeypatch.setattr(build.shutil, "which", lambda _: None)
     build.kernel.cache_clear()
     try:
-        with caplog.at_level("INFO"):
+        with heard(caplog):
             potential = make()
             assert potential.for_inference() is potential
             assert potential.for_inference() is potential
@@ -301,7 +316,7 @@ def test_a_compiler_that_fails_is_survived(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-no-such-option"))
     build.kernel.cache_clear()
     try:
-        with caplog.at_level("INFO"):
+        with heard(caplog):
             assert build.kernel() is None
         assert "failed" in caplog.text or "no C++ compiler" in caplog.text
     finally:

@@ -1,0 +1,208 @@
+"""Energies, forces, training and dynamics against MACE, in one run on one machine.
+
+    python -m benchmarks.speed --data ../shared/data --peer .peers/mace
+
+The peer's environment is made on the first run (torch and mace-torch, a few hundred MB). Networks have random
+weights: they do not change the work. Times are the shortest of several.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adiabat.data import Sample, read_samples
+from adiabat.dynamics import Langevin, run_dynamics
+from adiabat.networks import SIZES, LearnedPotential
+from adiabat.system import System, neighbor_list
+from adiabat.tasks.precision import enable
+from adiabat.training.batches import Batches, find_neighbors, plan_buckets, size_of
+from adiabat.training.objective import Objective, training_step
+from adiabat.training.start import new_potential
+from benchmarks.record import record
+
+PEER = ("torch==2.13.0", "mace-torch==0.3.16")
+CUTOFF = 5.0
+Row = dict[str, Any]
+
+
+def peer_times(venv: Path, jobs: list[tuple[str, str]]) -> list[float]:
+    """The seconds that MACE takes for each job."""
+    python = venv / "bin" / "python"
+    if not (venv / "installed").exists():
+        subprocess.run(["python3.11", "-m", "venv", venv], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER], check=True)
+        (venv / "installed").touch()
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(jobs, file)
+        file.flush()
+        script = Path(__file__).with_name("peer_mace.py")
+        done = subprocess.run([python, script, file.name], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def best(call: Callable[[], Any], repeats: int = 10) -> float:
+    """The shortest of several times [s]; other programs can only make it longer."""
+    jax.block_until_ready(call())
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def potential(samples: list[Sample], size: str) -> LearnedPotential:
+    """Fresh weights for these samples."""
+    network = {"kind": "cartesian", "cutoff": CUTOFF, **SIZES[size]}
+    return new_potential(samples, find_neighbors(samples, CUTOFF), network, seed=0)
+
+
+def repeated(system: System, times: int) -> System:
+    """A cell, `times` in each direction."""
+    return System.from_ase(system.to_ase() * (times, times, times))
+
+
+def force_call(model: Any, system: System) -> float:
+    """Seconds for energy and forces, the neighbor list left out."""
+    near = jax.tree.map(jnp.asarray, neighbor_list(system, CUTOFF))
+    here = jax.tree.map(jnp.asarray, system)
+    call = eqx.filter_jit(lambda m, s, n: m(s, n, stress=False))
+    return best(lambda: call(model, here, near), 10 if system.n_atoms < 2000 else 3)
+
+
+def step_time(samples: list[Sample], size: str) -> float:
+    """Seconds for a training step on these samples, the optimizer included."""
+    model = potential(samples, size)
+    near = find_neighbors(samples, CUTOFF)
+    sizes = [size_of(s, n) for s, n in zip(samples, near, strict=True)]
+    batches = Batches(samples, near, plan_buckets(sizes, sum(s.n_atoms for s in samples)))
+    data = jax.tree.map(jnp.asarray, batches.make(*batches.in_order()[0]))
+    objective = Objective(steps=1000, learning_rate=1e-3, energy_weight=1.0, with_stress=False)
+    fit, times = objective.init(model), []
+    for _ in range(30):
+        start = time.perf_counter()
+        fit, loss = training_step((objective, model, data, jnp.float32(1.0)), fit)
+        loss.block_until_ready()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def against_mace(data: Path, peer: Path) -> list[Row]:
+    """The rows of the comparison."""
+    water = read_samples(data / "water" / "data" / "data_0")[:8]
+    acac = read_samples(data / "acac" / "train_300K.xyz")[:5]
+    aspirin = read_samples(data / "rmd17" / "rmd17_aspirin_train_01.npz")[:8]
+    boxes = [water[0].system, repeated(water[0].system, 2)]
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = []
+        files = {
+            "192": [boxes[0]],
+            "1536": [boxes[1]],
+            "acac": [s.system for s in acac],
+            "aspirin": [aspirin[0].system],
+        }
+        for name, systems in files.items():
+            path = str(Path(folder) / f"{name}.xyz")
+            ase.io.write(path, [system.to_ase() for system in systems], format="extxyz")
+            kind = {"acac": "training_step", "aspirin": "dynamics_step"}.get(name, "energy_and_forces")
+            jobs.append((kind, path))
+        mace = dict(zip(files, peer_times(peer, jobs), strict=True))
+    rows: list[Row] = []
+    for box in boxes:
+        name = f"{box.n_atoms} atoms of water, energy and forces"
+        theirs = mace[str(box.n_atoms)]
+        rows.append({"what": f"{name}, MACE", "value": 1e3 * theirs, "unit": "ms"})
+        for size, bar in (("accurate", 40), ("fast", 200)):
+            plain = potential(water, size)
+            ours = force_call(plain.for_inference(), box)
+            rows.append({"what": f"{name}, {size}", "value": 1e3 * ours, "unit": "ms"})
+            rows.append({"what": f"{name}, {size}: times faster", "value": theirs / ours, "bar": f">= {bar}"})
+            if box is boxes[0]:
+                rows.append(
+                    {"what": f"{name}, {size} by XLA", "value": 1e3 * force_call(plain, box), "unit": "ms"}
+                )
+    ours = step_time(acac, "accurate")
+    rows += [
+        {"what": "training step, 5 acac, MACE", "value": 1e3 * mace["acac"], "unit": "ms"},
+        {"what": "training step, 5 acac, accurate", "value": 1e3 * ours, "unit": "ms"},
+        {"what": "training step: times faster", "value": mace["acac"] / ours, "bar": ">= 25"},
+    ]
+    # Random weights, made so weak that the molecule flies along unbound; the work is the same.
+    model = eqx.tree_at(lambda p: p.scale, potential(aspirin, "accurate"), np.asarray(1e-4))
+    thermostat = Langevin(timestep=0.5, temperature=1.0, friction=0.1)
+    run = run_dynamics(aspirin[0].system, model, thermostat, steps=20_000)
+    step = 1 / run.steps_per_second
+    bare = force_call(model.for_inference(), aspirin[0].system)
+    rows += [
+        {"what": "dynamics of aspirin, a step, ASE with MACE", "value": 1e3 * mace["aspirin"], "unit": "ms"},
+        {"what": "dynamics of aspirin, a step, accurate", "value": 1e3 * step, "unit": "ms"},
+        {"what": "dynamics of aspirin: times faster", "value": mace["aspirin"] / step, "bar": ">= 40"},
+        {"what": "one force call of the same from Python", "value": 1e3 * bare, "unit": "ms"},
+    ]
+    return rows
+
+
+def scaling(data: Path) -> list[Row]:
+    """Cost and memory for each atom of larger and larger boxes of water, the neighbor list included."""
+    water = read_samples(data / "water" / "data" / "data_0")[:8]
+    model = potential(water, "accurate").for_inference()
+    rows: list[Row] = []
+    for times in (1, 2, 4):
+        box = repeated(water[0].system, times)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start = time.perf_counter()
+        near = neighbor_list(box, CUTOFF)
+        listed = time.perf_counter() - start
+        call = force_call(model, box)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        name = f"{box.n_atoms} atoms of water"
+        rows.append(
+            {"what": f"{name}, energy and forces", "value": 1e6 * call / box.n_atoms, "unit": "µs/atom"}
+        )
+        rows.append(
+            {"what": f"{name}, neighbor list", "value": 1e6 * listed / box.n_atoms, "unit": "µs/atom"}
+        )
+        rows.append(
+            {"what": f"{name}, memory added", "value": (after - before) / box.n_atoms, "unit": "KiB/atom"}
+        )
+        del near
+    return rows
+
+
+def peak() -> float:
+    """GFLOP/s of a large product of float32 matrices."""
+    size = 3000
+    a = jnp.asarray(np.random.default_rng(0).normal(size=(size, size)), jnp.float32)
+    multiply = jax.jit(lambda a: a @ a)
+    return 2e-9 * size**3 / best(lambda: multiply(a), 5)
+
+
+def main() -> None:
+    """Measures and records."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--peer", type=Path, default=Path(".peers/mace"))
+    arguments = parser.parse_args()
+    enable()
+    rows = against_mace(arguments.data, arguments.peer) + scaling(arguments.data)
+    rows.append({"what": "product of large matrices, this machine", "value": peak(), "unit": "GFLOP/s"})
+    for row in rows:
+        print(f"{row['what']:60s} {row['value']:>10.4g} {row.get('unit', '')}", file=sys.stderr)
+    record("speed", rows, "python -m benchmarks.speed --data ../shared/data", title="Speed against MACE")
+
+
+if __name__ == "__main__":
+    main()
