@@ -54,7 +54,12 @@ def orthogonal_factor(matrices: Float[Array, "n rows columns"]) -> Float[Array, 
     x = jnp.swapaxes(matrices, 1, 2) if tall else matrices
     x = x / (jnp.linalg.norm(x, axis=(1, 2), keepdims=True) + 1e-8)
     a, b, c = QUINTIC
+    one = jnp.eye(x.shape[1], dtype=x.dtype)
+    # The polynomials of x x^T commute: they are multiplied up among themselves, where they are small, and
+    # applied to x at the end.
+    gram, product = x @ jnp.swapaxes(x, 1, 2), one
     for _ in range(ITERATIONS):
-        gram = x @ jnp.swapaxes(x, 1, 2)
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        polynomial = a * one + b * gram + c * gram @ gram
+        product, gram = polynomial @ product, polynomial @ gram @ polynomial
+    x = product @ x
     return jnp.swapaxes(x, 1, 2) if tall else x
