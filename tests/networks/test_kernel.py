@@ -292,7 +292,9 @@ def test_without_a_compiler_the_network_stays(monkeypatch, caplog):
             potential = make()
             assert potential.for_inference() is potential
             assert potential.for_inference() is potential
-        assert sum("no C++ compiler" in message for message in caplog.messages) == 1
+        # One record may reach the fixture's handler by two loggers.
+        told = {id(record) for record in caplog.records if "no C++ compiler" in record.getMessage()}
+        assert len(told) == 1
     finally:
         build.kernel.cache_clear()
 
