@@ -3,7 +3,6 @@
 Run: python -m benchmarks.dynamics_speed
 """
 
-import time
 from typing import Any
 
 import equinox as eqx
@@ -14,19 +13,7 @@ from adiabat.dynamics.chunk import run_chunk
 from adiabat.potentials import LennardJones
 from adiabat.testing import systems
 from benchmarks.record import record
-
-REPEATS = 7
-
-
-def best(function: Any) -> float:
-    """The shortest of several times [s]; other programs can only make it longer."""
-    function()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        jax.block_until_ready(function())
-        times.append(time.perf_counter() - start)
-    return min(times)
+from benchmarks.timing import best
 
 
 @eqx.filter_jit

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from adiabat.training.batches import Batches, find_neighbors, plan_buckets, size
 from adiabat.training.objective import Objective, training_step
 from adiabat.training.start import new_potential
 from benchmarks.record import record
+from benchmarks.timing import best
 
 PEER = ("torch==2.13.0", "mace-torch==0.3.16")
 CUTOFF = 5.0
@@ -51,17 +51,6 @@ def peer_times(venv: Path, jobs: list[tuple[str, str]]) -> list[float]:
         script = Path(__file__).with_name("peer_mace.py")
         done = subprocess.run([python, script, file.name], check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def best(call: Callable[[], Any], repeats: int = 10) -> float:
-    """The shortest of several times [s]; other programs can only make it longer."""
-    jax.block_until_ready(call())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def potential(samples: list[Sample], size: str) -> LearnedPotential:
@@ -164,7 +153,7 @@ def scaling(data: Path) -> list[Row]:
         box = repeated(water[0].system, times)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.perf_counter()
-        near = neighbor_list(box, CUTOFF)
+        neighbor_list(box, CUTOFF)
         listed = time.perf_counter() - start
         call = force_call(model, box)
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -178,7 +167,6 @@ def scaling(data: Path) -> list[Row]:
         rows.append(
             {"what": f"{name}, memory added", "value": (after - before) / box.n_atoms, "unit": "KiB/atom"}
         )
-        del near
     return rows
 
 
