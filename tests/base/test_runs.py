@@ -224,7 +224,9 @@ def test_folders_that_are_no_runs(tmp_path):
         RunFolder.open(tmp_path)
     with pytest.raises(DataError, match="not a folder"):
         RunFolder.open(tmp_path / "nothing")
-    for content in ("", "{}", "[1]", '{"adiabat": "run"}', "[" * 10**5, "\x00"):
+    run = '{"adiabat": "run", "task": "train", "status": "starting", "sessions": [], "streams": %s}'
+    streams = [run % names for names in ('["../../notes"]', '["/etc/notes"]', "3", "[3]", '["*"]')]
+    for content in ("", "{}", "[1]", '{"adiabat": "run"}', "[" * 10**5, "\x00", *streams):
         (tmp_path / "run.json").write_text(content)
         with pytest.raises(DataError, match="damaged"):
             RunFolder.open(tmp_path)

@@ -141,7 +141,9 @@ def test_planted_faults_are_errors(good, fault):
 def test_a_factor_of_two_shows_in_the_stiffness_of_ch_bonds(ethanol, factor):
     """Also where no frames are close enough to compare energies with forces."""
     assert not titles(preflight(ethanol[:40:2]), "warning")
-    assert "the forces seem to be in another unit" in titles(preflight(scaled(ethanol, factor)), "warning")
+    report = preflight(scaled(ethanol, factor))
+    # Bonds half as stiff as they are come from eV/bohr and from nothing else.
+    assert "the forces seem to be in another unit" in titles(report, "error" if factor < 1 else "warning")
 
 
 def test_the_guessed_unit_is_named(ethanol):
@@ -149,6 +151,11 @@ def test_the_guessed_unit_is_named(ethanol):
     assert "forces in kcal/mol" in details
     details = " ".join(f.detail for f in preflight(scaled(ethanol, BOHR / HARTREE)).of("error"))
     assert "hartree/bohr" in details
+
+
+def test_energies_per_atom_are_named(ethanol):
+    details = " ".join(f.detail for f in preflight(scaled(ethanol, energy=1 / 9)).of("error"))
+    assert "energies per atom" in details
 
 
 def test_one_cause_is_named_for_forces_in_kcal(ethanol):

@@ -33,6 +33,18 @@ def with_ours(atoms, smooth=True):
     return atoms
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_change_of_the_boundaries_is_noticed(first):
+    """The list of neighbors of the atoms before does not serve, though they have not moved."""
+    atoms = with_ours(crystal())
+    atoms.pbc = first
+    atoms.get_potential_energy()
+    atoms.pbc = not first
+    fresh = with_ours(atoms.copy())
+    assert atoms.get_potential_energy() == pytest.approx(fresh.get_potential_energy(), abs=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), fresh.get_forces(), atol=1e-12)
+
+
 @pytest.mark.parametrize("cell", ["large", "skewed", "molecule"])
 def test_parity_with_ase(cell):
     """Forces and stress to 1e-12; ASE shifts the energy of each pair to zero at the cut-off."""

@@ -16,6 +16,7 @@ from adiabat.data import Sample, write_samples
 from adiabat.networks import load_model
 from adiabat.potentials import LennardJones
 from adiabat.system import System, neighbor_list
+from adiabat.tasks.evaluate import evaluate as evaluate_task
 from adiabat.testing import systems
 from adiabat.training import Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
@@ -74,6 +75,18 @@ def test_what_a_shift_of_each_element_leaves_of_the_energy_errors():
     assert 3000 < found.metrics["energy_offset_mev_per_atom"] < 5000
     assert 0.3 < 1e3 * found.energy_error_beside_offset() <= 0.4
     assert np.isnan(evaluate(ARGON, samples[:5]).energy_error_beside_offset())
+
+
+@pytest.mark.parametrize(("factor", "named"), [(0.529, "eV/bohr"), (23.06, "kcal/mol"), (-1.0, "wrong sign")])
+def test_labels_in_another_unit_are_not_taken_for_a_bad_model(argon, caplog, factor, named):
+    wrong = [
+        Sample(s.system, energy=s.energy, forces=factor * s.forces) for s in argon if s.forces is not None
+    ]
+    with caplog.at_level("WARNING", logger="adiabat"):
+        evaluate_task(ARGON, argon)
+        assert not caplog.records
+        evaluate_task(ARGON, wrong)
+    assert named in caplog.text
 
 
 @pytest.mark.parametrize("columns", [12, 4])

@@ -23,7 +23,8 @@ def compiled_folder(version: str) -> Path | None:
     folder = home / "adiabat" / f"compiled-{version}-{processor()}"
     with contextlib.suppress(OSError, RuntimeError):
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
         if not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid():
             return folder
     return None

@@ -13,6 +13,7 @@ import contextlib
 import copy
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -33,6 +34,7 @@ from adiabat.base.locks import FolderLock
 
 _INFO, _CONFIG, _LOG = "run.json", "config.toml", "log"
 _OWN = (_CONFIG, _INFO, "checkpoints")
+_STREAM = re.compile(r"[A-Za-z0-9_-]+")
 _MADE = ("model.safetensors", "trajectory.h5", "report.html")
 # Where --force puts what a run is to replace until there is something to replace it with; under the other
 # name while it is moved there or back.
@@ -320,7 +322,9 @@ def _read_info(path: Path) -> dict[str, Any]:
     try:
         with (path / _INFO).open("rb") as file:
             info = json.loads(file.read(16 * 2**20))
-        if info["adiabat"] == "run" and isinstance(info["sessions"], list):
+        whole = info["adiabat"] == "run" and all(isinstance(one, dict) for one in info["sessions"])
+        # The streams' names become those of files that --force removes.
+        if whole and all(_STREAM.fullmatch(name) for name in info.get("streams", [])):
             return {"task": str(info["task"]), "status": str(info["status"]), **info}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass

@@ -38,9 +38,16 @@ def analyze(
     print_result(task(run, reference=reference, out=out), json)
 
 
-@app.command(rich_help_panel=PANEL, epilog="Example: adiabat info --json")
-def info(json: Json = False) -> None:
-    """Versions, devices, precision: what to send with a question."""
+@app.command(rich_help_panel=PANEL, epilog="Example: adiabat info run-learn")
+def info(
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help="What is known of this model, instead.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Versions, devices, precision: what to send with a question. Or what a model is, and its errors."""
+    from adiabat.tasks.info import describe_model
     from adiabat.tasks.info import info as task
 
-    print_result(task(), json)
+    print_result(task() if model is None else describe_model(model), json)

@@ -101,7 +101,7 @@ def _find_key(label: str, asked: str | None, frames: Sequence[Frame]) -> str | N
     if len(candidates) > 1 and not _all_equal(label, candidates, frames):
         raise ConfigError(
             f"{source}: several keys could be the {label}, and they differ: {', '.join(candidates)}",
-            f"choose one with {label}_key, for example --set data.{label}_key={candidates[0]}",
+            _naming(label, candidates[0]),
         )
     # Where equal values stand under several names, the plain name comes first.
     return min(candidates, key=len) if candidates else None
@@ -145,5 +145,10 @@ def missing_label(label: str, frames: Sequence[Frame]) -> DataError:
     present = _present(label, frames)
     similar = [key for key in present if any(part in key.lower() for part in _RESEMBLING[label])]
     found = ", ".join(similar + [key for key in present if key not in similar][:20]) or "none at all"
-    hint = f"name it with {label}_key, for example --set data.{label}_key={(similar or [label])[0]}"
-    return DataError(f"{frames[0].source}: has no {label} under a known key; its keys are: {found}", hint)
+    message = f"{frames[0].source}: has no {label} under a known key; its keys are: {found}"
+    return DataError(message, _naming(label, (similar or [label])[0]))
+
+
+def _naming(label: str, key: str) -> str:
+    """How a key is named on the command line."""
+    return f"name it, for example --{label}-key {key} (in adiabat train: --set data.{label}_key={key})"

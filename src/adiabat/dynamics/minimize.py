@@ -81,7 +81,10 @@ def minimize(
     if not fmax > 0 or max_steps < 0:
         raise ConfigError(f"fmax ({fmax}) must be positive and max_steps ({max_steps}) not negative")
     if cell and not system.is_periodic:
-        raise UnsupportedError("a cell can be relaxed only if it is periodic along all three directions")
+        raise UnsupportedError(
+            "a cell can be relaxed only if it is periodic along all three directions",
+            'leave the cell as it is, or give a structure with a cell and pbc="T T T"',
+        )
     with jax.enable_x64(True):
         potential = potential.for_inference()
         verlet_list = VerletList(potential.cutoff, skin)

@@ -33,6 +33,7 @@ class VerletList:
         self.skin = float(skin)
         self.capacity = capacity
         self.neighbors: Neighbors | None = None
+        self._pbc: tuple[bool, ...] = ()
         self.builds = 0
 
     def build(self, system: System) -> Neighbors:
@@ -56,7 +57,7 @@ class VerletList:
             near = near.widened(self.capacity)
         self.builds += 1
         near = jax.tree.map(jnp.asarray, near)
-        self.neighbors = near
+        self.neighbors, self._pbc = near, tuple(system.pbc)
         return near
 
     def update(self, system: System) -> Neighbors:
@@ -64,7 +65,8 @@ class VerletList:
         near = self.neighbors
         if near is None or near.reference_positions.shape != np.shape(system.positions):
             return self.build(system)
-        same = np.array_equal(np.asarray(near.reference_cell), np.asarray(system.cell))
+        same_cell = np.array_equal(np.asarray(near.reference_cell), np.asarray(system.cell))
+        same = same_cell and self._pbc == tuple(system.pbc)
         moved = np.asarray(system.positions) - np.asarray(near.reference_positions)
         if same and 2 * np.sqrt(np.max(np.sum(moved**2, axis=1))) <= near.cutoff - self.cutoff:
             return near

@@ -20,6 +20,7 @@ from adiabat.potentials import ZBL
 KIND = "model"
 MODEL_NAME = "model.safetensors"
 MAX_HYPERPARAMETER = 4096
+LAST_ELEMENT = 118
 
 
 def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
@@ -98,5 +99,8 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
 
 
 def _repulsion(header: dict[str, Any], cutoff: float) -> ZBL:
-    ends = {(int(first), int(second)): float(end) for first, second, end in header["ends"]}
+    ends = {(int(first), int(second)): float(end) for first, second, end in header.get("ends", ())}
+    for pair, end in ends.items():
+        if not (1 <= pair[0] <= pair[1] <= LAST_ELEMENT and 0 < end <= cutoff):
+            raise DataError(f"a repulsion of elements {pair} that ends at {end} Å is not plausible")
     return ZBL(scale=float(header["scale"]), ends=ends, longest=cutoff)

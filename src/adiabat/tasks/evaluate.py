@@ -5,6 +5,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from adiabat.base.progress import progress
 from adiabat.tasks.load import load
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from adiabat.training import Evaluation
 
 logger = logging.getLogger(__name__)
+# Forces that go together so well have one unit; a scale outside of this range is another one.
+SAME, PLAUSIBLE_SCALE = 0.97, (0.8, 1.25)
 OFFSET = 20.0  # [meV/atom] beyond what a bad model's energies are off
 
 
@@ -56,6 +60,7 @@ def evaluate(
     with progress("evaluating", len(samples), "structures") as bar:
         found = evaluate_samples(potential, samples, bar)
     _warn_of_offset(found)
+    _warn_of_unit(found)
     return found
 
 
@@ -71,4 +76,20 @@ def _warn_of_offset(found: "Evaluation") -> None:
             "levels of theory; without it the RMSE is %.3g meV/atom",
             found.metrics["energy_offset_mev_per_atom"],
             beside,
+        )
+
+
+def _warn_of_unit(found: "Evaluation") -> None:
+    """Labels in another unit look like a bad model."""
+    from adiabat.data.checks.mechanics import force_unit
+
+    scale, correlation = found.force_scale()
+    if abs(correlation) > SAME and not PLAUSIBLE_SCALE[0] < scale * np.sign(correlation) < PLAUSIBLE_SCALE[1]:
+        other = "of the wrong sign" if correlation < 0 else f"in {force_unit(scale)}"
+        logger.warning(
+            "the forces of the data are %.3g times the predicted ones throughout (correlation %.3f): are "
+            "they %s? adiabat reads eV/Å",
+            scale * np.sign(correlation),
+            correlation,
+            other,
         )

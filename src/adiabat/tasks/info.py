@@ -42,6 +42,36 @@ def info() -> dict[str, Any]:
     }
 
 
+def describe_model(model: str | os.PathLike) -> dict[str, Any]:
+    """What a model file says of its model.
+
+    Returns:
+        `architecture`, `hyperparameters`, `parameters` (how many numbers), `elements`, `cutoff` [Å],
+        `repulsion_ends` [Å] by pair, and the summary of its training: `training`, `errors` by test set.
+
+    Raises:
+        DataError: no such file, or a damaged one.
+    """
+    import ase.data
+    import equinox as eqx
+    import jax
+
+    from adiabat.tasks.load import load
+
+    potential = load(model)
+    symbols = ase.data.chemical_symbols
+    ends = () if potential.repulsion is None else potential.repulsion.ends
+    return {
+        "architecture": potential.network.kind,
+        "hyperparameters": potential.network.hyperparameters(),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(potential.network, eqx.is_array))),
+        "elements": [symbols[z] for z in potential.elements],
+        "cutoff": potential.cutoff,
+        "repulsion_ends": {f"{symbols[a]}-{symbols[b]}": round(end, 3) for a, b, end in ends},
+        **potential.summary,
+    }
+
+
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)

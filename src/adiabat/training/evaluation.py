@@ -71,6 +71,18 @@ class Evaluation:
         shifts = np.linalg.lstsq(compositions, error)[0]
         return _rms(error - compositions @ shifts)
 
+    def force_scale(self) -> tuple[float, float]:
+        """By which factor the labels' forces are larger than the predicted ones, and how well the two
+        correlate; nan without labels."""
+        known = [(f, r) for f, r in zip(self.forces, self.reference_forces, strict=True) if r is not None]
+        if not known:
+            return float("nan"), float("nan")
+        predicted, labels = (np.concatenate(forces).ravel() for forces in zip(*known, strict=True))
+        sizes = np.linalg.norm(predicted), np.linalg.norm(labels)
+        if min(sizes) == 0:
+            return float("nan"), float("nan")
+        return float(sizes[1] / sizes[0]), float(predicted @ labels / (sizes[0] * sizes[1]))
+
     @property
     def metrics(self) -> dict[str, float | int]:
         """Errors by the names of the command line; those without labels are left out."""

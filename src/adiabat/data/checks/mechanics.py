@@ -71,11 +71,13 @@ def _scale_of(verdicts: list[tuple], named: str) -> Iterator[Finding]:
         if (first, second) == (1, 6) and correlation > 0.7:
             ch_factor = constant / STIFFNESS_CH
             if not PLAUSIBLE_CH[0] < constant < PLAUSIBLE_CH[1] and 1 / 3 < ch_factor < 3:
+                # Nothing but this unit makes C-H bonds half as stiff.
+                certain = correlation > 0.9 and abs(ch_factor / BOHR - 1) < 0.15
                 yield Finding(
-                    "warning",
+                    "error" if certain else "warning",
                     "the forces seem to be in another unit",
                     f"C-H bonds are {ch_factor:.2g} times as stiff as usual ({constant:.3g} eV/Å²); "
-                    f"forces in {_force_unit(ch_factor)}? adiabat reads eV and eV/Å",
+                    f"forces in {force_unit(ch_factor)}? adiabat reads eV and eV/Å",
                 )
     if not excess or 0.999 < np.median(excess) < 1.001:
         yield Finding("info", "the forces are of a plausible size", f"force constants of bonds {named} eV/Å²")
@@ -85,11 +87,11 @@ def _scale_of(verdicts: list[tuple], named: str) -> Iterator[Finding]:
         "error",
         f"the forces are far too {direction}",
         f"force constants of bonds {named} eV/Å²; "
-        f"forces in {_force_unit(float(np.median(factors)))}? adiabat reads eV and eV/Å",
+        f"forces in {force_unit(float(np.median(factors)))}? adiabat reads eV and eV/Å",
     )
 
 
-def _force_unit(factor: float) -> str:
+def force_unit(factor: float) -> str:
     """The units that make forces about `factor` times too large, the likeliest first."""
     misses = {unit: abs(np.log(factor / size)) for unit, size in FORCE_UNITS.items()}
     nearest = min(misses.values())

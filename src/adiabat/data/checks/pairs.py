@@ -78,9 +78,10 @@ def check_energies_against_forces(survey: Survey) -> Iterator[Finding]:
             "energies or forces of other frames, or of another method?",
         )
     elif not 0.7 < ratio < 1.4:
-        known = correlation > 0.8 and _nearest_unit(ratio)[1] < 1.4
+        sizes = [pair.first.n_atoms for pair in pairs]
+        known = correlation > 0.8 and _nearest_unit(ratio, sizes)[1] < 1.4
         certain = (strict and (known or not 0.4 < ratio < 2.5)) or not GROSS[0] < ratio < GROSS[1]
-        yield _scale_finding("error" if certain else "warning", ratio, numbers)
+        yield _scale_finding("error" if certain else "warning", ratio, numbers, sizes)
     else:
         yield Finding("info", "energies and forces agree", numbers)
         yield from _odd_frames(pairs, difference - work, work)
@@ -96,23 +97,31 @@ def _judge_scale(pairs: Sequence[Pair]) -> Iterator[Finding]:
             if correlation > least and not low < ratio < high:
                 numbers = f"over {len(within)} pairs of frames up to {furthest} Å apart"
                 gross = not GROSS[0] < ratio < GROSS[1]
-                yield _scale_finding("error" if gross else "warning", ratio, numbers, correlation > 0.7)
+                sizes = [pair.first.n_atoms for pair in within]
+                level = "error" if gross else "warning"
+                yield _scale_finding(level, ratio, numbers, sizes, sure=correlation > 0.7)
                 return
     yield Finding("info", "energies and forces not compared", "too few frames are close to each other")
 
 
-def _scale_finding(level: Level, ratio: float, numbers: str, sure: bool = True) -> Finding:
-    guess, miss = _nearest_unit(ratio)
+def _scale_finding(
+    level: Level, ratio: float, numbers: str, sizes: Sequence[int], sure: bool = True
+) -> Finding:
+    guess, miss = _nearest_unit(ratio, sizes)
     known = sure and miss < 1.8
     hint = f"; {guess}? adiabat reads eV and eV/Å" if known else "; adiabat reads eV and eV/Å"
     detail = f"differences in energy are {ratio:.3g} times the work of the forces ({numbers}){hint}"
     return Finding(level, "energies and forces differ in scale", detail)
 
 
-def _nearest_unit(ratio: float) -> tuple[str, float]:
-    """The mixture of units that comes nearest, and by which factor it misses."""
+def _nearest_unit(ratio: float, sizes: Sequence[int]) -> tuple[str, float]:
+    """The mixture of units that comes nearest, and by which factor it misses.
+
+    `sizes` are the numbers of atoms of the frames.
+    """
+    candidates = {**MIXED_UNITS, "energies per atom": 1 / float(np.median(sizes))}
     misses = {
-        name: float(np.exp(abs(np.log(factor / max(ratio, 1e-30))))) for name, factor in MIXED_UNITS.items()
+        name: float(np.exp(abs(np.log(factor / max(ratio, 1e-30))))) for name, factor in candidates.items()
     }
     guess = min(misses, key=lambda name: misses[name])
     return guess, misses[guess]

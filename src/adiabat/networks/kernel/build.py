@@ -49,7 +49,9 @@ def kernel() -> Kernel | None:
         return _register(*_library())
     except (OSError, AdiabatError, subprocess.SubprocessError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        logger.info("forces are computed by XLA, about ten times slower than by the C++ kernel: %s", reason)
+        logger.warning(
+            "forces are computed by XLA, about ten times slower than by the C++ kernel: %s", reason
+        )
         return None
 
 

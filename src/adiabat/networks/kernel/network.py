@@ -95,7 +95,7 @@ def accelerated(network: CartesianNetwork) -> AbstractNetwork:
 def _run(call, direction, shapes, *arguments):
     """The kernel itself, "forward" or "backward", for results of these shapes."""
     results = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
-    function = jax.ffi.ffi_call(f"{call.name}_{direction}", results)
+    function = jax.ffi.ffi_call(f"{call.name}_{direction}", results, vmap_method="sequential")
     return function(*arguments, sizes=np.array(call.sizes, np.int64), spacing=np.float32(call.spacing))
 
 
