@@ -22,6 +22,7 @@ _PUBLIC: dict[str, str] = {
     "System": "adiabat.system:System",
     "read": "adiabat.data:read_samples",
     "load": "adiabat.tasks.load:load",
+    "sample": "adiabat.tasks.sample:sample",
     "label": "adiabat.tasks.label:label",
     "learn": "adiabat.tasks.learn:learn",
     "train": "adiabat.tasks.train:train",

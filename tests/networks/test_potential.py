@@ -88,7 +88,7 @@ def test_atoms_repel_at_short_range():
 
 
 def test_the_repulsion_ends_below_the_distances_of_the_training_set():
-    """Carbon at 1.2 Å is given room, hydrogen that is never near a bond gets the most there is."""
+    """Carbon at 1.2 Å is given room; pairs that are never bonded are kept 1.3 sums of their radii apart."""
     from adiabat.data import Sample
     from adiabat.training.start import repulsion_ends
 
@@ -96,8 +96,11 @@ def test_the_repulsion_ends_below_the_distances_of_the_training_set():
     samples = [Sample(system) for system in systems_seen]
     ends = repulsion_ends(samples, [neighbor_list(system, 4.0) for system in systems_seen])
     assert ends[6, 6] == pytest.approx(0.92 * 1.2)
+    assert ends[1, 6] == pytest.approx(0.92 * 1.5)
+    assert ends[1, 1] == pytest.approx(1.3 * 0.62)
+    bonded = System.create([6, 1], [[0.0, 0, 0], [1.09, 0, 0]])
+    ends = repulsion_ends([Sample(bonded)], [neighbor_list(bonded, 4.0)])
     assert ends[1, 6] == pytest.approx(0.85 * (0.31 + 0.76))
-    assert ends[1, 1] == pytest.approx(0.85 * 0.62)
 
 
 def test_without_a_repulsion_the_network_feels_every_distance():
@@ -118,6 +121,16 @@ def test_energies_are_summed_in_double_precision():
 def test_an_unknown_element_is_refused():
     with pytest.raises(UnsupportedError, match=r"H C O.*also has Cu"):
         make().check(systems.copper(1))
+
+
+@pytest.mark.parametrize("ends", [((1, 500, 1.0),), ((-1, 1, 1.0),), ((1, 1, np.nan),), ((1, 1, 99.0),)])
+def test_a_file_with_a_senseless_repulsion_is_refused(tmp_path, ends):
+    potential = make(np.float32)
+    assert potential.repulsion is not None
+    object.__setattr__(potential.repulsion, "ends", ends)  # what no constructor would take
+    save_model(tmp_path / "model.safetensors", potential)
+    with pytest.raises(DataError, match=r"not plausible|cannot read"):
+        load_model(tmp_path)
 
 
 def test_files_give_back_every_bit(tmp_path):

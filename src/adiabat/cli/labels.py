@@ -19,6 +19,13 @@ DYNAMICS = {
     "steps_per_second": "steps per second",
     "out": "out",
 }
+SAMPLING = {
+    "n_molecules": "molecules",
+    "n_structures": "structures",
+    "n_skipped": "skipped",
+    "skipped": "reasons",
+    "out": "out",
+}
 LABELLING = {
     "n_labelled": "labelled",
     "n_failed": "failed",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.labels import DYNAMICS, LABELLING, METRICS
+from adiabat.cli.labels import DYNAMICS, LABELLING, METRICS, SAMPLING
 from adiabat.cli.options import (
     Config,
     Force,
@@ -92,6 +92,35 @@ def _print_learned(result: dict[str, Any], as_json: bool) -> None:
 
 
 @app.command(
+    rich_help_panel=PANEL,
+    epilog="Example: adiabat sample molecules.smi --per-molecule 24 --out structures.xyz",
+)
+def sample(
+    molecules: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MOLECULES",
+            help='SMILES strings, one on each line, or a CSV file with a column "smiles".',
+            show_default=False,
+        ),
+    ],
+    out: OutFile,
+    per_molecule: Annotated[int, typer.Option(metavar="N", min=1, help="Structures of each.")] = 20,
+    seed: Seed = None,
+    force: ForceFile = False,
+    json: Json = False,
+) -> None:
+    """Structures of many molecules without labels, for a general model: conformers, vibrations, torsions.
+
+    What RDKit cannot build is skipped, with the reason. Go on with [b]adiabat label[/b].
+    """
+    from adiabat.tasks.sample import sample as task
+
+    result = task(molecules, out=out, per_molecule=per_molecule, seed=seed or 0, force=force)
+    print_result(result, json, labels=SAMPLING)
+
+
+@app.command(
     rich_help_panel=PANEL, epilog="Example: adiabat label structures.xyz --method gfn2 --out labelled.xyz"
 )
 def label(
@@ -145,6 +174,15 @@ def train(
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Instead of --minutes.", show_default=False)
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Go on from its weights; [b]general[/b] is the model that comes with adiabat.",
+            show_default=False,
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="fast|accurate", help="Of the network.", show_default="accurate")
     ] = None,
@@ -172,7 +210,7 @@ def train(
     given = {
         "data": {"train": data, "valid": valid, "test": test},
         "model": _size(size),
-        "training": {"minutes": minutes, "steps": steps, "seed": seed},
+        "training": {"minutes": minutes, "steps": steps, "seed": seed, "start": start},
     }
     chosen = settings("train", config, given, set_ or [])
     result = task(config=chosen, out=out, resume=resume, force=force)

@@ -31,22 +31,15 @@ class Filter:
     """
 
     def __init__(self, surface: Surface, positions: Array, energy: float, temperature: float):
-        radii = covalent_radii[np.asarray(surface.reference.numbers)]
-        self._bond_lengths = radii[:, None] + radii
-        self._n_pieces = self._pieces(positions)
+        self._numbers = np.asarray(surface.reference.numbers)
+        self._n_pieces = n_pieces(self._numbers, positions)
         self._highest = energy + max(1, 3 * surface.n_atoms - 6) * BOLTZMANN * temperature + MARGIN
         self._seen: set[bytes] = set()
         self.dropped: Counter[str] = Counter()
 
     def geometry_fault(self, positions: Array) -> str | None:
         """Why a geometry is to be dropped before it is labelled, or None."""
-        near = _distances(positions) < TOO_NEAR * self._bond_lengths
-        np.fill_diagonal(near, False)
-        if near.any():
-            return "atoms too near"
-        if self._pieces(positions) > self._n_pieces:
-            return "fallen apart"
-        return None
+        return geometry_fault(self._numbers, positions, self._n_pieces)
 
     def geometries(self, positions: Array) -> Array:
         """Those of (k, n_atoms, 3) without a fault, the others counted."""
@@ -86,9 +79,26 @@ class Filter:
         self._seen.add(key)
         return None
 
-    def _pieces(self, positions: Array) -> int:
-        bonded = _distances(positions) < TOO_FAR * self._bond_lengths
-        return int(connected_components(bonded, directed=False)[0])
+
+def geometry_fault(numbers: np.ndarray, positions: Array, pieces: int) -> str | None:
+    """Why a geometry of a molecule in so many `pieces` is to be dropped before it is labelled, or None."""
+    near = _distances(positions) < TOO_NEAR * _bond_lengths(numbers)
+    np.fill_diagonal(near, False)
+    if near.any():
+        return "atoms too near"
+    return "fallen apart" if n_pieces(numbers, positions) > pieces else None
+
+
+def n_pieces(numbers: np.ndarray, positions: Array) -> int:
+    """Parts without a bond between them."""
+    bonded = _distances(positions) < TOO_FAR * _bond_lengths(numbers)
+    return int(connected_components(bonded, directed=False)[0])
+
+
+def _bond_lengths(numbers: np.ndarray) -> Array:
+    """Sums of covalent radii [Å], shape (n_atoms, n_atoms)."""
+    radii = covalent_radii[numbers]
+    return radii[:, None] + radii
 
 
 def _distances(positions: Array) -> Array:

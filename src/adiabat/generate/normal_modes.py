@@ -8,6 +8,7 @@ from scipy import constants
 from adiabat.base import ConvergenceError
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND
 from adiabat.generate.surface import Array, Surface
+from adiabat.system.mechanics import MolecularMechanics
 
 # Step of the finite differences [Å]: the forces' noise of 1e-5 eV/Å and their third derivative both stay
 # below 0.1 %.
@@ -66,7 +67,7 @@ class NormalModes:
         return 0.5 * amplitudes**2 @ self.curvatures
 
 
-def normal_modes(surface: Surface, positions: Array, step: float = STEP) -> NormalModes:
+def normal_modes(surface: Surface | MolecularMechanics, positions: Array, step: float = STEP) -> NormalModes:
     """The vibrations about `positions` (n_atoms, 3), by central differences of the forces.
 
     That takes 6 n_atoms evaluations. Translations and rotations (two of a linear molecule) are projected out:

@@ -43,16 +43,7 @@ class Surface:
 
     def system(self, positions: Array) -> System:
         """The molecule at `positions` (n_atoms, 3) [Å]."""
-        reference = self.reference
-        return System.create(
-            reference.numbers,
-            positions,
-            cell=reference.cell,
-            pbc=reference.pbc,
-            masses=reference.masses,
-            charge=reference.charge,
-            spin=reference.spin,
-        )
+        return self.reference.moved(positions)
 
     def label(self, positions: Array) -> list[Sample]:
         """One sample for each of `positions` (k, n_atoms, 3) [Å]; see `is_labelled` for those that failed."""

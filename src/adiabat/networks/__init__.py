@@ -3,7 +3,7 @@
 How they are fitted belongs in `adiabat.training`.
 """
 
-from adiabat.networks.learned import LearnedPotential
+from adiabat.networks.learned import LearnedPotential, shape_of
 from adiabat.networks.modelfile import MODEL_NAME, load_model, save_model
 from adiabat.networks.network import SIZES, AbstractNetwork, networks
 from adiabat.networks.parameters import from_arrays, to_arrays
@@ -17,5 +17,6 @@ __all__ = [
     "load_model",
     "networks",
     "save_model",
+    "shape_of",
     "to_arrays",
 ]

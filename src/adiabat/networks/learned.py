@@ -131,3 +131,11 @@ class LearnedPotential(AbstractPotential):
         table = np.zeros(len(ase.data.chemical_symbols) + 1, np.int32)
         table[list(self.elements)] = np.arange(len(self.elements))
         return table
+
+
+def shape_of(potential: LearnedPotential) -> dict[str, Any]:
+    """Kind and hyper-parameters of a potential's network, without those that the training set decides."""
+    given = potential.network.hyperparameters()
+    return {"kind": potential.network.kind} | {
+        name: value for name, value in given.items() if name not in ("n_elements", "density")
+    }

@@ -55,7 +55,7 @@ def conformers(molecule: str | System, n: int, seed: int = 0) -> list[System]:
         DataError, UnsupportedError: as `system_from_smiles`.
     """
     if isinstance(molecule, str):
-        mol = _parse(molecule)
+        mol = parse_smiles(molecule)
         embedded = _embed(mol, n, seed)
         if not embedded:
             raise DataError(f"RDKit found no three-dimensional structure for {molecule!r}", _STRUCTURE_FILE)
@@ -63,11 +63,11 @@ def conformers(molecule: str | System, n: int, seed: int = 0) -> list[System]:
     mol = _perceive(molecule)
     if mol is None:
         return [molecule]
-    others = [_moved(molecule, positions) for positions in _embed(mol, n, seed)]
+    others = [molecule.moved(positions) for positions in _embed(mol, n, seed)]
     return [molecule, *others][:n]
 
 
-def _parse(smiles: str) -> "Mol":
+def parse_smiles(smiles: str) -> "Mol":
     """The molecule with its hydrogens, or an error that says where the string is wrong."""
     from rdkit import Chem, rdBase
 
@@ -208,14 +208,3 @@ def _system(mol: "Mol", positions: np.ndarray) -> System:
         atom.GetMass() if atom.GetIsotope() else ase.data.atomic_masses[atom.GetAtomicNum()] for atom in atoms
     ]
     return System.create(numbers, positions, masses=masses, charge=charge, spin=spin)
-
-
-def _moved(system: System, positions: np.ndarray) -> System:
-    """The same atoms elsewhere."""
-    return System.create(
-        system.numbers,
-        positions,
-        masses=system.masses,
-        charge=system.charge,
-        spin=system.spin,
-    )

@@ -71,7 +71,10 @@ class System(eqx.Module):
         cell = np.zeros((3, 3)) if cell is None else np.array(cell, dtype=np.float64)
         periodic = (bool(pbc),) * 3 if isinstance(pbc, (bool, np.bool_)) else tuple(bool(p) for p in pbc)
         if numbers.ndim != 1 or numbers.shape[0] == 0:
-            raise DataError(f"a structure needs at least one atom; its numbers have shape {numbers.shape}")
+            raise DataError(
+                f"a structure needs at least one atom; its numbers have shape {numbers.shape}",
+                "check that the file is complete and of the format its name says",
+            )
         if positions.shape != (len(numbers), 3):
             raise DataError(f"positions have shape {positions.shape}, expected ({len(numbers)}, 3)")
         if not np.issubdtype(numbers.dtype, np.integer) or not 1 <= numbers.min() <= numbers.max() <= LAST:
@@ -152,6 +155,22 @@ class System(eqx.Module):
     def volume(self) -> Float[Array, ""]:
         """Volume of the cell [Å^3]; zero unless periodic along all three directions."""
         return jnp.abs(jnp.linalg.det(jnp.asarray(self.cell))) if self.is_periodic else jnp.zeros(())
+
+    def moved(self, positions: Any) -> "System":
+        """The same atoms at `positions` (n_atoms, 3) [Å].
+
+        Raises:
+            DataError: positions of another shape or not finite.
+        """
+        return type(self).create(
+            self.numbers,
+            positions,
+            cell=self.cell,
+            pbc=self.pbc,
+            masses=self.masses,
+            charge=self.charge,
+            spin=self.spin,
+        )
 
     def strained(self, strain: Float[Array, "3 3"]) -> "System":
         """The system with positions and cell mapped by x -> x (1 + strain)."""

@@ -106,12 +106,7 @@ class Learning:
         system = self.starts[0]
         rng = np.random.default_rng(0)
         shaken = [
-            System.create(
-                system.numbers,
-                system.positions + rng.normal(scale=0.03, size=system.positions.shape),
-                charge=system.charge,
-                spin=system.spin,
-            )
+            system.moved(system.positions + rng.normal(scale=0.03, size=system.positions.shape))
             for _ in range(16)
         ]
         labeler.label(shaken[:4])  # the processes wake up

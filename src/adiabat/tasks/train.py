@@ -21,7 +21,7 @@ from adiabat.data import (
     split,
     without_isolated_atoms,
 )
-from adiabat.networks import MODEL_NAME, SIZES, networks, save_model
+from adiabat.networks import MODEL_NAME, SIZES, load_model, networks, save_model, shape_of
 from adiabat.tasks.precision import enable
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 
@@ -103,6 +103,7 @@ def train(
     steps: int | None = None,
     seed: int | None = None,
     size: Literal["fast", "accurate"] | None = None,
+    start: str | os.PathLike | None = None,
     config: Mapping[str, Mapping[str, Any]] | None = None,
     resume: bool = False,
     force: bool = False,
@@ -119,6 +120,7 @@ def train(
         steps: number of steps, instead of minutes.
         seed: of weights and batches; 0 by default.
         size: "fast" or "accurate" (the default).
+        start: a model to go on from, or "general" for the one that comes with adiabat.
         config: tables "data", "model", "training" of settings; the arguments above come first.
         resume: go on with the run in the folder.
         force: start over in a folder that holds a run.
@@ -129,10 +131,9 @@ def train(
         ConvergenceError: the training diverged.
     """
     began = time.monotonic()
-    settings = _settings(
-        config or {}, data=data, valid=valid, test=test, minutes=minutes, steps=steps, seed=seed, size=size
-    )
     environment = enable()
+    given = {"minutes": minutes, "steps": steps, "seed": seed, "start": None if start is None else str(start)}
+    settings = _settings(config or {}, data=data, valid=valid, test=test, size=size, training=given)
     options = build(DataOptions, settings["data"], where="data")
     fitting = build(TrainingOptions, settings["training"], where="training")
     with RunFolder.create(out, "train", settings, resume=resume, force=force, seed=fitting.seed) as run:
@@ -147,6 +148,7 @@ def train(
             options=fitting,
             run=run,
             isolated_atoms=isolated,
+            start=None if fitting.start is None else load_model(fitting.start),
         )
         for sample in (sample for name in sets if name != "train" for sample in sets[name]):
             trainer.potential.check(sample.system)  # before the training, not after it
@@ -178,14 +180,14 @@ def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str
         raise ConfigError(
             "there is nothing to train on", 'pass --data FILE, or write [data] train = ["FILE"]'
         )
-    tables["model"].setdefault("kind", "cartesian")
     if given["size"] is not None:
         if given["size"] not in SIZES:
             raise ConfigError(f"unknown size {given['size']!r}", f"choose one of: {', '.join(SIZES)}")
         tables["model"] |= SIZES[given["size"]]
-    for name in ("minutes", "steps", "seed"):
-        if given[name] is not None:
-            tables["training"][name] = given[name]
+    tables["training"] |= {name: value for name, value in given["training"].items() if value is not None}
+    if "start" in tables["training"]:
+        tables["model"] = shape_of(load_model(tables["training"]["start"])) | tables["model"]
+    tables["model"].setdefault("kind", "cartesian")
     targets = {"data": DataOptions, "model": networks, "training": TrainingOptions}
     resolved = {name: resolve(targets[name], table, name) for name, table in tables.items()}
     if resolved["training"]["steps"] is not None:

@@ -5,6 +5,9 @@ from typing import Any
 
 from adiabat.base import ConfigError
 
+# Learning rates for fresh weights, and for those of a model that knows something already.
+FRESH_RATE, CONTINUED_RATE = 0.01, 0.003
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
@@ -15,7 +18,10 @@ class TrainingOptions:
             a number of steps.
         steps: number of steps; given, it replaces `minutes`.
         seed: of the initial weights and of the order of the batches.
-        learning_rate: the largest step of the matrices (Muon); reached after a warm-up; it decays to zero.
+        start: a model whose weights the training goes on from: a file, a run folder, or "general" for the one
+            that comes with adiabat; fresh weights by default.
+        learning_rate: the largest step of the matrices (Muon); reached after a warm-up; it decays to zero. By
+            default 0.01, and for a model that is trained on 0.003.
         energy_weight: weight of the energies against the forces over the last part of the training.
         atoms_per_batch: about how many atoms a batch has.
         repulsion: add the screened repulsion of nuclei (ZBL) at distances shorter than any bond.
@@ -24,7 +30,8 @@ class TrainingOptions:
     minutes: float | None = 8.0
     steps: int | None = None
     seed: int = 0
-    learning_rate: float = 0.01
+    start: str | None = None
+    learning_rate: float | None = None
     energy_weight: float = 100.0
     atoms_per_batch: int = 75
     repulsion: bool = True
@@ -35,7 +42,14 @@ class TrainingOptions:
         for name in ("minutes", "steps", "learning_rate", "energy_weight", "atoms_per_batch"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ConfigError(f"training.{name} must be positive, got {value}")
+                raise ConfigError(f"{name} must be positive, got {value}")
+
+    @property
+    def largest_step(self) -> float:
+        """The learning rate that is meant."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return FRESH_RATE if self.start is None else CONTINUED_RATE
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, without what was not set."""

@@ -8,11 +8,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from adiabat.base import ConfigError
 from adiabat.base.schema import build_kind
 from adiabat.data import Sample, fit_references
-from adiabat.networks import LearnedPotential, networks
+from adiabat.networks import LearnedPotential, networks, shape_of
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Neighbors
@@ -22,8 +23,9 @@ from adiabat.training.evaluation import evaluate_batches
 # Structures that are looked at for the mean density.
 DENSITY_SAMPLES = 200
 # The repulsion ends at this share of the shortest distance of a pair of elements, so that hotter structures
-# than those of the training set do not feel it, and at most at this share of the sum of their covalent radii.
-BELOW_SHORTEST, LONGEST_END = 0.92, 0.85
+# than those of the training set do not feel it, and at most at these multiples of the sum of their covalent
+# radii: inside a bond where there is one, else at the length of a stretched one.
+BELOW_SHORTEST, END_BONDED, END_APART = 0.92, 0.85, 1.3
 
 
 def new_potential(
@@ -34,8 +36,10 @@ def new_potential(
     seed: int,
     isolated_atoms: Mapping[int, float] | None = None,
     repulsion: bool = True,
+    start: LearnedPotential | None = None,
 ) -> LearnedPotential:
-    """A potential with fresh weights, its outputs shifted and scaled to the samples.
+    """A potential before its first step: with the weights of another, or with fresh ones, its outputs shifted
+    and scaled to the samples.
 
     Args:
         samples: the training set.
@@ -44,9 +48,12 @@ def new_potential(
         seed: of the weights.
         isolated_atoms: energies of free atoms [eV] by atomic number; fitted to the compositions where absent.
         repulsion: add the short-range repulsion.
+        start: a potential whose weights, scale and elements are taken over, also the elements that are not in
+            the samples.
 
     Raises:
-        ConfigError: an unknown kind or hyper-parameter, or free atoms for some elements only.
+        ConfigError: an unknown kind or hyper-parameter, one that `start` has otherwise, or free atoms for
+            some elements only.
     """
     elements = tuple(sorted({int(z) for sample in samples for z in sample.system.numbers}))
     forces = np.concatenate([sample.forces for sample in samples if sample.forces is not None])
@@ -66,13 +73,72 @@ def new_potential(
     # What binds the atoms of an average structure goes into the network's constant for each element.
     shift = [(fitted[z] - references[z]) / scale for z in elements]
     made = eqx.tree_at(lambda n: n.shift, made, np.asarray(shift, np.float32))
-    return LearnedPotential(
+    fresh = LearnedPotential(
         network=made,
         elements=elements,
         references=references,
         scale=scale,
         repulsion=ZBL(ends=repulsion_ends(samples, neighbors), longest=made.cutoff) if repulsion else None,
     )
+    return fresh if start is None else continued(start, fresh)
+
+
+def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotential:
+    """A potential with the weights of `start`, for its elements and those of `fresh`.
+
+    References of the new elements are those of `fresh`, and so are those of the elements of both: another
+    method has other free atoms. Repulsion ends at the shorter of the two distances.
+
+    Raises:
+        ConfigError: the two networks differ in more than their elements.
+    """
+    old, new = shape_of(start), shape_of(fresh)
+    if old != new:
+        differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        raise ConfigError(
+            f"the model to start from has {_shown(old, differing)}, "
+            f"the settings ask for {_shown(new, differing)}",
+            "leave these settings out, or start from another model",
+        )
+    elements = tuple(sorted({*start.elements, *fresh.elements}))
+    references = dict(zip(start.elements, start.references.tolist(), strict=True))
+    references |= dict(zip(fresh.elements, fresh.references.tolist(), strict=True))
+    hyperparameters = start.network.hyperparameters() | {"n_elements": len(elements)}
+    # The key is of elements that `start` has not: their weights begin at random.
+    template = networks.get(start.network.kind)(**hyperparameters, key=jax.random.key(len(elements)))
+    rows = np.array([elements.index(z) for z in start.elements])
+    network = jax.tree.map(
+        lambda old, new: _with_rows(old, new, rows) if eqx.is_array(old) else new, start.network, template
+    )
+    return LearnedPotential(
+        network=network,
+        elements=elements,
+        references=references,
+        scale=float(start.scale),
+        repulsion=_shorter(start.repulsion, fresh.repulsion, network.cutoff),
+    )
+
+
+def _shown(settings: Mapping[str, Any], names: Sequence[str]) -> str:
+    return ", ".join(f"{name} = {settings.get(name)}" for name in names)
+
+
+def _with_rows(old: Array, new: Array, rows: np.ndarray) -> Array:
+    """`old`, or `new` with the elements' rows of `old` in it, along the one axis in which they differ."""
+    longer = [axis for axis, (m, n) in enumerate(zip(old.shape, new.shape, strict=True)) if m != n]
+    if not longer:
+        return old
+    return jnp.asarray(new).at[(*[slice(None)] * longer[0], rows)].set(old)
+
+
+def _shorter(old: ZBL | None, new: ZBL | None, cutoff: float) -> ZBL | None:
+    """A repulsion that ends where the shorter of two does."""
+    if old is None or new is None:
+        return new
+    ends = {(first, second): end for first, second, end in old.ends}
+    for first, second, end in new.ends:
+        ends[first, second] = min(end, ends.get((first, second), end))
+    return ZBL(scale=new.scale, ends=ends, longest=cutoff)
 
 
 def mean_density(neighbors: Sequence[Neighbors], cutoff: float) -> float:
@@ -86,7 +152,8 @@ def mean_density(neighbors: Sequence[Neighbors], cutoff: float) -> float:
 def repulsion_ends(samples: Sequence[Sample], neighbors: Sequence[Neighbors]) -> dict[tuple[int, int], float]:
     """Where the repulsion of each pair of elements may begin to act [Å]: below all distances in the samples.
 
-    Nearer than the nearest pair of the training set a network makes things up, with slopes of its own.
+    Nearer than the nearest pair of the training set a network makes things up, with slopes of its own. For
+    elements that are never bonded there, that remains so beyond 1.3 sums of their covalent radii.
     """
     shortest: dict[tuple[int, int], float] = {}
     for sample, near in zip(samples, neighbors, strict=True):
@@ -100,7 +167,11 @@ def repulsion_ends(samples: Sequence[Sample], neighbors: Sequence[Neighbors]) ->
     radii = ase.data.covalent_radii
     bonds = {pair: float(radii[pair[0]] + radii[pair[1]]) for pair in shortest}
     return {
-        pair: min(BELOW_SHORTEST * distance, LONGEST_END * bonds[pair]) for pair, distance in shortest.items()
+        pair: min(
+            BELOW_SHORTEST * distance,
+            (END_APART if distance > END_APART * bonds[pair] else END_BONDED) * bonds[pair],
+        )
+        for pair, distance in shortest.items()
     }
 
 

@@ -93,6 +93,7 @@ class Trainer:
         options: how to fit.
         run: where metrics and checkpoints go.
         isolated_atoms: energies of free atoms [eV]; fitted to the compositions by default.
+        start: a potential to go on from; fresh weights by default.
     """
 
     def __init__(
@@ -104,12 +105,13 @@ class Trainer:
         options: TrainingOptions,
         run: RunFolder,
         isolated_atoms: Mapping[int, float] | None = None,
+        start: LearnedPotential | None = None,
     ):
         self._began = time.monotonic()
         for sample in (*train, *valid):
             if sample.energy is None or sample.forces is None:
                 raise DataError(f"{sample.where}: training needs an energy and forces")
-        self.options, self.run = options, run
+        self.options, self.run, self._start = options, run, start
         cutoff = parse(network.get("cutoff", 5.0), "length")
         near = find_neighbors(train, cutoff)
         self.potential = new_potential(
@@ -119,6 +121,7 @@ class Trainer:
             seed=options.seed,
             isolated_atoms=isolated_atoms,
             repulsion=options.repulsion,
+            start=start,
         )
         for sample in valid:
             self.potential.check(sample.system)
@@ -126,6 +129,8 @@ class Trainer:
         sizes = [size_of(s, n) for s, n in zip((*train, *valid), (*near, *near_valid), strict=True)]
         buckets = plan_buckets(sizes, options.atoms_per_batch)
         self.train, self.valid = Batches(train, near, buckets), Batches(valid, near_valid, buckets)
+        if start is not None:  # its zero of energy is that of another method
+            self.potential = centered(self.potential, self.train)
         self.with_stress = any(s.stress is not None and s.system.is_periodic for s in train)
 
     def fit(self, minutes_gone: float = 0.0, n_tests: int = 0) -> LearnedPotential:
@@ -165,12 +170,14 @@ class Trainer:
         samples = (*self.train.samples, *self.valid.samples)
         systems = ((s.system.numbers, s.system.positions, s.system.cell) for s in samples)
         labels = ((s.energy, s.forces, s.stress) for s in samples)
-        return digest(*chain.from_iterable(chain.from_iterable(zip(systems, labels, strict=True))))
+        data = chain.from_iterable(zip(systems, labels, strict=True))
+        weights = () if self._start is None else to_arrays(self._start).values()
+        return digest(*chain.from_iterable(data), *weights)
 
     def _objective(self, steps: int) -> Objective:
         return Objective(
             steps=steps,
-            learning_rate=self.options.learning_rate,
+            learning_rate=self.options.largest_step,
             energy_weight=self.options.energy_weight,
             with_stress=self.with_stress,
         )
@@ -207,7 +214,7 @@ class Trainer:
         force, energy = metrics["force_rmse_mev_per_ang"], metrics["energy_rmse_mev_per_atom"]
         score = force**2 + self.options.energy_weight * energy**2
         if not np.isfinite(loss) or not np.isfinite(score):
-            smaller = f"--set training.learning_rate={self.options.learning_rate / 3:.2g}"
+            smaller = f"--set training.learning_rate={self.options.largest_step / 3:.2g}"
             raise ConvergenceError(
                 f"the training diverged: at step {state.step} the loss is {loss}",
                 f"check the data, or start over with smaller steps: --force {smaller}",
