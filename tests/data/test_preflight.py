@@ -153,6 +153,17 @@ def test_the_guessed_unit_is_named(ethanol):
     assert "hartree/bohr" in details
 
 
+def test_labels_of_two_methods(ethanol):
+    """By what the frames say, and by energies that fall into two groups."""
+    shifted = [replace(s, energy=s.energy - 40.0 * s.n_atoms) for s in ethanol[:30]]
+    assert "energies in two groups" in titles(preflight(shifted + ethanol[30:]))
+    shifted = [replace(s, energy=s.energy - 0.4 * s.n_atoms) for s in ethanol[:30]]
+    assert "energies in two groups" in titles(preflight(shifted + ethanol[30:]), "warning")
+    named = [replace(s, info={"method": "gfn1" if k % 2 else "gfn2"}) for k, s in enumerate(ethanol)]
+    assert "labels of several methods" in titles(preflight(named))
+    assert "labels of several methods" not in titles(preflight(named[::2]))
+
+
 def test_energies_per_atom_are_named(ethanol):
     details = " ".join(f.detail for f in preflight(scaled(ethanol, energy=1 / 9)).of("error"))
     assert "energies per atom" in details

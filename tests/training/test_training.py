@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -87,6 +88,70 @@ def test_labels_in_another_unit_are_not_taken_for_a_bad_model(argon, caplog, fac
         assert not caplog.records
         evaluate_task(ARGON, wrong)
     assert named in caplog.text
+
+
+def test_energies_along_a_path(argon):
+    """Labels 0, 30, 10 meV above the lowest; the model says 0, 25, 40: counted from the frame of label 0."""
+    systems_of = [s.system for s in argon[:3]]
+    labels = (5.0, 5.030, 5.010)
+    found = evaluate(ARGON, [Sample(s, energy=e) for s, e in zip(systems_of, labels, strict=True)])
+    found = replace(found, energies=np.array([-3.0, -2.975, -2.96]), is_path=True)
+    predicted, references = found.profile()
+    np.testing.assert_allclose(references, [0, 0.03, 0.01])
+    np.testing.assert_allclose(predicted, [0, 0.025, 0.04])
+    assert found.metrics["barrier_mev"] == pytest.approx(30.0)
+    assert found.metrics["barrier_error_mev"] == pytest.approx(10.0)
+    assert found.metrics["profile_rmse_mev"] == pytest.approx(np.sqrt((5**2 + 30**2) / 3))
+    assert "profile_rmse_mev" not in replace(found, is_path=False).metrics
+
+
+def fit_from(path, samples, start, **options):
+    chosen = TrainingOptions(minutes=None, steps=10, start="given", **options)
+    with RunFolder.create(path, "train", {"steps": 10}, resume=True) as run:
+        trainer = Trainer(samples[6:], samples[:6], network=NETWORK, options=chosen, run=run, start=start)
+        return trainer.potential, trainer
+
+
+def test_going_on_from_another_model(argon, tmp_path):
+    """It begins with what the other knew, up to the zero of energy, and learns less in its first steps than
+    fresh weights have to."""
+    first, _ = fit(tmp_path / "first", argon, steps=200)
+    shifted = [Sample(s.system, energy=s.energy + 5.0 * s.n_atoms, forces=s.forces) for s in argon]
+    begun, trainer = fit_from(tmp_path / "second", shifted, first)
+    before, at_start = evaluate(first, argon[:6]), evaluate(begun, shifted[:6])
+    for one, other in zip(before.forces, at_start.forces, strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-5)
+    assert at_start.metrics["energy_mae_mev_per_atom"] < 2 * before.metrics["energy_mae_mev_per_atom"] + 0.1
+    after = evaluate(trainer.fit(), shifted[:6]).metrics
+    fresh = evaluate(fit(tmp_path / "third", argon, steps=10)[0], argon[:6]).metrics
+    assert after["force_rmse_mev_per_ang"] < 0.5 * fresh["force_rmse_mev_per_ang"]
+
+
+def test_what_the_other_model_knew_of_other_elements_is_kept(argon, tmp_path):
+    """A model of argon and neon, gone on with argon alone and then with krypton."""
+    mixed = [
+        Sample(System.create(np.where(np.arange(13) % 2, 10, 18), s.system.positions), s.energy, s.forces)
+        for s in argon
+    ]
+    first, _ = fit(tmp_path / "first", mixed, steps=30)
+    krypton = [Sample(System.create([36] * 13, s.system.positions), s.energy, s.forces) for s in argon]
+    begun, _ = fit_from(tmp_path / "second", krypton, first)
+    assert begun.elements == (10, 18, 36)
+    for sample in mixed[:3]:
+        one, other = first.predict(sample.system), begun.predict(sample.system)
+        np.testing.assert_allclose(other.forces, one.forces, atol=1e-6)
+    assert begun.repulsion is not None
+    assert {(a, b) for a, b, _ in begun.repulsion.ends} >= {(10, 10), (10, 18), (18, 18), (36, 36)}
+
+
+def test_a_network_of_another_shape_cannot_go_on(argon, tmp_path):
+    first, _ = fit(tmp_path / "first", argon, steps=2)
+    other = {**NETWORK, "channels": 4}
+    with (
+        RunFolder.create(tmp_path / "second", "train", {}) as run,
+        pytest.raises(ConfigError, match="channels = 8"),
+    ):
+        Trainer(argon[6:], argon[:6], network=other, options=TrainingOptions(steps=2), run=run, start=first)
 
 
 @pytest.mark.parametrize("columns", [12, 4])

@@ -167,6 +167,14 @@ def train(
         list[str] | None,
         typer.Option(metavar="FILE", help="Its errors are reported; may be repeated.", show_default=False),
     ] = None,
+    scan: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Frames along a torsion or reaction, whose energies are compared; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(metavar="M", help="Wall-clock time of the whole training.", show_default="8"),
@@ -208,7 +216,7 @@ def train(
     from adiabat.tasks.train import train as task
 
     given = {
-        "data": {"train": data, "valid": valid, "test": test},
+        "data": {"train": data, "valid": valid, "test": test, "scan": scan},
         "model": _size(size),
         "training": {"minutes": minutes, "steps": steps, "seed": seed, "start": start},
     }

@@ -39,13 +39,16 @@ def evaluate(
     energy_key: KeyName = None,
     forces_key: KeyName = None,
     stress_key: KeyName = None,
+    scan: Annotated[
+        bool, typer.Option("--scan", help="The frames follow a path: compare the energies along it, too.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Errors of a model on labelled structures."""
     from adiabat.tasks.evaluate import evaluate as task
 
     keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
-    print_result(task(model, data, **keys).metrics, json, labels=METRICS)
+    print_result(task(model, data, **keys, scan=scan).metrics, json, labels=METRICS)
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: adiabat predict run-train new.xyz --out predicted.xyz")

@@ -53,6 +53,7 @@ def training_sections(
     sections = [_accuracy(sets, summary)]
     if history:
         sections.append(_learning_curves(history))
+    sections += _paths([one for one in sets if getattr(one.evaluation, "is_path", False)])
     if sets:
         sections += [_parity(sets), _where(sets)]
     if sets and worst:
@@ -175,6 +176,30 @@ def _positive(value: Any) -> float | None:
 
 def _sparse(rows: Sequence[Mapping[str, Any]], key: str) -> bool:
     return sum(row.get(key) is not None for row in rows) < 2
+
+
+def _paths(sets: Sequence[SetErrors]) -> list[Section]:
+    """Energies along torsions and reactions, each from its lowest frame."""
+    cards = []
+    for one in sets:
+        predicted, references = one.evaluation.profile()
+        metrics = one.evaluation.metrics
+        if "barrier_mev" not in metrics:
+            continue
+        series = [
+            Series("reference", MEV * references, 2, dashed=True),
+            Series("model", MEV * predicted, 0),
+        ]
+        caption = (
+            f"RMSE {number(metrics['profile_rmse_mev'])} meV; highest minus lowest "
+            f"{number(metrics['barrier_mev'])} meV, the model's is off by "
+            f"{metrics['barrier_error_mev']:+.3g} meV."
+        )
+        alt = f"Energy along {one.name}, reference and model"
+        frames = {"frame": list(range(len(references)))}
+        cards.append(Chart(frames, series, "energy [meV]", alt, title=one.name, caption=caption))
+    lead = "Energies are counted from the frame whose reference is lowest."
+    return [Section("Energies along paths", [Columns(cards)], lead=lead)] if cards else []
 
 
 def _parity(sets: Sequence[SetErrors]) -> Section:

@@ -121,13 +121,13 @@ def _analyze_train(folder: RunFolder, out: Path) -> dict[str, Any]:
     from adiabat.networks import load_model
     from adiabat.report import Page, data_sections, provenance_sections, training_sections
     from adiabat.tasks.precision import enable
-    from adiabat.tasks.train import DataOptions, read_sets
-    from adiabat.training import evaluate
+    from adiabat.tasks.train import DataOptions, evaluate_sets, read_sets
 
     enable()
     potential = load_model(folder.path)
-    sets, _ = read_sets(build(DataOptions, folder.config["data"], where="data"), folder.info["seed"])
-    evaluations = {name: evaluate(potential, samples) for name, samples in sets.items() if name != "train"}
+    options = build(DataOptions, folder.config["data"], where="data")
+    sets, _ = read_sets(options, folder.info["seed"])
+    evaluations = evaluate_sets(potential, sets, options)
     checks = [line for line in folder.read("log") if line.get("event") == "preflight"]
     page = Page(f"Training of {folder.path.name}", f"{len(sets['train'])} structures")
     history = folder.read("metrics")

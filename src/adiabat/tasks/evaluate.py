@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ def evaluate(
     energy_key: str | None = None,
     forces_key: str | None = None,
     stress_key: str | None = None,
+    scan: bool = False,
 ) -> "Evaluation":
     """What a model says of labelled structures, beside the labels; `.metrics` holds the errors by name.
 
@@ -37,6 +39,7 @@ def evaluate(
         energy_key: where the energies are, when that is not clear.
         forces_key: likewise.
         stress_key: likewise.
+        scan: the frames follow a path; the energies along it are compared as well.
 
     Raises:
         DataError: a file cannot be read, or has neither energies nor forces.
@@ -58,7 +61,7 @@ def evaluate(
     else:
         samples = list(data)
     with progress("evaluating", len(samples), "structures") as bar:
-        found = evaluate_samples(potential, samples, bar)
+        found = replace(evaluate_samples(potential, samples, bar), is_path=scan)
     _warn_of_offset(found)
     _warn_of_unit(found)
     return found

@@ -63,7 +63,8 @@ def label(
     ):
         labelled = labeler.label([sample.system for sample in samples], bar, cache)
     labelled = [
-        replace(new, info={**old.info, **new.info}) for old, new in zip(samples, labelled, strict=True)
+        replace(new, info={**old.info, **new.info, "method": method})
+        for old, new in zip(samples, labelled, strict=True)
     ]
     summary = _write(labelled, method, out, failed_path)
     cache_path.unlink()

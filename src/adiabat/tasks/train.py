@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,11 +24,13 @@ from adiabat.data import (
 from adiabat.networks import MODEL_NAME, SIZES, load_model, networks, save_model, shape_of
 from adiabat.tasks.precision import enable
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
+from adiabat.training.batches import Bucket
 
 if TYPE_CHECKING:
     from adiabat.networks import LearnedPotential
 
 logger = logging.getLogger(__name__)
+FEWEST_FRAMES = 10
 REPORT_NAME = "report.html"
 
 
@@ -40,6 +42,8 @@ class DataOptions:
         train: files with energies and forces.
         valid: a file that chooses among the weights; by default a part of the training files.
         test: files the errors are reported for.
+        scan: files whose frames follow a path, such as a torsion or a reaction: energies along it are
+            compared as well.
         valid_fraction: the part taken when no file is given.
         energy_key: where the energies are, when that is not clear.
         forces_key: likewise for forces.
@@ -52,6 +56,7 @@ class DataOptions:
     train: list[str]
     valid: str | None = None
     test: list[str] = field(default_factory=list)
+    scan: list[str] = field(default_factory=list)
     valid_fraction: float = 0.05
     energy_key: str | None = None
     forces_key: str | None = None
@@ -99,6 +104,7 @@ def train(
     out: str | os.PathLike,
     valid: str | None = None,
     test: str | Sequence[str] | None = None,
+    scan: str | Sequence[str] | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     seed: int | None = None,
@@ -116,6 +122,7 @@ def train(
         out: the run folder.
         valid: a file that chooses among the weights; by default a part of `data`.
         test: files whose errors are reported.
+        scan: files whose frames follow a path; the energies along it are reported as well.
         minutes: wall-clock time of the whole training; 8 by default.
         steps: number of steps, instead of minutes.
         seed: of weights and batches; 0 by default.
@@ -133,7 +140,9 @@ def train(
     began = time.monotonic()
     environment = enable()
     given = {"minutes": minutes, "steps": steps, "seed": seed, "start": None if start is None else str(start)}
-    settings = _settings(config or {}, data=data, valid=valid, test=test, size=size, training=given)
+    settings = _settings(
+        config or {}, data=data, valid=valid, test=test, scan=scan, size=size, training=given
+    )
     options = build(DataOptions, settings["data"], where="data")
     fitting = build(TrainingOptions, settings["training"], where="training")
     with RunFolder.create(out, "train", settings, resume=resume, force=force, seed=fitting.seed) as run:
@@ -154,26 +163,17 @@ def train(
             trainer.potential.check(sample.system)  # before the training, not after it
         n_tests = sum(len(sets[name]) for name in sets if name not in ("train", "valid"))
         potential = trainer.fit(minutes_gone=(time.monotonic() - began) / 60, n_tests=n_tests)
-        evaluations = {
-            name: evaluate(potential, samples, compiled=trainer.train.buckets)
-            for name, samples in sets.items()
-            if name != "train"
-        }
+        evaluations = evaluate_sets(potential, sets, options, compiled=trainer.train.buckets)
         return _finish(run, potential, evaluations, sets["train"], findings, began)
 
 
 def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str, dict[str, Any]]:
     """The tables of the configuration with the arguments put in, checked and with their defaults."""
     tables = {name: dict(config.get(name, {})) for name in ("data", "model", "training")}
-    data, test = given["data"], given["test"]
-    if data is not None:
-        tables["data"]["train"] = (
-            [str(data)] if isinstance(data, (str, os.PathLike)) else [str(d) for d in data]
-        )
-    if test is not None:
-        tables["data"]["test"] = (
-            [str(test)] if isinstance(test, (str, os.PathLike)) else [str(t) for t in test]
-        )
+    for name, files in (("train", given["data"]), ("test", given["test"]), ("scan", given["scan"])):
+        if files is not None:
+            one = isinstance(files, (str, os.PathLike))
+            tables["data"][name] = [str(file) for file in ([files] if one else files)]
     if given["valid"] is not None:
         tables["data"]["valid"] = str(given["valid"])
     if "train" not in tables["data"]:
@@ -185,8 +185,11 @@ def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str
             raise ConfigError(f"unknown size {given['size']!r}", f"choose one of: {', '.join(SIZES)}")
         tables["model"] |= SIZES[given["size"]]
     tables["training"] |= {name: value for name, value in given["training"].items() if value is not None}
-    if "start" in tables["training"]:
-        tables["model"] = shape_of(load_model(tables["training"]["start"])) | tables["model"]
+    if tables["training"].get("start") is not None:
+        # Only what differs from the defaults was asked for.
+        defaults = resolve(networks, {"kind": "cartesian"}, "model")
+        asked = {name: value for name, value in tables["model"].items() if defaults.get(name) != value}
+        tables["model"] = shape_of(load_model(tables["training"]["start"])) | asked
     tables["model"].setdefault("kind", "cartesian")
     targets = {"data": DataOptions, "model": networks, "training": TrainingOptions}
     resolved = {name: resolve(targets[name], table, name) for name, table in tables.items()}
@@ -207,13 +210,32 @@ def read_sets(options: DataOptions, seed: int) -> tuple[dict[str, list[Sample]],
     else:
         train, valid = split(samples, options.valid_fraction, seed=seed)
         sets = {"train": train, "valid": valid}
-    for path in options.test:
+    if len(sets["train"]) + len(sets["valid"]) < FEWEST_FRAMES:
+        raise DataError(
+            f"there are {len(sets['train'])} frames to train on and {len(sets['valid'])} to validate with; "
+            f"a training needs {FEWEST_FRAMES} in all",
+            "label more structures (adiabat label), or have adiabat learn choose them",
+        )
+    for path in (*options.test, *options.scan):
         name = Path(path).stem
         sets[name if name not in sets else path] = _structures(options, path, "energy")
     elements = {int(z) for sample in sets["train"] for z in sample.system.numbers}
     if isolated and not elements <= set(isolated):
         logger.warning("free-atom energies of some elements are missing: all are fitted to the compositions")
     return sets, isolated if elements <= set(isolated) else None
+
+
+def evaluate_sets(
+    potential: "LearnedPotential",
+    sets: Mapping[str, list[Sample]],
+    options: DataOptions,
+    compiled: Sequence[Bucket] = (),
+) -> dict[str, Evaluation]:
+    """What a potential says of every set but the training set; sets as `read_sets` made them."""
+    names = [name for name in sets if name != "train"]
+    paths = names[len(names) - len(options.scan) :]  # they were read last
+    found = {name: evaluate(potential, sets[name], compiled=compiled) for name in names}
+    return found | {name: replace(found[name], is_path=True) for name in paths}
 
 
 def _structures(options: DataOptions, path: str, *require: str) -> list[Sample]:

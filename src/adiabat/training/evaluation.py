@@ -29,6 +29,7 @@ class Evaluation:
         reference_forces: [eV/Å], one array or None each.
         stresses: predicted [eV/Å^3], one array of shape (3, 3) or None each.
         reference_stresses: [eV/Å^3], one array or None each.
+        is_path: the structures follow a path, such as a torsion: the energies along it are compared as well.
     """
 
     systems: list[System]
@@ -39,6 +40,7 @@ class Evaluation:
     reference_forces: list[np.ndarray | None]
     stresses: list[np.ndarray | None]
     reference_stresses: list[np.ndarray | None]
+    is_path: bool = False
 
     @property
     def n_atoms(self) -> np.ndarray:
@@ -70,6 +72,29 @@ class Evaluation:
             return float("nan")
         shifts = np.linalg.lstsq(compositions, error)[0]
         return _rms(error - compositions @ shifts)
+
+    def profile(self) -> tuple[np.ndarray, np.ndarray]:
+        """Energies along a path [eV], predicted and those of the labels, each counted from the frame whose
+        label is lowest; nan where there is no label."""
+        if not np.isfinite(self.reference_energies).any():
+            nothing = np.full(len(self.systems), np.nan)
+            return nothing, nothing
+        lowest = int(np.nanargmin(self.reference_energies))
+        known = np.where(np.isfinite(self.reference_energies), 0.0, np.nan)
+        references = self.reference_energies - self.reference_energies[lowest]
+        return self.energies - self.energies[lowest] + known, references
+
+    def _profile_metrics(self) -> dict[str, float | int]:
+        """Errors of the energies along a path and of its barrier, the highest minus the lowest energy."""
+        predicted, references = self.profile()
+        if not np.isfinite(references).any():
+            return {}
+        highest = float(np.nanmax(references))
+        return {
+            "profile_rmse_mev": 1e3 * _rms((predicted - references)[np.isfinite(references)]),
+            "barrier_mev": 1e3 * highest,
+            "barrier_error_mev": 1e3 * (float(np.nanmax(predicted)) - highest),
+        }
 
     def force_scale(self) -> tuple[float, float]:
         """By which factor the labels' forces are larger than the predicted ones, and how well the two
@@ -111,7 +136,7 @@ class Evaluation:
             error = np.array(stresses) / GIGAPASCAL
             found["stress_rmse_gpa"] = _rms(error)
             found["stress_mae_gpa"] = _mean_size(error)
-        return found
+        return found | (self._profile_metrics() if self.is_path else {})
 
 
 def evaluate(

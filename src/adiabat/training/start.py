@@ -107,9 +107,11 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
     # The key is of elements that `start` has not: their weights begin at random.
     template = networks.get(start.network.kind)(**hyperparameters, key=jax.random.key(len(elements)))
     rows = np.array([elements.index(z) for z in start.elements])
-    network = jax.tree.map(
-        lambda old, new: _with_rows(old, new, rows) if eqx.is_array(old) else new, start.network, template
-    )
+    weights, static = eqx.partition(template, eqx.is_array)
+    leaves, structure = jax.tree.flatten(weights)
+    known = jax.tree.leaves(eqx.filter(start.network, eqx.is_array))
+    leaves = [_with_rows(old, new, rows) for old, new in zip(known, leaves, strict=True)]
+    network = eqx.combine(jax.tree.unflatten(structure, leaves), static)
     return LearnedPotential(
         network=network,
         elements=elements,

@@ -9,7 +9,7 @@ from adiabat.data.checks.finding import LEVELS, Finding, Preflight
 from adiabat.data.checks.mechanics import check_net_force_and_torque, check_stiffness, check_stress
 from adiabat.data.checks.pairs import check_energies_against_forces
 from adiabat.data.checks.survey import Survey
-from adiabat.data.checks.values import check_energies, check_forces, check_total_energies
+from adiabat.data.checks.values import check_energies, check_forces, check_methods, check_total_energies
 from adiabat.data.sample import Sample
 
 CHECKS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
@@ -19,6 +19,7 @@ CHECKS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
     check_net_force_and_torque,
     check_stress,
     check_total_energies,
+    check_methods,
     check_energies,
     check_forces,
     check_leaks,
