@@ -26,6 +26,7 @@ _PUBLIC: dict[str, str] = {
     "label": "adiabat.tasks.label:label",
     "learn": "adiabat.tasks.learn:learn",
     "train": "adiabat.tasks.train:train",
+    "distill": "adiabat.tasks.distill:distill",
     "evaluate": "adiabat.tasks.evaluate:evaluate",
     "predict": "adiabat.tasks.predict:predict",
     "relax": "adiabat.tasks.relax:relax",

@@ -36,7 +36,7 @@ def run(*words, traceback: bool = False) -> Answer:
     return Answer(result.exit_code, result.stdout, result.stderr)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def adiabat():
     """`run`."""
     return run

@@ -1,5 +1,6 @@
 """Fitting: it learns, it resumes to the bit, it says when it fails."""
 
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from adiabat.tasks.evaluate import evaluate as evaluate_task
 from adiabat.testing import systems
 from adiabat.training import Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
+from adiabat.training.memory import check_memory, expected_neighbors
 from adiabat.training.muon import orthogonal_factor
 
 ARGON = LennardJones(epsilon=0.0104, sigma=3.4, cutoff=6.0)
@@ -152,6 +154,66 @@ def test_a_network_of_another_shape_cannot_go_on(argon, tmp_path):
         pytest.raises(ConfigError, match="channels = 8"),
     ):
         Trainer(argon[6:], argon[:6], network=other, options=TrainingOptions(steps=2), run=run, start=first)
+
+
+def test_a_cutoff_that_does_not_fit_into_the_memory_is_refused(argon):
+    crystal = [Sample(systems.copper(2)), *argon]
+    check_memory(crystal, 6.0, 75, 10_000)
+    with pytest.raises(ConfigError, match=r"4000 Å gives atoms about .* GiB .* are free"):
+        check_memory(crystal, 4000.0, 75, 10_000)
+    by_density = 4 / 3.615**3 * 4 / 3 * np.pi * 125
+    assert expected_neighbors(systems.copper(2), 5.0) == pytest.approx(by_density)
+    assert expected_neighbors(argon[0].system, 5.0) == 12
+
+
+def test_a_training_that_gets_no_better_is_stopped(argon, tmp_path):
+    """Labels at random: the best weights are the first ones, more or less."""
+    rng = np.random.default_rng(0)
+    noise = [Sample(s.system, s.energy, rng.normal(size=(13, 3))) for s in argon]
+    _, history = fit(tmp_path / "run", noise, steps=200, patience=3)
+    assert history[-1]["step"] < 200
+    _, again = fit(tmp_path / "run", noise, steps=200, patience=3)
+    assert again == history
+
+
+SPREAD = """
+import sys
+import jax, numpy as np
+jax.config.update("jax_enable_x64", True)
+from adiabat.data import read_samples
+from adiabat.base.runs import RunFolder
+from adiabat.training import Trainer, TrainingOptions, evaluate
+from adiabat.training.objective import training_step
+assert jax.local_device_count() == 2
+samples = read_samples(sys.argv[1])
+options = TrainingOptions(minutes=None, steps=40, atoms_per_batch=26)
+network = {"kind": "cartesian", "channels": 8, "n_interactions": 1, "cutoff": 6.0}
+with RunFolder.create(sys.argv[2], "train", {}) as run:
+    trainer = Trainer(samples[6:], samples[:6], network=network, options=options, run=run)
+    bucket, numbers = trainer.train.epoch(0, 0)[0]
+    assert len(numbers) == 4
+    objective = trainer._objective(40)
+    whole = trainer.train.for_step(bucket, numbers)
+    assert whole.energy.shape == (2, 2)
+    losses = []
+    for data in (whole, *(trainer.train.make(bucket, numbers[k : k + 2]) for k in (0, 2))):
+        inputs = (objective, trainer.potential, data, jax.numpy.float32(0))
+        losses.append(float(training_step(inputs, objective.init(trainer.potential))[1]))
+    np.testing.assert_allclose(losses[0], np.mean(losses[1:]), rtol=1e-5)
+    potential = trainer.fit()
+    print(evaluate(potential, samples[:6]).metrics["force_rmse_mev_per_ang"])
+"""
+
+
+def test_two_devices_share_a_step(argon, tmp_path):
+    """Each takes a batch; the loss is the mean of the two, and the training learns as on one."""
+    write_samples(tmp_path / "argon.xyz", argon)
+    flags = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    words = [sys.executable, "-c", SPREAD, str(tmp_path / "argon.xyz"), str(tmp_path / "run")]
+    done = subprocess.run(words, env=flags, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    alone = evaluate(fit(tmp_path / "one", argon, steps=40)[0], argon[:6]).metrics
+    assert float(done.stdout) < 1.2 * alone["force_rmse_mev_per_ang"]
 
 
 @pytest.mark.parametrize("columns", [12, 4])

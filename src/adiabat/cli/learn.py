@@ -11,7 +11,9 @@ from adiabat.cli.options import (
     Config,
     Force,
     ForceFile,
+    From,
     Json,
+    Model,
     OutFile,
     Resume,
     RunOut,
@@ -55,6 +57,7 @@ def learn(
     temperature: Annotated[
         float, option_of("temperature", "--temperature", "What the model is for (a bare number: K).", "300 K")
     ] = "300 K",  # pyright: ignore[reportArgumentType]
+    start: From = None,
     seed: Seed = None,
     out: RunOut = Path("run-learn"),
     resume: Resume = False,
@@ -72,6 +75,7 @@ def learn(
         "minutes": minutes,
         "labels": labels,
         "temperature": temperature,
+        "start": start,
         "seed": seed or 0,
     }
     _print_learned(task(molecule, **options, out=out, resume=resume, force=force), json)
@@ -182,15 +186,7 @@ def train(
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Instead of --minutes.", show_default=False)
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="MODEL",
-            help="Go on from its weights; [b]general[/b] is the model that comes with adiabat.",
-            show_default=False,
-        ),
-    ] = None,
+    start: From = None,
     size: Annotated[
         str | None, typer.Option(metavar="fast|accurate", help="Of the network.", show_default="accurate")
     ] = None,
@@ -223,13 +219,51 @@ def train(
     chosen = settings("train", config, given, set_ or [])
     result = task(config=chosen, out=out, resume=resume, force=force)
     summary = {"out": str(out), "steps": result.steps, "minutes": result.minutes, "metrics": result.metrics}
-    if json:
+    _print_trained(summary, json)
+
+
+@app.command(
+    rich_help_panel=PANEL, epilog="Example: adiabat distill run-train train.xyz --minutes 10 --out run-fast"
+)
+def distill(
+    model: Model,
+    structures: Structures,
+    size: Annotated[str, typer.Option(metavar="fast|accurate", help="Of the new model.")] = "fast",
+    frames: Annotated[
+        int, typer.Option(metavar="N", min=20, help="Structures that the model labels.")
+    ] = 3000,
+    minutes: Annotated[float, typer.Option(metavar="M", help="Wall-clock time of the training.")] = 8.0,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Instead of --minutes.", show_default=False)
+    ] = None,
+    seed: Seed = None,
+    out: RunOut = Path("run-distill"),
+    resume: Resume = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Fit a fast model to what another one says.
+
+    Simulates with MODEL from STRUCTURES at 300, 600 and 900 K, and trains on its energies and forces.
+    """
+    from adiabat.tasks.distill import distill as task
+
+    _size(size)
+    options = {"size": size, "frames": frames, "minutes": minutes, "steps": steps, "seed": seed or 0}
+    result = task(model, structures, out=out, resume=resume, force=force, **options)  # pyright: ignore[reportArgumentType]
+    _print_trained({"out": str(out), "metrics": result.metrics}, json)
+
+
+def _print_trained(summary: dict[str, Any], as_json: bool) -> None:
+    """Errors of every set, and where model and report are."""
+    if as_json:
         print_result(summary, as_json=True)
         return
-    for name, metrics in result.metrics.items():
+    for name, metrics in summary["metrics"].items():
         print(f"errors on {name}:")
         print_result(metrics, labels=METRICS)
-    note(f"model: {out / 'model.safetensors'}\nreport: {result.report}")
+    folder = Path(summary["out"])
+    note(f"model: {folder / 'model.safetensors'}\nreport: {folder / 'report.html'}")
 
 
 def _size(name: str | None) -> dict[str, Any]:

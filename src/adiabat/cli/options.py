@@ -71,6 +71,15 @@ Set = Annotated[
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A model file or a run folder.", show_default=False)
 ]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="MODEL",
+        help="Go on from its weights; [b]general[/b] is the model that comes with adiabat.",
+        show_default=False,
+    ),
+]
 Structures = Annotated[
     Path,
     typer.Argument(

@@ -4,11 +4,12 @@ How they are fitted belongs in `adiabat.training`.
 """
 
 from adiabat.networks.learned import LearnedPotential, shape_of
-from adiabat.networks.modelfile import MODEL_NAME, load_model, save_model
+from adiabat.networks.modelfile import GENERAL, MODEL_NAME, load_model, save_model
 from adiabat.networks.network import SIZES, AbstractNetwork, networks
 from adiabat.networks.parameters import from_arrays, to_arrays
 
 __all__ = [
+    "GENERAL",
     "MODEL_NAME",
     "SIZES",
     "AbstractNetwork",

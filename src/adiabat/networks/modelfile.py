@@ -1,6 +1,7 @@
 """Model files: one safetensors file with a JSON header; numbers and names, never code."""
 
 import os
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from adiabat.potentials import ZBL
 
 KIND = "model"
 MODEL_NAME = "model.safetensors"
+GENERAL = "general"
 MAX_HYPERPARAMETER = 4096
 LAST_ELEMENT = 118
 
@@ -51,12 +53,14 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
 
 
 def load_model(path: str | os.PathLike) -> LearnedPotential:
-    """The potential in a model file or in a run folder.
+    """The potential in a model file or in a run folder, or the one called "general" that comes with adiabat.
 
     Raises:
         DataError: no such file, damaged, not a model file, or made by an architecture this version lacks.
     """
     path = Path(path)
+    if os.fspath(path) == GENERAL and not path.exists():
+        path = Path(str(resources.files(__package__) / "general.safetensors"))
     if path.is_dir():
         path = path / MODEL_NAME
         if not path.exists():

@@ -2,6 +2,7 @@
 
 import abc
 import inspect
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -52,6 +53,12 @@ class AbstractNetwork(eqx.Module):
         """The same network, prepared for many calls without derivatives by its parameters; itself if there is
         no way."""
         return self
+
+    @classmethod
+    def bytes_per_edge(cls, settings: Mapping[str, Any]) -> int:  # noqa: ARG003
+        """About how much memory an edge takes in a training step of a network with these hyper-parameters;
+        zero where nobody has measured it."""
+        return 0
 
     def hyperparameters(self) -> dict[str, Any]:
         """The arguments that, with a key, make a network of the same shape."""

@@ -23,6 +23,7 @@ def learn(
     minutes: float = 4.0,
     labels: int | None = None,
     temperature: float = 300.0,
+    start: str | os.PathLike | None = None,
     seed: int = 0,
     resume: bool = False,
     force: bool = False,
@@ -36,6 +37,8 @@ def learn(
         minutes: wall-clock time of the whole, about.
         labels: structures for training and validation; as many as the time allows by default.
         temperature: that the potential is for [K]; it is trained and tested at higher ones, too.
+        start: a model to go on from, such as "general", the one that comes with adiabat; fresh weights by
+            default.
         seed: of everything random.
         resume: go on with the run in the folder; finished stages are skipped.
         force: start over in a folder that holds a run.
@@ -65,6 +68,7 @@ def learn(
         "temperature": float(temperature),
         "seed": seed,
         **({} if labels is None else {"labels": labels}),
+        **({} if start is None else {"start": os.fspath(start)}),
     }
     with RunFolder.create(out, "learn", config, resume=resume, force=force, makes=MAKES) as run:
         run.note(**environment)

@@ -20,7 +20,7 @@ from adiabat.generate import Filter, Plan, Surface, make_plan, minima
 from adiabat.generate.datasets import held_out_sets, split_by_trajectory, training_frames
 from adiabat.generate.sources import tagged
 from adiabat.generate.torsions import turnable_bonds
-from adiabat.networks import MODEL_NAME, LearnedPotential, load_model, save_model
+from adiabat.networks import MODEL_NAME, LearnedPotential, load_model, save_model, shape_of
 from adiabat.system import System
 from adiabat.system.smiles import conformers
 from adiabat.tasks.simulate import Run, simulate
@@ -167,10 +167,12 @@ class Learning:
         minutes = self.run.results["training_minutes"]
         with self._stage("training"):
             elements = {int(number) for number in self.starts[0].numbers}
+            start = load_model(self.config["start"]) if "start" in self.config else None
             trainer = Trainer(
                 self.sets.train,
                 self.sets.valid,
-                network={"kind": "cartesian"},
+                network={"kind": "cartesian"} if start is None else shape_of(start),
+                start=start,
                 options=TrainingOptions(minutes=minutes, seed=self.config["seed"]),
                 run=self.run,
                 isolated_atoms=labelers.get(self.config["method"])().isolated_atoms(elements),

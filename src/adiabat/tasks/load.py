@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def load(model: str | os.PathLike) -> "LearnedPotential":
-    """The potential in a model file or a run folder.
+    """The potential in a model file or a run folder; "general" is the one that comes with adiabat.
 
     Raises:
         DataError: no such file, or a damaged one.

@@ -25,6 +25,7 @@ from adiabat.networks import MODEL_NAME, SIZES, load_model, networks, save_model
 from adiabat.tasks.precision import enable
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
+from adiabat.training.memory import check_memory
 
 if TYPE_CHECKING:
     from adiabat.networks import LearnedPotential
@@ -149,6 +150,8 @@ def train(
         run.note(**environment)
         sets, isolated = read_sets(options, fitting.seed)
         cutoff = parse(settings["model"].get("cutoff", 5.0), "length")
+        bytes_per_edge = networks.get(settings["model"]["kind"]).bytes_per_edge(settings["model"])
+        check_memory(sets["train"] + sets["valid"], cutoff, fitting.atoms_per_batch, bytes_per_edge)
         findings = _preflight(run, sets, cutoff) if options.preflight else []
         trainer = Trainer(
             sets["train"],

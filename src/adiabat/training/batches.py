@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -121,6 +122,7 @@ class Batches:
         samples: with energies and forces.
         neighbors: their lists.
         buckets: the shapes, from `plan_buckets`.
+        n_devices: batches that a step works on at once, one on each device.
     """
 
     def __init__(
@@ -128,7 +130,9 @@ class Batches:
         samples: Sequence[Sample],
         neighbors: Sequence[Neighbors],
         buckets: Sequence[Bucket],
+        n_devices: int = 1,
     ):
+        self.n_devices = n_devices
         self.samples = list(samples)
         self.neighbors = list(neighbors)
         self.buckets = list(buckets)
@@ -138,22 +142,22 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Batches that visit every sample at least once."""
+        """Steps that visit every sample at least once."""
         return sum(
-            -(-len(members) // bucket.batch_size)
+            -(-len(members) // (self.n_devices * bucket.batch_size))
             for bucket, members in zip(self.buckets, self._members, strict=True)
         )
 
     def epoch(self, seed: int, epoch: int) -> list[tuple[Bucket, list[int]]]:
-        """The batches of an epoch as numbers of samples, shuffled; the last of a bucket is filled up."""
+        """What each step of an epoch works on, as numbers of samples, shuffled; the last of a bucket is
+        filled up."""
         rng = np.random.default_rng([seed, epoch])
         batches = []
         for bucket, members in zip(self.buckets, self._members, strict=True):
-            full = -(-len(members) // bucket.batch_size) * bucket.batch_size
+            size = self.n_devices * bucket.batch_size
+            full = -(-len(members) // size) * size
             order = np.resize(rng.permutation(members), full).astype(int).tolist() if members else []
-            batches += [
-                (bucket, order[i : i + bucket.batch_size]) for i in range(0, len(order), bucket.batch_size)
-            ]
+            batches += [(bucket, order[i : i + size]) for i in range(0, len(order), size)]
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def in_order(self) -> list[tuple[Bucket, list[int]]]:
@@ -163,6 +167,14 @@ class Batches:
             for bucket, members in zip(self.buckets, self._members, strict=True)
             for i in range(0, len(members), bucket.batch_size)
         ]
+
+    def for_step(self, bucket: Bucket, numbers: Sequence[int]) -> LabeledBatch:
+        """What a step works on: one batch, or one for each device along a new first axis."""
+        if self.n_devices == 1:
+            return self.make(bucket, numbers)
+        size = bucket.batch_size
+        parts = [self.make(bucket, numbers[i : i + size]) for i in range(0, len(numbers), size)]
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
 
     def make(self, bucket: Bucket, numbers: Sequence[int]) -> LabeledBatch:
         """The samples of these numbers, padded to the bucket's shape."""

@@ -1,11 +1,13 @@
 """The loss, the optimizer and one step of the training."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import PartitionSpec as P
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -119,16 +121,38 @@ def training_step(
     """
     objective, potential, data, step = fixed
 
-    def loss(parameters):
+    def loss(parameters, data):
         return objective.loss(with_parameters(potential, parameters), data, objective.weight(step))
 
-    value, gradient = jax.value_and_grad(loss)(fit.parameters)
+    value, gradient = _over_devices(jax.value_and_grad(loss))(fit.parameters, data)
     updates, optimizer = objective.optimizer().update(gradient, fit.optimizer, fit.parameters)
     parameters = optax.apply_updates(fit.parameters, updates)
     # A short memory at first: the average must forget the initial weights.
     decay = jnp.minimum(AVERAGING, (1.0 + step) / (10.0 + step)).astype(jnp.float32)
     averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, fit.averaged, parameters)
     return Fit(parameters, averaged, optimizer), value
+
+
+def _over_devices(function: Callable[[Any, LabeledBatch], Any]) -> Callable[[Any, LabeledBatch], Any]:
+    """The function of the parameters and a batch; where there is a batch for each device, the mean over the
+    devices."""
+
+    def mean(parameters, data):
+        if data.energy.ndim == 1:
+            return function(parameters, data)
+
+        def on_one(parameters, data):
+            return jax.lax.pmean(function(parameters, jax.tree.map(lambda a: a[0], data)), "devices")
+
+        automatic = (jax.sharding.AxisType.Auto,)
+        mesh = jax.make_mesh((data.energy.shape[0],), ("devices",), axis_types=automatic)
+        # Unchecked: ZBL's branch for no pair at all does not depend on the device, its other one does.
+        spread = jax.shard_map(
+            on_one, mesh=mesh, in_specs=(P(), P("devices")), out_specs=P(), check_vma=False
+        )
+        return spread(parameters, data)
+
+    return mean
 
 
 def with_parameters(potential: LearnedPotential, parameters: Any) -> LearnedPotential:

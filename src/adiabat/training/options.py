@@ -24,6 +24,8 @@ class TrainingOptions:
             default 0.01, and for a model that is trained on 0.003.
         energy_weight: weight of the energies against the forces over the last part of the training.
         atoms_per_batch: about how many atoms a batch has.
+        patience: stop when so many of the forty validations in a row found no better weights; by default
+            never.
         repulsion: add the screened repulsion of nuclei (ZBL) at distances shorter than any bond.
     """
 
@@ -34,22 +36,22 @@ class TrainingOptions:
     learning_rate: float | None = None
     energy_weight: float = 100.0
     atoms_per_batch: int = 75
+    patience: int | None = None
     repulsion: bool = True
 
     def __post_init__(self):
         if self.steps is None and self.minutes is None:
             raise ConfigError("a training needs either minutes or steps", "pass --minutes 8, for instance")
-        for name in ("minutes", "steps", "learning_rate", "energy_weight", "atoms_per_batch"):
+        for name in ("minutes", "steps", "learning_rate", "energy_weight", "atoms_per_batch", "patience"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} must be positive, got {value}")
 
-    @property
-    def largest_step(self) -> float:
-        """The learning rate that is meant."""
+    def largest_step(self, continued: bool) -> float:
+        """The learning rate that is meant, for fresh weights or those of another model."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return FRESH_RATE if self.start is None else CONTINUED_RATE
+        return CONTINUED_RATE if continued else FRESH_RATE
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, without what was not set."""

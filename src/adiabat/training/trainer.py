@@ -47,6 +47,7 @@ class _State:
     data: str
     fit: Fit
     best: Any
+    n_devices: int = 1
     step: int = 0
     best_step: int = 0
     best_score: float = float("inf")
@@ -54,15 +55,21 @@ class _State:
     def save(self, store: CheckpointStore) -> None:
         arrays = to_arrays(self.fit, prefix="fit") | to_arrays(self.best, prefix="best")
         score = self.best_score if np.isfinite(self.best_score) else None
-        header = {"steps": self.steps, "data": self.data, "best_step": self.best_step, "best_score": score}
-        store.save(self.step, arrays, header)
+        header = {"steps": self.steps, "data": self.data, "n_devices": self.n_devices}
+        store.save(self.step, arrays, header | {"best_step": self.best_step, "best_score": score})
 
     def restored(self, saved: Checkpoint) -> "_State":
         """The state in a checkpoint; this one says what it looks like.
 
         Raises:
-            ConfigError: the checkpoint is of a training on other data.
+            ConfigError: the checkpoint is of a training on other data, or on more or fewer devices.
         """
+        begun_on = saved.header.get("n_devices", 1)
+        if begun_on != self.n_devices:
+            raise ConfigError(
+                f"the run was begun on {begun_on} devices, and here are {self.n_devices}",
+                "resume where there are as many, or go on from its weights: adiabat train --from RUN",
+            )
         if saved.header.get("data") != self.data:
             raise ConfigError(
                 "the training and validation data are not those the run was begun with",
@@ -74,6 +81,7 @@ class _State:
         return _State(
             steps=self.steps,
             data=self.data,
+            n_devices=self.n_devices,
             # Arrays of our own: the next step gives their memory away.
             fit=jax.tree.map(lambda a: jnp.array(a, copy=True), fit),
             best=best,
@@ -128,7 +136,8 @@ class Trainer:
         near_valid = find_neighbors(valid, cutoff)
         sizes = [size_of(s, n) for s, n in zip((*train, *valid), (*near, *near_valid), strict=True)]
         buckets = plan_buckets(sizes, options.atoms_per_batch)
-        self.train, self.valid = Batches(train, near, buckets), Batches(valid, near_valid, buckets)
+        self.train = Batches(train, near, buckets, n_devices=jax.local_device_count())
+        self.valid = Batches(valid, near_valid, buckets)
         if start is not None:  # its zero of energy is that of another method
             self.potential = centered(self.potential, self.train)
         self.with_stress = any(s.stress is not None and s.system.is_periodic for s in train)
@@ -151,7 +160,8 @@ class Trainer:
         )
         objective = self._objective(steps)
         fresh = objective.init(self.potential)
-        state = _State(steps, self._digest(), fresh, jax.tree.map(jnp.copy, fresh.averaged))
+        best = jax.tree.map(jnp.copy, fresh.averaged)
+        state = _State(steps, self._digest(), fresh, best, n_devices=self.train.n_devices)
         if saved is None:
             state.save(store)  # the number of steps is fixed from here on, whatever happens
         else:
@@ -177,7 +187,7 @@ class Trainer:
     def _objective(self, steps: int) -> Objective:
         return Objective(
             steps=steps,
-            learning_rate=self.options.largest_step,
+            learning_rate=self.options.largest_step(self._start is not None),
             energy_weight=self.options.energy_weight,
             with_stress=self.with_stress,
         )
@@ -187,17 +197,22 @@ class Trainer:
     ) -> None:
         """All steps that are left; the order of the batches depends on the seed alone."""
         order, saved_at = [], time.monotonic()
+        interval = -(-state.steps // VALIDATIONS)
+        patience = self.options.patience * interval if self.options.patience else state.steps
         while state.step < state.steps and not stop.requested:
+            if state.step - max(state.best_step, 1) >= patience:
+                logger.info("no better weights since step %d: stopped", state.best_step)
+                break
             epoch, place = divmod(state.step, self.train.per_epoch)
             if place == 0 or not order:
                 order = self.train.epoch(self.options.seed, epoch)
-            data = self.train.make(*order[place])
+            data = self.train.for_step(*order[place])
             inputs = (objective, self.potential, data, jnp.float32(state.step))
             state.fit, loss = training_step(inputs, state.fit)
             state.step += 1
             if state.step % SHOWN_EVERY == 0:
                 bar.advance(state.step - bar.completed, loss=float(loss))
-            if state.step == state.steps or state.step % -(-state.steps // VALIDATIONS) == 0:
+            if state.step == state.steps or state.step % interval == 0:
                 self._validate(objective, state, float(loss), bar)
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 if not np.isfinite(float(loss)):
@@ -208,13 +223,14 @@ class Trainer:
 
     def _validate(self, objective: Objective, state: _State, loss: float, bar: Bar) -> None:
         """Errors of the averaged weights on the validation set, recorded; the best weights kept."""
-        # A copy: the next step takes the memory of the average away.
-        averaged = jax.tree.map(jnp.copy, state.fit.averaged)
+        # A copy, on one device: the next step takes the memory of the average away.
+        averaged = jax.tree.map(lambda a: jnp.array(np.asarray(a), copy=True), state.fit.averaged)
         metrics = evaluate_batches(with_parameters(self.potential, averaged), self.valid).metrics
         force, energy = metrics["force_rmse_mev_per_ang"], metrics["energy_rmse_mev_per_atom"]
         score = force**2 + self.options.energy_weight * energy**2
         if not np.isfinite(loss) or not np.isfinite(score):
-            smaller = f"--set training.learning_rate={self.options.largest_step / 3:.2g}"
+            rate = self.options.largest_step(self._start is not None)
+            smaller = f"--set training.learning_rate={rate / 3:.2g}"
             raise ConvergenceError(
                 f"the training diverged: at step {state.step} the loss is {loss}",
                 f"check the data, or start over with smaller steps: --force {smaller}",
@@ -282,7 +298,7 @@ class Trainer:
         """
         count, begin = 0, 0.0
         while count < 2 or time.monotonic() - begin < budget:
-            data = self.train.make(bucket, batches[count % len(batches)])
+            data = self.train.for_step(bucket, batches[count % len(batches)])
             fit, loss = training_step((objective, self.potential, data, jnp.float32(count)), fit)
             if count < 3 or count % 5 == 0:  # keeps the queue of steps short
                 loss.block_until_ready()
