@@ -72,7 +72,10 @@ call = eqx.filter_jit(lambda potential, system, near: potential(system, near))
 
 
 @needs_kernel
-@pytest.mark.parametrize(("channels", "n_interactions"), [(6, 1), (16, 2), (40, 3)])
+# The largest takes a minute of compilation.
+@pytest.mark.parametrize(
+    ("channels", "n_interactions"), [(6, 1), (16, 2), pytest.param(40, 3, marks=pytest.mark.slow)]
+)
 def test_it_gives_the_numbers_of_the_network(channels, n_interactions):
     """Molecules and a cell smaller than the cut-off, whose atoms see images of themselves."""
     plain = make(channels, n_interactions)
