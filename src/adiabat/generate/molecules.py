@@ -9,8 +9,7 @@ from adiabat.base import DataError
 from adiabat.generate.filters import geometry_fault
 from adiabat.generate.normal_modes import normal_modes
 from adiabat.generate.sources import PRESSED, STRETCHED
-from adiabat.generate.surface import Array
-from adiabat.generate.torsions import bonds, turnable_bonds
+from adiabat.generate.torsions import bonds, turnable_bonds, turned_at_random
 from adiabat.system import System
 from adiabat.system.mechanics import MolecularMechanics
 
@@ -38,6 +37,8 @@ def distorted(smiles: str, n: int, seed: int = 0) -> list[System]:
     if molecule.n_atoms < 2:
         raise DataError(f"{smiles!r} is a single atom: it has no forces")
     rng = np.random.default_rng(seed)
+    numbers = np.asarray(molecule.reference.numbers)
+    pairs, turnable = bonds(molecule.reference), turnable_bonds(molecule.reference)
     vibrations = [normal_modes(molecule, np.asarray(one.positions)) for one in molecule.conformers]
     found: list[System] = []
     for _ in range(TRIES * n):
@@ -46,23 +47,10 @@ def distorted(smiles: str, n: int, seed: int = 0) -> list[System]:
         modes = vibrations[rng.integers(len(vibrations))]
         positions = modes.sample(rng.choice(TEMPERATURES), 1, rng)[0]
         if rng.random() < TURNED:
-            positions = _turned(molecule.reference, positions, rng)
+            positions = turned_at_random(positions, turnable, rng)
         if rng.random() < BOND_CHANGED:
-            positions = _stretched(molecule.reference, positions, rng)
-        if geometry_fault(np.asarray(molecule.reference.numbers), positions, pieces=1) is None:
+            bond = pairs[rng.integers(len(pairs))]
+            positions = bond.stretched(positions, rng.uniform(PRESSED, STRETCHED))
+        if geometry_fault(numbers, positions, pieces=1) is None:
             found.append(molecule.reference.moved(positions))
     return found
-
-
-def _turned(reference: System, positions: Array, rng: np.random.Generator) -> Array:
-    """One or two torsions at any angle."""
-    turnable = turnable_bonds(reference)
-    for index in rng.permutation(len(turnable))[: rng.integers(1, 3)]:
-        positions = turnable[index].turned(positions, rng.uniform(-np.pi, np.pi))
-    return positions
-
-
-def _stretched(reference: System, positions: Array, rng: np.random.Generator) -> Array:
-    """One bond longer or shorter."""
-    pairs = bonds(reference)
-    return pairs[rng.integers(len(pairs))].stretched(positions, rng.uniform(PRESSED, STRETCHED))

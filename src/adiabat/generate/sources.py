@@ -10,7 +10,7 @@ from adiabat.generate.filters import Filter
 from adiabat.generate.normal_modes import NormalModes
 from adiabat.generate.plan import EQUILIBRATION, TIMESTEP, Plan
 from adiabat.generate.surface import Array, Surface
-from adiabat.generate.torsions import bonds, turnable_bonds
+from adiabat.generate.torsions import bonds, turnable_bonds, turned_at_random
 from adiabat.generate.trajectories import TrajectoryPlan, langevin_trajectories
 from adiabat.system import System
 
@@ -77,9 +77,7 @@ def torsion_frames(surface: Surface, starts: Array, n: int, keep: Filter, seed: 
 
     def turned(system: System, rng: np.random.Generator) -> Array | None:
         turnable = turnable_bonds(system)
-        positions = np.asarray(system.positions)
-        for index in rng.permutation(len(turnable))[: rng.integers(1, 3)]:
-            positions = turnable[index].turned(positions, rng.uniform(-np.pi, np.pi))
+        positions = turned_at_random(np.asarray(system.positions), turnable, rng)
         return positions + rng.normal(scale=0.03, size=positions.shape) if turnable else None
 
     return _changed_frames("torsions", turned, surface, starts, n, keep, seed)

@@ -1,5 +1,6 @@
 """Torsions turned to any angle, and bonds stretched or pressed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +80,13 @@ def turnable_bonds(system: System) -> list[Bond]:
         return bond.side is not None and not double and all(_bent(positions, *end) for end in ends)
 
     return [bond for bond in found if turns(bond)]
+
+
+def turned_at_random(positions: Array, turnable: Sequence[Bond], rng: np.random.Generator) -> Array:
+    """Positions [Å] with one or two of these bonds, as far as there are any, turned to any angle."""
+    for index in rng.permutation(len(turnable))[: rng.integers(1, 3)]:
+        positions = turnable[index].turned(positions, rng.uniform(-np.pi, np.pi))
+    return positions
 
 
 def _side(near: np.ndarray, i: int, j: int) -> np.ndarray | None:

@@ -210,7 +210,7 @@ class CartesianNetwork(AbstractNetwork):
 
     @classmethod
     def bytes_per_edge(cls, settings: Mapping[str, Any]) -> int:
-        return BYTES_PER_EDGE * settings.get("channels", 32) * settings.get("n_interactions", 2)
+        return BYTES_PER_EDGE * settings["channels"] * settings["n_interactions"]
 
     def for_inference(self) -> AbstractNetwork:
         """The kernel for the CPU, where it can be compiled."""

@@ -17,12 +17,12 @@ from adiabat.networks.learned import LearnedPotential
 from adiabat.networks.network import networks
 from adiabat.networks.parameters import from_arrays, to_arrays
 from adiabat.potentials import ZBL
+from adiabat.system.system import LAST
 
 KIND = "model"
 MODEL_NAME = "model.safetensors"
 GENERAL = "general"
 MAX_HYPERPARAMETER = 4096
-LAST_ELEMENT = 118
 
 
 def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
@@ -105,6 +105,6 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
 def _repulsion(header: dict[str, Any], cutoff: float) -> ZBL:
     ends = {(int(first), int(second)): float(end) for first, second, end in header.get("ends", ())}
     for pair, end in ends.items():
-        if not (1 <= pair[0] <= pair[1] <= LAST_ELEMENT and 0 < end <= cutoff):
+        if not (1 <= pair[0] <= pair[1] <= LAST and 0 < end <= cutoff):
             raise DataError(f"a repulsion of elements {pair} that ends at {end} Å is not plausible")
     return ZBL(scale=float(header["scale"]), ends=ends, longest=cutoff)

@@ -14,6 +14,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, read_samples, split, write_samples
 from adiabat.networks import MODEL_NAME, SIZES, load_model, save_model
 from adiabat.tasks.precision import enable
+from adiabat.tasks.train import REPORT_NAME
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 TAUGHT = "taught.xyz"
-REPORT_NAME = "report.html"
 TIMESTEP, FRICTION = 0.5, 0.02  # fs, 1/fs
 # Frames are recorded this far apart [steps], after so many that let the structure forget where it began.
 RECORD_EVERY, FORGOTTEN = 100, 400
@@ -107,8 +107,9 @@ def distill(
         if not path.exists():
             write_samples(path, taught_frames(master, [s.system for s in given], frames, temperatures, seed))
         taught = read_samples(path)
-        held_out = taught[:: max(10, len(taught) // 300)]
-        rest = [sample for k, sample in enumerate(taught) if k % max(10, len(taught) // 300)]
+        stride = max(10, len(taught) // 300)
+        held_out = taught[::stride]
+        rest = [sample for k, sample in enumerate(taught) if k % stride]
         train, valid = split(rest, 0.05, seed=seed)
         trainer = Trainer(
             train,
