@@ -217,3 +217,9 @@ class CartesianNetwork(AbstractNetwork):
         from adiabat.networks.kernel import accelerated  # it builds on this module
 
         return accelerated(self)
+
+    def for_training(self) -> AbstractNetwork:
+        """The kernel as a function of the weights."""
+        from adiabat.networks.kernel import accelerated_training
+
+        return accelerated_training(self)

@@ -117,6 +117,11 @@ class LearnedPotential(AbstractPotential):
         network = self.network.for_inference()
         return self if network is self.network else eqx.tree_at(lambda p: p.network, self, network)
 
+    def for_training(self) -> AbstractPotential:
+        """With the network as it is quickest within a compiled function of its parameters."""
+        network = self.network.for_training()
+        return self if network is self.network else eqx.tree_at(lambda p: p.network, self, network)
+
     def predict(self, system: System, neighbors: Neighbors | None = None) -> Prediction:
         """Check the elements, build the neighbor list when none is given, and predict."""
         self.check(system)

@@ -54,6 +54,11 @@ class AbstractNetwork(eqx.Module):
         no way."""
         return self
 
+    def for_training(self) -> "AbstractNetwork":
+        """The same network for use within a compiled function of its parameters, with derivatives by them;
+        itself if there is no faster way."""
+        return self
+
     @classmethod
     def bytes_per_edge(cls, settings: Mapping[str, Any]) -> int:  # noqa: ARG003
         """About how much memory an edge takes in a training step of a network with these hyper-parameters;

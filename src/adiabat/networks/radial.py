@@ -35,6 +35,11 @@ class RadialFunctions(eqx.Module):
         self, distances: Float[Array, "*edges"], envelope: Float[Array, "*edges"]
     ) -> list[Float[Array, "*edges channels"]]:
         """The functions of each set."""
+        hidden = self.inner(distances) * envelope[..., None]
+        return [jax.lax.optimization_barrier(output(hidden)) for output in self.outputs]
+
+    def inner(self, distances: Float[Array, "*edges"]) -> Float[Array, "*edges hidden"]:
+        """The hidden layer without the envelope."""
         orders = jnp.arange(1, self.n_basis + 1, dtype=distances.dtype)
         x = (distances / self.cutoff)[..., None]
         # sin(n pi x) / (n pi x) times n: finite at zero, of order one over the whole range.
@@ -42,6 +47,4 @@ class RadialFunctions(eqx.Module):
         basis = basis / 2.0
         # The barriers keep XLA's CPU backend from fusing long elementwise chains of the derivative into the
         # transposed copies that its matrix products ask for, which it would run element by element.
-        inner = jax.lax.optimization_barrier(self.hidden(basis))
-        hidden = normalized_silu(inner) * envelope[..., None]
-        return [jax.lax.optimization_barrier(output(hidden)) for output in self.outputs]
+        return normalized_silu(jax.lax.optimization_barrier(self.hidden(basis)))

@@ -49,6 +49,11 @@ class AbstractPotential(eqx.Module):
         """
         return self
 
+    def for_training(self) -> "AbstractPotential":
+        """The same potential for use within a compiled function of its parameters, with derivatives by
+        them."""
+        return self
+
     def energy(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, "*n_systems"]:
         """The energy of each system [eV], summed in the precision of the positions."""
         return system.sum_atoms(self.atom_energies(system, neighbors).astype(system.positions.dtype))

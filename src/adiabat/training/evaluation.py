@@ -200,7 +200,8 @@ def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | 
 
 @eqx.filter_jit
 def _predict(potential: AbstractPotential, data: LabeledBatch, with_stress: bool) -> Prediction:
-    return potential(data.batch, data.neighbors, stress=with_stress)
+    # Weights that change from call to call stay arguments: nothing is compiled anew for them.
+    return potential.for_training()(data.batch, data.neighbors, stress=with_stress)
 
 
 def _rms(values: np.ndarray) -> float:

@@ -1,11 +1,15 @@
 """The Muon optimizer, with the matrices of one shape orthogonalized together."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
+
+from adiabat.networks.kernel import orthogonal_factors
+from adiabat.training.vectors import Parameters
 
 MOMENTUM = 0.95
 ITERATIONS = 5
@@ -13,43 +17,46 @@ ITERATIONS = 5
 QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
-def muon(learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
+def muon(
+    learning_rate: optax.ScalarOrSchedule, shapes: Sequence[tuple[int, int, int]]
+) -> optax.GradientTransformation:
     """Muon for matrices, Adam for everything else.
 
     A matrix moves along the orthogonal factor of its momentum (Nesterov), times sqrt(max(1, rows / columns)):
     all directions of its input learn equally fast (K. Jordan et al., kellerjordan.github.io/posts/muon, 2024;
-    Liu et al., arXiv:2502.16982). `optax.contrib.muon` works on one matrix after the other, which takes twice
-    as long to compile for the thirty small ones of a network.
+    Liu et al., arXiv:2502.16982).
 
     Args:
         learning_rate: of both.
+        shapes: of the matrices in `Parameters.matrices`, as `matrix_shapes` gives them.
     """
     matrices = optax.chain(
         optax.trace(MOMENTUM, nesterov=True),
-        optax.stateless(lambda updates, _: _orthogonalized(updates)),
+        optax.stateless(lambda updates, _: jax.tree.map(lambda v: _orthogonalized(v, shapes), updates)),
         optax.scale_by_learning_rate(learning_rate),
     )
     return optax.partition(
-        {"matrix": matrices, "other": optax.adam(learning_rate)},
-        lambda parameters: jax.tree.map(lambda p: "matrix" if p.ndim == 2 else "other", parameters),
+        {"matrices": matrices, "rest": optax.adam(learning_rate)},
+        Parameters("matrices", "rest"),  # pyright: ignore[reportArgumentType]
     )
 
 
-def _orthogonalized(updates: Any) -> Any:
-    """Every matrix of the tree replaced by its orthogonal factor, scaled."""
-    leaves, structure = jax.tree.flatten(updates)
-    places: dict[tuple[int, ...], list[int]] = {}
-    for place, leaf in enumerate(leaves):
-        places.setdefault(leaf.shape, []).append(place)
-    for (rows, columns), group in places.items():
-        factors = orthogonal_factor(jnp.stack([leaves[place] for place in group]))
-        for place, factor in zip(group, factors, strict=True):
-            leaves[place] = max(1.0, rows / columns) ** 0.5 * factor
-    return jax.tree.unflatten(structure, leaves)
+def _orthogonalized(vector: Float[Array, " n"], shapes: Sequence[tuple[int, int, int]]) -> Float[Array, " n"]:
+    """Every matrix in the vector replaced by its orthogonal factor, scaled."""
+    ends = np.cumsum([n * rows * columns for n, rows, columns in shapes])
+    parts = []
+    for part, shape in zip(jnp.split(vector, ends[:-1]), shapes, strict=True):
+        _, rows, columns = shape
+        factors = orthogonal_factor(part.reshape(shape))
+        parts.append(max(1.0, rows / columns) ** 0.5 * jnp.ravel(factors))
+    return jnp.concatenate(parts)
 
 
 def orthogonal_factor(matrices: Float[Array, "n rows columns"]) -> Float[Array, "n rows columns"]:
     """U V^T of each U S V^T, roughly: the singular values end between about 0.7 and 1.2."""
+    found = orthogonal_factors(matrices, QUINTIC, ITERATIONS)
+    if found is not None:
+        return found
     tall = matrices.shape[1] > matrices.shape[2]
     x = jnp.swapaxes(matrices, 1, 2) if tall else matrices
     x = x / (jnp.linalg.norm(x, axis=(1, 2), keepdims=True) + 1e-8)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from adiabat.networks import LearnedPotential
 from adiabat.training.batches import LabeledBatch
 from adiabat.training.muon import muon
+from adiabat.training.vectors import Parameters, flatten, matrix_shapes, unflatten
 
 # Shares of the run: until where the energies have weight 1, and from where on their final weight.
 ENERGY_RAMP = (0.5, 0.8)
@@ -27,13 +28,13 @@ class Fit(NamedTuple):
     """What the training carries from step to step.
 
     Attributes:
-        parameters: the network's arrays.
+        parameters: the network's numbers.
         averaged: their exponential moving average, which is what is evaluated and kept.
         optimizer: the optimizer's state.
     """
 
-    parameters: Any
-    averaged: Any
+    parameters: Parameters
+    averaged: Parameters
     optimizer: optax.OptState
 
 
@@ -65,9 +66,10 @@ class Objective(eqx.Module):
         decay = FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * cosine
         return self.learning_rate * jnp.minimum(step / warm_up, 1.0) * decay
 
-    def optimizer(self) -> optax.GradientTransformation:
+    def optimizer(self, potential: LearnedPotential) -> optax.GradientTransformation:
         """Muon for matrices, Adam for the rest."""
-        return optax.chain(optax.clip_by_global_norm(10.0), muon(self.schedule))
+        shapes = matrix_shapes(_fitted(potential))
+        return optax.chain(optax.clip_by_global_norm(10.0), muon(self.schedule, shapes))
 
     def weight(self, step: Float[Array, ""]) -> Float[Array, ""]:
         """The weight of the energies at a step."""
@@ -77,16 +79,15 @@ class Objective(eqx.Module):
 
     def init(self, potential: LearnedPotential) -> Fit:
         """The state before the first step."""
-        parameters = eqx.filter(potential.network, eqx.is_inexact_array)
-        # Copies: each step gives the memory of the state away.
-        parameters, averaged = (jax.tree.map(lambda a: jnp.array(a, copy=True), parameters) for _ in range(2))
-        return Fit(parameters, averaged, self.optimizer().init(parameters))
+        # Twice: each step gives the memory of the state away.
+        parameters, averaged = (flatten(_fitted(potential)) for _ in range(2))
+        return Fit(parameters, averaged, self.optimizer(potential).init(parameters))
 
     def loss(
         self, potential: LearnedPotential, data: LabeledBatch, energy_weight: Float[Array, ""]
     ) -> Float[Array, ""]:
         """The loss of a batch."""
-        prediction = potential(data.batch, data.neighbors, stress=self.with_stress)
+        prediction = potential.for_training()(data.batch, data.neighbors, stress=self.with_stress)
         real, atoms = data.batch.system_mask, data.batch.mask
         assert prediction.forces is not None
         force_errors = jnp.sum((prediction.forces - data.forces) ** 2, axis=-1)
@@ -121,16 +122,22 @@ def training_step(
     """
     objective, potential, data, step = fixed
 
-    def loss(parameters, data):
-        return objective.loss(with_parameters(potential, parameters), data, objective.weight(step))
+    _, static = eqx.partition(potential.network, eqx.is_inexact_array)
 
-    value, gradient = _over_devices(jax.value_and_grad(loss))(fit.parameters, data)
-    updates, optimizer = objective.optimizer().update(gradient, fit.optimizer, fit.parameters)
+    def loss(arrays, data):
+        changed = eqx.tree_at(lambda p: p.network, potential, eqx.combine(arrays, static))
+        return objective.loss(changed, data, objective.weight(step))
+
+    arrays = unflatten(fit.parameters, _fitted(potential))
+    value, gradient = _over_devices(jax.value_and_grad(loss))(arrays, data)
+    updates, optimizer = objective.optimizer(potential).update(
+        flatten(gradient), fit.optimizer, fit.parameters
+    )
     parameters = optax.apply_updates(fit.parameters, updates)
     # A short memory at first: the average must forget the initial weights.
     decay = jnp.minimum(AVERAGING, (1.0 + step) / (10.0 + step)).astype(jnp.float32)
     averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, fit.averaged, parameters)
-    return Fit(parameters, averaged, optimizer), value
+    return Fit(parameters, averaged, optimizer), value  # pyright: ignore[reportArgumentType]
 
 
 def _over_devices(function: Callable[[Any, LabeledBatch], Any]) -> Callable[[Any, LabeledBatch], Any]:
@@ -155,7 +162,13 @@ def _over_devices(function: Callable[[Any, LabeledBatch], Any]) -> Callable[[Any
     return mean
 
 
-def with_parameters(potential: LearnedPotential, parameters: Any) -> LearnedPotential:
-    """The potential with these arrays in its network."""
-    _, static = eqx.partition(potential.network, eqx.is_inexact_array)
-    return eqx.tree_at(lambda p: p.network, potential, eqx.combine(parameters, static))
+def with_parameters(potential: LearnedPotential, parameters: Parameters) -> LearnedPotential:
+    """The potential with these numbers in its network."""
+    arrays, static = eqx.partition(potential.network, eqx.is_inexact_array)
+    network = eqx.combine(unflatten(parameters, arrays), static)
+    return eqx.tree_at(lambda p: p.network, potential, network)
+
+
+def _fitted(potential: LearnedPotential) -> Any:
+    """The arrays of the network."""
+    return eqx.filter(potential.network, eqx.is_inexact_array)

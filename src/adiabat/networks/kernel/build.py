@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # No -ffast-math: an atom's numbers must not depend on how the loop over its block was vectorized.
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-w")
+# What the library has for XLA, named adiabat_...
+FUNCTIONS = ("forward", "backward", "weights", "orthogonal")
 SECONDS = 120  # after which a compiler is given up
 
 
@@ -31,7 +33,7 @@ class Kernel(NamedTuple):
     """A kernel that XLA knows.
 
     Attributes:
-        name: begins the names of its two functions, `NAME_forward` and `NAME_backward`.
+        name: begins the names of its functions: `NAME_forward` and so on.
         tape_width: floats that one atom leaves for the backward pass, by interactions, channels, hidden.
         space_width: floats of one atom that the backward pass works with, likewise.
     """
@@ -106,9 +108,9 @@ def _compile(compiler: str, sources: dict[str, bytes], folder: Path, key: str) -
 def _register(path: Path, key: str) -> Kernel:
     library = ctypes.CDLL(str(path))
     name = f"adiabat_{key}"
-    for direction in ("forward", "backward"):
-        handler = jax.ffi.pycapsule(getattr(library, f"adiabat_{direction}"))
-        jax.ffi.register_ffi_target(f"{name}_{direction}", handler, platform="cpu")
+    for function in FUNCTIONS:
+        handler = jax.ffi.pycapsule(getattr(library, f"adiabat_{function}"))
+        jax.ffi.register_ffi_target(f"{name}_{function}", handler, platform="cpu")
     widths = (library.adiabat_tape_width, library.adiabat_space_width)
     for width in widths:
         width.argtypes, width.restype = [ctypes.c_int64] * 3, ctypes.c_int64

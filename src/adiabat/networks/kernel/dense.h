@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "vector.h"
+#include "dual.h"
 
 namespace adiabat {
 
@@ -44,6 +44,33 @@ inline void multiply(const float* x, int64_t rows, int64_t n_in, const float* we
       detail::multiply_columns<N>(from, n_in, weight + o, n_out, bias ? bias + o : nullptr, to + o, n_out);
     for (; o < n_out; o += W)
       detail::multiply_columns<1>(from, n_in, weight + o, n_out, bias ? bias + o : nullptr, to + o, n_out);
+  }
+}
+
+inline void multiply(DualPointer x, int64_t rows, int64_t n_in, const float* weight, int64_t n_out, const float* bias,
+                     DualPointer y) {
+  multiply(x.p, rows, n_in, weight, n_out, bias, y.p);
+  multiply(x.change(), rows, n_in, weight, n_out, nullptr, y.change());
+}
+
+// The cotangents of weight and bias, given those of y, for up to BLOCK rows. No bias where it is null.
+inline void add_weight_slope(DualPointer x, int64_t rows, int64_t n_in, DualPointer y, int64_t n_out, float* weight,
+                             float* bias) {
+  const float *x_v = x.p, *x_d = x.change();
+  for (int64_t o = 0; o < n_out; o += W) {
+    Dual g[BLOCK];
+    for (int64_t b = 0; b < rows; ++b) g[b] = load(y + b * n_out + o);
+    if (bias)
+      for (int64_t b = 0; b < rows; ++b) add_to(bias + o, g[b].d);
+    for (int64_t i = 0; i < n_in; ++i) {
+      Vec total = load(weight + i * n_out + o);
+      if (rows == BLOCK)
+#pragma GCC unroll 8
+        for (int b = 0; b < BLOCK; ++b) total += x_v[b * n_in + i] * g[b].d + x_d[b * n_in + i] * g[b].v;
+      else
+        for (int64_t b = 0; b < rows; ++b) total += x_v[b * n_in + i] * g[b].d + x_d[b * n_in + i] * g[b].v;
+      store(weight + i * n_out + o, total);
+    }
   }
 }
 

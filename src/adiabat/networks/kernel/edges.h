@@ -1,126 +1,17 @@
-// The edges of one atom: their geometry, and the sums over them in both directions.
+// Sums over the edges of one atom, in both directions.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-#include <type_traits>
-
-#include "model.h"
-#include "vector.h"
+#include "geometry.h"
 
 namespace adiabat {
 
-constexpr int CHUNK = 64;  // edges whose geometry is held at a time
-// Distances are counted from here [Å]: a direction needs one.
-constexpr float SHORTEST = 1e-12f;
-
-// Up to CHUNK edges of an atom that are felt: one array for each quantity, so that they are filled in a
-// vectorized loop.
-struct Edges {
-  int count;
-  int32_t slot[CHUNK], neighbor[CHUNK], row[CHUNK];
-  float x[CHUNK], y[CHUNK], z[CHUNK];          // vector, then direction
-  float envelope[CHUNK], back[CHUNK];          // of the edge, and of the one that points back
-  float inverse[CHUNK];                        // 1 / distance
-  float value[4][CHUNK], slope[4][CHUNK];      // weights of four rows of the table: cubic B-splines
-  float rank2[6][CHUNK], rank3[7][CHUNK];      // harmonics; those of rank 1 are the direction
-  float slope3[10][CHUNK];                     // derivatives of the harmonics of rank 3, see fill()
-
-  // Takes edges of atom i from column k on, and returns the column to go on from. Edges that nobody feels are
-  // left out, unless a coordinate is not a number: that must show.
-  int64_t collect(const Graph& graph, int64_t i, int64_t k, bool both) {
-    count = 0;
-    for (; k < graph.columns && count < CHUNK; ++k) {
-      const int64_t edge = i * graph.columns + k;
-      const float* v = graph.vectors + 3 * edge;
-      const float here = graph.envelope[edge], size = v[0] + v[1] + v[2];
-      const float there = both ? graph.envelope[graph.reverse[edge]] : 0.0f;
-      if (here == 0.0f && there == 0.0f && size - size == 0.0f) continue;
-      slot[count] = int32_t(k);
-      neighbor[count] = graph.index[edge];
-      x[count] = v[0], y[count] = v[1], z[count] = v[2];
-      envelope[count] = here, back[count] = there;
-      ++count;
-    }
-    return k;
-  }
-
-  void fill(const Sizes& sizes, float spacing) {
-    const float a = 0.790569415f, b = 3.87298335f, c = 0.612372436f;  // (5/8)^(1/2), 15^(1/2), (3/8)^(1/2)
-    const float two = 1.22474487f;                                    // (3/2)^(1/2)
-    const float per_knot = 1.0f / spacing;
-    const int32_t last = int32_t(sizes.knots) - 1;
-    const int end = (count + W - 1) / W * W;
-    for (int e = count; e < end; ++e) x[e] = 1.0f, y[e] = z[e] = 0.0f;
-    for (int e = 0; e < end; ++e) {
-      const float r = std::sqrt(x[e] * x[e] + y[e] * y[e] + z[e] * z[e]);
-      const float knots = r * per_knot;
-      // A distance that is not a number must not read outside the table.
-      int32_t k = int32_t(knots < float(last) ? knots : float(last));
-      k = k < 0 ? 0 : k;
-      row[e] = k;
-      const float t = knots - float(k), s = 1.0f - t, over = 1.0f / (r + SHORTEST);
-      value[0][e] = s * s * s * (1.0f / 6.0f);
-      value[1][e] = (3.0f * t * t * t - 6.0f * t * t + 4.0f) * (1.0f / 6.0f);
-      value[2][e] = (3.0f * s * s * s - 6.0f * s * s + 4.0f) * (1.0f / 6.0f);
-      value[3][e] = t * t * t * (1.0f / 6.0f);
-      slope[0][e] = -0.5f * s * s * per_knot;
-      slope[1][e] = (1.5f * t * t - 2.0f * t) * per_knot;
-      slope[2][e] = (-1.5f * s * s + 2.0f * s) * per_knot;
-      slope[3][e] = 0.5f * t * t * per_knot;
-      inverse[e] = over;
-      const float X = x[e] * over, Y = y[e] * over, Z = z[e] * over;
-      x[e] = X, y[e] = Y, z[e] = Z;
-      rank2[0][e] = two * (X * X - 1.0f / 3.0f);
-      rank2[1][e] = two * (Y * Y - 1.0f / 3.0f);
-      rank2[2][e] = two * (Z * Z - 1.0f / 3.0f);
-      rank2[3][e] = two * X * Y;
-      rank2[4][e] = two * X * Z;
-      rank2[5][e] = two * Y * Z;
-      const float five = c * (5.0f * Z * Z - 1.0f);
-      rank3[0][e] = a * Y * (3.0f * X * X - Y * Y);
-      rank3[1][e] = b * X * Y * Z;
-      rank3[2][e] = five * Y;
-      rank3[3][e] = 0.5f * Z * (5.0f * Z * Z - 3.0f);
-      rank3[4][e] = five * X;
-      rank3[5][e] = 0.5f * b * Z * (X * X - Y * Y);
-      rank3[6][e] = a * X * (X * X - 3.0f * Y * Y);
-      slope3[0][e] = 6.0f * a * X * Y;
-      slope3[1][e] = 3.0f * a * (X * X - Y * Y);
-      slope3[2][e] = b * Y * Z;
-      slope3[3][e] = b * X * Z;
-      slope3[4][e] = b * X * Y;
-      slope3[5][e] = five;
-      slope3[6][e] = 10.0f * c * Y * Z;
-      slope3[7][e] = 0.5f * (15.0f * Z * Z - 3.0f);
-      slope3[8][e] = 10.0f * c * X * Z;
-      slope3[9][e] = 0.5f * b * (X * X - Y * Y);
-    }
-  }
-};
-
-// Where an atom finds what its neighbors send: rows of `stride` floats, by atom in later rounds, by species in
-// the first, where only scalars are sent and depend on nothing else.
-struct Senders {
-  const float* features;
-  const int32_t* species;
-  int64_t stride;
-
-  template <bool First>
-  const float* of(int32_t atom) const {
-    return features + (First ? species[atom] : atom) * stride;
-  }
-};
-
 namespace detail {
 
-// Radial functions of one edge, times `factor`.
-template <int Sets>
-inline void radial(const Edges& edges, const float (*weights)[CHUNK], int e, const float* table, int64_t C,
-                   float factor, Vec* found) {
+// Radial functions of one edge, or others of its row of the table: those with the weights w of the splines.
+template <int Sets, typename N>
+inline void radial(const Edges& edges, int e, const float* table, int64_t C, const typename Kind<N>::Scalar* w,
+                   N* found) {
   const float* rows = table + int64_t(edges.row[e]) * Sets * C;
-  float w[4];
-  for (int q = 0; q < 4; ++q) w[q] = factor * weights[q][e];
 #pragma GCC unroll 6
   for (int k = 0; k < Sets; ++k) found[k] = w[0] * load(rows + k * C);
 #pragma GCC unroll 3
@@ -142,29 +33,33 @@ void with_constant(int64_t channels, const Work& work) {
 }
 
 // sums += the messages that the edges bring, shape (components, C), without the receiver's weights.
-template <bool First, int Channels>
-void receive(const Edges& edges, const float* table, const Senders& senders, int64_t channels, float* sums) {
+template <bool First, int Channels, typename E>
+void receive(const E& edges, const float* table, const Senders<typename E::Number>& senders, int64_t channels,
+             Pointer<typename E::Number> sums) {
+  using N = typename E::Number;
   const int64_t C = Channels ? Channels : channels;
   constexpr int Sets = First ? FIRST_SETS : SETS;
   constexpr int Sums = First ? FIRST_SUMS : adiabat::SUMS;
   for (int64_t c = 0; c < C; c += W) {
-    Vec total[Sums];
+    N total[Sums];
 #pragma GCC unroll 26
     for (int m = 0; m < Sums; ++m) total[m] = load(sums + m * C + c);
     for (int e = 0; e < edges.count; ++e) {
-      Vec f[Sets];
-      detail::radial<Sets>(edges, edges.value, e, table + c, C, edges.envelope[e], f);
-      const float* sent = senders.of<First>(edges.neighbor[e]) + c;
-      const Vec s = load(sent);
+      typename Kind<N>::Scalar w[4];
+      for (int q = 0; q < 4; ++q) w[q] = edges.envelope_of(e) * edges.value_of(q, e);
+      N f[Sets];
+      detail::radial<Sets>(edges, e, table + c, C, w, f);
+      const auto sent = senders.template of<First>(edges.neighbor[e]) + c;
+      const auto s = load(sent);
       total[0] += f[0] * s;
-      const Vec p1 = f[1] * s, p2 = f[2] * s, p3 = f[3] * s;
-      total[1] += edges.x[e] * p1;
-      total[2] += edges.y[e] * p1;
-      total[3] += edges.z[e] * p1;
+      const N p1 = f[1] * s, p2 = f[2] * s, p3 = f[3] * s;
+      total[1] += edges.x_of(e) * p1;
+      total[2] += edges.y_of(e) * p1;
+      total[3] += edges.z_of(e) * p1;
 #pragma GCC unroll 6
-      for (int m = 0; m < 6; ++m) total[4 + m] += edges.rank2[m][e] * p2;
+      for (int m = 0; m < 6; ++m) total[4 + m] += edges.rank2_of(m, e) * p2;
 #pragma GCC unroll 7
-      for (int m = 0; m < 7; ++m) total[10 + m] += edges.rank3[m][e] * p3;
+      for (int m = 0; m < 7; ++m) total[10 + m] += edges.rank3_of(m, e) * p3;
       if constexpr (!First) {
 #pragma GCC unroll 3
         for (int m = 0; m < 3; ++m) total[17 + m] += f[4] * load(sent + (1 + m) * C);
@@ -181,20 +76,53 @@ namespace detail {
 
 // What the cotangent g (26 or 17 components, stride C) says of the messages along a direction: for each rank
 // the contraction with its harmonics.
+template <typename N>
 struct Contractions {
-  Vec rank0, rank1, rank2, rank3;
+  N rank0, rank1, rank2, rank3;
 
-  Contractions(const Edges& edges, int e, const float* g, int64_t C) {
+  template <typename E, typename P>
+  Contractions(const E& edges, int e, P g, int64_t C) {
     rank0 = load(g);
-    rank1 = edges.x[e] * load(g + C) + edges.y[e] * load(g + 2 * C) + edges.z[e] * load(g + 3 * C);
-    rank2 = edges.rank2[0][e] * load(g + 4 * C);
+    rank1 = edges.x_of(e) * load(g + C) + edges.y_of(e) * load(g + 2 * C) + edges.z_of(e) * load(g + 3 * C);
+    rank2 = edges.rank2_of(0, e) * load(g + 4 * C);
 #pragma GCC unroll 5
-    for (int m = 1; m < 6; ++m) rank2 += edges.rank2[m][e] * load(g + (4 + m) * C);
-    rank3 = edges.rank3[0][e] * load(g + 10 * C);
+    for (int m = 1; m < 6; ++m) rank2 += edges.rank2_of(m, e) * load(g + (4 + m) * C);
+    rank3 = edges.rank3_of(0, e) * load(g + 10 * C);
 #pragma GCC unroll 6
-    for (int m = 1; m < 7; ++m) rank3 += edges.rank3[m][e] * load(g + (10 + m) * C);
+    for (int m = 1; m < 7; ++m) rank3 += edges.rank3_of(m, e) * load(g + (10 + m) * C);
   }
 };
+
+// What the vectors and matrices that came along an edge say of its radial functions.
+template <typename P, typename Q>
+inline auto vectors_between(P from, Q g, int64_t C) {
+  auto total = load(from + C) * load(g + 17 * C);
+#pragma GCC unroll 2
+  for (int m = 1; m < 3; ++m) total += load(from + (1 + m) * C) * load(g + (17 + m) * C);
+  return total;
+}
+
+template <typename P, typename Q>
+inline auto matrices_between(P from, Q g, int64_t C) {
+  auto total = load(from + 4 * C) * load(g + 20 * C);
+#pragma GCC unroll 5
+  for (int m = 1; m < 6; ++m) total += load(from + (4 + m) * C) * load(g + (20 + m) * C);
+  return total;
+}
+
+// sent += the cotangents of what the atom sent along an edge, given those of the neighbor's sums: the same distance,
+// seen from the neighbor, so that odd harmonics change their sign.
+template <typename E, typename N, typename P>
+inline void add_sent_slope(const E& edges, int e, const N* f, P there, int64_t C, P sent) {
+  const auto back = edges.back_of(e);
+  const Contractions<N> far(edges, e, there, C);
+  add_to(sent, back * (f[0] * far.rank0 - f[1] * far.rank1 + f[2] * far.rank2 - f[3] * far.rank3));
+  const N f4 = back * f[4], f5 = back * f[5];
+#pragma GCC unroll 3
+  for (int m = 0; m < 3; ++m) add_to(sent + (1 + m) * C, f4 * load(there + (17 + m) * C));
+#pragma GCC unroll 6
+  for (int m = 0; m < 6; ++m) add_to(sent + (4 + m) * C, f5 * load(there + (20 + m) * C));
+}
 
 // to[axis] += d/d direction[axis] of sum_l p_l (harmonics of rank l · g).
 inline void add_direction_slopes(const Edges& edges, int e, const float* g, int64_t C, Vec p1, Vec p2, Vec p3,
@@ -221,41 +149,30 @@ inline void add_direction_slopes(const Edges& edges, int e, const float* g, int6
 //
 // vectors (columns, 3) and envelopes (columns) are the atom's rows; sent has shape (FEATURES, C).
 template <bool First, int Channels>
-void return_to_edges(const Edges& edges, const float* table, const Senders& senders, int64_t channels, const float* g,
-                     const float* others, float* vectors, float* envelopes, float* sent) {
+void return_to_edges(const Edges& edges, const float* table, const Senders<Vec>& senders, int64_t channels, float* g,
+                     float* others, float* vectors, float* envelopes, float* sent) {
   const int64_t C = Channels ? Channels : channels;
   constexpr int Sets = First ? FIRST_SETS : SETS;
   constexpr int Sums = First ? FIRST_SUMS : adiabat::SUMS;
   for (int e = 0; e < edges.count; ++e) {
+    float values[4], slopes[4];
+    for (int q = 0; q < 4; ++q) values[q] = edges.value[q][e], slopes[q] = edges.slope[q][e];
     Vec by_envelope{}, by_distance{}, by_direction[3] = {};
     for (int64_t c = 0; c < C; c += W) {
       Vec f[Sets], slope[Sets];
-      detail::radial<Sets>(edges, edges.value, e, table + c, C, 1.0f, f);
-      detail::radial<Sets>(edges, edges.slope, e, table + c, C, 1.0f, slope);
+      detail::radial<Sets>(edges, e, table + c, C, values, f);
+      detail::radial<Sets>(edges, e, table + c, C, slopes, slope);
       const float* from = senders.of<First>(edges.neighbor[e]) + c;
       const Vec s = load(from);
-      const detail::Contractions here(edges, e, g + c, C);
+      const detail::Contractions<Vec> here(edges, e, g + c, C);
       by_envelope += s * (f[0] * here.rank0 + f[1] * here.rank1 + f[2] * here.rank2 + f[3] * here.rank3);
       by_distance += s * (slope[0] * here.rank0 + slope[1] * here.rank1 + slope[2] * here.rank2 + slope[3] * here.rank3);
       detail::add_direction_slopes(edges, e, g + c, C, f[1] * s, f[2] * s, f[3] * s, by_direction);
       if constexpr (!First) {
-        Vec vector = load(from + C) * load(g + 17 * C + c), matrix = load(from + 4 * C) * load(g + 20 * C + c);
-#pragma GCC unroll 2
-        for (int m = 1; m < 3; ++m) vector += load(from + (1 + m) * C) * load(g + (17 + m) * C + c);
-#pragma GCC unroll 5
-        for (int m = 1; m < 6; ++m) matrix += load(from + (4 + m) * C) * load(g + (20 + m) * C + c);
+        const Vec vector = detail::vectors_between(from, g + c, C), matrix = detail::matrices_between(from, g + c, C);
         by_envelope += f[4] * vector + f[5] * matrix;
         by_distance += slope[4] * vector + slope[5] * matrix;
-        // The same distance, seen from the neighbor: odd harmonics change their sign.
-        const float* there = others + int64_t(edges.neighbor[e]) * Sums * C + c;
-        const float back = edges.back[e];
-        const detail::Contractions far(edges, e, there, C);
-        add_to(sent + c, back * (f[0] * far.rank0 - f[1] * far.rank1 + f[2] * far.rank2 - f[3] * far.rank3));
-        const Vec f4 = back * f[4], f5 = back * f[5];
-#pragma GCC unroll 3
-        for (int m = 0; m < 3; ++m) add_to(sent + (1 + m) * C + c, f4 * load(there + (17 + m) * C));
-#pragma GCC unroll 6
-        for (int m = 0; m < 6; ++m) add_to(sent + (4 + m) * C + c, f5 * load(there + (20 + m) * C));
+        detail::add_sent_slope(edges, e, f, others + int64_t(edges.neighbor[e]) * Sums * C + c, C, sent + c);
       }
     }
     const float envelope = edges.envelope[e];
@@ -269,6 +186,41 @@ void return_to_edges(const Edges& edges, const float* table, const Senders& send
     float* v = vectors + 3 * edges.slot[e];
     for (int q = 0; q < 3; ++q) v[q] += radial * direction[q] + turn[q] - along * direction[q];
     envelopes[edges.slot[e]] += sum(by_envelope);
+  }
+}
+
+// In dual numbers, for the derivative by the weights: adds to the cotangents of the table, and of what was sent: in
+// the first round of first_sent, by species, in later ones to `sent` as above.
+template <bool First, int Channels>
+void return_to_table(const DualEdges& edges, const float* table, const Senders<Dual>& senders, int64_t channels,
+                     DualPointer g, DualPointer others, float* by_table, float* first_sent, DualPointer sent) {
+  const int64_t C = Channels ? Channels : channels;
+  constexpr int Sets = First ? FIRST_SETS : SETS;
+  constexpr int Sums = First ? FIRST_SUMS : adiabat::SUMS;
+  for (int e = 0; e < edges.count; ++e) {
+    DualScalar values[4], felt[4];
+    for (int q = 0; q < 4; ++q) values[q] = edges.value_of(q, e), felt[q] = edges.envelope_of(e) * values[q];
+    for (int64_t c = 0; c < C; c += W) {
+      const auto from = senders.of<First>(edges.neighbor[e]) + c;
+      const auto s = load(from);
+      const detail::Contractions<Dual> here(edges, e, g + c, C);
+      Dual f[Sets], by_radial[Sets] = {s * here.rank0, s * here.rank1, s * here.rank2, s * here.rank3};
+      if constexpr (First) {
+        detail::radial<Sets>(edges, e, table + c, C, felt, f);
+        const Dual total = f[0] * here.rank0 + f[1] * here.rank1 + f[2] * here.rank2 + f[3] * here.rank3;
+        add_to(first_sent + senders.species[edges.neighbor[e]] * C + c, total.d);
+      } else {
+        detail::radial<Sets>(edges, e, table + c, C, values, f);
+        by_radial[4] = detail::vectors_between(from, g + c, C);
+        by_radial[5] = detail::matrices_between(from, g + c, C);
+        detail::add_sent_slope(edges, e, f, others + int64_t(edges.neighbor[e]) * Sums * C + c, C, sent + c);
+      }
+      float* rows = by_table + int64_t(edges.row[e]) * Sets * C + c;
+#pragma GCC unroll 4
+      for (int q = 0; q < 4; ++q)
+#pragma GCC unroll 6
+        for (int k = 0; k < Sets; ++k) add_to(rows + (q * Sets + k) * C, (felt[q] * by_radial[k]).d);
+    }
   }
 }
 

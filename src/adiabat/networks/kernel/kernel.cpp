@@ -1,6 +1,7 @@
-// The two functions XLA calls, and their sizes for the Python around them.
+// The functions XLA calls, and their sizes for the Python around them.
 
 #include "network.h"
+#include "orthogonal.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;
@@ -16,7 +17,7 @@ using Numbers = ffi::Span<const int64_t>;
 
 Model model_of(Numbers n, float spacing, const Floats& weights) {
   const Sizes sizes{n[0], n[1], n[2], n[3], n[4]};
-  return {sizes, Weights(weights.typed_data(), sizes), spacing};
+  return {sizes, Weights<const float>(weights.typed_data(), sizes), spacing};
 }
 
 Graph graph_of(const Integers& species, const Floats& vectors, const Floats& envelope, const Integers& index,
@@ -37,7 +38,7 @@ ffi::Error run_forward(ffi::ThreadPool pool, Integers species, Floats vectors, F
                        Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
   const Graph graph = graph_of(species, vectors, envelope, index, reverse);
-  const Tape left(tape->typed_data(), model.sizes, graph.n_atoms);
+  const Tape<Vec> left(tape->typed_data(), model.sizes, graph.n_atoms);
   if (!fits(model.weights.size, weights) || !fits(left.size, *tape)) return misfit();
   forward(model, graph, left, energies->typed_data(), pool);
   return ffi::Error::Success();
@@ -48,11 +49,43 @@ ffi::Error run_backward(ffi::ThreadPool pool, Floats cotangents, Integers specie
                         ffi::Result<Floats> by_envelope, ffi::Result<Floats> space, Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
   const Graph graph = graph_of(species, vectors, envelope, index, reverse);
-  const Tape left(tape.typed_data(), model.sizes, graph.n_atoms);
-  const Cotangents between(space->typed_data(), model.sizes, graph.n_atoms);
+  const Tape<Vec> left(tape.typed_data(), model.sizes, graph.n_atoms);
+  const Cotangents<Vec> between(space->typed_data(), model.sizes, graph.n_atoms);
   if (!fits(model.weights.size, weights) || !fits(left.size, tape) || !fits(between.size, *space)) return misfit();
   backward(model, graph, left, between, cotangents.typed_data(), by_vectors->typed_data(), by_envelope->typed_data(),
            pool);
+  return ffi::Error::Success();
+}
+
+// energies: cotangents of the energies; of_energies, of_vectors, of_envelope: what backward() was given, and the
+// cotangents of what it found.
+ffi::Error run_weights(ffi::ThreadPool pool, Floats energies, Floats of_energies, Floats of_vectors,
+                       Floats of_envelope, Integers species, Floats vectors, Floats envelope, Integers index,
+                       Integers reverse, Floats weights, ffi::Result<Floats> by_weights, Numbers sizes, float spacing) {
+  const Model model = model_of(sizes, spacing, weights);
+  Graph graph = graph_of(species, vectors, envelope, index, reverse);
+  graph.vector_changes = of_vectors.typed_data();
+  graph.envelope_changes = of_envelope.typed_data();
+  if (!fits(model.weights.size, weights) || !fits(model.weights.size, *by_weights)) return misfit();
+  static thread_local std::vector<float> memory, seeds;
+  seeds.resize(2 * graph.n_atoms);
+  copy(of_energies.typed_data(), graph.n_atoms, seeds.data());
+  copy(energies.typed_data(), graph.n_atoms, seeds.data() + graph.n_atoms);
+  weight_slopes(model, graph, {seeds.data(), graph.n_atoms}, by_weights->typed_data(), memory, pool);
+  return ffi::Error::Success();
+}
+
+ffi::Error run_orthogonal(ffi::ThreadPool pool, Floats matrices, ffi::Result<Floats> factors,
+                          ffi::Span<const float> quintic, int64_t iterations) {
+  const auto shape = matrices.dimensions();
+  const int64_t size = shape[1] * shape[2];
+  for_each(
+      shape[0], pool,
+      [&](int64_t k) {
+        orthogonal_factor(matrices.typed_data() + k * size, shape[1], shape[2], quintic.begin(), iterations,
+                          factors->typed_data() + k * size);
+      },
+      2);
   return ffi::Error::Success();
 }
 
@@ -89,11 +122,36 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_backward, run_backward,
                                   .Attr<Numbers>("sizes")
                                   .Attr<float>("spacing"));
 
+XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_weights, run_weights,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Floats>()
+                                  .Arg<Floats>()
+                                  .Arg<Floats>()
+                                  .Arg<Floats>()
+                                  .Arg<Integers>()
+                                  .Arg<Floats>()
+                                  .Arg<Floats>()
+                                  .Arg<Integers>()
+                                  .Arg<Integers>()
+                                  .Arg<Floats>()
+                                  .Ret<Floats>()
+                                  .Attr<Numbers>("sizes")
+                                  .Attr<float>("spacing"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_orthogonal, run_orthogonal,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Floats>()
+                                  .Ret<Floats>()
+                                  .Attr<ffi::Span<const float>>("quintic")
+                                  .Attr<int64_t>("iterations"));
+
 // Floats that one atom takes: of the tape, and of the space between the phases of the backward pass.
 extern "C" int64_t adiabat_tape_width(int64_t interactions, int64_t channels, int64_t hidden) {
-  return Tape(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
+  return Tape<Vec>(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
 }
 
 extern "C" int64_t adiabat_space_width(int64_t interactions, int64_t channels, int64_t hidden) {
-  return Cotangents(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
+  return Cotangents<Vec>(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
 }

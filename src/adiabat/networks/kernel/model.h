@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "dual.h"
+
 namespace adiabat {
 
 // Components of a feature: scalars 1, vectors 3, matrices 6; of the sums in the first round and in later ones.
@@ -33,21 +35,6 @@ struct Sizes {
   int64_t outputs(int64_t t) const { return last(t) ? 1 : 3; }
 };
 
-// A weight matrix and its transpose, each in rows of its outputs.
-struct Map {
-  const float* weight;
-  const float* transpose;
-};
-
-struct RoundWeights {
-  const float* table;     // (knots + 3, sets, C)
-  const float* receiver;  // (sets, elements, C)
-  Map inner, outer;       // perceptron on the invariants
-  const float *inner_bias, *outer_bias;
-  Map vectors, matrices;  // unless last
-  Map sent[3];            // unless first: scalars, vectors, matrices
-};
-
 // Hands out consecutive parts of a buffer; with a null pointer it only counts.
 template <typename T>
 struct Cursor {
@@ -61,20 +48,36 @@ struct Cursor {
   }
 };
 
+// The weights, T being const float, or their cotangents in a buffer like theirs.
+template <typename T>
 struct Weights {
-  const float* embedding;   // (elements, C)
-  const float* first_sent;  // (elements, C): what atoms send in the first round
-  const float* constant;    // (elements), padded to 16
-  Map readout;              // (interactions C, C)
-  const float *readout_bias, *readout_out;  // (C)
-  std::vector<RoundWeights> rounds;
+  // A matrix and its transpose, each in rows of its outputs. The transpose of a cotangent is not used.
+  struct Map {
+    T *weight, *transpose;
+  };
+
+  struct Round {
+    T* table;          // (knots + 3, sets, C)
+    T* receiver;       // (sets, elements, C)
+    Map inner, outer;  // perceptron on the invariants
+    T *inner_bias, *outer_bias;
+    Map vectors, matrices;  // unless last
+    Map sent[3];            // unless first: scalars, vectors, matrices
+  };
+
+  T* embedding;                   // (elements, C)
+  T* first_sent;                  // (elements, C): what atoms send in the first round
+  T* constant;                    // (elements), padded to 16
+  Map readout;                    // (interactions C, C)
+  T *readout_bias, *readout_out;  // (C)
+  std::vector<Round> rounds;
   int64_t size;
 
-  Weights(const float* begin, const Sizes& s) : rounds(s.interactions) {
+  Weights(T* begin, const Sizes& s) : rounds(s.interactions) {
     const int64_t C = s.channels;
-    Cursor<const float> cursor{begin};
+    Cursor<T> cursor{begin};
     auto map = [&](int64_t n_in, int64_t n_out) {
-      const float* weight = cursor.take(n_in * n_out);
+      T* weight = cursor.take(n_in * n_out);
       return Map{weight, cursor.take(n_in * n_out)};
     };
     embedding = cursor.take(s.elements * C);
@@ -84,7 +87,7 @@ struct Weights {
     readout_bias = cursor.take(C);
     readout_out = cursor.take(C);
     for (int64_t t = 0; t < s.interactions; ++t) {
-      RoundWeights& r = rounds[t];
+      Round& r = rounds[t];
       r.table = cursor.take((s.knots + 3) * s.sets(t) * C);
       r.receiver = cursor.take(s.sets(t) * s.elements * C);
       r.inner = map(s.invariants(t) * C, s.hidden);
@@ -102,54 +105,66 @@ struct Weights {
   }
 };
 
-// What one round leaves behind, each as (n_atoms, components, C).
-struct RoundTape {
-  float* sums;      // over the neighbors, receiver's weights included
-  float* inner;     // (n_atoms, hidden): before the SiLU
-  float* gates;     // unless last: of vectors and matrices
-  float* mixed;     // unless last: vectors and matrices before the gates
-  float* features;  // after the round
-  float* sent;      // unless last: what neighbors receive in the next
+// Arrays of numbers N over the atoms, one after the other in each plane of a buffer; see Cursor.
+template <typename N>
+struct AtomArrays {
+  Cursor<float> cursor;
+  int64_t apart;
+
+  Pointer<N> take(int64_t count) { return Kind<N>::at(cursor.take(count), apart); }
 };
 
-struct Tape {
-  std::vector<RoundTape> rounds;
-  float* readout;  // (n_atoms, C): before the SiLU
-  int64_t size;
+// What one round leaves behind, each as (n_atoms, components, C).
+template <typename N>
+struct RoundTape {
+  Pointer<N> raw;       // sums over the neighbors, kept for the derivative by the weights only
+  Pointer<N> sums;      // the same with the receiver's weights
+  Pointer<N> inner;     // (n_atoms, hidden): before the SiLU
+  Pointer<N> gates;     // unless last: of vectors and matrices
+  Pointer<N> mixed;     // unless last: vectors and matrices before the gates
+  Pointer<N> features;  // after the round
+  Pointer<N> sent;      // unless last: what neighbors receive in the next
+};
 
-  Tape(float* begin, const Sizes& s, int64_t n_atoms) : rounds(s.interactions) {
+template <typename N>
+struct Tape {
+  std::vector<RoundTape<N>> rounds;
+  Pointer<N> readout;  // (n_atoms, C): before the SiLU
+  int64_t size;        // of a plane
+
+  Tape(float* begin, const Sizes& s, int64_t n_atoms, int64_t plane = 0) : rounds(s.interactions) {
     const int64_t unit = n_atoms * s.channels;
-    Cursor<float> cursor{begin};
+    AtomArrays<N> arrays{{begin}, plane};
     for (int64_t t = 0; t < s.interactions; ++t) {
-      RoundTape& r = rounds[t];
-      r.sums = cursor.take(s.sums(t) * unit);
-      r.inner = cursor.take(n_atoms * s.hidden);
-      r.features = cursor.take((s.last(t) ? 1 : FEATURES) * unit);
-      r.gates = r.mixed = r.sent = nullptr;
-      if (s.last(t)) continue;
-      r.gates = cursor.take(2 * unit);
-      r.mixed = cursor.take((FEATURES - 1) * unit);
-      r.sent = cursor.take(FEATURES * unit);
+      RoundTape<N>& r = rounds[t];
+      r.raw = arrays.take(Kind<N>::dual ? s.sums(t) * unit : 0);
+      r.sums = arrays.take(s.sums(t) * unit);
+      r.inner = arrays.take(n_atoms * s.hidden);
+      r.features = arrays.take((s.last(t) ? 1 : FEATURES) * unit);
+      r.gates = arrays.take(s.last(t) ? 0 : 2 * unit);
+      r.mixed = arrays.take(s.last(t) ? 0 : (FEATURES - 1) * unit);
+      r.sent = arrays.take(s.last(t) ? 0 : FEATURES * unit);
     }
-    readout = cursor.take(unit);
-    size = cursor.used;
+    readout = arrays.take(unit);
+    size = arrays.cursor.used;
   }
 };
 
 // Cotangents that one phase of the backward pass leaves for the next.
+template <typename N>
 struct Cotangents {
-  std::vector<float*> sums;  // of each round, receiver's weights included: neighbors read them
-  float* features;           // (n_atoms, FEATURES, C): of an atom's own features, as far as they are known
-  float* layers;             // (n_atoms, interactions, C): of the scalars of each round, by the readout
-  int64_t size;
+  std::vector<Pointer<N>> sums;  // of each round, receiver's weights included: neighbors read them
+  Pointer<N> features;           // (n_atoms, FEATURES, C): of an atom's own features, as far as they are known
+  Pointer<N> layers;             // (n_atoms, interactions, C): of the scalars of each round, by the readout
+  int64_t size;                  // of a plane
 
-  Cotangents(float* begin, const Sizes& s, int64_t n_atoms) : sums(s.interactions) {
+  Cotangents(float* begin, const Sizes& s, int64_t n_atoms, int64_t plane = 0) {
     const int64_t unit = n_atoms * s.channels;
-    Cursor<float> cursor{begin};
-    for (int64_t t = 0; t < s.interactions; ++t) sums[t] = cursor.take(s.sums(t) * unit);
-    features = cursor.take(FEATURES * unit);
-    layers = cursor.take(s.interactions * unit);
-    size = cursor.used;
+    AtomArrays<N> arrays{{begin}, plane};
+    for (int64_t t = 0; t < s.interactions; ++t) sums.push_back(arrays.take(s.sums(t) * unit));
+    features = arrays.take(FEATURES * unit);
+    layers = arrays.take(s.interactions * unit);
+    size = arrays.cursor.used;
   }
 };
 
@@ -161,6 +176,9 @@ struct Graph {
   const float* envelope;  // (n_atoms, columns)
   const int32_t* index;
   const int32_t* reverse;
+  // A direction in which the edges move, in dual numbers: that of an edge's reverse is opposite.
+  const float* vector_changes = nullptr;
+  const float* envelope_changes = nullptr;
 };
 
 }  // namespace adiabat

@@ -19,50 +19,72 @@ inline Scratch& thread_scratch() {
   return scratch;
 }
 
-// Energies from the scalars of all rounds.
-inline void read_out(const Model& model, const Graph& graph, const Tape& tape, Block block, float* energies,
-                     Scratch& scratch) {
+// The scalars of all rounds as rows of the readout, for a block.
+template <typename N>
+Pointer<N> layers_of(const Model& model, const Tape<N>& tape, Block block, Scratch& scratch) {
   const Sizes& s = model.sizes;
-  const Weights& w = model.weights;
   const int64_t C = s.channels, row = s.interactions * C;
-  scratch.reset(s);
-  float* layers = scratch.take(BLOCK * row);
-  float* inner = scratch.take(BLOCK * C);
+  const auto layers = scratch.take<N>(BLOCK * row);
   for (int64_t b = 0; b < block.count; ++b)
     for (int64_t t = 0; t < s.interactions; ++t)
-      std::copy_n(tape.rounds[t].features + (block.start + b) * (s.last(t) ? 1 : FEATURES) * C, C,
-                  layers + b * row + t * C);
-  multiply(layers, BLOCK, row, w.readout.weight, C, w.readout_bias, inner);
-  std::copy_n(inner, block.count * C, tape.readout + block.start * C);
-  for (int64_t b = 0; b < block.count; ++b) {
-    Vec total{};
-    for (int64_t c = 0; c < C; c += W) total += silu(load(inner + b * C + c)) * load(w.readout_out + c);
-    energies[block.start + b] = sum(total) + w.constant[graph.species[block.start + b]];
+      copy(tape.rounds[t].features + (block.start + b) * (s.last(t) ? 1 : FEATURES) * C, C, layers + (b * row + t * C));
+  return layers;
+}
+
+// What the readout makes of the scalars of all rounds; energies of floats where they are wanted.
+template <typename N>
+void read_out(const Model& model, const Graph& graph, const Tape<N>& tape, Block block, float* energies,
+              Scratch& scratch) {
+  const Sizes& s = model.sizes;
+  const auto& w = model.weights;
+  const int64_t C = s.channels;
+  scratch.reset<N>(s);
+  const auto layers = layers_of(model, tape, block, scratch);
+  const auto inner = scratch.take<N>(BLOCK * C);
+  multiply(layers, BLOCK, s.interactions * C, w.readout.weight, C, w.readout_bias, inner);
+  copy(inner, block.count * C, tape.readout + block.start * C);
+  if constexpr (!Kind<N>::dual) {
+    for (int64_t b = 0; b < block.count; ++b) {
+      Vec total{};
+      for (int64_t c = 0; c < C; c += W) total += silu(load(inner + b * C + c)) * load(w.readout_out + c);
+      energies[block.start + b] = sum(total) + w.constant[graph.species[block.start + b]];
+    }
   }
 }
 
-// From the cotangents of the energies to those of the scalars of all rounds.
-inline void return_to_layers(const Model& model, const Tape& tape, const Cotangents& cotangents, Block block,
-                             const float* energies, Scratch& scratch) {
+// From the cotangents of the energies to those of the scalars of all rounds, and of the weights as above.
+template <typename N, typename P>
+void return_to_layers(const Model& model, const Graph& graph, const Tape<N>& tape, const Cotangents<N>& cotangents,
+                      Block block, P energies, Scratch& scratch, const Weights<float>* by_weights = nullptr) {
   const Sizes& s = model.sizes;
-  const Weights& w = model.weights;
+  const auto& w = model.weights;
   const int64_t C = s.channels, row = s.interactions * C;
-  scratch.reset(s);
-  float* inner = scratch.take(BLOCK * C);
-  float* layers = scratch.take(BLOCK * row);
+  scratch.reset<N>(s);
+  const auto inner = scratch.take<N>(BLOCK * C);
+  const auto layers = scratch.take<N>(BLOCK * row);
   for (int64_t b = 0; b < block.count; ++b)
     for (int64_t c = 0; c < C; c += W)
-      store(inner + b * C + c, energies[block.start + b] * load(w.readout_out + c));
+      store(inner + (b * C + c), scalar(energies + (block.start + b)) * load(w.readout_out + c));
+  if constexpr (Kind<N>::dual) {
+    for (int64_t b = 0; b < block.count; ++b) {
+      const DualScalar energy = scalar(energies + (block.start + b));
+      by_weights->constant[graph.species[block.start + b]] += energy.d;
+      for (int64_t c = 0; c < C; c += W)
+        add_to(by_weights->readout_out + c, (energy * silu(load(tape.readout + ((block.start + b) * C + c)))).d);
+    }
+  }
   multiply_by_silu_slope(tape.readout + block.start * C, block.count * C, inner);
+  if constexpr (Kind<N>::dual)
+    add_layer_slope(layers_of(model, tape, block, scratch), 1, block.count, row, inner, C, by_weights->readout.weight,
+                    by_weights->readout_bias);
   multiply(inner, BLOCK, C, w.readout.transpose, row, nullptr, layers);
-  std::copy_n(layers, block.count * row, cotangents.layers + block.start * row);
+  copy(layers, block.count * row, cotangents.layers + block.start * row);
   for (int64_t b = 0; b < block.count; ++b)
-    std::copy_n(layers + b * row + (s.interactions - 1) * C, C,
-                cotangents.features + (block.start + b) * FEATURES * C);
+    copy(layers + (b * row + (s.interactions - 1) * C), C, cotangents.features + (block.start + b) * FEATURES * C);
 }
 
-template <typename Pool>
-void forward(const Model& model, const Graph& graph, const Tape& tape, float* energies, Pool& pool) {
+template <typename N, typename Pool>
+void forward(const Model& model, const Graph& graph, const Tape<N>& tape, float* energies, Pool& pool) {
   for (int64_t t = 0; t < model.sizes.interactions; ++t)
     for_each(blocks(graph), pool, [&](int64_t number) {
       const Block block = block_of(graph, number);
@@ -80,13 +102,14 @@ void forward(const Model& model, const Graph& graph, const Tape& tape, float* en
 
 // vectors and envelope: where the cotangents of the edges go.
 template <typename Pool>
-void backward(const Model& model, const Graph& graph, const Tape& tape, const Cotangents& cotangents,
+void backward(const Model& model, const Graph& graph, const Tape<Vec>& tape, const Cotangents<Vec>& cotangents,
               const float* energies, float* vectors, float* envelope, Pool& pool) {
+  const EdgeCotangents to{vectors, envelope};
   // The first round's edges read no neighbor's cotangents: they follow in the same phase.
   const auto through_round = [&](int64_t t, Block block, Scratch& scratch) {
     if (t > 0) return return_to_sums<false>(model, graph, tape, cotangents, t, block, scratch);
     return_to_sums<true>(model, graph, tape, cotangents, t, block, scratch);
-    return_to_messages<true>(model, graph, tape, cotangents, t, block, vectors, envelope, scratch);
+    return_to_messages<true>(model, graph, tape, cotangents, t, block, to, scratch);
   };
   const int64_t last = model.sizes.interactions - 1;
   for_each(blocks(graph), pool, [&](int64_t number) {
@@ -95,16 +118,64 @@ void backward(const Model& model, const Graph& graph, const Tape& tape, const Co
     const int64_t begin = block.start * graph.columns, count = block.count * graph.columns;
     std::fill_n(vectors + 3 * begin, 3 * count, 0.0f);
     std::fill_n(envelope + begin, count, 0.0f);
-    return_to_layers(model, tape, cotangents, block, energies, scratch);
+    return_to_layers(model, graph, tape, cotangents, block, energies, scratch);
     through_round(last, block, scratch);
   });
   for (int64_t t = last; t > 0; --t)
     for_each(blocks(graph), pool, [&](int64_t number) {
       const Block block = block_of(graph, number);
       Scratch& scratch = thread_scratch();
-      return_to_messages<false>(model, graph, tape, cotangents, t, block, vectors, envelope, scratch);
+      return_to_messages<false>(model, graph, tape, cotangents, t, block, to, scratch);
       through_round(t - 1, block, scratch);
     });
+}
+
+// The cotangents of the weights, given those of the energies and of what backward() found: a reverse sweep over dual
+// numbers, along the direction in the graph. `energies`: in v the cotangents that backward() was given, in d those of
+// the energies themselves. Each thread works on consecutive blocks and adds to cotangents of its own, so that the
+// result depends on the number of threads, but on nothing else.
+template <typename Pool>
+void weight_slopes(const Model& model, const Graph& graph, DualPointer energies, float* by_weights,
+                   std::vector<float>& memory, Pool& pool) {
+  const Sizes& s = model.sizes;
+  const int64_t n = graph.n_atoms, size = model.weights.size;
+  const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(pool.num_threads(), blocks(graph) / 2));
+  const int64_t tape_size = Tape<Dual>(nullptr, s, n).size, space_size = Cotangents<Dual>(nullptr, s, n).size;
+  const int64_t needed = 2 * (tape_size + space_size) + parts * size;
+  if (int64_t(memory.size()) < needed) memory.resize(needed);
+  const Tape<Dual> tape(memory.data(), s, n, tape_size);
+  const Cotangents<Dual> cotangents(memory.data() + 2 * tape_size, s, n, space_size);
+  float* const sums = memory.data() + 2 * (tape_size + space_size);
+  forward(model, graph, tape, nullptr, pool);
+
+  const auto phase = [&](bool begin, auto&& work) {
+    for_each(
+        parts, pool,
+        [&](int64_t part) {
+          if (begin) clear(sums + part * size, size);
+          const Weights<float> to(sums + part * size, s);
+          for (int64_t number = blocks(graph) * part / parts; number < blocks(graph) * (part + 1) / parts; ++number)
+            work(block_of(graph, number), to, thread_scratch());
+        },
+        2);
+  };
+  const auto through_round = [&](int64_t t, Block block, const Weights<float>& to, Scratch& scratch) {
+    if (t > 0) return return_to_sums<false>(model, graph, tape, cotangents, t, block, scratch, &to);
+    return_to_sums<true>(model, graph, tape, cotangents, t, block, scratch, &to);
+    return_to_messages<true>(model, graph, tape, cotangents, t, block, to, scratch);
+  };
+  phase(true, [&](Block block, const Weights<float>& to, Scratch& scratch) {
+    return_to_layers(model, graph, tape, cotangents, block, energies, scratch, &to);
+    through_round(s.interactions - 1, block, to, scratch);
+  });
+  for (int64_t t = s.interactions - 1; t > 0; --t)
+    phase(false, [&](Block block, const Weights<float>& to, Scratch& scratch) {
+      return_to_messages<false>(model, graph, tape, cotangents, t, block, to, scratch);
+      through_round(t - 1, block, to, scratch);
+    });
+  copy(sums, size, by_weights);
+  for (int64_t part = 1; part < parts; ++part)
+    for (int64_t i = 0; i < size; ++i) by_weights[i] += sums[part * size + i];
 }
 
 }  // namespace adiabat

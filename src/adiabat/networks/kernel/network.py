@@ -1,4 +1,4 @@
-"""The Cartesian network as the kernel computes it, and its derivative."""
+"""The Cartesian network as the kernel computes it, and its derivatives."""
 
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -13,8 +13,8 @@ from jaxtyping import Array, Float, Int
 from adiabat.base import UnsupportedError
 from adiabat.base.digest import digest
 from adiabat.networks.cartesian import CartesianNetwork
-from adiabat.networks.kernel.build import kernel
-from adiabat.networks.kernel.packing import Sizes, pack, sizes_of
+from adiabat.networks.kernel.build import Kernel, kernel
+from adiabat.networks.kernel.packing import TRAINING_KNOTS, Sizes, pack, sizes_of
 from adiabat.networks.network import AbstractNetwork
 from adiabat.system import Neighbors
 
@@ -24,7 +24,7 @@ _prepared: dict[str, "KernelNetwork"] = {}
 
 
 class Call(NamedTuple):
-    """What is fixed when a call is compiled: the name of the two functions and the sizes."""
+    """What is fixed when a call is compiled: the name of the functions and the sizes."""
 
     name: str
     sizes: Sizes
@@ -34,10 +34,11 @@ class Call(NamedTuple):
 
 
 class KernelNetwork(AbstractNetwork):
-    """A Cartesian network for inference on the CPU; see `accelerated`.
+    """A Cartesian network on the CPU; see `accelerated` and `accelerated_training`.
 
     The derivatives by vectors and envelope are those of the same splines as the energies: forces are
-    conservative to rounding. There are no others.
+    conservative to rounding. Energies and these derivatives have derivatives by the weights; there are no
+    others.
     """
 
     kind: ClassVar[str] = "cartesian"
@@ -70,40 +71,63 @@ class KernelNetwork(AbstractNetwork):
 def accelerated(network: CartesianNetwork) -> AbstractNetwork:
     """The same network for many calls on the CPU; the network itself where the kernel cannot serve: on
     another device, in another precision, without a C++ compiler."""
-    leaves = jax.tree.leaves(eqx.filter(network, eqx.is_array))
-    usable = jax.default_backend() == "cpu" and all(leaf.dtype == np.float32 for leaf in leaves)
-    found = kernel() if usable else None
+    found = _usable_kernel(network)
     if found is None:
         return network
-    key = digest(found.name, str(network), *leaves)
+    key = digest(found.name, str(network), *jax.tree.leaves(eqx.filter(network, eqx.is_array)))
     if key not in _prepared:
-        sizes = sizes_of(network)
-        widths = (sizes.interactions, sizes.channels, sizes.hidden)
-        spacing = network.cutoff / sizes.knots
         while len(_prepared) >= _KEPT:
             _prepared.pop(next(iter(_prepared)))
-        _prepared[key] = KernelNetwork(
-            weights=jnp.asarray(pack(network)),
-            shift=jnp.asarray(network.shift),
-            cutoff=network.cutoff,
-            call=Call(found.name, sizes, spacing, found.tape_width(*widths), found.space_width(*widths)),
-        )
+        with jax.enable_x64(True):
+            exact = jax.tree.map(lambda a: np.asarray(a, np.float64) if eqx.is_array(a) else a, network)
+            sizes = sizes_of(network)
+            weights = np.asarray(pack(exact, sizes), np.float32)
+        _prepared[key] = _made(found, network, sizes, jnp.asarray(weights))
     return _prepared[key]
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def _run(call, direction, shapes, *arguments):
-    """The kernel itself, "forward" or "backward", for results of these shapes."""
+def accelerated_training(network: CartesianNetwork) -> AbstractNetwork:
+    """The same network for one step of a training on the CPU, or the network itself as above.
+
+    Its weights may be traced; what is taken of the result is a function of them. Its tables are coarser than
+    those for inference: forces differ by about 1e-4 of a typical one.
+    """
+    found = _usable_kernel(network)
+    if found is None:
+        return network
+    sizes = sizes_of(network, TRAINING_KNOTS)
+    return _made(found, network, sizes, pack(network, sizes))
+
+
+def _usable_kernel(network: CartesianNetwork) -> Kernel | None:
+    leaves = jax.tree.leaves(eqx.filter(network, eqx.is_array))
+    usable = jax.default_backend() == "cpu" and all(leaf.dtype == np.float32 for leaf in leaves)
+    return kernel() if usable else None
+
+
+def _made(found: Kernel, network: CartesianNetwork, sizes: Sizes, weights: Array) -> "KernelNetwork":
+    widths = (sizes.interactions, sizes.channels, sizes.hidden)
+    spacing = network.cutoff / sizes.knots
+    call = Call(found.name, sizes, spacing, found.tape_width(*widths), found.space_width(*widths))
+    return KernelNetwork(weights=weights, shift=jnp.asarray(network.shift), cutoff=network.cutoff, call=call)
+
+
+def _run(call, function, shapes, *arguments):
+    """A function of the kernel, for results of these shapes."""
     results = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
-    function = jax.ffi.ffi_call(f"{call.name}_{direction}", results, vmap_method="sequential")
-    return function(*arguments, sizes=np.array(call.sizes, np.int64), spacing=np.float32(call.spacing))
+    target = jax.ffi.ffi_call(f"{call.name}_{function}", results, vmap_method="sequential")
+    return target(*arguments, sizes=np.array(call.sizes, np.int64), spacing=np.float32(call.spacing))
 
 
-@_run.defjvp
-def _no_second_derivative(*_):
-    raise UnsupportedError(
-        "a potential prepared for inference has no second derivatives", "take the one it was prepared from"
-    )
+class Asked(NamedTuple):
+    """How the derivative of `_backward` by the weights gets to that of `_forward`, so that one sweep of the
+    kernel finds both: as the cotangent of a variable that the one makes and the other takes. Its value is not
+    used.
+    """
+
+    energies: Float[Array, " n_atoms"]
+    vectors: Float[Array, "n_atoms max_neighbors 3"]
+    envelope: Float[Array, "n_atoms max_neighbors"]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -111,30 +135,82 @@ def _energies(call, vectors, envelope, species, index, reverse, weights):
     return _forward(call, vectors, envelope, species, index, reverse, weights)[0]
 
 
+def _energies_forward(call, *arguments):
+    energies, tape, asked = _forward(call, *arguments)
+    return energies, (arguments, tape, asked)
+
+
+def _energies_backward(call, residuals, cotangents):
+    arguments, tape, asked = residuals
+    return (*_backward(call, cotangents, *arguments, tape, asked), None, None, None, None)
+
+
+_energies.defvjp(_energies_forward, _energies_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _forward(call, vectors, envelope, species, index, reverse, weights):
     n_atoms = len(species)
     shapes = ((n_atoms,), (n_atoms * call.tape_width,))
-    return _run(call, "forward", shapes, species, vectors, envelope, index, reverse, weights)
+    energies, tape = _run(call, "forward", shapes, species, vectors, envelope, index, reverse, weights)
+    asked = Asked(jnp.zeros_like(energies), jnp.zeros_like(vectors), jnp.zeros_like(envelope))
+    return energies, tape, asked
 
 
-def _forward_rule(call, *arguments):
-    if arguments[-1].perturbed:
+def _forward_forward(call, *arguments):
+    _refuse_moving_edges(*arguments[:2])
+    values = [argument.value for argument in arguments]
+    return _forward(call, *values), values
+
+
+def _forward_backward(call, values, cotangents):
+    energies, _, asked = jax.tree.map(_filled, cotangents, is_leaf=_is_symbolic)
+    vectors, envelope, species, index, reverse, weights = values
+    given = (energies, *asked, species, vectors, envelope, index, reverse, weights)
+    (by_weights,) = _run(call, "weights", (weights.shape,), *given)
+    return None, None, None, None, None, by_weights
+
+
+_forward.defvjp(_forward_forward, _forward_backward, symbolic_zeros=True)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _backward(call, cotangents, vectors, envelope, species, index, reverse, weights, tape, asked):
+    del asked
+    shapes = (vectors.shape, envelope.shape, (len(species) * call.space_width,))
+    given = (cotangents, species, vectors, envelope, index, reverse, weights, tape)
+    return _run(call, "backward", shapes, *given)[:2]
+
+
+def _backward_forward(call, *arguments):
+    _refuse_moving_edges(*arguments[:3])
+    values = [jax.tree.map(lambda a: a.value, argument, is_leaf=_is_argument) for argument in arguments]
+    return _backward(call, *values), values[0]
+
+
+def _backward_backward(_, given, cotangents):
+    vectors, envelope = jax.tree.map(_filled, cotangents, is_leaf=_is_symbolic)
+    return *(None,) * 8, Asked(given, vectors, envelope)
+
+
+_backward.defvjp(_backward_forward, _backward_backward, symbolic_zeros=True)
+
+
+def _refuse_moving_edges(*arguments):
+    if any(argument.perturbed for argument in arguments):
         raise UnsupportedError(
-            "a potential prepared for inference has no derivative by its weights",
+            "a potential prepared for many calls has no second derivatives",
             "take the one it was prepared from",
         )
-    values = [argument.value for argument in arguments]
-    energies, tape = _forward(call, *values)
-    return energies, (*values, tape)
 
 
-def _backward_rule(call, residuals, cotangents):
-    vectors, envelope, species, *others = residuals
-    if isinstance(cotangents, SymbolicZero):
-        cotangents = jnp.zeros(cotangents.shape, jnp.float32)
-    shapes = (vectors.shape, envelope.shape, (len(species) * call.space_width,))
-    found = _run(call, "backward", shapes, cotangents, species, vectors, envelope, *others)
-    return (*found[:2], None, None, None, None)
+def _is_argument(x):
+    return hasattr(x, "perturbed")
 
 
-_energies.defvjp(_forward_rule, _backward_rule, symbolic_zeros=True)
+def _is_symbolic(x):
+    return isinstance(x, SymbolicZero)
+
+
+def _filled(x):
+    return jnp.zeros(x.shape, jnp.float32) if _is_symbolic(x) else x

@@ -9,15 +9,16 @@
 namespace adiabat {
 
 // The sums of one atom and its own features, for W channels.
+template <typename N>
 struct Atom {
-  Vec scalar, a0, a3[7];
-  Vector3 a1, v, own_vector;
-  Matrix a2, m, own_matrix;
+  N scalar, a0, a3[7];
+  Vector3<N> a1, v, own_vector;
+  Matrix<N> a2, m, own_matrix;
 };
 
-template <bool First>
-inline Atom load_atom(const float* sums, const float* own, int64_t C) {
-  Atom atom{};
+template <bool First, typename P, typename Q>
+inline Atom<NumberAt<P>> load_atom(P sums, Q own, int64_t C) {
+  Atom<NumberAt<P>> atom{};
   atom.scalar = load(own);
   atom.a0 = load(sums);
   atom.a1 = load_vector(sums + C, C);
@@ -33,13 +34,13 @@ inline Atom load_atom(const float* sums, const float* own, int64_t C) {
 }
 
 // The invariants of one atom, as Interaction.__call__ lists them: number q goes to to[q C].
-template <bool First>
-inline void invariants(const Atom& a, float* to, int64_t C) {
+template <bool First, typename N>
+inline void invariants(const Atom<N>& a, Pointer<N> to, int64_t C) {
   store(to, a.scalar);
   store(to + C, a.a0);
   store(to + 2 * C, dot(a.a1, a.a1));
   store(to + 3 * C, contract(a.a2, a.a2));
-  Vec square = a.a3[0] * a.a3[0];
+  N square = a.a3[0] * a.a3[0];
   for (int q = 1; q < 7; ++q) square += a.a3[q] * a.a3[q];
   store(to + 4 * C, square);
   store(to + 5 * C, dot(a.a1, matrix_vector(a.a2, a.a1)));
@@ -56,9 +57,9 @@ inline void invariants(const Atom& a, float* to, int64_t C) {
 }
 
 // The vectors and matrices of one atom in the same order; components are `stride` apart.
-template <bool First>
-inline void products(const Atom& a, float* vectors, int64_t vector_stride, float* matrices, int64_t matrix_stride,
-                     int64_t C) {
+template <bool First, typename N>
+inline void products(const Atom<N>& a, Pointer<N> vectors, int64_t vector_stride, Pointer<N> matrices,
+                     int64_t matrix_stride, int64_t C) {
   store(vectors, vector_stride, a.a1);
   store(vectors + C, vector_stride, matrix_vector(a.a2, a.a1));
   store(matrices, matrix_stride, a.a2);
@@ -77,16 +78,16 @@ inline void products(const Atom& a, float* vectors, int64_t vector_stride, float
 }
 
 // to += the cotangents of the atom by those of its invariants.
-template <bool First>
-inline void add_invariants_slope(const Atom& a, const float* g, int64_t C, Atom& to) {
+template <bool First, typename N>
+inline void add_invariants_slope(const Atom<N>& a, Pointer<N> g, int64_t C, Atom<N>& to) {
   const auto at = [&](int q) { return load(g + q * C); };
   to.scalar += at(0);
   to.a0 += at(1);
   add(to.a1, 2.0f * at(2), a.a1);
   add_contract_slope(to.a2, 2.0f * at(3), a.a2);
   for (int q = 0; q < 7; ++q) to.a3[q] += 2.0f * at(4) * a.a3[q];
-  const auto quadratic = [](Vec s, const Matrix& m, const Vector3& v, Matrix& to_m, Vector3& to_v) {
-    Vector3 scaled{};
+  const auto quadratic = [](N s, const Matrix<N>& m, const Vector3<N>& v, Matrix<N>& to_m, Vector3<N>& to_v) {
+    Vector3<N> scaled{};
     add(scaled, s, v);
     add_matrix_vector_slope(to_m, scaled, v);
     add(to_v, 2.0f * s, matrix_vector(m, v));
@@ -109,20 +110,20 @@ inline void add_invariants_slope(const Atom& a, const float* g, int64_t C, Atom&
 }
 
 // The same by those of its vectors and matrices.
-template <bool First>
-inline void add_products_slope(const Atom& a, const float* vectors, int64_t vector_stride, const float* matrices,
-                               int64_t matrix_stride, int64_t C, Atom& to) {
+template <bool First, typename N>
+inline void add_products_slope(const Atom<N>& a, Pointer<N> vectors, int64_t vector_stride, Pointer<N> matrices,
+                               int64_t matrix_stride, int64_t C, Atom<N>& to) {
   const auto vector = [&](int q) { return load_vector(vectors + q * C, vector_stride); };
   const auto matrix = [&](int q) { return load_matrix(matrices + q * C, matrix_stride); };
-  const auto product = [](const Vector3& g, const Matrix& m, const Vector3& v, Matrix& to_m, Vector3& to_v) {
+  const auto product = [](const Vector3<N>& g, const Matrix<N>& m, const Vector3<N>& v, Matrix<N>& to_m, Vector3<N>& to_v) {
     add_matrix_vector_slope(to_m, g, v);
     add(to_v, matrix_vector(m, g));
   };
   add(to.a1, vector(0));
   product(vector(1), a.a2, a.a1, to.a2, to.a1);
   add(to.a2, matrix(0));
-  add(to.a1, splat(2.0f), matrix_vector(traceless_cotangent(matrix(1)), a.a1));
-  const Matrix square = anticommutator(a.a2, traceless_cotangent(matrix(2)));
+  add(to.a1, N(splat(2.0f)), matrix_vector(traceless_cotangent(matrix(1)), a.a1));
+  const Matrix<N> square = anticommutator(a.a2, traceless_cotangent(matrix(2)));
   add(to.a2, square);
   add(to.a2, square);
   if constexpr (!First) {
@@ -131,10 +132,10 @@ inline void add_products_slope(const Atom& a, const float* vectors, int64_t vect
     product(vector(4), a.m, a.a1, to.m, to.a1);
     add(to.own_vector, vector(5));
     add(to.m, matrix(3));
-    const Matrix mixed = traceless_cotangent(matrix(4));
+    const Matrix<N> mixed = traceless_cotangent(matrix(4));
     add(to.a1, matrix_vector(mixed, a.v));
     add(to.v, matrix_vector(mixed, a.a1));
-    const Matrix between = traceless_cotangent(matrix(5));
+    const Matrix<N> between = traceless_cotangent(matrix(5));
     add(to.a2, anticommutator(a.m, between));
     add(to.m, anticommutator(a.a2, between));
     add(to.own_matrix, matrix(6));
@@ -142,11 +143,13 @@ inline void add_products_slope(const Atom& a, const float* vectors, int64_t vect
 }
 
 // y = silu(x), or y *= silu'(x), for `count` numbers.
-inline void apply_silu(const float* x, int64_t count, float* y) {
+template <typename P>
+inline void apply_silu(P x, int64_t count, P y) {
   for (int64_t i = 0; i < count; i += W) store(y + i, silu(load(x + i)));
 }
 
-inline void multiply_by_silu_slope(const float* x, int64_t count, float* y) {
+template <typename P>
+inline void multiply_by_silu_slope(P x, int64_t count, P y) {
   for (int64_t i = 0; i < count; i += W) store(y + i, load(y + i) * silu_slope(load(x + i)));
 }
 

@@ -12,15 +12,15 @@ namespace adiabat {
 // Fewer pieces than this are done by the calling thread: waking another takes longer.
 constexpr int64_t FEWEST_PIECES = 8;
 
-// Calls work(0), .., work(count - 1), each once, and returns when all are done.
+// Calls work(0), .., work(count - 1), each once, and returns when all are done; fewer than `fewest` on this thread.
 //
 // The calling thread takes pieces like any other, so it never waits for a task to be started, only for pieces
 // that some thread is already at: it cannot be locked up by a busy pool. A task that is started too late finds
 // nothing left, and touches only what it shares in the ownership of.
 template <typename Pool, typename Work>
-void for_each(int64_t count, Pool& pool, const Work& work) {
+void for_each(int64_t count, Pool& pool, const Work& work, int64_t fewest = FEWEST_PIECES) {
   const int64_t threads = std::min<int64_t>(pool.num_threads(), count);
-  if (count < FEWEST_PIECES || threads < 2) {
+  if (count < fewest || threads < 2) {
     for (int64_t piece = 0; piece < count; ++piece) work(piece);
     return;
   }
