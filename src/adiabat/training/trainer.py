@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, cycle
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adiabat.base import ConfigError, ConvergenceError, DataError
+from adiabat.base.ahead import ahead
 from adiabat.base.checkpoints import Checkpoint, CheckpointStore
 from adiabat.base.digest import digest
 from adiabat.base.interrupts import Stop, interruptible
@@ -20,7 +21,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.base.units import parse
 from adiabat.data import Sample
 from adiabat.networks import LearnedPotential, from_arrays, to_arrays
-from adiabat.training.batches import Batches, Bucket, find_neighbors, plan_buckets, size_of
+from adiabat.training.batches import Batches, Bucket, LabeledBatch, find_neighbors, plan_buckets, size_of
 from adiabat.training.evaluation import evaluate_batches
 from adiabat.training.objective import Fit, Objective, training_step, with_parameters
 from adiabat.training.options import TrainingOptions
@@ -196,17 +197,15 @@ class Trainer:
         self, objective: Objective, state: _State, store: CheckpointStore, stop: Stop, bar: Bar
     ) -> None:
         """All steps that are left; the order of the batches depends on the seed alone."""
-        order, saved_at = [], time.monotonic()
+        saved_at = time.monotonic()
         interval = -(-state.steps // VALIDATIONS)
         patience = self.options.patience * interval if self.options.patience else state.steps
-        while state.step < state.steps and not stop.requested:
+        for data in ahead(self._data(state.step, state.steps)):
+            if stop.requested:
+                break
             if state.step - max(state.best_step, 1) >= patience:
                 logger.info("no better weights since step %d: stopped", state.best_step)
                 break
-            epoch, place = divmod(state.step, self.train.per_epoch)
-            if place == 0 or not order:
-                order = self.train.epoch(self.options.seed, epoch)
-            data = self.train.for_step(*order[place])
             inputs = (objective, self.potential, data, jnp.float32(state.step))
             state.fit, loss = training_step(inputs, state.fit)
             state.step += 1
@@ -220,6 +219,15 @@ class Trainer:
                 state.save(store)
                 saved_at = time.monotonic()
         state.save(store)
+
+    def _data(self, step: int, steps: int) -> Iterator[LabeledBatch]:
+        """What the steps from here on work on."""
+        order = []
+        for number in range(step, steps):
+            epoch, place = divmod(number, self.train.per_epoch)
+            if place == 0 or not order:
+                order = self.train.epoch(self.options.seed, epoch)
+            yield self.train.for_step(*order[place])
 
     def _validate(self, objective: Objective, state: _State, loss: float, bar: Bar) -> None:
         """Errors of the averaged weights on the validation set, recorded; the best weights kept."""
@@ -296,9 +304,10 @@ class Trainer:
 
         The mean, not the median: what other programs take now and then, they will go on taking.
         """
-        count, begin = 0, 0.0
-        while count < 2 or time.monotonic() - begin < budget:
-            data = self.train.for_step(bucket, batches[count % len(batches)])
+        count, begin, loss = 0, 0.0, jnp.zeros(())
+        for data in ahead(self.train.for_step(bucket, numbers) for numbers in cycle(batches)):
+            if count >= 2 and time.monotonic() - begin >= budget:
+                break
             fit, loss = training_step((objective, self.potential, data, jnp.float32(count)), fit)
             if count < 3 or count % 5 == 0:  # keeps the queue of steps short
                 loss.block_until_ready()
