@@ -337,6 +337,8 @@ def test_without_a_compiler_the_network_stays(monkeypatch, caplog):
 @needs_kernel
 def test_a_damaged_library_is_made_again(tmp_path, monkeypatch):
     """Before it is loaded: a library cut short ends the process with a bus error."""
+    monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-O0"))  # to be quick
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "first"))
     whole, key = build._library()
     content = whole.read_bytes()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

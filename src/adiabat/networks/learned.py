@@ -123,9 +123,13 @@ class LearnedPotential(AbstractPotential):
         return self if network is self.network else eqx.tree_at(lambda p: p.network, self, network)
 
     def predict(self, system: System, neighbors: Neighbors | None = None) -> Prediction:
-        """Check the elements, build the neighbor list when none is given, and predict."""
+        """Check the elements, build the neighbor list when none is given, and predict.
+
+        It is compiled for each number of atoms and width of the list.
+        """
         self.check(system)
-        return self(system, neighbors if neighbors is not None else neighbor_list(system, self.cutoff))
+        near = neighbors if neighbors is not None else neighbor_list(system, self.cutoff)
+        return _compiled(self.for_inference(), system, near)
 
     def calculator(self) -> Any:
         """An ASE calculator, `adiabat.interfaces.AdiabatCalculator`."""
@@ -136,6 +140,11 @@ class LearnedPotential(AbstractPotential):
         table = np.zeros(len(ase.data.chemical_symbols) + 1, np.int32)
         table[list(self.elements)] = np.arange(len(self.elements))
         return table
+
+
+@eqx.filter_jit
+def _compiled(potential: AbstractPotential, system: System, neighbors: Neighbors) -> Prediction:
+    return potential(system, neighbors)
 
 
 def shape_of(potential: LearnedPotential) -> dict[str, Any]:
