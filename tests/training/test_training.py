@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adiabat.base import ConfigError, ConvergenceError
+from adiabat.base import ConfigError, ConvergenceError, DataError
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, write_samples
 from adiabat.networks import load_model
@@ -24,6 +24,7 @@ from adiabat.training import Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.memory import check_memory, expected_neighbors
 from adiabat.training.muon import orthogonal_factor
+from adiabat.training.start import starting_point
 
 ARGON = LennardJones(epsilon=0.0104, sigma=3.4, cutoff=6.0)
 NETWORK = {"kind": "cartesian", "channels": 8, "n_interactions": 1, "cutoff": 6.0}
@@ -144,6 +145,19 @@ def test_what_the_other_model_knew_of_other_elements_is_kept(argon, tmp_path):
         np.testing.assert_allclose(other.forces, one.forces, atol=1e-6)
     assert begun.repulsion is not None
     assert {(a, b) for a, b, _ in begun.repulsion.ends} >= {(10, 10), (10, 18), (18, 18), (36, 36)}
+
+
+def test_molecules_of_its_elements_begin_with_the_general_model(argon):
+    """Unless the network is to be another, the structures are periodic, or fresh weights are asked for."""
+    molecules, usual = [Sample(systems.ethanol())], {"kind": "cartesian"}
+    assert starting_point(None, molecules, usual)[1] == "general"
+    assert starting_point(None, molecules, {**usual, "channels": 32, "cutoff": "5 Å"})[1] == "general"
+    assert starting_point(None, molecules, {**usual, "channels": 16}) == (None, "scratch")
+    assert starting_point("scratch", molecules, usual) == (None, "scratch")
+    assert starting_point(None, argon, usual) == (None, "scratch")
+    assert starting_point(None, [*molecules, Sample(systems.water(8))], usual) == (None, "scratch")
+    with pytest.raises(DataError):
+        starting_point("no-such-run", molecules, usual)
 
 
 def test_a_network_of_another_shape_cannot_go_on(argon, tmp_path):

@@ -76,7 +76,8 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="MODEL",
-        help="Go on from its weights; [b]general[/b] is the model that comes with adiabat.",
+        help="Go on from its weights; [b]general[/b] is the model that comes with adiabat, [b]scratch[/b] "
+        "means fresh weights. By default general for molecules of its elements.",
         show_default=False,
     ),
 ]

@@ -26,6 +26,7 @@ from adiabat.system.smiles import conformers
 from adiabat.tasks.simulate import Run, simulate
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
+from adiabat.training.start import starting_point
 
 STRUCTURES, TRAIN, VALID = "structures.xyz", "train.xyz", "valid.xyz"
 CACHE, REPORT = "labels.cache", "report.html"
@@ -167,7 +168,10 @@ class Learning:
         minutes = self.run.results["training_minutes"]
         with self._stage("training"):
             elements = {int(number) for number in self.starts[0].numbers}
-            start = load_model(self.config["start"]) if "start" in self.config else None
+            start, begun_from = starting_point(
+                self.config.get("start"), self.sets.train, {"kind": "cartesian"}
+            )
+            self.run.result(begun_from=begun_from)
             trainer = Trainer(
                 self.sets.train,
                 self.sets.valid,
@@ -185,6 +189,7 @@ class Learning:
                 "method": self.config["method"],
                 "n_structures": len(self.sets.train),
                 "steps": self.run.results["steps"],
+                "begun_from": begun_from,
             }
             potential = potential.with_summary({"training": training, "errors": errors})
             self.run.result(errors=errors)

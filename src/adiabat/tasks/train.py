@@ -26,6 +26,7 @@ from adiabat.tasks.precision import enable
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.memory import check_memory
+from adiabat.training.start import SCRATCH, starting_point
 
 if TYPE_CHECKING:
     from adiabat.networks import LearnedPotential
@@ -128,7 +129,8 @@ def train(
         steps: number of steps, instead of minutes.
         seed: of weights and batches; 0 by default.
         size: "fast" or "accurate" (the default).
-        start: a model to go on from, or "general" for the one that comes with adiabat.
+        start: a model to go on from, "general" for the one that comes with adiabat, "scratch" for fresh
+            weights; by default the general model for molecules of its elements.
         config: tables "data", "model", "training" of settings; the arguments above come first.
         resume: go on with the run in the folder.
         force: start over in a folder that holds a run.
@@ -153,6 +155,8 @@ def train(
         bytes_per_edge = networks.get(settings["model"]["kind"]).bytes_per_edge(settings["model"])
         check_memory(sets["train"] + sets["valid"], cutoff, fitting.atoms_per_batch, bytes_per_edge)
         findings = _preflight(run, sets, cutoff) if options.preflight else []
+        before, begun_from = starting_point(fitting.start, sets["train"], settings["model"])
+        run.result(begun_from=begun_from)
         trainer = Trainer(
             sets["train"],
             sets["valid"],
@@ -160,7 +164,7 @@ def train(
             options=fitting,
             run=run,
             isolated_atoms=isolated,
-            start=None if fitting.start is None else load_model(fitting.start),
+            start=before,
         )
         for sample in (sample for name in sets if name != "train" for sample in sets[name]):
             trainer.potential.check(sample.system)  # before the training, not after it
@@ -188,7 +192,7 @@ def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str
             raise ConfigError(f"unknown size {given['size']!r}", f"choose one of: {', '.join(SIZES)}")
         tables["model"] |= SIZES[given["size"]]
     tables["training"] |= {name: value for name, value in given["training"].items() if value is not None}
-    if tables["training"].get("start") is not None:
+    if tables["training"].get("start") not in (None, SCRATCH):
         # Only what differs from the defaults was asked for.
         defaults = resolve(networks, {"kind": "cartesian"}, "model")
         asked = {name: value for name, value in tables["model"].items() if defaults.get(name) != value}
@@ -278,7 +282,12 @@ def _finish(
     steps = run.results["steps"]
     description = describe(trained_on)
     summary = {
-        "training": {"n_structures": len(trained_on), "steps": steps, "seed": run.info["seed"]},
+        "training": {
+            "n_structures": len(trained_on),
+            "steps": steps,
+            "seed": run.info["seed"],
+            "begun_from": run.results["begun_from"],
+        },
         "errors": metrics,
     }
     potential = potential.with_summary(summary)

@@ -18,8 +18,9 @@ class TrainingOptions:
             a number of steps.
         steps: number of steps; given, it replaces `minutes`.
         seed: of the initial weights and of the order of the batches.
-        start: a model whose weights the training goes on from: a file, a run folder, or "general" for the one
-            that comes with adiabat; fresh weights by default.
+        start: a model whose weights the training goes on from: a file, a run folder, "general" for the one
+            that comes with adiabat, or "scratch" for fresh weights; by default the general model for
+            molecules of its elements, where the network has its shape.
         learning_rate: the largest step of the matrices (Muon); reached after a warm-up; it decays to zero. By
             default 0.01, and for a model that is trained on 0.003.
         energy_weight: weight of the energies against the forces over the last part of the training.

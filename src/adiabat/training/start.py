@@ -1,6 +1,7 @@
 """The potential before its first step and after its last: elements, references, scale, constants."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ase.data
@@ -11,15 +12,17 @@ import numpy as np
 from jaxtyping import Array
 
 from adiabat.base import ConfigError
-from adiabat.base.schema import build_kind
+from adiabat.base.schema import build_kind, resolve
 from adiabat.data import Sample, fit_references
-from adiabat.networks import LearnedPotential, networks, shape_of
+from adiabat.networks import GENERAL, LearnedPotential, load_model, networks, shape_of
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Neighbors
 from adiabat.training.batches import Batches
 from adiabat.training.evaluation import evaluate_batches
 
+# What asks for fresh weights in the place of a model's.
+SCRATCH = "scratch"
 # Structures that are looked at for the mean density.
 DENSITY_SAMPLES = 200
 # The repulsion ends at this share of the shortest distance of a pair of elements, so that hotter structures
@@ -81,6 +84,31 @@ def new_potential(
         repulsion=ZBL(ends=repulsion_ends(samples, neighbors), longest=made.cutoff) if repulsion else None,
     )
     return fresh if start is None else continued(start, fresh)
+
+
+def starting_point(
+    name: str | None, samples: Sequence[Sample], network: Mapping[str, Any]
+) -> tuple[LearnedPotential | None, str]:
+    """The potential that a training goes on from, or None for fresh weights, and what it is called.
+
+    Args:
+        name: as in `TrainingOptions.start`.
+        samples: the training set.
+        network: `kind` and hyper-parameters that were asked for.
+
+    Raises:
+        DataError: no such model.
+    """
+    if name is not None and (name != SCRATCH or Path(name).exists()):
+        return load_model(name), name
+    if name is None:
+        general = load_model(GENERAL)
+        elements = {int(z) for sample in samples for z in sample.system.numbers}
+        molecules = not any(any(sample.system.pbc) for sample in samples)
+        same = resolve(networks, network, "model") == resolve(networks, shape_of(general), "model")
+        if molecules and same and elements <= set(general.elements):
+            return general, GENERAL
+    return None, SCRATCH
 
 
 def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotential:

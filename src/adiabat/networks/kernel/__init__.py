@@ -3,7 +3,7 @@
 It is compiled once on each machine that has a C++ compiler (docs/decisions/0003-kernel.md).
 """
 
-from adiabat.networks.kernel.network import KernelNetwork, accelerated, accelerated_training
+from adiabat.networks.kernel.network import KernelNetwork, accelerated, accelerated_training, is_used
 from adiabat.networks.kernel.orthogonal import orthogonal_factors
 
-__all__ = ["KernelNetwork", "accelerated", "accelerated_training", "orthogonal_factors"]
+__all__ = ["KernelNetwork", "accelerated", "accelerated_training", "is_used", "orthogonal_factors"]
