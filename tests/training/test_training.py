@@ -156,8 +156,24 @@ def test_molecules_of_its_elements_begin_with_the_general_model(argon):
     assert starting_point("scratch", molecules, usual) == (None, "scratch")
     assert starting_point(None, argon, usual) == (None, "scratch")
     assert starting_point(None, [*molecules, Sample(systems.water(8))], usual) == (None, "scratch")
+    charged = System.create([8, 1], [[0.0, 0, 0], [0.97, 0, 0]], charge=-1)
+    assert starting_point(None, [Sample(charged)], usual) == (None, "scratch")
     with pytest.raises(DataError):
         starting_point("no-such-run", molecules, usual)
+
+
+def test_of_the_general_model_only_the_elements_of_the_samples_are_kept(tmp_path, monkeypatch):
+    """Also in a folder where something is called like it."""
+    (tmp_path / "general").mkdir()
+    monkeypatch.chdir(tmp_path)
+    whole, ethanol = load_model("general"), systems.ethanol(displacement=0.05)
+    for name in (None, "general"):
+        start, _ = starting_point(name, [Sample(ethanol)], {"kind": "cartesian"})
+        assert start is not None
+        assert start.elements == (1, 6, 8)
+        one, other = start.predict(ethanol), whole.predict(ethanol)
+        np.testing.assert_allclose(one.forces, other.forces, atol=1e-5)
+        np.testing.assert_allclose(one.energy, other.energy, atol=1e-5)
 
 
 def test_a_network_of_another_shape_cannot_go_on(argon, tmp_path):

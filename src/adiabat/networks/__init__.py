@@ -4,7 +4,7 @@ How they are fitted belongs in `adiabat.training`.
 """
 
 from adiabat.networks.learned import LearnedPotential, shape_of
-from adiabat.networks.modelfile import GENERAL, MODEL_NAME, load_model, save_model
+from adiabat.networks.modelfile import GENERAL, MODEL_NAME, general_model, load_model, save_model
 from adiabat.networks.network import SIZES, AbstractNetwork, networks
 from adiabat.networks.parameters import from_arrays, to_arrays
 
@@ -15,6 +15,7 @@ __all__ = [
     "AbstractNetwork",
     "LearnedPotential",
     "from_arrays",
+    "general_model",
     "load_model",
     "networks",
     "save_model",

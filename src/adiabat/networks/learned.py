@@ -82,7 +82,7 @@ class LearnedPotential(AbstractPotential):
         )
 
     def check(self, system: System) -> None:
-        """Raise UnsupportedError when the system has an element that the training set had not."""
+        """Raise UnsupportedError when the system has an element that the potential does not know."""
         unknown = sorted(
             set(np.asarray(system.numbers)[np.asarray(system.mask)].tolist()) - set(self.elements)
         )
@@ -125,7 +125,8 @@ class LearnedPotential(AbstractPotential):
     def predict(self, system: System, neighbors: Neighbors | None = None) -> Prediction:
         """Check the elements, build the neighbor list when none is given, and predict.
 
-        It is compiled for each number of atoms and width of the list.
+        It is compiled for each number of atoms and width of the list, and prepared as by `for_inference`: for
+        derivatives of what it gives, call the potential.
         """
         self.check(system)
         near = neighbors if neighbors is not None else neighbor_list(system, self.cutoff)

@@ -52,15 +52,23 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
     write_archive(path, KIND, arrays, header)
 
 
+def general_model() -> LearnedPotential:
+    """The model that comes with adiabat."""
+    path = str(resources.files(__package__) / "general.safetensors")
+    return _rebuild(*read_archive(path, KIND), path)
+
+
 def load_model(path: str | os.PathLike) -> LearnedPotential:
     """The potential in a model file or in a run folder, or the one called "general" that comes with adiabat.
+
+    A folder of that name is "./general".
 
     Raises:
         DataError: no such file, damaged, not a model file, or made by an architecture this version lacks.
     """
+    if path == GENERAL:
+        return general_model()
     path = Path(path)
-    if os.fspath(path) == GENERAL and not path.exists():
-        path = Path(str(resources.files(__package__) / "general.safetensors"))
     if path.is_dir():
         path = path / MODEL_NAME
         if not path.exists():

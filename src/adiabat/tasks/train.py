@@ -155,7 +155,9 @@ def train(
         bytes_per_edge = networks.get(settings["model"]["kind"]).bytes_per_edge(settings["model"])
         check_memory(sets["train"] + sets["valid"], cutoff, fitting.atoms_per_batch, bytes_per_edge)
         findings = _preflight(run, sets, cutoff) if options.preflight else []
-        before, begun_from = starting_point(fitting.start, sets["train"], settings["model"])
+        # What the run was begun from stays, whatever the default has become.
+        chosen = fitting.start or run.results.get("begun_from")
+        before, begun_from = starting_point(chosen, sets["train"], settings["model"])
         run.result(begun_from=begun_from)
         trainer = Trainer(
             sets["train"],

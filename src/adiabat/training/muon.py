@@ -43,6 +43,8 @@ def muon(
 
 def _orthogonalized(vector: Float[Array, " n"], shapes: Sequence[tuple[int, int, int]]) -> Float[Array, " n"]:
     """Every matrix in the vector replaced by its orthogonal factor, scaled."""
+    if not shapes:
+        return vector
     ends = np.cumsum([n * rows * columns for n, rows, columns in shapes])
     parts = []
     for part, shape in zip(jnp.split(vector, ends[:-1]), shapes, strict=True):

@@ -17,7 +17,7 @@ class TrainingOptions:
         minutes: wall-clock time of the whole training, compilation included; a short timing run turns it into
             a number of steps.
         steps: number of steps; given, it replaces `minutes`.
-        seed: of the initial weights and of the order of the batches.
+        seed: of fresh weights and of the order of the batches.
         start: a model whose weights the training goes on from: a file, a run folder, "general" for the one
             that comes with adiabat, or "scratch" for fresh weights; by default the general model for
             molecules of its elements, where the network has its shape.

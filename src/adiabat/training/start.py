@@ -1,7 +1,6 @@
 """The potential before its first step and after its last: elements, references, scale, constants."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import ase.data
@@ -14,7 +13,7 @@ from jaxtyping import Array
 from adiabat.base import ConfigError
 from adiabat.base.schema import build_kind, resolve
 from adiabat.data import Sample, fit_references
-from adiabat.networks import GENERAL, LearnedPotential, load_model, networks, shape_of
+from adiabat.networks import GENERAL, LearnedPotential, general_model, load_model, networks, shape_of
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Neighbors
@@ -99,16 +98,40 @@ def starting_point(
     Raises:
         DataError: no such model.
     """
-    if name is not None and (name != SCRATCH or Path(name).exists()):
+    if name == SCRATCH:
+        return None, SCRATCH
+    if name not in (None, GENERAL):
         return load_model(name), name
+    general = general_model()
+    elements = {int(z) for sample in samples for z in sample.system.numbers}
     if name is None:
-        general = load_model(GENERAL)
-        elements = {int(z) for sample in samples for z in sample.system.numbers}
-        molecules = not any(any(sample.system.pbc) for sample in samples)
         same = resolve(networks, network, "model") == resolve(networks, shape_of(general), "model")
-        if molecules and same and elements <= set(general.elements):
-            return general, GENERAL
-    return None, SCRATCH
+        alike = all(sample.system.charge == 0 and not any(sample.system.pbc) for sample in samples)
+        if not (same and alike and elements <= set(general.elements)):
+            return None, SCRATCH
+    # What is not in the samples drifts away unseen: the new model is not to claim it.
+    return restricted(general, elements), GENERAL
+
+
+def restricted(potential: LearnedPotential, elements: Collection[int]) -> LearnedPotential:
+    """The potential for some of its elements only."""
+    kept = tuple(z for z in potential.elements if z in elements)
+    rows = np.array([potential.elements.index(z) for z in kept])
+    template, static = _template(potential, len(kept))
+    known = jax.tree.leaves(eqx.filter(potential.network, eqx.is_array))
+    leaves = [_taken(old, new, rows) for old, new in zip(known, jax.tree.leaves(template), strict=True)]
+    references = dict(zip(potential.elements, potential.references.tolist(), strict=True))
+    repulsion = potential.repulsion
+    if repulsion is not None:
+        ends = {(a, b): end for a, b, end in repulsion.ends if a in elements and b in elements}
+        repulsion = ZBL(scale=repulsion.scale, ends=ends, longest=potential.cutoff)
+    return LearnedPotential(
+        network=eqx.combine(jax.tree.unflatten(jax.tree.structure(template), leaves), static),
+        elements=kept,
+        references={z: references[z] for z in kept},
+        scale=float(potential.scale),
+        repulsion=repulsion,
+    )
 
 
 def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotential:
@@ -131,11 +154,8 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
     elements = tuple(sorted({*start.elements, *fresh.elements}))
     references = dict(zip(start.elements, start.references.tolist(), strict=True))
     references |= dict(zip(fresh.elements, fresh.references.tolist(), strict=True))
-    hyperparameters = start.network.hyperparameters() | {"n_elements": len(elements)}
-    # The key is of elements that `start` has not: their weights begin at random.
-    template = networks.get(start.network.kind)(**hyperparameters, key=jax.random.key(len(elements)))
     rows = np.array([elements.index(z) for z in start.elements])
-    weights, static = eqx.partition(template, eqx.is_array)
+    weights, static = _template(start, len(elements))
     leaves, structure = jax.tree.flatten(weights)
     known = jax.tree.leaves(eqx.filter(start.network, eqx.is_array))
     leaves = [_with_rows(old, new, rows) for old, new in zip(known, leaves, strict=True)]
@@ -149,16 +169,32 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
     )
 
 
+def _template(potential: LearnedPotential, n_elements: int) -> tuple[Any, Any]:
+    """Arrays and the rest of a network of the same shape for so many elements, with weights at random."""
+    settings = potential.network.hyperparameters() | {"n_elements": n_elements}
+    made = networks.get(potential.network.kind)(**settings, key=jax.random.key(n_elements))
+    return eqx.partition(made, eqx.is_array)
+
+
 def _shown(settings: Mapping[str, Any], names: Sequence[str]) -> str:
     return ", ".join(f"{name} = {settings.get(name)}" for name in names)
 
 
 def _with_rows(old: Array, new: Array, rows: np.ndarray) -> Array:
     """`old`, or `new` with the elements' rows of `old` in it, along the one axis in which they differ."""
-    longer = [axis for axis, (m, n) in enumerate(zip(old.shape, new.shape, strict=True)) if m != n]
-    if not longer:
-        return old
-    return jnp.asarray(new).at[(*[slice(None)] * longer[0], rows)].set(old)
+    axis = _differing(old, new)
+    return old if axis is None else jnp.asarray(new).at[(*[slice(None)] * axis, rows)].set(old)
+
+
+def _taken(old: Array, new: Array, rows: np.ndarray) -> Array:
+    """`old`, or its rows along the one axis in which the two differ."""
+    axis = _differing(old, new)
+    return old if axis is None else jnp.take(old, rows, axis=axis)
+
+
+def _differing(old: Array, new: Array) -> int | None:
+    axes = [axis for axis, (m, n) in enumerate(zip(old.shape, new.shape, strict=True)) if m != n]
+    return axes[0] if axes else None
 
 
 def _shorter(old: ZBL | None, new: ZBL | None, cutoff: float) -> ZBL | None:

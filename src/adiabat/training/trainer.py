@@ -73,7 +73,7 @@ class _State:
             )
         if saved.header.get("data") != self.data:
             raise ConfigError(
-                "the training and validation data are not those the run was begun with",
+                "the data, or the model to go on from, are not those the run was begun with",
                 "put the old files back, or start over with --force or another --out",
             )
         fit = from_arrays(self.fit, saved.arrays, prefix="fit", source="checkpoint")

@@ -36,11 +36,14 @@ class Kernel(NamedTuple):
         name: begins the names of its functions: `NAME_forward` and so on.
         tape_width: floats that one atom leaves for the backward pass, by interactions, channels, hidden.
         space_width: floats of one atom that the backward pass works with, likewise.
+        slope_space: floats that the derivative by the weights works with, by atoms, interactions, channels,
+            hidden, elements, knots.
     """
 
     name: str
     tape_width: Callable[[int, int, int], int]
     space_width: Callable[[int, int, int], int]
+    slope_space: Callable[[int, int, int, int, int, int], int]
 
 
 @cache
@@ -111,10 +114,11 @@ def _register(path: Path, key: str) -> Kernel:
     for function in FUNCTIONS:
         handler = jax.ffi.pycapsule(getattr(library, f"adiabat_{function}"))
         jax.ffi.register_ffi_target(f"{name}_{function}", handler, platform="cpu")
-    widths = (library.adiabat_tape_width, library.adiabat_space_width)
-    for width in widths:
-        width.argtypes, width.restype = [ctypes.c_int64] * 3, ctypes.c_int64
-    return Kernel(name, *widths)
+    sizes = {"tape_width": 3, "space_width": 3, "slope_space": 6}
+    found = {name: getattr(library, f"adiabat_{name}") for name in sizes}
+    for size, function in found.items():
+        function.argtypes, function.restype = [ctypes.c_int64] * sizes[size], ctypes.c_int64
+    return Kernel(name, **found)
 
 
 def _compiler() -> str:

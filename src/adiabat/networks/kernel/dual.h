@@ -17,7 +17,6 @@ struct DualScalar {
 };
 
 inline DualScalar operator*(DualScalar a, DualScalar b) { return {a.v * b.v, a.v * b.d + a.d * b.v}; }
-inline DualScalar operator*(float s, DualScalar a) { return {s * a.v, s * a.d}; }
 
 struct Dual {
   Vec v, d;
@@ -29,7 +28,6 @@ struct Dual {
 
 inline Dual operator+(Dual a, Dual b) { return {a.v + b.v, a.d + b.d}; }
 inline Dual operator-(Dual a, Dual b) { return {a.v - b.v, a.d - b.d}; }
-inline Dual operator-(Dual a) { return {-a.v, -a.d}; }
 inline Dual operator*(Dual a, Dual b) { return {a.v * b.v, a.v * b.d + a.d * b.v}; }
 inline Dual operator*(Dual a, Vec b) { return {a.v * b, a.d * b}; }
 inline Dual operator*(Vec a, Dual b) { return b * a; }

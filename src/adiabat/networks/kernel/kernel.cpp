@@ -61,17 +61,20 @@ ffi::Error run_backward(ffi::ThreadPool pool, Floats cotangents, Integers specie
 // cotangents of what it found.
 ffi::Error run_weights(ffi::ThreadPool pool, Floats energies, Floats of_energies, Floats of_vectors,
                        Floats of_envelope, Integers species, Floats vectors, Floats envelope, Integers index,
-                       Integers reverse, Floats weights, ffi::Result<Floats> by_weights, Numbers sizes, float spacing) {
+                       Integers reverse, Floats weights, ffi::Result<Floats> by_weights, ffi::Result<Floats> space,
+                       Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
   Graph graph = graph_of(species, vectors, envelope, index, reverse);
   graph.vector_changes = of_vectors.typed_data();
   graph.envelope_changes = of_envelope.typed_data();
-  if (!fits(model.weights.size, weights) || !fits(model.weights.size, *by_weights)) return misfit();
-  static thread_local std::vector<float> memory, seeds;
-  seeds.resize(2 * graph.n_atoms);
-  copy(of_energies.typed_data(), graph.n_atoms, seeds.data());
-  copy(energies.typed_data(), graph.n_atoms, seeds.data() + graph.n_atoms);
-  weight_slopes(model, graph, {seeds.data(), graph.n_atoms}, by_weights->typed_data(), memory, pool);
+  const int64_t n = graph.n_atoms;
+  if (!fits(model.weights.size, weights) || !fits(model.weights.size, *by_weights) ||
+      !fits(2 * n + slope_space(model.sizes, n), *space))
+    return misfit();
+  float* const seeds = space->typed_data();
+  copy(of_energies.typed_data(), n, seeds);
+  copy(energies.typed_data(), n, seeds + n);
+  weight_slopes(model, graph, {seeds, n}, by_weights->typed_data(), seeds + 2 * n, pool);
   return ffi::Error::Success();
 }
 
@@ -136,6 +139,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_weights, run_weights,
                                   .Arg<Integers>()
                                   .Arg<Floats>()
                                   .Ret<Floats>()
+                                  .Ret<Floats>()
                                   .Attr<Numbers>("sizes")
                                   .Attr<float>("spacing"));
 
@@ -154,4 +158,10 @@ extern "C" int64_t adiabat_tape_width(int64_t interactions, int64_t channels, in
 
 extern "C" int64_t adiabat_space_width(int64_t interactions, int64_t channels, int64_t hidden) {
   return Cotangents<Vec>(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
+}
+
+// Floats that the derivative by the weights works with.
+extern "C" int64_t adiabat_slope_space(int64_t n_atoms, int64_t interactions, int64_t channels, int64_t hidden,
+                                       int64_t elements, int64_t knots) {
+  return 2 * n_atoms + slope_space({interactions, channels, hidden, elements, knots}, n_atoms);
 }

@@ -12,7 +12,17 @@ inline Block block_of(const Graph& graph, int64_t number) {
   return {start, std::min<int64_t>(BLOCK, graph.n_atoms - start)};
 }
 
-inline int64_t blocks(const Graph& graph) { return (graph.n_atoms + BLOCK - 1) / BLOCK; }
+inline int64_t blocks(int64_t n_atoms) { return (n_atoms + BLOCK - 1) / BLOCK; }
+inline int64_t blocks(const Graph& graph) { return blocks(graph.n_atoms); }
+
+// Into how many parts the sums over atoms are cut that make the cotangents of the weights.
+inline int64_t parts_of(int64_t n_atoms) { return std::clamp<int64_t>(blocks(n_atoms) / 4, 1, 8); }
+
+// Floats that weight_slopes() works with.
+inline int64_t slope_space(const Sizes& s, int64_t n_atoms) {
+  return 2 * (Tape<Dual>(nullptr, s, n_atoms).size + Cotangents<Dual>(nullptr, s, n_atoms).size) +
+         parts_of(n_atoms) * Weights<const float>(nullptr, s).size;
+}
 
 inline Scratch& thread_scratch() {
   static thread_local Scratch scratch;
@@ -132,20 +142,17 @@ void backward(const Model& model, const Graph& graph, const Tape<Vec>& tape, con
 
 // The cotangents of the weights, given those of the energies and of what backward() found: a reverse sweep over dual
 // numbers, along the direction in the graph. `energies`: in v the cotangents that backward() was given, in d those of
-// the energies themselves. Each thread works on consecutive blocks and adds to cotangents of its own, so that the
-// result depends on the number of threads, but on nothing else.
+// the energies themselves. Consecutive blocks make a part, and each part adds to cotangents of its own: the result
+// does not depend on the number of threads.
 template <typename Pool>
-void weight_slopes(const Model& model, const Graph& graph, DualPointer energies, float* by_weights,
-                   std::vector<float>& memory, Pool& pool) {
+void weight_slopes(const Model& model, const Graph& graph, DualPointer energies, float* by_weights, float* space,
+                   Pool& pool) {
   const Sizes& s = model.sizes;
-  const int64_t n = graph.n_atoms, size = model.weights.size;
-  const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(pool.num_threads(), blocks(graph) / 2));
+  const int64_t n = graph.n_atoms, size = model.weights.size, parts = parts_of(n);
   const int64_t tape_size = Tape<Dual>(nullptr, s, n).size, space_size = Cotangents<Dual>(nullptr, s, n).size;
-  const int64_t needed = 2 * (tape_size + space_size) + parts * size;
-  if (int64_t(memory.size()) < needed) memory.resize(needed);
-  const Tape<Dual> tape(memory.data(), s, n, tape_size);
-  const Cotangents<Dual> cotangents(memory.data() + 2 * tape_size, s, n, space_size);
-  float* const sums = memory.data() + 2 * (tape_size + space_size);
+  const Tape<Dual> tape(space, s, n, tape_size);
+  const Cotangents<Dual> cotangents(space + 2 * tape_size, s, n, space_size);
+  float* const sums = space + 2 * (tape_size + space_size);
   forward(model, graph, tape, nullptr, pool);
 
   const auto phase = [&](bool begin, auto&& work) {

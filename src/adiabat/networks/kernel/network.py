@@ -43,7 +43,7 @@ class KernelNetwork(AbstractNetwork):
 
     kind: ClassVar[str] = "cartesian"
     weights: Float[Array, " n_weights"]
-    shift: Float[Array, " n_elements"]
+    shift: Float[Array, " n_elements"]  # for its precision; what it says is in the weights
     cutoff: float = eqx.field(static=True)
     call: Call = eqx.field(static=True)
 
@@ -171,7 +171,10 @@ def _forward_backward(call, values, cotangents):
     energies, _, asked = jax.tree.map(_filled, cotangents, is_leaf=_is_symbolic)
     vectors, envelope, species, index, reverse, weights = values
     given = (energies, *asked, species, vectors, envelope, index, reverse, weights)
-    (by_weights,) = _run(call, "weights", (weights.shape,), *given)
+    found = kernel()
+    assert found is not None
+    space = found.slope_space(len(species), *call.sizes)
+    by_weights, _ = _run(call, "weights", (weights.shape, (space,)), *given)
     return None, None, None, None, None, by_weights
 
 
