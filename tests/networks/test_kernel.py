@@ -117,7 +117,7 @@ def test_all_derivatives_by_the_edges():
 def test_the_derivative_by_the_weights(channels, n_interactions):
     """Of energies, forces and stresses together, as a loss asks for it: one sweep of the kernel in dual
     numbers against XLA's reverse over reverse; molecules, padding, and a cell smaller than the cut-off."""
-    # Half of the random weights: three rounds of all of them reach 1e18 in a crowded cell, and rounding rules.
+    # Half of the random weights: three rounds of all of them reach 1e18 in a crowded cell.
     wild = make(channels, n_interactions)
     plain = jax.tree.map(lambda x: 0.5 * x if eqx.is_inexact_array(x) else x, wild)
     members = [systems.ethanol(displacement=0.05, seed=k) for k in range(3)]
