@@ -24,7 +24,7 @@ import numpy as np
 
 from adiabat.data import Sample, read_samples
 from adiabat.dynamics import Langevin, run_dynamics
-from adiabat.networks import SIZES, LearnedPotential
+from adiabat.networks import LearnedPotential, of_size
 from adiabat.system import System, neighbor_list
 from adiabat.tasks.precision import enable
 from adiabat.training.batches import Batches, find_neighbors, plan_buckets, size_of
@@ -55,7 +55,7 @@ def peer_times(venv: Path, jobs: list[tuple[str, str]]) -> list[float]:
 
 def potential(samples: list[Sample], size: str) -> LearnedPotential:
     """Fresh weights for these samples."""
-    network = {"kind": "cartesian", "cutoff": CUTOFF, **SIZES[size]}
+    network = {"kind": "cartesian", "cutoff": CUTOFF, **of_size(size)}
     return new_potential(samples, find_neighbors(samples, CUTOFF), network, seed=0)
 
 

@@ -333,7 +333,7 @@ def heard(caplog):
 
 def test_without_a_compiler_the_network_stays(monkeypatch, caplog):
     monkeypatch.setattr(build.shutil, "which", lambda _: None)
-    build.kernel.cache_clear()
+    build._kernel.cache_clear()
     try:
         with heard(caplog):
             potential = make()
@@ -343,7 +343,7 @@ def test_without_a_compiler_the_network_stays(monkeypatch, caplog):
         told = {id(record) for record in caplog.records if "no C++ compiler" in record.getMessage()}
         assert len(told) == 1
     finally:
-        build.kernel.cache_clear()
+        build._kernel.cache_clear()
 
 
 @needs_kernel
@@ -365,10 +365,10 @@ def test_a_damaged_library_is_made_again(tmp_path, monkeypatch):
 def test_a_compiler_that_fails_is_survived(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-no-such-option"))
-    build.kernel.cache_clear()
+    build._kernel.cache_clear()
     try:
         with heard(caplog):
             assert build.kernel() is None
         assert "failed" in caplog.text or "no C++ compiler" in caplog.text
     finally:
-        build.kernel.cache_clear()
+        build._kernel.cache_clear()

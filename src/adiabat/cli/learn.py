@@ -208,12 +208,13 @@ def train(
 
     if config is None and not set_ and not data:
         raise ConfigError("train needs --data FILE, or --config FILE.toml", "see adiabat train --help")
+    from adiabat.networks import of_size
     from adiabat.tasks.templates import settings
     from adiabat.tasks.train import train as task
 
     given = {
         "data": {"train": data, "valid": valid, "test": test, "scan": scan},
-        "model": _size(size),
+        "model": {} if size is None else of_size(size),
         "training": {"minutes": minutes, "steps": steps, "seed": seed, "start": start},
     }
     chosen = settings("train", config, given, set_ or [])
@@ -248,7 +249,6 @@ def distill(
     """
     from adiabat.tasks.distill import distill as task
 
-    _size(size)
     options = {"size": size, "frames": frames, "minutes": minutes, "steps": steps, "seed": seed or 0}
     result = task(model, structures, out=out, resume=resume, force=force, **options)  # pyright: ignore[reportArgumentType]
     _print_trained({"out": str(out), "metrics": result.metrics}, json)
@@ -264,16 +264,3 @@ def _print_trained(summary: dict[str, Any], as_json: bool) -> None:
         print_result(metrics, labels=METRICS)
     folder = Path(summary["out"])
     note(f"model: {folder / 'model.safetensors'}\nreport: {folder / 'report.html'}")
-
-
-def _size(name: str | None) -> dict[str, Any]:
-    """The settings that a size stands for."""
-    from adiabat.base import ConfigError, did_you_mean
-
-    if name is None:
-        return {}
-    from adiabat.networks import SIZES
-
-    if name not in SIZES:
-        raise ConfigError(f"unknown size {name!r}", hint=did_you_mean(name, SIZES))
-    return SIZES[name]

@@ -6,7 +6,7 @@ Files are read by `adiabat.io`; batches for a network are made in `adiabat.train
 from adiabat.data.checks import Finding, Preflight, preflight
 from adiabat.data.describe import describe
 from adiabat.data.read import read_samples, write_samples
-from adiabat.data.references import find_isolated_atoms, fit_references, without_isolated_atoms
+from adiabat.data.references import compositions, find_isolated_atoms, fit_references, without_isolated_atoms
 from adiabat.data.sample import Sample
 from adiabat.data.split import split
 
@@ -14,6 +14,7 @@ __all__ = [
     "Finding",
     "Preflight",
     "Sample",
+    "compositions",
     "describe",
     "find_isolated_atoms",
     "fit_references",

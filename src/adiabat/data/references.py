@@ -7,6 +7,7 @@ import numpy as np
 from adiabat.base import DataError
 from adiabat.base.units import HARTREE
 from adiabat.data.sample import Sample
+from adiabat.system import System
 
 # A free atom whose energies differ by more than this [eV] was labelled by two methods.
 SAME_ATOM = 1e-3
@@ -64,20 +65,25 @@ def fit_references(samples: Sequence[Sample]) -> dict[int, float]:
     if not labelled:
         raise DataError("no sample has an energy to fit the energies of the free atoms to")
     elements = np.unique(np.concatenate([np.asarray(sample.system.numbers) for sample in labelled]))
-    counts = np.stack([np.bincount(s.system.numbers, minlength=elements[-1] + 1)[elements] for s in labelled])
-    sizes = counts.sum(axis=1)
     # Rows are divided by the number of atoms: a large cell does not outweigh the small ones.
-    energies = np.array([sample.energy for sample in labelled], dtype=np.float64) / sizes
-    compositions, group = np.unique((counts / sizes[:, None]).round(12), axis=0, return_inverse=True)
+    energies = np.array([sample.energy for sample in labelled], np.float64) / [s.n_atoms for s in labelled]
+    shares = compositions([sample.system for sample in labelled], elements)
+    distinct, group = np.unique(shares.round(12), axis=0, return_inverse=True)
     weights = np.sqrt(np.bincount(group.reshape(-1)))
     means = np.bincount(group.reshape(-1), weights=energies) / weights**2
-    matrix, target = compositions * weights[:, None], means * weights
+    matrix, target = distinct * weights[:, None], means * weights
     prior = neutral_atom(elements)
     scaled = prior * ((matrix @ prior) @ target) / np.sum((matrix @ prior) ** 2)
     left, singular, right = np.linalg.svd(matrix, full_matrices=False)
     damped = singular / (singular**2 + (RIDGE * singular.max()) ** 2)
     references = scaled + right.T @ (damped * (left.T @ (target - matrix @ scaled)))
     return {int(number): float(energy) for number, energy in zip(elements, references, strict=True)}
+
+
+def compositions(systems: Sequence[System], elements: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The share of each element in each structure, shape (n_systems, n_elements)."""
+    counts = [np.bincount(s.numbers, minlength=max(elements) + 1)[list(elements)] for s in systems]
+    return np.stack(counts) / np.array([[s.n_atoms] for s in systems])
 
 
 def neutral_atom(numbers: np.ndarray) -> np.ndarray:

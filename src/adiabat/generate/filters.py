@@ -82,23 +82,25 @@ class Filter:
 
 def geometry_fault(numbers: np.ndarray, positions: Array, pieces: int) -> str | None:
     """Why a geometry of a molecule in so many `pieces` is to be dropped before it is labelled, or None."""
-    near = _distances(positions) < TOO_NEAR * _bond_lengths(numbers)
-    np.fill_diagonal(near, False)
-    if near.any():
+    lengths = _in_bond_lengths(numbers, positions)
+    if np.any(lengths[np.triu_indices(len(lengths), 1)] < TOO_NEAR):
         return "atoms too near"
-    return "fallen apart" if n_pieces(numbers, positions) > pieces else None
+    return "fallen apart" if _n_pieces(lengths) > pieces else None
 
 
 def n_pieces(numbers: np.ndarray, positions: Array) -> int:
     """Parts without a bond between them."""
-    bonded = _distances(positions) < TOO_FAR * _bond_lengths(numbers)
-    return int(connected_components(bonded, directed=False)[0])
+    return _n_pieces(_in_bond_lengths(numbers, positions))
 
 
-def _bond_lengths(numbers: np.ndarray) -> Array:
-    """Sums of covalent radii [Å], shape (n_atoms, n_atoms)."""
+def _n_pieces(lengths: Array) -> int:
+    return int(connected_components(lengths < TOO_FAR, directed=False)[0])
+
+
+def _in_bond_lengths(numbers: np.ndarray, positions: Array) -> Array:
+    """Distances in sums of the two covalent radii, shape (n_atoms, n_atoms)."""
     radii = covalent_radii[numbers]
-    return radii[:, None] + radii
+    return _distances(positions) / (radii[:, None] + radii)
 
 
 def _distances(positions: Array) -> Array:

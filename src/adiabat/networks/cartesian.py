@@ -211,10 +211,12 @@ class CartesianNetwork(AbstractNetwork):
 
     @classmethod
     def bytes_per_edge(cls, settings: Mapping[str, Any]) -> int:
-        from adiabat.networks.kernel import is_used
+        from adiabat.networks.kernel import kernel
 
         channels = settings["channels"] * settings["n_interactions"]
-        return KERNEL_BYTES_BESIDE + KERNEL_BYTES * channels if is_used() else BYTES_PER_EDGE * channels
+        if kernel() is None:
+            return BYTES_PER_EDGE * channels
+        return KERNEL_BYTES_BESIDE + KERNEL_BYTES * channels
 
     def for_inference(self) -> AbstractNetwork:
         """The kernel for the CPU, where it can be compiled."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jaxtyping import Array, Float, Int
 
+from adiabat.base import ConfigError, did_you_mean
 from adiabat.base.registry import Registry
 from adiabat.system import Neighbors
 
@@ -77,3 +78,14 @@ networks = Registry(
 
 # What `--size` sets of the default network.
 SIZES: dict[str, dict[str, Any]] = {"fast": {"channels": 16}, "accurate": {"channels": 32}}
+
+
+def of_size(name: str) -> dict[str, Any]:
+    """The hyper-parameters that a size stands for.
+
+    Raises:
+        ConfigError: there is no such size.
+    """
+    if name not in SIZES:
+        raise ConfigError(f"unknown size {name!r}", did_you_mean(name, SIZES))
+    return SIZES[name]

@@ -12,7 +12,7 @@ import numpy as np
 from adiabat.base import ConfigError, SimulationError
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, read_samples, split, write_samples
-from adiabat.networks import MODEL_NAME, SIZES, load_model, save_model
+from adiabat.networks import MODEL_NAME, load_model, of_size, save_model
 from adiabat.tasks.precision import enable
 from adiabat.tasks.train import REPORT_NAME
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
@@ -84,8 +84,7 @@ def distill(
         SimulationError: no simulation with the teacher got anywhere.
         ConvergenceError: the training diverged.
     """
-    if size not in SIZES:
-        raise ConfigError(f"unknown size {size!r}", f"choose one of: {', '.join(SIZES)}")
+    shape = of_size(size)
     if frames < 20 or not temperatures or min(temperatures) <= 0:
         raise ConfigError("distilling needs at least 20 frames, and temperatures above zero")
     environment = enable()
@@ -114,7 +113,7 @@ def distill(
         trainer = Trainer(
             train,
             valid,
-            network={"kind": master.network.kind, **SIZES[size], "cutoff": master.cutoff},
+            network={"kind": master.network.kind, **shape, "cutoff": master.cutoff},
             options=TrainingOptions(minutes=None if steps else minutes, steps=steps, seed=seed),
             run=run,
             isolated_atoms=dict(zip(master.elements, master.references.tolist(), strict=True)),
@@ -170,13 +169,7 @@ def taught_frames(
         found += [start.moved(one) for one in np.asarray(positions)]
     if len(failures) == n_trajectories:
         raise failures[-1]
-    labels = evaluate(teacher, [Sample(system) for system in found])
-    samples = [
-        Sample(system, energy=float(energy), forces=np.asarray(forces, np.float64), stress=stress)
-        for system, energy, forces, stress in zip(
-            found, labels.energies, labels.forces, labels.stresses, strict=True
-        )
-    ]
+    samples = evaluate(teacher, [Sample(system) for system in found]).predicted()
     return [samples[k] for k in rng.permutation(len(samples))[:frames]]
 
 

@@ -1,7 +1,6 @@
 """`adiabat predict`: energies, forces and stresses of structures."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +42,5 @@ def predict(
     samples = read_samples(structures, energy_key="none", forces_key="none", stress_key="none", require=())
     with progress("predicting", len(samples), "structures") as bar:
         found = evaluate(potential, samples, bar)
-    predicted = zip(samples, found.energies.tolist(), found.forces, found.stresses, strict=True)
-    write_samples(out, [replace(s, energy=e, forces=f, stress=t) for s, e, f, t in predicted])
+    write_samples(out, found.predicted())
     return out

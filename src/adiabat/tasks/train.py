@@ -21,7 +21,7 @@ from adiabat.data import (
     split,
     without_isolated_atoms,
 )
-from adiabat.networks import MODEL_NAME, SIZES, load_model, networks, save_model, shape_of
+from adiabat.networks import MODEL_NAME, load_model, networks, of_size, save_model, shape_of
 from adiabat.tasks.precision import enable
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
@@ -190,9 +190,7 @@ def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str
             "there is nothing to train on", 'pass --data FILE, or write [data] train = ["FILE"]'
         )
     if given["size"] is not None:
-        if given["size"] not in SIZES:
-            raise ConfigError(f"unknown size {given['size']!r}", f"choose one of: {', '.join(SIZES)}")
-        tables["model"] |= SIZES[given["size"]]
+        tables["model"] |= of_size(given["size"])
     tables["training"] |= {name: value for name, value in given["training"].items() if value is not None}
     if tables["training"].get("start") not in (None, SCRATCH):
         # Only what differs from the defaults was asked for.

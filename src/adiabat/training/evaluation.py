@@ -9,7 +9,7 @@ import numpy as np
 
 from adiabat.base.progress import Bar
 from adiabat.base.units import GIGAPASCAL
-from adiabat.data import Sample
+from adiabat.data import Sample, compositions
 from adiabat.potentials import AbstractPotential
 from adiabat.potentials.potential import Prediction
 from adiabat.system import System
@@ -57,6 +57,17 @@ class Evaluation:
             ]
         )
 
+    def predicted(self) -> list[Sample]:
+        """The structures, the predictions being their labels."""
+        return [
+            Sample(
+                system, energy=float(energy), forces=np.asarray(forces, np.float64), stress=stress, info=tag
+            )
+            for system, energy, forces, stress, tag in zip(
+                self.systems, self.energies, self.forces, self.stresses, self.tags, strict=True
+            )
+        ]
+
     def energy_error_beside_offset(self) -> float:
         """Root mean square error of the energy per atom [eV] that no shift for each element explains; nan
         where there are too few energies to tell.
@@ -65,13 +76,12 @@ class Evaluation:
         """
         known = np.isfinite(self.reference_energies)
         elements = sorted({int(z) for system in self.systems for z in system.numbers})
-        counts = np.array([np.bincount(system.numbers, minlength=119)[elements] for system in self.systems])
-        compositions = (counts / self.n_atoms[:, None])[known]
+        shares = compositions(self.systems, elements)[known]
         error = ((self.energies - self.reference_energies) / self.n_atoms)[known]
         if len(error) < 5 + 2 * len(elements):
             return float("nan")
-        shifts = np.linalg.lstsq(compositions, error)[0]
-        return _rms(error - compositions @ shifts)
+        shifts = np.linalg.lstsq(shares, error)[0]
+        return _rms(error - shares @ shifts)
 
     def profile(self) -> tuple[np.ndarray, np.ndarray]:
         """Energies along a path [eV], predicted and those of the labels, each counted from the frame whose

@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from adiabat.base import ConfigError
 from adiabat.base.schema import build_kind, resolve
-from adiabat.data import Sample, fit_references
+from adiabat.data import Sample, compositions, fit_references
 from adiabat.networks import GENERAL, LearnedPotential, general_model, load_model, networks, shape_of
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
@@ -259,12 +259,9 @@ def centered(potential: LearnedPotential, batches: Batches) -> LearnedPotential:
         batches: what it was trained on.
     """
     found = evaluate_batches(potential, batches)
-    composition = np.array(
-        [[np.sum(np.asarray(s.numbers) == z) for z in potential.elements] for s in found.systems]
-    )
     # Per atom, as in the loss: a large structure counts as much as a small one.
-    design = composition / found.n_atoms[:, None]
+    shares = compositions(found.systems, potential.elements)
     residual = (found.reference_energies - found.energies) / found.n_atoms
-    constants, *_ = np.linalg.lstsq(design, residual, rcond=1e-6)
+    constants, *_ = np.linalg.lstsq(shares, residual, rcond=1e-6)
     shift = potential.network.shift + np.asarray(constants / potential.scale, np.float32)
     return eqx.tree_at(lambda p: p.network.shift, potential, shift)

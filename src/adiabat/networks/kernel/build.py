@@ -46,8 +46,14 @@ class Kernel(NamedTuple):
     slope_space: Callable[[int, int, int, int, int, int], int]
 
 
-@cache
 def kernel() -> Kernel | None:
+    """The kernel by which networks in single precision run here; None where there is another device than the
+    CPU, or no kernel for this processor."""
+    return _kernel() if jax.default_backend() == "cpu" else None
+
+
+@cache
+def _kernel() -> Kernel | None:
     """The kernel for this processor, compiled when it has not been; None, and a sentence in the log, when
     there is no C++ compiler or it fails."""
     try:

@@ -92,60 +92,43 @@ ffi::Error run_orthogonal(ffi::ThreadPool pool, Floats matrices, ffi::Result<Flo
   return ffi::Error::Success();
 }
 
+// What the functions on a structure share: its arrays and the weights, and at the end the sizes.
+template <typename Binding>
+auto with_graph(Binding binding) {
+  return std::move(binding)
+      .template Arg<Integers>()
+      .template Arg<Floats>()
+      .template Arg<Floats>()
+      .template Arg<Integers>()
+      .template Arg<Integers>()
+      .template Arg<Floats>();
+}
+
+template <typename Binding>
+auto with_sizes(Binding binding) {
+  return std::move(binding).template Attr<Numbers>("sizes").template Attr<float>("spacing");
+}
+
+auto on_threads() { return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>(); }
+
 }  // namespace
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_forward, run_forward,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<Integers>()
-                                  .Arg<Floats>()
-                                  .Arg<Floats>()
-                                  .Arg<Integers>()
-                                  .Arg<Integers>()
-                                  .Arg<Floats>()
-                                  .Ret<Floats>()
-                                  .Ret<Floats>()
-                                  .Attr<Numbers>("sizes")
-                                  .Attr<float>("spacing"));
+                              with_sizes(with_graph(on_threads()).Ret<Floats>().Ret<Floats>()));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_backward, run_backward,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<Floats>()
-                                  .Arg<Integers>()
-                                  .Arg<Floats>()
-                                  .Arg<Floats>()
-                                  .Arg<Integers>()
-                                  .Arg<Integers>()
-                                  .Arg<Floats>()
-                                  .Arg<Floats>()
-                                  .Ret<Floats>()
-                                  .Ret<Floats>()
-                                  .Ret<Floats>()
-                                  .Attr<Numbers>("sizes")
-                                  .Attr<float>("spacing"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    adiabat_backward, run_backward,
+    with_sizes(
+        with_graph(on_threads().Arg<Floats>()).Arg<Floats>().Ret<Floats>().Ret<Floats>().Ret<Floats>()));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_weights, run_weights,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<Floats>()
-                                  .Arg<Floats>()
-                                  .Arg<Floats>()
-                                  .Arg<Floats>()
-                                  .Arg<Integers>()
-                                  .Arg<Floats>()
-                                  .Arg<Floats>()
-                                  .Arg<Integers>()
-                                  .Arg<Integers>()
-                                  .Arg<Floats>()
-                                  .Ret<Floats>()
-                                  .Ret<Floats>()
-                                  .Attr<Numbers>("sizes")
-                                  .Attr<float>("spacing"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    adiabat_weights, run_weights,
+    with_sizes(with_graph(on_threads().Arg<Floats>().Arg<Floats>().Arg<Floats>().Arg<Floats>())
+                   .Ret<Floats>()
+                   .Ret<Floats>()));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_orthogonal, run_orthogonal,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
+                              on_threads()
                                   .Arg<Floats>()
                                   .Ret<Floats>()
                                   .Attr<ffi::Span<const float>>("quintic")

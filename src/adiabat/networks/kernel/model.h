@@ -82,7 +82,7 @@ struct Weights {
     };
     embedding = cursor.take(s.elements * C);
     first_sent = cursor.take(s.elements * C);
-    constant = cursor.take((s.elements + 15) / 16 * 16);
+    constant = cursor.take(padded(s.elements));
     readout = map(s.interactions * C, C);
     readout_bias = cursor.take(C);
     readout_out = cursor.take(C);

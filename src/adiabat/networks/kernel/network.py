@@ -99,14 +99,9 @@ def accelerated_training(network: CartesianNetwork) -> AbstractNetwork:
     return _made(found, network, sizes, pack(network, sizes))
 
 
-def is_used() -> bool:
-    """Whether networks in single precision run by the kernel here."""
-    return jax.default_backend() == "cpu" and kernel() is not None
-
-
 def _usable_kernel(network: CartesianNetwork) -> Kernel | None:
     leaves = jax.tree.leaves(eqx.filter(network, eqx.is_array))
-    return kernel() if is_used() and all(leaf.dtype == np.float32 for leaf in leaves) else None
+    return kernel() if all(leaf.dtype == np.float32 for leaf in leaves) else None
 
 
 def _made(found: Kernel, network: CartesianNetwork, sizes: Sizes, weights: Array) -> "KernelNetwork":

@@ -8,8 +8,6 @@
 
 namespace adiabat {
 
-inline int64_t padded(int64_t width) { return (width + 15) / 16 * 16; }
-
 // y = the factor of x, both (rows, columns). The polynomials a + b g + c g g of the smaller Gram matrix g commute:
 // they are multiplied up and applied to x at the end.
 inline void orthogonal_factor(const float* x, int64_t rows, int64_t columns, const float* quintic, int64_t iterations,

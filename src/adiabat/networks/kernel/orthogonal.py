@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from adiabat.networks.kernel.build import kernel
-from adiabat.networks.kernel.network import is_used
 
 
 def orthogonal_factors(
@@ -15,9 +14,8 @@ def orthogonal_factors(
 ) -> Float[Array, "n rows columns"] | None:
     """The factors by an odd quintic iteration; None where there is no kernel for the device or the
     precision."""
-    if not is_used() or matrices.dtype != np.float32:
-        return None
     found = kernel()
-    assert found is not None
+    if found is None or matrices.dtype != np.float32:
+        return None
     call = jax.ffi.ffi_call(f"{found.name}_orthogonal", jax.ShapeDtypeStruct(matrices.shape, np.float32))
     return call(matrices, quintic=np.array(quintic, np.float32), iterations=np.int64(iterations))

@@ -19,7 +19,7 @@ class Scratch {
  public:
   template <typename N>
   Pointer<N> take(int64_t count) {
-    return Kind<N>::at(cursor_.take((count + 15) / 16 * 16), plane_);
+    return Kind<N>::at(cursor_.take(padded(count)), plane_);
   }
 
   // Room for whatever a block of this network needs.

@@ -18,6 +18,8 @@ namespace adiabat {
 #endif
 
 constexpr int W = ADIABAT_WIDTH;
+// Widths are padded to a multiple of the widest vectors of any processor.
+constexpr int64_t padded(int64_t width) { return (width + 15) / 16 * 16; }
 typedef float Vec __attribute__((vector_size(ADIABAT_WIDTH * 4)));
 typedef int32_t IntVec __attribute__((vector_size(ADIABAT_WIDTH * 4)));
 typedef float Unaligned __attribute__((vector_size(ADIABAT_WIDTH * 4), aligned(4), may_alias));
