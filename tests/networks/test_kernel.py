@@ -68,6 +68,24 @@ def cotangents(network, species, vectors, envelope, near):
     return energies, *back(weights)
 
 
+@eqx.filter_jit
+def environments_of(potential, system, near):
+    """What its network is given of a structure, and the derivatives of a weighted sum of that."""
+    species = jnp.searchsorted(jnp.asarray(ELEMENTS), system.numbers)
+
+    def of(positions, cell):
+        moved = eqx.tree_at(lambda s: (s.positions, s.cell), system, (positions, cell))
+        return potential.network.environments(moved, species, near, potential.repulsion, ELEMENTS)
+
+    def weights_for(a):
+        # Unused entries are not felt: what they are given does not matter.
+        used = near.mask.reshape(near.mask.shape + (1,) * (a.ndim - 2)) if a.ndim > 1 else True
+        return jnp.where(used, jnp.cos(jnp.arange(a.size)).reshape(a.shape), 0.0).astype(a.dtype)
+
+    values, back = jax.vjp(of, jnp.asarray(system.positions), jnp.asarray(system.cell))
+    return values, back(jax.tree.map(weights_for, values))
+
+
 call = eqx.filter_jit(lambda potential, system, near: potential(system, near))
 
 
@@ -91,6 +109,38 @@ def test_it_gives_the_numbers_of_the_network(channels, n_interactions):
             np.testing.assert_allclose(
                 found.stress, expected.stress, atol=3e-5 * np.abs(expected.stress).max()
             )
+
+
+@needs_kernel
+def test_many_atoms_in_any_order():
+    """They are worked on in another order than they come in."""
+    plain = make()
+    system = systems.random_gas([1, 6, 8] * 200, size=22.0)
+    near = neighbor_list(system, CUTOFF)
+    expected, found = call(plain, system, near), call(plain.for_inference(), system, near)
+    size = np.abs(expected.forces).max()
+    np.testing.assert_allclose(found.atom_energies, expected.atom_energies, atol=3e-6 * size)
+    np.testing.assert_allclose(found.forces, expected.forces, atol=3e-5 * size)
+    order = np.random.default_rng(0).permutation(system.n_atoms)
+    shuffled = System.from_ase(system.to_ase()[order])
+    again = call(plain.for_inference(), shuffled, neighbor_list(shuffled, CUTOFF))
+    np.testing.assert_allclose(again.forces, found.forces[order], atol=3e-6 * size)
+
+
+@needs_kernel
+@pytest.mark.parametrize("repulsion", [ZBL(longest=CUTOFF), None])
+def test_environments_are_those_of_the_formulas(repulsion):
+    """Edges, shares and repulsion, and their derivatives by positions and cell, also where atoms touch."""
+    plain = make(repulsion=repulsion)
+    squeezed = systems.ethanol(displacement=0.05)
+    squeezed = squeezed.moved(0.55 * np.asarray(squeezed.positions))
+    for system in (squeezed, systems.random_gas([1, 6, 8, 1], size=3.5)):
+        near = neighbor_list(system, CUTOFF, capacity=100)
+        expected, found = (environments_of(p, system, near) for p in (plain, plain.for_inference()))
+        touches = repulsion is not None and system is squeezed
+        assert (np.max(expected[0].repelled) > 1.0) == touches
+        for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-5 * np.abs(b).max())
 
 
 @needs_kernel

@@ -15,7 +15,6 @@ from adiabat.base import UnsupportedError
 from adiabat.networks.network import AbstractNetwork
 from adiabat.potentials import ZBL, AbstractPotential
 from adiabat.potentials.potential import Prediction
-from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Batch, Neighbors, System, neighbor_list
 
 
@@ -97,20 +96,10 @@ class LearnedPotential(AbstractPotential):
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         dtype = system.positions.dtype
         species = jnp.asarray(self._species_table())[system.numbers]
-        vectors = neighbors.vectors(system.positions, system.atom_cells()).astype(self.network.shift.dtype)
-        distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
-        envelope = jnp.where(neighbors.mask, polynomial_cutoff(distances, self.cutoff), 0.0)
-        weights = jnp.ones(species.shape, distances.dtype)
-        if self.repulsion is not None:
-            short = jnp.where(neighbors.mask, self.repulsion.envelope(system, distances, neighbors), 0.0)
-            envelope = envelope * (1.0 - short)
-            weights = jnp.exp(-5.0 * jnp.sum(short, axis=1))
-        weights = -jnp.expm1(-3.0 * jnp.sum(envelope, axis=1)) * weights
-        learned = (weights * self.network(species, vectors, envelope, neighbors)).astype(dtype)
-        energies = jnp.asarray(self.references, dtype)[species] + jnp.asarray(self.scale, dtype) * learned
-        if self.repulsion is not None:
-            energies = energies + self.repulsion.atom_energies(system, neighbors)
-        return energies
+        near = self.network.environments(system, species, neighbors, self.repulsion, self.elements)
+        learned = near.share * self.network(species, near.vectors, near.envelope, neighbors)
+        references = jnp.asarray(self.references, dtype)[species]
+        return references + jnp.asarray(self.scale, dtype) * learned.astype(dtype) + near.repelled
 
     def for_inference(self) -> AbstractPotential:
         """With the network prepared for many calls: on a CPU by the C++ kernel, where it can be compiled."""

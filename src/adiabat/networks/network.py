@@ -2,7 +2,7 @@
 
 import abc
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -10,7 +10,9 @@ from jaxtyping import Array, Float, Int
 
 from adiabat.base import ConfigError, did_you_mean
 from adiabat.base.registry import Registry
-from adiabat.system import Neighbors
+from adiabat.networks.environments import Environments, environments
+from adiabat.potentials import ZBL
+from adiabat.system import Batch, Neighbors, System
 
 
 class AbstractNetwork(eqx.Module):
@@ -65,6 +67,25 @@ class AbstractNetwork(eqx.Module):
         """About how much memory an edge takes in a training step of a network with these hyper-parameters;
         zero where nobody has measured it."""
         return 0
+
+    def environments(
+        self,
+        system: System | Batch,
+        species: Int[Array, " n_atoms"],
+        neighbors: Neighbors,
+        repulsion: ZBL | None,
+        elements: Sequence[int],
+    ) -> Environments:
+        """What it is given of a structure.
+
+        Args:
+            system: one structure or a batch.
+            species: number of each atom's element among `elements`.
+            neighbors: the list.
+            repulsion: what takes over where atoms touch.
+            elements: atomic numbers.
+        """
+        return environments(system, neighbors, self.cutoff, repulsion, self.shift.dtype)
 
     def hyperparameters(self) -> dict[str, Any]:
         """The arguments that, with a key, make a network of the same shape."""

@@ -1,6 +1,6 @@
 """The repulsion of nuclei at short range."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import ase.data
 import ase.units
@@ -83,14 +83,32 @@ class ZBL(AbstractPotential):
         ends = self._ends(system, distances.dtype, neighbors)
         return smooth_step(distances, _BEGIN * ends, ends)
 
-    def _ends(
-        self, system: System | Batch, dtype: jnp.dtype, neighbors: Neighbors
-    ) -> Float[Array, "n_atoms max_neighbors"]:
-        """Where the repulsion of each edge ends [Å]."""
+    def pairs(self, elements: Sequence[int]) -> np.ndarray:
+        """For each two of some elements: where the repulsion ends [Å], half the energy of the bare charges at
+        1 Å [eV], and what the distance is multiplied by [1/Å]; shape (n_elements, n_elements, 3)."""
+        charges = np.asarray(elements, np.float64)
+        sizes = charges**0.23 / 0.46850
+        return np.stack(
+            [
+                self._end_table()[np.ix_(elements, elements)],
+                0.5 * _COULOMB * charges[:, None] * charges,
+                sizes[:, None] + sizes,
+            ],
+            axis=-1,
+        )
+
+    def _end_table(self) -> np.ndarray:
+        """Where the repulsion of two elements ends [Å], by atomic numbers."""
         radii = np.nan_to_num(ase.data.covalent_radii)
         table = self.scale * (radii[:, None] + radii)
         for first, second, end in self.ends:
             table[first, second] = table[second, first] = end
+        return np.clip(table, 0.1, self.cutoff)
+
+    def _ends(
+        self, system: System | Batch, dtype: jnp.dtype, neighbors: Neighbors
+    ) -> Float[Array, "n_atoms max_neighbors"]:
+        """Where the repulsion of each edge ends [Å]."""
         numbers = jnp.asarray(system.numbers)
-        ends = jnp.asarray(np.clip(table, 0.1, self.cutoff), dtype)
+        ends = jnp.asarray(self._end_table(), dtype)
         return ends[numbers[:, None], numbers[neighbors.index]]

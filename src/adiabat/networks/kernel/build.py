@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # No -ffast-math: an atom's numbers must not depend on how the loop over its block was vectorized.
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-w")
 # What the library has for XLA, named adiabat_...
-FUNCTIONS = ("forward", "backward", "weights", "orthogonal")
+FUNCTIONS = ("forward", "backward", "weights", "orthogonal", "environments", "environments_back")
 SECONDS = 120  # after which a compiler is given up
 
 

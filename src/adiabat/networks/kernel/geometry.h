@@ -34,18 +34,18 @@ struct Edges {
   float rank2_of(int m, int e) const { return rank2[m][e]; }
   float rank3_of(int m, int e) const { return rank3[m][e]; }
 
-  // Takes edges of atom i from column k on, and returns the column to go on from. Edges that nobody feels are
+  // Takes edges of the atom at place i from column k on, and returns the column to go on from. Edges that nobody feels are
   // left out, unless a coordinate is not a number: that must show.
   int64_t collect(const Graph& graph, int64_t i, int64_t k, bool both) {
     count = 0;
     for (; k < graph.columns && count < CHUNK; ++k) {
-      const int64_t edge = i * graph.columns + k;
+      const int64_t edge = graph.first_edge(i) + k;
       const float* v = graph.vectors + 3 * edge;
       const float here = graph.envelope[edge], size = v[0] + v[1] + v[2];
       const float there = both ? graph.envelope[graph.reverse[edge]] : 0.0f;
       if (here == 0.0f && there == 0.0f && size - size == 0.0f) continue;
       slot[count] = int32_t(k);
-      neighbor[count] = graph.index[edge];
+      neighbor[count] = graph.order.places[graph.index[edge]];
       x[count] = v[0], y[count] = v[1], z[count] = v[2];
       envelope[count] = here, back[count] = there;
       ++count;
@@ -125,7 +125,7 @@ struct DualEdges : Edges {
   int64_t collect(const Graph& graph, int64_t i, int64_t k, bool both) {
     k = Edges::collect(graph, i, k, both);
     for (int e = 0; e < count; ++e) {
-      const int64_t edge = i * graph.columns + slot[e];
+      const int64_t edge = graph.first_edge(i) + slot[e];
       const float* v = graph.vector_changes + 3 * edge;
       x_d[e] = v[0], y_d[e] = v[1], z_d[e] = v[2];
       envelope_d[e] = graph.envelope_changes[edge];

@@ -1,5 +1,6 @@
 // The functions XLA calls, and their sizes for the Python around them.
 
+#include "environments.h"
 #include "network.h"
 #include "orthogonal.h"
 #include "xla/ffi/api/ffi.h"
@@ -11,6 +12,8 @@ namespace {
 
 using Floats = ffi::Buffer<ffi::F32>;
 using Integers = ffi::Buffer<ffi::S32>;
+using Doubles = ffi::Buffer<ffi::F64>;
+using Truths = ffi::Buffer<ffi::PRED>;
 
 // interactions, channels, hidden, elements, knots
 using Numbers = ffi::Span<const int64_t>;
@@ -20,14 +23,25 @@ Model model_of(Numbers n, float spacing, const Floats& weights) {
   return {sizes, Weights<const float>(weights.typed_data(), sizes), spacing};
 }
 
-Graph graph_of(const Integers& species, const Floats& vectors, const Floats& envelope, const Integers& index,
+Order order_of(const Integers& species, const Integers& index) {
+  const auto shape = index.dimensions();
+  return {shape[0], shape[1], index.typed_data(), species.typed_data()};
+}
+
+Graph graph_of(const Order& order, const Floats& vectors, const Floats& envelope, const Integers& index,
                const Integers& reverse) {
   const auto shape = index.dimensions();
-  return {shape[0], shape[1], species.typed_data(), vectors.typed_data(), envelope.typed_data(),
-          index.typed_data(), reverse.typed_data()};
+  return {shape[0], shape[1], order, vectors.typed_data(), envelope.typed_data(), index.typed_data(),
+          reverse.typed_data()};
 }
 
 bool fits(int64_t size, const Floats& buffer) { return size == int64_t(buffer.element_count()); }
+
+// Where a result goes that may be large.
+float* large(ffi::Result<Floats>& result) {
+  ask_for_large_pages(result->typed_data(), int64_t(result->element_count()));
+  return result->typed_data();
+}
 
 ffi::Error misfit() {
   return ffi::Error::InvalidArgument("adiabat's kernel: the buffers do not have the sizes of the network");
@@ -37,8 +51,9 @@ ffi::Error run_forward(ffi::ThreadPool pool, Integers species, Floats vectors, F
                        Integers reverse, Floats weights, ffi::Result<Floats> energies, ffi::Result<Floats> tape,
                        Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  const Graph graph = graph_of(species, vectors, envelope, index, reverse);
-  const Tape<Vec> left(tape->typed_data(), model.sizes, graph.n_atoms);
+  const Order order = order_of(species, index);
+  const Graph graph = graph_of(order, vectors, envelope, index, reverse);
+  const Tape<Vec> left(large(tape), model.sizes, graph.n_atoms);
   if (!fits(model.weights.size, weights) || !fits(left.size, *tape)) return misfit();
   forward(model, graph, left, energies->typed_data(), pool);
   return ffi::Error::Success();
@@ -48,12 +63,12 @@ ffi::Error run_backward(ffi::ThreadPool pool, Floats cotangents, Integers specie
                         Integers index, Integers reverse, Floats weights, Floats tape, ffi::Result<Floats> by_vectors,
                         ffi::Result<Floats> by_envelope, ffi::Result<Floats> space, Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  const Graph graph = graph_of(species, vectors, envelope, index, reverse);
+  const Order order = order_of(species, index);
+  const Graph graph = graph_of(order, vectors, envelope, index, reverse);
   const Tape<Vec> left(tape.typed_data(), model.sizes, graph.n_atoms);
-  const Cotangents<Vec> between(space->typed_data(), model.sizes, graph.n_atoms);
+  const Cotangents<Vec> between(large(space), model.sizes, graph.n_atoms);
   if (!fits(model.weights.size, weights) || !fits(left.size, tape) || !fits(between.size, *space)) return misfit();
-  backward(model, graph, left, between, cotangents.typed_data(), by_vectors->typed_data(), by_envelope->typed_data(),
-           pool);
+  backward(model, graph, left, between, cotangents.typed_data(), large(by_vectors), large(by_envelope), pool);
   return ffi::Error::Success();
 }
 
@@ -64,14 +79,15 @@ ffi::Error run_weights(ffi::ThreadPool pool, Floats energies, Floats of_energies
                        Integers reverse, Floats weights, ffi::Result<Floats> by_weights, ffi::Result<Floats> space,
                        Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  Graph graph = graph_of(species, vectors, envelope, index, reverse);
+  const Order order = order_of(species, index);
+  Graph graph = graph_of(order, vectors, envelope, index, reverse);
   graph.vector_changes = of_vectors.typed_data();
   graph.envelope_changes = of_envelope.typed_data();
   const int64_t n = graph.n_atoms;
   if (!fits(model.weights.size, weights) || !fits(model.weights.size, *by_weights) ||
       !fits(2 * n + slope_space(model.sizes, n), *space))
     return misfit();
-  float* const seeds = space->typed_data();
+  float* const seeds = large(space);
   copy(of_energies.typed_data(), n, seeds);
   copy(energies.typed_data(), n, seeds + n);
   weight_slopes(model, graph, {seeds, n}, by_weights->typed_data(), seeds + 2 * n, pool);
@@ -111,7 +127,74 @@ auto with_sizes(Binding binding) {
 
 auto on_threads() { return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>(); }
 
+// repulsion: (n_elements, n_elements, 3), as RepulsionOfPair
+Structure structure_of(const Doubles& positions, const Doubles& cells, const Floats& shift, const Integers& index,
+                       const Integers& reverse, const Truths& mask, const Integers& species, const Doubles& repulsion) {
+  static_assert(sizeof(RepulsionOfPair) == 3 * sizeof(double));
+  return {index.dimensions()[0],
+          index.dimensions()[1],
+          positions.typed_data(),
+          cells.typed_data(),
+          shift.typed_data(),
+          index.typed_data(),
+          reverse.typed_data(),
+          mask.typed_data(),
+          species.typed_data(),
+          repulsion.dimensions()[0],
+          reinterpret_cast<const RepulsionOfPair*>(repulsion.typed_data())};
+}
+
+ffi::Error run_environments(ffi::ThreadPool pool, Doubles positions, Doubles cells, Floats shift, Integers index,
+                            Integers reverse, Truths mask, Integers species, Doubles repulsion,
+                            ffi::Result<Floats> vectors, ffi::Result<Floats> envelope, ffi::Result<Floats> share,
+                            ffi::Result<Doubles> repelled, float cutoff) {
+  const Structure structure = structure_of(positions, cells, shift, index, reverse, mask, species, repulsion);
+  find_environments(structure, cutoff, large(vectors), large(envelope), share->typed_data(), repelled->typed_data(),
+                    pool);
+  return ffi::Error::Success();
+}
+
+ffi::Error run_environments_back(ffi::ThreadPool pool, Floats vectors, Floats envelope, Floats share, Doubles repelled,
+                                 Doubles positions, Doubles cells, Floats shift, Integers index, Integers reverse,
+                                 Truths mask, Integers species, Doubles repulsion, ffi::Result<Doubles> by_positions,
+                                 ffi::Result<Doubles> by_cells, ffi::Result<Floats> pull, float cutoff) {
+  const Structure structure = structure_of(positions, cells, shift, index, reverse, mask, species, repulsion);
+  const EnvironmentCotangents given{vectors.typed_data(), envelope.typed_data(), share.typed_data(),
+                                    repelled.typed_data()};
+  return_environments(structure, cutoff, given, by_positions->typed_data(), by_cells->typed_data(), large(pull), pool);
+  return ffi::Error::Success();
+}
+
+// Likewise for the structure itself.
+template <typename Binding>
+auto with_structure(Binding binding) {
+  return std::move(binding)
+      .template Arg<Doubles>()
+      .template Arg<Doubles>()
+      .template Arg<Floats>()
+      .template Arg<Integers>()
+      .template Arg<Integers>()
+      .template Arg<Truths>()
+      .template Arg<Integers>()
+      .template Arg<Doubles>();
+}
+
 }  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_environments, run_environments,
+                              with_structure(on_threads())
+                                  .Ret<Floats>()
+                                  .Ret<Floats>()
+                                  .Ret<Floats>()
+                                  .Ret<Doubles>()
+                                  .Attr<float>("cutoff"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_environments_back, run_environments_back,
+                              with_structure(on_threads().Arg<Floats>().Arg<Floats>().Arg<Floats>().Arg<Doubles>())
+                                  .Ret<Doubles>()
+                                  .Ret<Doubles>()
+                                  .Ret<Floats>()
+                                  .Attr<float>("cutoff"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_forward, run_forward,
                               with_sizes(with_graph(on_threads()).Ret<Floats>().Ret<Floats>()));

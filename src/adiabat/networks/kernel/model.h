@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dual.h"
+#include "order.h"
 
 namespace adiabat {
 
@@ -168,10 +169,10 @@ struct Cotangents {
   }
 };
 
-// The structure, as XLA hands it over.
+// The structure, as XLA hands it over, and the order in which its atoms are worked on.
 struct Graph {
   int64_t n_atoms, columns;
-  const int32_t* species;
+  const Order& order;
   const float* vectors;   // (n_atoms, columns, 3)
   const float* envelope;  // (n_atoms, columns)
   const int32_t* index;
@@ -179,6 +180,9 @@ struct Graph {
   // A direction in which the edges move, in dual numbers: that of an edge's reverse is opposite.
   const float* vector_changes = nullptr;
   const float* envelope_changes = nullptr;
+
+  // Of the atom at a place: the number of its first edge.
+  int64_t first_edge(int64_t place) const { return int64_t(order.atoms[place]) * columns; }
 };
 
 }  // namespace adiabat

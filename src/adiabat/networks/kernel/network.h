@@ -57,7 +57,8 @@ void read_out(const Model& model, const Graph& graph, const Tape<N>& tape, Block
     for (int64_t b = 0; b < block.count; ++b) {
       Vec total{};
       for (int64_t c = 0; c < C; c += W) total += silu(load(inner + b * C + c)) * load(w.readout_out + c);
-      energies[block.start + b] = sum(total) + w.constant[graph.species[block.start + b]];
+      const int64_t place = block.start + b;
+      energies[graph.order.atoms[place]] = sum(total) + w.constant[graph.order.species[place]];
     }
   }
 }
@@ -74,11 +75,11 @@ void return_to_layers(const Model& model, const Graph& graph, const Tape<N>& tap
   const auto layers = scratch.take<N>(BLOCK * row);
   for (int64_t b = 0; b < block.count; ++b)
     for (int64_t c = 0; c < C; c += W)
-      store(inner + (b * C + c), scalar(energies + (block.start + b)) * load(w.readout_out + c));
+      store(inner + (b * C + c), scalar(energies + graph.order.atoms[block.start + b]) * load(w.readout_out + c));
   if constexpr (Kind<N>::dual) {
     for (int64_t b = 0; b < block.count; ++b) {
-      const DualScalar energy = scalar(energies + (block.start + b));
-      by_weights->constant[graph.species[block.start + b]] += energy.d;
+      const DualScalar energy = scalar(energies + graph.order.atoms[block.start + b]);
+      by_weights->constant[graph.order.species[block.start + b]] += energy.d;
       for (int64_t c = 0; c < C; c += W)
         add_to(by_weights->readout_out + c, (energy * silu(load(tape.readout + ((block.start + b) * C + c)))).d);
     }
@@ -125,9 +126,10 @@ void backward(const Model& model, const Graph& graph, const Tape<Vec>& tape, con
   for_each(blocks(graph), pool, [&](int64_t number) {
     const Block block = block_of(graph, number);
     Scratch& scratch = thread_scratch();
-    const int64_t begin = block.start * graph.columns, count = block.count * graph.columns;
-    std::fill_n(vectors + 3 * begin, 3 * count, 0.0f);
-    std::fill_n(envelope + begin, count, 0.0f);
+    for (int64_t place = block.start; place < block.start + block.count; ++place) {
+      std::fill_n(vectors + 3 * graph.first_edge(place), 3 * graph.columns, 0.0f);
+      std::fill_n(envelope + graph.first_edge(place), graph.columns, 0.0f);
+    }
     return_to_layers(model, graph, tape, cotangents, block, energies, scratch);
     through_round(last, block, scratch);
   });

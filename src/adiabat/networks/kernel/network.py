@@ -1,5 +1,6 @@
 """The Cartesian network as the kernel computes it, and its derivatives."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,10 +14,14 @@ from jaxtyping import Array, Float, Int
 from adiabat.base import UnsupportedError
 from adiabat.base.digest import digest
 from adiabat.networks.cartesian import CartesianNetwork
+from adiabat.networks.environments import Environments
 from adiabat.networks.kernel.build import Kernel, kernel
+from adiabat.networks.kernel.derivatives import is_argument, refuse_derivatives
+from adiabat.networks.kernel.environments import environments
 from adiabat.networks.kernel.packing import TRAINING_KNOTS, Sizes, pack, sizes_of
 from adiabat.networks.network import AbstractNetwork
-from adiabat.system import Neighbors
+from adiabat.potentials import ZBL
+from adiabat.system import Batch, Neighbors, System
 
 # Networks prepared of late, by their numbers: a thousand short relaxations prepare one only once.
 _KEPT = 4
@@ -46,6 +51,21 @@ class KernelNetwork(AbstractNetwork):
     shift: Float[Array, " n_elements"]  # for its precision; what it says is in the weights
     cutoff: float = eqx.field(static=True)
     call: Call = eqx.field(static=True)
+    in_training: bool = eqx.field(static=True)
+
+    def environments(
+        self,
+        system: System | Batch,
+        species: Int[Array, " n_atoms"],
+        neighbors: Neighbors,
+        repulsion: ZBL | None,
+        elements: Sequence[int],
+    ) -> Environments:
+        """By the kernel, where nothing but forces and stress is asked for."""
+        if self.in_training or system.positions.dtype != np.float64:
+            return super().environments(system, species, neighbors, repulsion, elements)
+        pairs = np.zeros((len(elements),) * 2 + (3,)) if repulsion is None else repulsion.pairs(elements)
+        return environments(self.call.name, system, species, neighbors, self.cutoff, pairs)
 
     def __call__(
         self,
@@ -82,7 +102,7 @@ def accelerated(network: CartesianNetwork) -> AbstractNetwork:
             exact = jax.tree.map(lambda a: np.asarray(a, np.float64) if eqx.is_array(a) else a, network)
             sizes = sizes_of(network)
             weights = np.asarray(pack(exact, sizes), np.float32)
-        _prepared[key] = _made(found, network, sizes, jnp.asarray(weights))
+        _prepared[key] = _made(found, network, sizes, jnp.asarray(weights), in_training=False)
     return _prepared[key]
 
 
@@ -96,7 +116,7 @@ def accelerated_training(network: CartesianNetwork) -> AbstractNetwork:
     if found is None:
         return network
     sizes = sizes_of(network, TRAINING_KNOTS)
-    return _made(found, network, sizes, pack(network, sizes))
+    return _made(found, network, sizes, pack(network, sizes), in_training=True)
 
 
 def _usable_kernel(network: CartesianNetwork) -> Kernel | None:
@@ -104,11 +124,19 @@ def _usable_kernel(network: CartesianNetwork) -> Kernel | None:
     return kernel() if all(leaf.dtype == np.float32 for leaf in leaves) else None
 
 
-def _made(found: Kernel, network: CartesianNetwork, sizes: Sizes, weights: Array) -> "KernelNetwork":
+def _made(
+    found: Kernel, network: CartesianNetwork, sizes: Sizes, weights: Array, *, in_training: bool
+) -> "KernelNetwork":
     widths = (sizes.interactions, sizes.channels, sizes.hidden)
     spacing = network.cutoff / sizes.knots
     call = Call(found.name, sizes, spacing, found.tape_width(*widths), found.space_width(*widths))
-    return KernelNetwork(weights=weights, shift=jnp.asarray(network.shift), cutoff=network.cutoff, call=call)
+    return KernelNetwork(
+        weights=weights,
+        shift=jnp.asarray(network.shift),
+        cutoff=network.cutoff,
+        call=call,
+        in_training=in_training,
+    )
 
 
 def _run(call, function, shapes, *arguments):
@@ -157,7 +185,7 @@ def _forward(call, vectors, envelope, species, index, reverse, weights):
 
 
 def _forward_forward(call, *arguments):
-    _refuse_moving_edges(*arguments[:2])
+    refuse_derivatives(*arguments[:2])
     values = [argument.value for argument in arguments]
     return _forward(call, *values), values
 
@@ -185,8 +213,8 @@ def _backward(call, cotangents, vectors, envelope, species, index, reverse, weig
 
 
 def _backward_forward(call, *arguments):
-    _refuse_moving_edges(*arguments[:3])
-    values = [jax.tree.map(lambda a: a.value, argument, is_leaf=_is_argument) for argument in arguments]
+    refuse_derivatives(*arguments[:3])
+    values = [jax.tree.map(lambda a: a.value, argument, is_leaf=is_argument) for argument in arguments]
     return _backward(call, *values), values[0]
 
 
@@ -196,18 +224,6 @@ def _backward_backward(_, given, cotangents):
 
 
 _backward.defvjp(_backward_forward, _backward_backward, symbolic_zeros=True)
-
-
-def _refuse_moving_edges(*arguments):
-    if any(argument.perturbed for argument in arguments):
-        raise UnsupportedError(
-            "a potential prepared for many calls has no second derivatives",
-            "take the one it was prepared from",
-        )
-
-
-def _is_argument(x):
-    return hasattr(x, "perturbed")
 
 
 def _is_symbolic(x):

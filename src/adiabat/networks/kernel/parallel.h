@@ -39,4 +39,16 @@ void for_each(int64_t count, Pool& pool, const Work& work, int64_t fewest = FEWE
   while (progress->done.load(std::memory_order_acquire) < count) std::this_thread::yield();
 }
 
+// Calls work(i) for each atom, many atoms to a piece.
+template <typename Pool, typename Work>
+void for_each_atom(int64_t n_atoms, Pool& pool, const Work& work) {
+  constexpr int64_t ATOMS = 64;
+  for_each(
+      (n_atoms + ATOMS - 1) / ATOMS, pool,
+      [&](int64_t piece) {
+        for (int64_t i = piece * ATOMS; i < std::min(n_atoms, (piece + 1) * ATOMS); ++i) work(i);
+      },
+      2);
+}
+
 }  // namespace adiabat

@@ -53,7 +53,7 @@ inline int64_t set_of(int64_t component) {
 template <typename N>
 Senders<N> senders(const Model& model, const Graph& graph, const Tape<N>& tape, int64_t t) {
   const int64_t C = model.sizes.channels;
-  if (t == 0) return {model.weights.first_sent, graph.species, {}, C};
+  if (t == 0) return {model.weights.first_sent, graph.order.species.data(), {}, C};
   return {nullptr, nullptr, tape.rounds[t - 1].sent, FEATURES * C};
 }
 
@@ -62,7 +62,7 @@ template <bool First, typename N>
 auto own_features(const Model& model, const Graph& graph, const Tape<N>& tape, int64_t t, int64_t i) {
   const int64_t C = model.sizes.channels;
   if constexpr (First)
-    return model.weights.embedding + graph.species[i] * C;
+    return model.weights.embedding + graph.order.species[i] * C;
   else
     return tape.rounds[t - 1].features + i * FEATURES * C;
 }
@@ -72,7 +72,7 @@ template <typename P>
 void weigh(const Model& model, const Graph& graph, int64_t t, int64_t i, P sums) {
   const Sizes& s = model.sizes;
   for (int64_t m = 0; m < s.sums(t); ++m) {
-    const int64_t row = set_of(m) * s.elements + graph.species[i];
+    const int64_t row = set_of(m) * s.elements + graph.order.species[i];
     const float* weight = model.weights.rounds[t].receiver + row * s.channels;
     for (int64_t c = 0; c < s.channels; c += W)
       store(sums + (m * s.channels + c), load(sums + (m * s.channels + c)) * load(weight + c));
@@ -294,13 +294,13 @@ void return_to_sums(const Model& model, const Graph& graph, const Tape<N>& tape,
         store(features + (C + c), C, g.own_vector);
         store(features + (4 * C + c), C, g.own_matrix);
       } else if constexpr (Kind<N>::dual) {
-        add_to(by_weights->embedding + graph.species[i] * C + c, (load(features + c) + g.scalar).d);
+        add_to(by_weights->embedding + graph.order.species[i] * C + c, (load(features + c) + g.scalar).d);
       }
     }
     if constexpr (Kind<N>::dual) {
       const auto raw = left.raw + i * s.sums(t) * C;
       for (int64_t m = 0; m < s.sums(t); ++m) {
-        float* to = by_weights->rounds[t].receiver + (set_of(m) * s.elements + graph.species[i]) * C;
+        float* to = by_weights->rounds[t].receiver + (set_of(m) * s.elements + graph.order.species[i]) * C;
         for (int64_t c = 0; c < C; c += W) add_to(to + c, (load(sums + (m * C + c)) * load(raw + (m * C + c))).d);
       }
     }
@@ -338,8 +338,8 @@ void return_to_messages(const Model& model, const Graph& graph, const Tape<N>& t
         if constexpr (Kind<N>::dual)
           return_to_table<First, channels>(edges, table, from, C, own, others, to.rounds[t].table, to.first_sent, row);
         else
-          return_to_edges<First, channels>(edges, table, from, C, own, others, to.vectors + 3 * i * graph.columns,
-                                           to.envelope + i * graph.columns, row);
+          return_to_edges<First, channels>(edges, table, from, C, own, others, to.vectors + 3 * graph.first_edge(i),
+                                           to.envelope + graph.first_edge(i), row);
       });
     }
   }

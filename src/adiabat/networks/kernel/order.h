@@ -1,0 +1,56 @@
+// The order in which atoms are worked on, and pages of memory: what decides how far away the data are.
+#pragma once
+
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace adiabat {
+
+// Up to so many atoms what neighbors leave for each other stays in the cache whatever the order.
+constexpr int64_t FEW_ATOMS = 512;
+
+// All arrays over atoms within the kernel are by place; what comes from outside and goes there is by atom.
+struct Order {
+  std::vector<int32_t> atoms, places;  // the atom at each place, and the place of each atom
+  std::vector<int32_t> species;        // by place
+
+  // Breadth first along the edges, so that atoms worked on in turn share most of their neighbors.
+  Order(int64_t n_atoms, int64_t columns, const int32_t* index, const int32_t* by_atom)
+      : atoms(n_atoms), places(n_atoms, -1), species(n_atoms) {
+    int32_t count = 0;
+    const auto take = [&](int32_t atom) {
+      atoms[count] = atom;
+      species[count] = by_atom[atom];
+      places[atom] = count++;
+    };
+    for (int32_t root = 0; root < n_atoms; ++root) {
+      if (places[root] >= 0) continue;
+      int32_t next = count;
+      take(root);
+      if (n_atoms <= FEW_ATOMS) continue;
+      for (; next < count; ++next)
+        for (int64_t k = 0; k < columns; ++k) {
+          const int32_t neighbor = index[atoms[next] * columns + k];
+          if (places[neighbor] < 0) take(neighbor);
+        }
+    }
+  }
+};
+
+// Asks for large pages where a buffer is about to be written for the first time: the system hands out small
+// ones so slowly that it shows.
+inline void ask_for_large_pages([[maybe_unused]] float* begin, [[maybe_unused]] int64_t count) {
+#if defined(__linux__)
+  constexpr uintptr_t PAGE = uintptr_t(1) << 21;
+  const auto address = reinterpret_cast<uintptr_t>(begin);
+  const uintptr_t first = (address + PAGE - 1) / PAGE * PAGE, last = (address + 4 * count) / PAGE * PAGE;
+  if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#endif
+}
+
+}  // namespace adiabat
