@@ -27,7 +27,7 @@ from adiabat.dynamics import Langevin, run_dynamics
 from adiabat.networks import LearnedPotential, of_size
 from adiabat.system import System, neighbor_list
 from adiabat.tasks.precision import enable
-from adiabat.training.batches import Batches, find_neighbors, plan_buckets, size_of
+from adiabat.training.batches import Batches, Listed, plan_buckets
 from adiabat.training.objective import Objective, training_step
 from adiabat.training.start import new_potential
 from benchmarks.record import record
@@ -56,7 +56,7 @@ def peer_times(venv: Path, jobs: list[tuple[str, str]]) -> list[float]:
 def potential(samples: list[Sample], size: str) -> LearnedPotential:
     """Fresh weights for these samples."""
     network = {"kind": "cartesian", "cutoff": CUTOFF, **of_size(size)}
-    return new_potential(samples, find_neighbors(samples, CUTOFF), network, seed=0)
+    return new_potential(Listed(samples, CUTOFF), network, seed=0)
 
 
 def repeated(system: System, times: int) -> System:
@@ -75,9 +75,8 @@ def force_call(model: Any, system: System) -> float:
 def step_time(samples: list[Sample], size: str) -> float:
     """Seconds for a training step on these samples, the optimizer included."""
     model = potential(samples, size)
-    near = find_neighbors(samples, CUTOFF)
-    sizes = [size_of(s, n) for s, n in zip(samples, near, strict=True)]
-    batches = Batches(samples, near, plan_buckets(sizes, sum(s.n_atoms for s in samples)))
+    listed = Listed(samples, CUTOFF)
+    batches = Batches(listed, plan_buckets(listed.sizes, sum(s.n_atoms for s in samples)))
     data = jax.tree.map(jnp.asarray, batches.make(*batches.in_order()[0]))
     objective = Objective(steps=1000, learning_rate=1e-3, energy_weight=1.0, with_stress=False)
     fit, times = objective.init(model), []

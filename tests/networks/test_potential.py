@@ -90,16 +90,16 @@ def test_atoms_repel_at_short_range():
 def test_the_repulsion_ends_below_the_distances_of_the_training_set():
     """Carbon at 1.2 Å is given room; pairs that are never bonded are kept 1.3 sums of their radii apart."""
     from adiabat.data import Sample
+    from adiabat.training.batches import Listed
     from adiabat.training.start import repulsion_ends
 
     systems_seen = [System.create([6, 6, 1], [[0.0, 0, 0], [r, 0, 0], [3.0, 0, 0]]) for r in (1.2, 1.5)]
-    samples = [Sample(system) for system in systems_seen]
-    ends = repulsion_ends(samples, [neighbor_list(system, 4.0) for system in systems_seen])
+    ends = repulsion_ends(Listed([Sample(system) for system in systems_seen], 4.0).census)
     assert ends[6, 6] == pytest.approx(0.92 * 1.2)
     assert ends[1, 6] == pytest.approx(0.92 * 1.5)
     assert ends[1, 1] == pytest.approx(1.3 * 0.62)
     bonded = System.create([6, 1], [[0.0, 0, 0], [1.09, 0, 0]])
-    ends = repulsion_ends([Sample(bonded)], [neighbor_list(bonded, 4.0)])
+    ends = repulsion_ends(Listed([Sample(bonded)], 4.0).census)
     assert ends[1, 6] == pytest.approx(0.85 * (0.31 + 0.76))
 
 

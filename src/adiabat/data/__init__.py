@@ -5,7 +5,7 @@ Files are read by `adiabat.io`; batches for a network are made in `adiabat.train
 
 from adiabat.data.checks import Finding, Preflight, preflight
 from adiabat.data.describe import describe
-from adiabat.data.read import read_samples, write_samples
+from adiabat.data.read import open_samples, read_samples, write_samples
 from adiabat.data.references import compositions, find_isolated_atoms, fit_references, without_isolated_atoms
 from adiabat.data.sample import Sample
 from adiabat.data.split import split
@@ -18,6 +18,7 @@ __all__ = [
     "describe",
     "find_isolated_atoms",
     "fit_references",
+    "open_samples",
     "preflight",
     "read_samples",
     "split",

@@ -8,12 +8,16 @@ from typing import Any
 import ase.data
 import numpy as np
 
+from adiabat.data.census import Census, Kind
 from adiabat.data.references import fit_references
 from adiabat.data.sample import Sample
+from adiabat.data.stored import StoredSamples
 
 # Names under which files say what a frame is: the first one found makes the groups of a report.
 GROUP_KEYS = ("config_type", "temperature", "group", "tag", "name")
 MAX_GROUPS = 30
+# Of samples that stay in their files, forces and groups are those of so many.
+LOOKED_AT = 5000
 
 
 def describe(samples: Sequence[Sample]) -> dict[str, Any]:
@@ -26,7 +30,13 @@ def describe(samples: Sequence[Sample]) -> dict[str, Any]:
         `with_stress`, `energy_per_atom_ev` (relative to the fitted references) and `force_ev_per_ang`
         (size of the force on an atom) with minimum, maximum, mean and standard deviation; the RMS of the
         forces is that of a component; `sources`.
+
+        Of samples that stay in their files, groups, sources, energies and forces are those of a selection,
+        whose number is `looked_at`.
     """
+    if isinstance(samples, StoredSamples):
+        chosen = samples.selection(LOOKED_AT)
+        return describe(chosen) | _counts(samples.census) | {"looked_at": len(chosen)}
     sizes = [sample.n_atoms for sample in samples]
     elements = Counter(int(number) for sample in samples for number in np.asarray(sample.system.numbers))
     formulas = Counter(formula(sample) for sample in samples)
@@ -49,16 +59,40 @@ def describe(samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
+def _counts(census: Census) -> dict[str, Any]:
+    """What a census says exactly of all samples, under the names of `describe`."""
+    met = [(census.kinds[k], int(n)) for k, n in enumerate(np.bincount(census.kind)) if n]
+    elements, formulas, charges, spins = Counter(), Counter(), Counter(), Counter()
+    for kind, count in met:
+        for number, atoms in Counter(kind.numbers).items():
+            elements[number] += atoms * count
+        formulas[_formula(kind.numbers)] += count
+        charges[kind.charge] += count
+        spins[kind.spin] += count
+    return {
+        "n_structures": len(census),
+        "n_atoms": int(census.n_atoms.sum()),
+        "elements": {ase.data.chemical_symbols[number]: count for number, count in sorted(elements.items())},
+        "sizes": [int(census.n_atoms.min()), int(census.n_atoms.max())],
+        "periodic": sum(count for kind, count in met if any(kind.pbc)),
+        "formulas": dict(formulas.most_common(MAX_GROUPS)),
+        "charges": _counted(charges.elements()),
+        "spins": _counted(spins.elements()),
+        "with_forces": int(np.sum(~np.isnan(census.force_squares))),
+        "with_stress": int(census.stressed.sum()),
+    }
+
+
 def formula(sample: Sample) -> str:
     """The chemical formula in Hill order."""
-    return _formula(np.sort(np.asarray(sample.system.numbers)).tobytes())
+    return _formula(Kind.of(sample.system).numbers)
 
 
 @functools.lru_cache(maxsize=4096)
 def _formula(numbers: bytes) -> str:
     from ase.formula import Formula
 
-    counts = Counter(ase.data.chemical_symbols[number] for number in np.frombuffer(numbers, np.int32))
+    counts = Counter(ase.data.chemical_symbols[number] for number in numbers)
     return Formula.from_dict(dict(counts)).format("hill")
 
 

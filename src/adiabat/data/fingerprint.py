@@ -1,12 +1,9 @@
 """Numbers that tell structures apart: equal for copies, also turned or with the atoms in another order."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from adiabat.data.sample import Sample
 from adiabat.system import System
 
 # Ranges [Å] of the pair functions, and where they end.
@@ -69,11 +66,14 @@ def _affordable_cutoff(system: System) -> float:
     return float((3 * MAX_NEIGHBORS * volume / (4 * np.pi * system.n_atoms)) ** (1 / 3))
 
 
-def duplicate_groups(samples: Sequence[Sample]) -> np.ndarray:
-    """The number of the group each sample belongs to; copies of a structure share one, shape (n_samples,)."""
-    if not samples:
+def duplicate_groups(prints: np.ndarray) -> np.ndarray:
+    """The number of the group each structure belongs to; copies of a structure share one, shape (n,).
+
+    Args:
+        prints: fingerprints, shape (n, 8).
+    """
+    if not len(prints):
         return np.zeros(0, dtype=np.int64)
-    prints = np.stack([fingerprint(sample.system) for sample in samples])
     scale = TOLERANCE * (np.abs(prints) + 1e-3)
     # Along one coordinate copies are neighbors: only runs of nearly equal values are compared in full.
     order = np.argsort(prints[:, 3], kind="stable")
@@ -92,5 +92,5 @@ def duplicate_groups(samples: Sequence[Sample]) -> np.ndarray:
         np.concatenate(first) if first else np.zeros(0, int),
         np.concatenate(second) if second else np.zeros(0, int),
     )
-    graph = coo_array((np.ones(len(edges[0])), edges), shape=(len(samples), len(samples)))
+    graph = coo_array((np.ones(len(edges[0])), edges), shape=(len(prints), len(prints)))
     return connected_components(graph, directed=False)[1]

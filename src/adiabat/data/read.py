@@ -1,17 +1,27 @@
 """Reading and writing labelled structures."""
 
+import itertools
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from adiabat.base import ConfigError, DataError
-from adiabat.data.keys import LabelKeys, find_keys, missing_label, value_of
+from adiabat.data.keys import NO_KEY, LabelKeys, find_keys, missing_label, value_of
 from adiabat.data.sample import Sample, checked_energy, checked_forces, checked_stress
-from adiabat.io import Frame, read_frames, write_extxyz
+from adiabat.data.stored import FileSamples, StoredSamples
+from adiabat.io import Frame, StoredFrames, is_hdf5, open_frames, read_frames, write_dataset, write_extxyz
 
+logger = logging.getLogger(__name__)
 LABELS = ("energy", "forces", "stress")
+# HDF5 files with more atoms are not read into memory for a training: with its neighbor lists that many take
+# up to about one GiB.
+IN_MEMORY_ATOMS = 500_000
+# How files that samples are written to may end.
+WRITTEN = ".xyz, .extxyz, .h5 or .hdf5"
 
 
 def read_samples(
@@ -44,8 +54,12 @@ def read_samples(
     if unknown:
         raise ConfigError(f"require names {unknown}; known labels are {', '.join(LABELS)}")
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
-    samples = []
+    samples: list[Sample] = []
     for entry in paths:
+        if is_hdf5(entry):
+            found = _samples_of(open_frames(entry), (energy_key, forces_key, stress_key), require)
+            samples += _labelled(found, require)
+            continue
         frames = read_frames(entry)
         keys = find_keys(frames, energy_key, forces_key, stress_key)
         for label in require:
@@ -55,6 +69,71 @@ def read_samples(
                 raise missing_label(label, frames)
         samples += [_make_sample(frame, keys, require) for frame in frames]
     return samples
+
+
+def open_samples(
+    path: str | os.PathLike | Sequence[str | os.PathLike],
+    *,
+    cutoff: float,
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    stress_key: str | None = None,
+) -> Sequence[Sample]:
+    """The structures with energies and forces of one or several files, for a training.
+
+    They are in memory, as from `read_samples`, or stay in their files where these are HDF5 and large: then
+    one pass over them gathers what a training must know of all.
+
+    Args:
+        path: as in `read_samples`.
+        cutoff: of the network [Å].
+        energy_key: as in `read_samples`.
+        forces_key: likewise.
+        stress_key: likewise.
+
+    Raises:
+        DataError: as `read_samples`.
+        ConfigError: likewise.
+    """
+    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    keys = (energy_key, forces_key, stress_key)
+    read = partial(read_samples, energy_key=energy_key, forces_key=forces_key, stress_key=stress_key)
+    opened = {entry: open_frames(entry) for entry in paths if is_hdf5(entry)}
+    if sum(int(frames.n_atoms.sum()) for frames in opened.values()) <= IN_MEMORY_ATOMS:
+        return read(paths)
+    required = ("energy", "forces")
+    samples = StoredSamples.gather(
+        [_samples_of(opened[entry], keys, required) if entry in opened else read(entry) for entry in paths],
+        cutoff,
+    )
+    unlabelled = np.isnan(samples.census.energies) | np.isnan(samples.census.force_squares)
+    if unlabelled.any():
+        logger.warning("%d frames without energy or forces were left out", unlabelled.sum())
+        samples = samples.take(np.flatnonzero(~unlabelled))
+    return samples
+
+
+def _samples_of(frames: StoredFrames, asked: Sequence[str | None], require: Sequence[str]) -> FileSamples:
+    """The samples of an HDF5 file. Where labels are missing by custom, they may be missing here."""
+    chosen: list[str | None] = []
+    for label, key in zip(LABELS, asked, strict=True):
+        if key not in (None, NO_KEY, label):
+            raise ConfigError(
+                f"{frames.source}: holds the {label} as {label!r}, not as {key!r}", "leave it out"
+            )
+        chosen.append(label if key != NO_KEY and label in frames.labels else None)
+    keys = LabelKeys(*chosen)
+    for label in require:
+        if getattr(keys, label) is None and not (label == "forces" and frames.n_atoms.max() == 1):
+            raise DataError(
+                f"{frames.source}: has no {label}; its labels are: {', '.join(frames.labels) or 'none'}"
+            )
+    return FileSamples(frames, partial(_make_sample, keys=keys, require=() if frames.sparse else require))
+
+
+def _labelled(samples: Iterable[Sample], require: Sequence[str]) -> Iterator[Sample]:
+    """Those that have all labels."""
+    return (s for s in samples if all(getattr(s, label) is not None for label in require))
 
 
 def _make_sample(frame: Frame, keys: LabelKeys, require: Sequence[str]) -> Sample:
@@ -85,22 +164,36 @@ def _make_sample(frame: Frame, keys: LabelKeys, require: Sequence[str]) -> Sampl
 
 
 def write_samples(path: str | os.PathLike, samples: Iterable[Sample]) -> None:
-    """Writes samples as extended XYZ with every digit; `read_samples` gives them back.
+    """Writes samples as extended XYZ or HDF5 with every digit; `read_samples` gives them back.
+
+    They are taken one by one: there may be more than the memory holds.
 
     Raises:
-        DataError: `path` is not an `.xyz` or `.extxyz` file, or cannot be written.
+        DataError: `path` does not end in one of `WRITTEN`, or cannot be written.
     """
-    if Path(path).suffix.lower() not in (".xyz", ".extxyz"):
+    if not is_written(path):
         raise DataError(
-            f"{path}: samples are written as extended XYZ", "give a name that ends in .xyz or .extxyz"
+            f"{path}: samples are written as extended XYZ or HDF5", f"give a name that ends in {WRITTEN}"
         )
-    chosen = list(samples)
-    results = [
-        {"energy": sample.energy, "forces": sample.forces, "stress": sample.stress} for sample in chosen
-    ]
-    write_extxyz(
-        path, [sample.system for sample in chosen], results, [_free_info(sample) for sample in chosen]
-    )
+    if is_hdf5(path):
+        write_dataset(path, map(_to_frame, samples))
+        return
+    systems, labels, rest = itertools.tee(samples, 3)
+    results = ({"energy": s.energy, "forces": s.forces, "stress": s.stress} for s in labels)
+    write_extxyz(path, (s.system for s in systems), results, map(_free_info, rest))
+
+
+def is_written(path: str | os.PathLike) -> bool:
+    """Whether a file's name says that samples can be written to it."""
+    return is_hdf5(path) or Path(path).suffix.lower() in (".xyz", ".extxyz")
+
+
+def _to_frame(sample: Sample) -> Frame:
+    """The sample as it stands in a file."""
+    info = _free_info(sample)
+    info |= {label: value for label in ("energy", "stress") if (value := getattr(sample, label)) is not None}
+    arrays = {} if sample.forces is None else {"forces": sample.forces}
+    return Frame(sample.system, info, arrays, sample.source, sample.frame)
 
 
 def _free_info(sample: Sample) -> dict:

@@ -1,13 +1,15 @@
 """Energies of the free atoms: read, or fitted to the composition."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from adiabat.base import DataError
 from adiabat.base.units import HARTREE
+from adiabat.data.census import Census, Kind
 from adiabat.data.sample import Sample
-from adiabat.system import System
+from adiabat.data.stored import kinds_of, taken
 
 # A free atom whose energies differ by more than this [eV] was labelled by two methods.
 SAME_ATOM = 1e-3
@@ -25,8 +27,8 @@ def find_isolated_atoms(samples: Sequence[Sample]) -> dict[int, float]:
         DataError: an element stands there twice with energies that differ.
     """
     energies: dict[int, tuple[float, Sample]] = {}
-    for sample in samples:
-        if not is_isolated_atom(sample) or sample.energy is None or sample.system.charge != 0:
+    for sample in taken(samples, np.flatnonzero(_are_free(samples))):
+        if sample.energy is None or sample.system.charge != 0:
             continue
         number = int(sample.system.numbers[0])
         known = energies.setdefault(number, (sample.energy, sample))
@@ -39,14 +41,15 @@ def find_isolated_atoms(samples: Sequence[Sample]) -> dict[int, float]:
     return {number: energy for number, (energy, _) in sorted(energies.items())}
 
 
-def is_isolated_atom(sample: Sample) -> bool:
-    """True for one atom alone, which says where the energies start and nothing about forces."""
-    return sample.n_atoms == 1 and not any(sample.system.pbc)
-
-
-def without_isolated_atoms(samples: Sequence[Sample]) -> list[Sample]:
+def without_isolated_atoms(samples: Sequence[Sample]) -> Sequence[Sample]:
     """The samples to train on: all but the free atoms."""
-    return [sample for sample in samples if not is_isolated_atom(sample)]
+    return taken(samples, np.flatnonzero(~_are_free(samples)))
+
+
+def _are_free(samples: Sequence[Sample]) -> np.ndarray:
+    """Which samples are free atoms, shape (n_samples,)."""
+    kinds, kind = kinds_of(samples)
+    return np.array([one.is_free_atom for one in kinds], bool)[kind]
 
 
 def fit_references(samples: Sequence[Sample]) -> dict[int, float]:
@@ -61,16 +64,29 @@ def fit_references(samples: Sequence[Sample]) -> dict[int, float]:
     Raises:
         DataError: no sample has an energy.
     """
-    labelled = [sample for sample in samples if sample.energy is not None]
-    if not labelled:
+    energies = np.array([np.nan if s.energy is None else s.energy for s in samples], np.float64)
+    return _fitted(*kinds_of(samples), energies)
+
+
+def fit_census(census: Census) -> dict[int, float]:
+    """As `fit_references`, for the samples of a census."""
+    return _fitted(census.kinds, census.kind, census.energies)
+
+
+def _fitted(kinds: Sequence[Kind], kind: np.ndarray, energies: np.ndarray) -> dict[int, float]:
+    known = np.flatnonzero(~np.isnan(energies))
+    if not len(known):
         raise DataError("no sample has an energy to fit the energies of the free atoms to")
-    elements = np.unique(np.concatenate([np.asarray(sample.system.numbers) for sample in labelled]))
+    met, kind = np.unique(kind[known], return_inverse=True)
+    numbers = [np.frombuffer(kinds[number].numbers, np.uint8) for number in met]
+    elements = np.unique(np.concatenate(numbers)).astype(np.int64)
     # Rows are divided by the number of atoms: a large cell does not outweigh the small ones.
-    energies = np.array([sample.energy for sample in labelled], np.float64) / [s.n_atoms for s in labelled]
-    shares = compositions([sample.system for sample in labelled], elements)
-    distinct, group = np.unique(shares.round(12), axis=0, return_inverse=True)
-    weights = np.sqrt(np.bincount(group.reshape(-1)))
-    means = np.bincount(group.reshape(-1), weights=energies) / weights**2
+    per_atom = energies[known] / np.array([len(one) for one in numbers])[kind]
+    shares = compositions(numbers, elements)
+    distinct, of_kind = np.unique(shares.round(12), axis=0, return_inverse=True)
+    group = of_kind.reshape(-1)[kind]
+    weights = np.sqrt(np.bincount(group))
+    means = np.bincount(group, weights=per_atom) / weights**2
     matrix, target = distinct * weights[:, None], means * weights
     prior = neutral_atom(elements)
     scaled = prior * ((matrix @ prior) @ target) / np.sum((matrix @ prior) ** 2)
@@ -80,10 +96,15 @@ def fit_references(samples: Sequence[Sample]) -> dict[int, float]:
     return {int(number): float(energy) for number, energy in zip(elements, references, strict=True)}
 
 
-def compositions(systems: Sequence[System], elements: Sequence[int] | np.ndarray) -> np.ndarray:
-    """The share of each element in each structure, shape (n_systems, n_elements)."""
-    counts = [np.bincount(s.numbers, minlength=max(elements) + 1)[list(elements)] for s in systems]
-    return np.stack(counts) / np.array([[s.n_atoms] for s in systems])
+def compositions(structures: Sequence[Any], elements: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The share of each element in each structure, shape (n_structures, n_elements).
+
+    Args:
+        structures: the atomic numbers of each.
+        elements: atomic numbers, ascending.
+    """
+    counts = [np.bincount(numbers, minlength=max(elements) + 1)[list(elements)] for numbers in structures]
+    return np.stack(counts) / np.array([[len(numbers)] for numbers in structures])
 
 
 def neutral_atom(numbers: np.ndarray) -> np.ndarray:

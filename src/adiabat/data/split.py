@@ -6,20 +6,25 @@ import numpy as np
 
 from adiabat.base import ConfigError, DataError
 from adiabat.data.fingerprint import duplicate_groups
-from adiabat.data.references import is_isolated_atom
 from adiabat.data.sample import Sample
+from adiabat.data.stored import kinds_of, prints_of, taken
+
+# Validated with at most about so many atoms: forty validations are to take a small part of a training.
+MAX_VALID_ATOMS = 100_000
 
 
 def split(
     samples: Sequence[Sample], valid_fraction: float = 0.05, seed: int = 0
-) -> tuple[list[Sample], list[Sample]]:
+) -> tuple[Sequence[Sample], list[Sample]]:
     """Training and validation samples, drawn at random; copies of one structure stay together.
 
-    Free atoms always belong to training. The order within each part is that of `samples`.
+    Free atoms always belong to training. The order within each part is that of `samples`. Samples that stay
+    in their files do so in the training part.
 
     Args:
         samples: at least two different structures.
-        valid_fraction: share of the samples for validation, at least one structure.
+        valid_fraction: share of the samples for validation, at least one structure, and at most about
+            100 000 atoms.
         seed: the same seed and samples give the same split.
 
     Raises:
@@ -28,15 +33,18 @@ def split(
     """
     if not 0 < valid_fraction < 1:
         raise ConfigError(f"valid_fraction must lie between 0 and 1, got {valid_fraction}", "0.05 is usual")
-    groups = duplicate_groups(samples)
-    free = np.array([is_isolated_atom(sample) for sample in samples], dtype=bool)
+    groups = duplicate_groups(prints_of(samples))
+    kinds, kind = kinds_of(samples)
+    free = np.array([one.is_free_atom for one in kinds], bool)[kind]
+    n_atoms = np.array([len(one.numbers) for one in kinds])[kind]
     candidates = np.unique(groups[~free])
     if len(candidates) < 2:
         raise DataError(
             f"cannot split {len(samples)} samples: they hold {len(candidates)} different structures",
             "a training needs at least two structures that are not free atoms",
         )
-    wanted = max(1, round(valid_fraction * int(np.sum(~free))))
+    affordable = round(MAX_VALID_ATOMS / float(np.mean(n_atoms[~free])))
+    wanted = max(1, min(round(valid_fraction * int(np.sum(~free))), affordable))
     sizes = np.bincount(groups)
     chosen: list[int] = []
     count = 0
@@ -48,5 +56,5 @@ def split(
             chosen.append(int(group))
             count += int(sizes[group])
     in_valid = np.isin(groups, chosen)
-    train = [sample for sample, held in zip(samples, in_valid, strict=True) if not held]
-    return train, [sample for sample, held in zip(samples, in_valid, strict=True) if held]
+    train, valid = (taken(samples, np.flatnonzero(part)) for part in (~in_valid, in_valid))
+    return train, list(valid)

@@ -55,7 +55,7 @@ def _parse_value(key: str, text: str, where: str) -> Any:
             value = json.loads(text[6:])
         except (ValueError, RecursionError) as error:
             raise DataError(f"{where}: {key}: damaged JSON ({str(error)[:80]})") from error
-        return _numeric_array(value)
+        return numeric_array(value)
     value = _plain_value(text)
     if key == "Lattice":
         if not isinstance(value, np.ndarray) or value.shape != (9,) or value.dtype.kind not in "if":
@@ -81,7 +81,7 @@ def _plain_value(text: str) -> Any:
     return text
 
 
-def _numeric_array(value: Any) -> Any:
+def numeric_array(value: Any) -> Any:
     """Lists of numbers as an array, anything else as it is."""
     if not isinstance(value, list):
         return value
@@ -110,14 +110,14 @@ def format_entry(key: str, value: Any) -> str:
     if isinstance(value, str) and not _changes_when_read(value):
         return f"{name}={_quoted(value)}"
     try:
-        return f"{name}={_quoted('_JSON ' + json.dumps(value, default=_to_list))}"
+        return f"{name}={_quoted('_JSON ' + json.dumps(value, default=to_list))}"
     except (TypeError, ValueError) as error:
         raise DataError(
             f"cannot write {key!r}: {type(value).__name__} is no number, text, list or table"
         ) from error
 
 
-def _to_list(value: Any) -> Any:
+def to_list(value: Any) -> Any:
     """Numpy values inside lists and tables, for JSON."""
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()

@@ -1,24 +1,19 @@
-"""Where things stand in an H5MD file of adiabat, and what can be wrong with one.
+"""Where things stand in an H5MD file of adiabat.
 
 H5MD 1.1 (de Buyl, Colberg and Höfling 2014, doi 10.1016/j.cpc.2014.01.018), with one group of particles,
 `all`. `/adiabat` holds what the format has no place for: charge, spin, the starting structure in double
 precision, and a CRC-32 of each frame.
 """
 
-import contextlib
-import os
-import re
 import zlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from adiabat import __version__
-from adiabat.base import DataError
-from adiabat.base.files import write_error
+from adiabat.io.hdf5 import own
 from adiabat.system import System
 
 _GROUP = "particles/all"
@@ -88,7 +83,7 @@ def _add(group: Any, name: str, shape: tuple[int, ...], dtype: Any, unit: str | 
 
 def frame_datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
     """The datasets with a row for each frame, by short names."""
-    periodic = "edges" in _own(file, f"{_GROUP}/box", h5py.Group)
+    periodic = "edges" in own(file, f"{_GROUP}/box", h5py.Group)
     paths = {
         "step": f"{_GROUP}/position/step",
         "time": f"{_GROUP}/position/time",
@@ -100,34 +95,22 @@ def frame_datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
     if "observables" in file:
         paths |= {
             f"observables/{name}": f"observables/{name}/value"
-            for name in _own(file, "observables", h5py.Group)
+            for name in own(file, "observables", h5py.Group)
         }
     for name, path in paths.items():
-        yield name, _own(file, path, h5py.Dataset)
-
-
-def _own(file: h5py.File, path: str, kind: type) -> Any:
-    """What stands at `path`, in this file: nothing is read through links or storage that lead elsewhere."""
-    node: Any = file
-    for part in path.split("/"):
-        if not isinstance(node.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"{path} is missing or a link")
-        node = node[part]
-    if not isinstance(node, kind) or (isinstance(node, h5py.Dataset) and (node.external or node.is_virtual)):
-        raise ValueError(f"{path} is not what it should be")
-    return node
+        yield name, own(file, path, h5py.Dataset)
 
 
 def read_template(file: h5py.File) -> System:
     def values(path: str) -> np.ndarray:
-        dataset = _own(file, path, h5py.Dataset)
+        dataset = own(file, path, h5py.Dataset)
         if dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize:
             raise ValueError(f"{path} holds less than its header says")
         return dataset[()]
 
-    boundary = _own(file, f"{_GROUP}/box", h5py.Group).attrs["boundary"]
+    boundary = own(file, f"{_GROUP}/box", h5py.Group).attrs["boundary"]
     pbc = tuple(b == "periodic" for b in boundary)
-    settings = _own(file, "adiabat", h5py.Group).attrs
+    settings = own(file, "adiabat", h5py.Group).attrs
     return System.create(
         values(f"{_GROUP}/species"),
         values("adiabat/positions"),
@@ -137,27 +120,3 @@ def read_template(file: h5py.File) -> System:
         charge=int(settings["charge"]),
         spin=int(settings["spin"]),
     )
-
-
-@contextlib.contextmanager
-def damage(path: Path) -> Iterator[None]:
-    """Turns what h5py says of a broken file into a `DataError`."""
-    try:
-        yield
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise DataError(
-            f"{path} is not a readable trajectory of adiabat: {reason}",
-            "it is damaged, or another program wrote it",
-        ) from error
-
-
-@contextlib.contextmanager
-def write_failures(path: Path) -> Iterator[None]:
-    """Turns a failed write, which HDF5 reports in words, into a `DataError`."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        match = re.search(r"errno = (\d+)", str(error))
-        code = int(match[1]) if match else getattr(error, "errno", None)
-        raise write_error(OSError(code, os.strerror(code) if code else str(error)), path) from error

@@ -5,24 +5,33 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
+
 from adiabat.base import ConfigError, DataError
+from adiabat.io.conformers import ConformerFrames, find_layout
+from adiabat.io.dataset import DatasetFrames, is_dataset
 from adiabat.io.deepmd import iterate_deepmd
 from adiabat.io.extxyz import iterate_extxyz
 from adiabat.io.frame import Frame
+from adiabat.io.hdf5 import damage
 from adiabat.io.npz import iterate_npz
+from adiabat.io.stored import StoredFrames
 from adiabat.io.structures import detect_format, iterate_structures
+from adiabat.io.unclosed import open_hdf5
 from adiabat.system import System
 
 Index = int | slice | str
 # Below this size a file is read before a progress bar would be noticed.
 QUIET_BYTES = 20 * 2**20
+HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 def read_systems(path: str | os.PathLike, index: Index = ":") -> list[System]:
     """The structures in a file or folder.
 
     Args:
-        path: extxyz, any other text format that ASE reads, an rMD17-style `.npz`, or a DeePMD folder.
+        path: extxyz, any other text format that ASE reads, an rMD17-style `.npz`, an HDF5 file that
+            `open_frames` knows, or a DeePMD folder.
         index: which frames: a number, a slice, or either as text ("0", "-1", "::10").
 
     Raises:
@@ -42,6 +51,50 @@ def read_frames(path: str | os.PathLike, index: Index = ":") -> list[Frame]:
         return [frames[chosen]]
     except IndexError:
         raise ConfigError(f"{path}: has {len(frames)} frames, there is no frame {chosen}") from None
+
+
+def is_hdf5(path: str | os.PathLike) -> bool:
+    """Whether a file's name says that it is HDF5."""
+    return Path(path).suffix.lower() in HDF5_SUFFIXES
+
+
+def open_frames(path: str | os.PathLike) -> StoredFrames:
+    """The frames of an HDF5 file, which are read when they are asked for.
+
+    It is one of `write_dataset`, or has a group for each molecule as SPICE and ANI-1x have.
+
+    Raises:
+        DataError: missing, damaged, of another layout, or without structures.
+    """
+    checked = _checked(path)
+    with damage(path, "HDF5 file"):
+        file = open_hdf5(checked)
+        own, layout = is_dataset(file), find_layout(file)
+        found = ", ".join(itertools.islice(_named(file), 6))
+    if not own and layout is None:
+        raise DataError(
+            f"{path}: is an HDF5 file of an unknown layout; it holds {found or 'nothing'}",
+            "adiabat reads what it wrote itself (adiabat label --out FILE.h5) and files with a group for "
+            "each molecule: atomic_numbers with conformations, dft_total_energy, dft_total_gradient "
+            "(SPICE), or with coordinates, wb97x_dz.energy, wb97x_dz.forces (ANI-1x)",
+        )
+    frames = DatasetFrames(file, checked) if layout is None else ConformerFrames(file, checked, layout)
+    if not len(frames):
+        raise DataError(f"{path}: holds no structure with an energy")
+    return frames
+
+
+def _named(file: h5py.File) -> Iterator[str]:
+    """What stands in a file and in its first group, for messages."""
+    for name in map(str, file):
+        link = file.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            yield f"{name} (a link, which is not followed)"
+            continue
+        node = file[name]
+        yield name
+        if isinstance(node, h5py.Group):
+            yield from (f"{name}/{inner}" for inner in itertools.islice(node, 3))
 
 
 def parse_index(index: Index) -> int | slice:
@@ -92,6 +145,8 @@ def _all_frames(path: Path) -> Iterator[Frame]:
         yield from iterate_deepmd(path)
     elif path.suffix.lower() == ".npz":
         yield from iterate_npz(path)
+    elif is_hdf5(path):
+        yield from open_frames(path)
     elif (name := detect_format(path)) == "extxyz":
         yield from _with_progress(path)
     else:

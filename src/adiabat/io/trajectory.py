@@ -6,7 +6,6 @@ moment: a process may be killed while it writes, and another may read what is th
 """
 
 import contextlib
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,13 +17,13 @@ import numpy as np
 
 from adiabat.base import DataError
 from adiabat.base.files import atomic_path
-from adiabat.io.h5md import checksums, damage, frame_datasets, lay_out, read_template, write_failures
+from adiabat.io.h5md import checksums, frame_datasets, lay_out, read_template
+from adiabat.io.hdf5 import damage, reserve, write_failures
 from adiabat.io.unclosed import open_hdf5, trim_hdf5
 from adiabat.io.write import write_extxyz
 from adiabat.system import System
 
-# Room for HDF5's own tables [bytes].
-_SPARE_DISK = 1 << 17
+_KIND = "trajectory of adiabat"
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,8 @@ class TrajectoryWriter:
         """
         rows = _rows(frames)
         with write_failures(self.path):
-            self._reserve(sum(array.nbytes for array in rows.values()))
+            size = sum(array.nbytes for array in rows.values())
+            reserve(self._file, self.path, self._datasets.values(), size)
             for name, dataset in self._datasets.items():
                 dataset.resize(self.n_frames + len(frames), axis=0)
                 dataset[self.n_frames :] = rows[name]
@@ -202,15 +202,6 @@ class TrajectoryWriter:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-
-    def _reserve(self, size: int) -> None:
-        """Takes the disk space for the next rows, or fails before HDF5 does, which would not survive it."""
-        chunks = sum(math.prod(d.chunks or ()) * d.dtype.itemsize for d in self._datasets.values())
-        descriptor = os.open(self.path, os.O_RDWR)
-        try:
-            os.posix_fallocate(descriptor, 0, self._file.id.get_filesize() + size + chunks + _SPARE_DISK)
-        finally:
-            os.close(descriptor)
 
     def close(self) -> None:
         """Closes the file, and gives the space back that was taken in advance."""
@@ -241,7 +232,7 @@ class TrajectoryReader:
         self.path = Path(path)
         if not self.path.is_file():
             raise DataError(f"there is no trajectory {path}")
-        with damage(self.path):
+        with damage(self.path, _KIND):
             self._file = open_hdf5(self.path)
             try:
                 self._datasets = dict(frame_datasets(self._file))
@@ -258,7 +249,7 @@ class TrajectoryReader:
     @property
     def units(self) -> dict[str, str]:
         """Names and units of the observables."""
-        with damage(self.path):
+        with damage(self.path, _KIND):
             return {
                 name.removeprefix("observables/"): str(dataset.attrs["unit"])
                 for name, dataset in self._datasets.items()
@@ -272,7 +263,7 @@ class TrajectoryReader:
             DataError: a frame does not have its checksum.
         """
         frames = slice(*slice(start, stop, stride).indices(len(self)))
-        with damage(self.path):
+        with damage(self.path, _KIND):
             rows = {name: dataset[frames] for name, dataset in self._datasets.items()}
         trajectory = Trajectory(
             self.template,

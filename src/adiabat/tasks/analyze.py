@@ -126,7 +126,7 @@ def _analyze_train(folder: RunFolder, out: Path) -> dict[str, Any]:
     enable()
     potential = load_model(folder.path)
     options = build(DataOptions, folder.config["data"], where="data")
-    sets, _ = read_sets(options, folder.info["seed"])
+    sets, _ = read_sets(options, folder.info["seed"], potential.cutoff)
     evaluations = evaluate_sets(potential, sets, options)
     checks = [line for line in folder.read("log") if line.get("event") == "preflight"]
     page = Page(f"Training of {folder.path.name}", f"{len(sets['train'])} structures")

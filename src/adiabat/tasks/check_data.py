@@ -27,7 +27,7 @@ def check_data(
     Raises:
         DataError: a file that cannot be read, or a label is missing.
     """
-    from adiabat.data import preflight, read_samples
+    from adiabat.data import open_samples, preflight
 
     keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
-    return preflight(read_samples(path, **keys, require=("energy", "forces")), cutoff=cutoff)
+    return preflight(open_samples(path, cutoff=cutoff, **keys), cutoff=cutoff)

@@ -185,7 +185,7 @@ def _evaluations(
 
 
 def _finish(
-    run: RunFolder, student: "LearnedPotential", evaluations: dict[str, Evaluation], train: list[Sample]
+    run: RunFolder, student: "LearnedPotential", evaluations: dict[str, Evaluation], train: Sequence[Sample]
 ) -> Distilled:
     """The model, its errors and the report."""
     from adiabat.report import Page, provenance_sections, training_sections

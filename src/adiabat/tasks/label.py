@@ -26,7 +26,7 @@ def label(
     resume: bool = False,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Labels every structure of a file and writes extended XYZ.
+    """Labels every structure of a file and writes extended XYZ or HDF5.
 
     Structures that the method fails on are written to OUT.failed.xyz with the reason, not to OUT. Labels are
     kept in OUT.labels.jsonl until all are done, so that a killed run loses nothing.
@@ -34,7 +34,7 @@ def label(
     Args:
         structures: a file or folder with structures; labels it may hold already are replaced.
         method: "gfn2", "gfn1", or another labeler by name.
-        out: the file to write, `.xyz`.
+        out: the file to write, `.xyz` or `.h5`.
         charge: total charge [e] of all structures; by default what the file says, else 0.
         spin: number of unpaired electrons of all structures; likewise.
         resume: take over what an interrupted run has labelled already.
@@ -100,9 +100,11 @@ def _write(labelled: "list[Sample]", method: str, out: Path, failed_path: Path) 
 
 def _check_out(out: Path, cache: Path, resume: bool, force: bool) -> None:
     """Refuses to replace anything unasked; `force` forgets what an interrupted run has labelled."""
-    if out.suffix not in (".xyz", ".extxyz"):
+    from adiabat.data.read import is_written
+
+    if not is_written(out):
         raise ConfigError(
-            f"labels are written as extended XYZ, not {out.suffix or out.name!r}", "--out FILE.xyz"
+            f"labels are written as extended XYZ or HDF5, not {out.suffix or out.name!r}", "--out FILE.xyz"
         )
     if force:
         cache.unlink(missing_ok=True)

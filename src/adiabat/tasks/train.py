@@ -16,11 +16,13 @@ from adiabat.data import (
     Sample,
     describe,
     find_isolated_atoms,
+    open_samples,
     preflight,
     read_samples,
     split,
     without_isolated_atoms,
 )
+from adiabat.data.stored import elements_of
 from adiabat.networks import MODEL_NAME, load_model, networks, of_size, save_model, shape_of
 from adiabat.tasks.precision import enable
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
@@ -66,10 +68,13 @@ class DataOptions:
     isolated_atoms: str | None = None
     preflight: bool = True
 
+    def keys(self) -> dict[str, str | None]:
+        """The names of the labels, as the functions that read samples take them."""
+        return {"energy_key": self.energy_key, "forces_key": self.forces_key, "stress_key": self.stress_key}
+
     def read(self, path: str | Sequence[str], *require: str) -> list[Sample]:
         """The samples of files, with these keys."""
-        keys = {"energy_key": self.energy_key, "forces_key": self.forces_key, "stress_key": self.stress_key}
-        return read_samples(path, **keys, require=require or ("energy", "forces"))
+        return read_samples(path, **self.keys(), require=require or ("energy", "forces"))
 
 
 # The tables of a configuration file: name, what is built from it, the kind when the table names none.
@@ -150,10 +155,10 @@ def train(
     fitting = build(TrainingOptions, settings["training"], where="training")
     with RunFolder.create(out, "train", settings, resume=resume, force=force, seed=fitting.seed) as run:
         run.note(**environment)
-        sets, isolated = read_sets(options, fitting.seed)
         cutoff = parse(settings["model"].get("cutoff", 5.0), "length")
+        sets, isolated = read_sets(options, fitting.seed, cutoff)
         bytes_per_edge = networks.get(settings["model"]["kind"]).bytes_per_edge(settings["model"])
-        check_memory(sets["train"] + sets["valid"], cutoff, fitting.atoms_per_batch, bytes_per_edge)
+        check_memory(sets["train"], cutoff, fitting.atoms_per_batch, bytes_per_edge)
         findings = _preflight(run, sets, cutoff) if options.preflight else []
         # What the run was begun from stays, whatever the default has become.
         chosen = fitting.start or run.results.get("begun_from")
@@ -205,9 +210,14 @@ def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str
     return {name: {k: v for k, v in table.items() if v is not None} for name, table in resolved.items()}
 
 
-def read_sets(options: DataOptions, seed: int) -> tuple[dict[str, list[Sample]], dict[int, float] | None]:
-    """The training, validation and test sets by name, and the energies of the free atoms that were found."""
-    samples = options.read(options.train)
+def read_sets(
+    options: DataOptions, seed: int, cutoff: float
+) -> tuple[dict[str, Sequence[Sample]], dict[int, float] | None]:
+    """The training, validation and test sets by name, and the energies of the free atoms that were found.
+
+    A training set of large HDF5 files stays there, and is looked at with the `cutoff` of the network [Å].
+    """
+    samples = open_samples(options.train, cutoff=cutoff, **options.keys())
     isolated = find_isolated_atoms(samples)
     if options.isolated_atoms is not None:
         isolated |= find_isolated_atoms(options.read(options.isolated_atoms, "energy"))
@@ -226,7 +236,7 @@ def read_sets(options: DataOptions, seed: int) -> tuple[dict[str, list[Sample]],
     for path in (*options.test, *options.scan):
         name = Path(path).stem
         sets[name if name not in sets else path] = _structures(options, path, "energy")
-    elements = {int(z) for sample in sets["train"] for z in sample.system.numbers}
+    elements = elements_of(sets["train"])
     if isolated and not elements <= set(isolated):
         logger.warning("free-atom energies of some elements are missing: all are fitted to the compositions")
     return sets, isolated if elements <= set(isolated) else None
@@ -234,7 +244,7 @@ def read_sets(options: DataOptions, seed: int) -> tuple[dict[str, list[Sample]],
 
 def evaluate_sets(
     potential: "LearnedPotential",
-    sets: Mapping[str, list[Sample]],
+    sets: Mapping[str, Sequence[Sample]],
     options: DataOptions,
     compiled: Sequence[Bucket] = (),
 ) -> dict[str, Evaluation]:
@@ -245,7 +255,7 @@ def evaluate_sets(
     return found | {name: replace(found[name], is_path=True) for name in paths}
 
 
-def _structures(options: DataOptions, path: str, *require: str) -> list[Sample]:
+def _structures(options: DataOptions, path: str, *require: str) -> Sequence[Sample]:
     """The samples of a file but for free atoms, which have nothing to be right or wrong about.
 
     Raises:
@@ -257,7 +267,7 @@ def _structures(options: DataOptions, path: str, *require: str) -> list[Sample]:
     return samples
 
 
-def _preflight(run: RunFolder, sets: Mapping[str, list[Sample]], cutoff: float) -> list[Any]:
+def _preflight(run: RunFolder, sets: Mapping[str, Sequence[Sample]], cutoff: float) -> list[Any]:
     """Check the data; errors stop the run, the rest is shown and kept for the report."""
     tests = [sample for name, samples in sets.items() if name not in ("train", "valid") for sample in samples]
     checked = preflight(sets["train"], sets["valid"], tests, cutoff=cutoff)
@@ -273,7 +283,7 @@ def _finish(
     run: RunFolder,
     potential: "LearnedPotential",
     evaluations: dict[str, Evaluation],
-    trained_on: list[Sample],
+    trained_on: Sequence[Sample],
     findings: list[Any],
     began: float,
 ) -> Training:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import equinox as eqx
 import jax
@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from adiabat.data import Sample
+from adiabat.data.census import Census
+from adiabat.data.stored import StoredSamples, taken
 from adiabat.system import Batch, Neighbors, batch_systems, neighbor_list
 
 # Each bucket costs two compilations, one for training and one for evaluation: at most eight compiled shapes.
@@ -52,20 +54,18 @@ class Bucket:
         return n_atoms <= self.n_atoms and max_neighbors <= self.max_neighbors
 
 
-def plan_buckets(
-    sizes: Sequence[tuple[int, int]], atoms_per_batch: int, max_buckets: int = MAX_BUCKETS
-) -> list[Bucket]:
+def plan_buckets(sizes: np.ndarray, atoms_per_batch: int, max_buckets: int = MAX_BUCKETS) -> list[Bucket]:
     """The few shapes that hold all structures with the least padding.
 
     Args:
-        sizes: (atoms, neighbors of the most crowded atom) of each structure.
+        sizes: (atoms, neighbors of the most crowded atom) of each structure, shape (n, 2).
         atoms_per_batch: about how many atoms a batch should have.
         max_buckets: at most so many shapes.
 
     Returns:
         Buckets by ascending number of atoms; a structure goes into the first that is large enough.
     """
-    table = np.array(sorted(sizes))
+    table = sizes[np.lexsort(sizes.T[::-1])]
     atoms, starts = np.unique(table[:, 0], return_index=True)
     widths = np.maximum.reduceat(table[:, 1], starts)
     counts = np.diff([*starts, len(table)])
@@ -115,30 +115,95 @@ def _thinned(atoms: np.ndarray, widths: np.ndarray, counts: np.ndarray, limit: i
     return atoms[ends], np.maximum.reduceat(widths, starts), np.add.reduceat(counts, starts)
 
 
+class Listed(Sequence[tuple[Sample, Neighbors]]):
+    """Samples with their neighbor lists, which are made at once for samples in memory, and again and again
+    for those that stay in their files.
+
+    Args:
+        samples: in memory, or `StoredSamples` looked at with this cut-off.
+        cutoff: of the lists [Å].
+
+    Attributes:
+        samples: as they were given.
+        cutoff: likewise.
+    """
+
+    def __init__(self, samples: Sequence[Sample], cutoff: float):
+        stored = isinstance(samples, StoredSamples)
+        if stored and samples.cutoff != cutoff:
+            raise ValueError(
+                f"the samples were looked at with a cut-off of {samples.cutoff} Å, not {cutoff} Å"
+            )
+        self.samples, self.cutoff = samples, cutoff
+        self._lists = None if stored else [neighbor_list(sample.system, cutoff) for sample in samples]
+
+    @cached_property
+    def census(self) -> Census:
+        """What must be known of all of them."""
+        return self.samples.census if isinstance(self.samples, StoredSamples) else Census.of(self)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """What decides a sample's bucket: its atoms, and the columns of its neighbor list, shape (n, 2)."""
+        if self._lists is None:
+            return np.stack([self.census.n_atoms, self.census.widths], axis=1)
+        pairs = zip(self.samples, self._lists, strict=True)
+        return np.array([(sample.n_atoms, near.max_neighbors) for sample, near in pairs]).reshape(-1, 2)
+
+    def take(self, chosen: np.ndarray) -> "Listed":
+        """Some of them, by their numbers."""
+        return Listed(taken(self.samples, chosen), self.cutoff)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Sample, Neighbors]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        sample = self.samples[index]
+        near = neighbor_list(sample.system, self.cutoff) if self._lists is None else self._lists[index]
+        return sample, near
+
+
+class Epoch(Sequence[tuple[Bucket, list[int]]]):
+    """What each step of an epoch works on: a bucket and numbers of samples.
+
+    Attributes:
+        rows: the batches of each bucket that has any, shape (n_batches, batch_size).
+    """
+
+    def __init__(self, rows: Sequence[tuple[Bucket, np.ndarray]], order: np.ndarray):
+        self.rows, self._order = rows, order  # the order of all batches, counted through the buckets
+        self._starts = np.cumsum([0, *(len(numbers) for _, numbers in rows)])
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: int) -> tuple[Bucket, list[int]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        batch = int(self._order[index])
+        part = int(np.searchsorted(self._starts, batch, side="right")) - 1
+        bucket, numbers = self.rows[part]
+        return bucket, numbers[batch - int(self._starts[part])].tolist()
+
+
 class Batches:
     """Samples with their neighbor lists, sorted into buckets.
 
     Args:
-        samples: with energies and forces.
-        neighbors: their lists.
+        listed: with energies and forces.
         buckets: the shapes, from `plan_buckets`.
         n_devices: batches that a step works on at once, one on each device.
     """
 
-    def __init__(
-        self,
-        samples: Sequence[Sample],
-        neighbors: Sequence[Neighbors],
-        buckets: Sequence[Bucket],
-        n_devices: int = 1,
-    ):
+    def __init__(self, listed: Listed, buckets: Sequence[Bucket], n_devices: int = 1):
         self.n_devices = n_devices
-        self.samples = list(samples)
-        self.neighbors = list(neighbors)
+        self.listed = listed
         self.buckets = list(buckets)
-        self._members: list[list[int]] = [[] for _ in self.buckets]
-        for number, (sample, near) in enumerate(zip(self.samples, self.neighbors, strict=True)):
-            self._members[self._bucket_of(sample.n_atoms, near.max_neighbors)].append(number)
+        sizes = listed.sizes
+        place = np.full(len(sizes), -1)
+        for number, bucket in reversed(list(enumerate(self.buckets))):  # the first that is large enough
+            place[np.all(sizes <= (bucket.n_atoms, bucket.max_neighbors), axis=1)] = number
+        if (place < 0).any():
+            raise ValueError("no bucket is large enough: plan the buckets for all samples")
+        self._members = [np.flatnonzero(place == number) for number in range(len(self.buckets))]
 
     @property
     def per_epoch(self) -> int:
@@ -148,22 +213,21 @@ class Batches:
             for bucket, members in zip(self.buckets, self._members, strict=True)
         )
 
-    def epoch(self, seed: int, epoch: int) -> list[tuple[Bucket, list[int]]]:
-        """What each step of an epoch works on, as numbers of samples, shuffled; the last of a bucket is
-        filled up."""
+    def epoch(self, seed: int, epoch: int) -> Epoch:
+        """What each step of an epoch works on, shuffled; the last batch of a bucket is filled up."""
         rng = np.random.default_rng([seed, epoch])
-        batches = []
+        rows = []
         for bucket, members in zip(self.buckets, self._members, strict=True):
-            size = self.n_devices * bucket.batch_size
-            full = -(-len(members) // size) * size
-            order = np.resize(rng.permutation(members), full).astype(int).tolist() if members else []
-            batches += [(bucket, order[i : i + size]) for i in range(0, len(order), size)]
-        return [batches[i] for i in rng.permutation(len(batches))]
+            if len(members):
+                size = self.n_devices * bucket.batch_size
+                full = -(-len(members) // size) * size
+                rows.append((bucket, np.resize(rng.permutation(members), full).reshape(-1, size)))
+        return Epoch(rows, rng.permutation(sum(len(numbers) for _, numbers in rows)))
 
     def in_order(self) -> list[tuple[Bucket, list[int]]]:
         """Every sample once, in batches that may not be full."""
         return [
-            (bucket, members[i : i + bucket.batch_size])
+            (bucket, members[i : i + bucket.batch_size].tolist())
             for bucket, members in zip(self.buckets, self._members, strict=True)
             for i in range(0, len(members), bucket.batch_size)
         ]
@@ -178,11 +242,11 @@ class Batches:
 
     def make(self, bucket: Bucket, numbers: Sequence[int]) -> LabeledBatch:
         """The samples of these numbers, padded to the bucket's shape."""
-        chosen = [self.samples[n] for n in numbers]
+        chosen, lists = zip(*(self.listed[n] for n in numbers), strict=True)
         n_atoms = bucket.n_atoms * bucket.batch_size
         batch, neighbors = batch_systems(
             [sample.system for sample in chosen],
-            [self.neighbors[n] for n in numbers],
+            lists,
             n_atoms=n_atoms,
             n_systems=bucket.batch_size,
             max_neighbors=bucket.max_neighbors,
@@ -200,19 +264,3 @@ class Batches:
             start += sample.n_atoms
         # Host arrays: jit moves them to the device.
         return LabeledBatch(batch, neighbors, energy, forces, stress, has_stress, counts)  # pyright: ignore[reportArgumentType]
-
-    def _bucket_of(self, n_atoms: int, max_neighbors: int) -> int:
-        for number, bucket in enumerate(self.buckets):
-            if bucket.holds(n_atoms, max_neighbors):
-                return number
-        raise ValueError("no bucket is large enough: plan the buckets for all samples")
-
-
-def find_neighbors(samples: Sequence[Sample], cutoff: float) -> list[Neighbors]:
-    """The neighbor list of each sample."""
-    return [neighbor_list(sample.system, cutoff) for sample in samples]
-
-
-def size_of(sample: Sample, neighbors: Neighbors) -> tuple[int, int]:
-    """What decides a sample's bucket: its atoms, and the columns of its neighbor list."""
-    return sample.n_atoms, neighbors.max_neighbors

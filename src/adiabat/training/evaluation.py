@@ -13,7 +13,7 @@ from adiabat.data import Sample, compositions
 from adiabat.potentials import AbstractPotential
 from adiabat.potentials.potential import Prediction
 from adiabat.system import System
-from adiabat.training.batches import Batches, Bucket, LabeledBatch, find_neighbors, plan_buckets, size_of
+from adiabat.training.batches import Batches, Bucket, LabeledBatch, Listed, plan_buckets
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Evaluation:
         """
         known = np.isfinite(self.reference_energies)
         elements = sorted({int(z) for system in self.systems for z in system.numbers})
-        shares = compositions(self.systems, elements)[known]
+        shares = compositions([system.numbers for system in self.systems], elements)[known]
         error = ((self.energies - self.reference_energies) / self.n_atoms)[known]
         if len(error) < 5 + 2 * len(elements):
             return float("nan")
@@ -169,16 +169,15 @@ def evaluate(
     """
     for sample in samples:
         potential.check(sample.system)
-    neighbors = find_neighbors(samples, potential.cutoff)
-    sizes = [size_of(sample, near) for sample, near in zip(samples, neighbors, strict=True)]
-    fit = all(any(bucket.holds(*size) for bucket in compiled) for size in sizes)
-    buckets = compiled if fit else plan_buckets(sizes, 256)
-    return evaluate_batches(potential.for_inference(), Batches(samples, neighbors, buckets), bar)
+    listed = Listed(samples, potential.cutoff)
+    fit = all(any(bucket.holds(*size) for bucket in compiled) for size in listed.sizes)
+    buckets = compiled if fit else plan_buckets(listed.sizes, 256)
+    return evaluate_batches(potential.for_inference(), Batches(listed, buckets), bar)
 
 
 def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | None = None) -> Evaluation:
     """The same for samples that are in batches already."""
-    samples = batches.samples
+    samples = list(batches.listed.samples)
     with_stress = any(sample.system.is_periodic for sample in samples)
     energies = np.full(len(samples), np.nan)
     forces: list[Any] = [None] * len(samples)

@@ -7,10 +7,13 @@ import numpy as np
 from adiabat.base import ConfigError
 from adiabat.base.machine import available_memory
 from adiabat.data import Sample
+from adiabat.data.stored import StoredSamples, evenly, taken
 from adiabat.system import System
 
 # An entry of a neighbor list: index, shift, mask, reverse.
 LISTED_BYTES = 40
+# Of samples that stay in their files so many are looked at.
+LOOKED_AT = 1000
 GIB = 2**30
 
 
@@ -18,7 +21,7 @@ def check_memory(samples: Sequence[Sample], cutoff: float, atoms_per_batch: int,
     """Refuse a cut-off whose neighbor lists or training steps would not fit.
 
     Args:
-        samples: of training and validation.
+        samples: of the training.
         cutoff: of the network [Å].
         atoms_per_batch: about how many atoms a batch has.
         bytes_per_edge: what an edge takes in a training step; see `AbstractNetwork.bytes_per_edge`.
@@ -26,10 +29,12 @@ def check_memory(samples: Sequence[Sample], cutoff: float, atoms_per_batch: int,
     Raises:
         ConfigError: they need more memory than is free.
     """
+    stored = isinstance(samples, StoredSamples)  # its lists are made when they are needed
+    samples = taken(samples, evenly(len(samples), LOOKED_AT)) if stored else samples
     atoms = np.array([sample.n_atoms for sample in samples])
     edges = atoms * np.array([expected_neighbors(sample.system, cutoff) for sample in samples])
     batch = np.maximum(atoms_per_batch / atoms, 1.0) * edges
-    needed = LISTED_BYTES * float(edges.sum()) + bytes_per_edge * float(batch.max())
+    needed = (0 if stored else LISTED_BYTES * float(edges.sum())) + bytes_per_edge * float(batch.max())
     free = available_memory()
     if free is not None and needed > free:
         most = float((edges / atoms).max())

@@ -12,18 +12,21 @@ from jaxtyping import Array
 
 from adiabat.base import ConfigError
 from adiabat.base.schema import build_kind, resolve
-from adiabat.data import Sample, compositions, fit_references
+from adiabat.data import Sample, compositions
+from adiabat.data.census import Census, kinds_met
+from adiabat.data.references import fit_census
+from adiabat.data.stored import elements_of, evenly, kinds_of
 from adiabat.networks import GENERAL, LearnedPotential, general_model, load_model, networks, shape_of
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Neighbors
-from adiabat.training.batches import Batches
+from adiabat.training.batches import Batches, Listed
 from adiabat.training.evaluation import evaluate_batches
 
 # What asks for fresh weights in the place of a model's.
 SCRATCH = "scratch"
-# Structures that are looked at for the mean density.
-DENSITY_SAMPLES = 200
+# Structures that are looked at for the mean density, and about how many atoms for the constants of elements.
+DENSITY_SAMPLES, CENTERED_ATOMS = 200, 500_000
 # The repulsion ends at this share of the shortest distance of a pair of elements, so that hotter structures
 # than those of the training set do not feel it, and at most at these multiples of the sum of their covalent
 # radii: inside a bond where there is one, else at the length of a stretched one.
@@ -31,8 +34,7 @@ BELOW_SHORTEST, END_BONDED, END_APART = 0.92, 0.85, 1.3
 
 
 def new_potential(
-    samples: Sequence[Sample],
-    neighbors: Sequence[Neighbors],
+    listed: Listed,
     network: Mapping[str, Any],
     *,
     seed: int,
@@ -44,8 +46,7 @@ def new_potential(
     and scaled to the samples.
 
     Args:
-        samples: the training set.
-        neighbors: their lists.
+        listed: the training set.
         network: `kind` and hyper-parameters of the network.
         seed: of the weights.
         isolated_atoms: energies of free atoms [eV] by atomic number; fitted to the compositions where absent.
@@ -57,11 +58,12 @@ def new_potential(
         ConfigError: an unknown kind or hyper-parameter, one that `start` has otherwise, or free atoms for
             some elements only.
     """
-    elements = tuple(sorted({int(z) for sample in samples for z in sample.system.numbers}))
-    forces = np.concatenate([sample.forces for sample in samples if sample.forces is not None])
-    # A set of relaxed structures alone must not divide by nothing.
-    scale = max(float(np.sqrt(np.mean(forces**2))), 1e-2)
-    fitted = fit_references(samples)
+    census = listed.census
+    elements = tuple(sorted(elements_of(listed.samples)))
+    known = ~np.isnan(census.force_squares)
+    squares = float(np.sum(census.force_squares[known]) / np.sum(3 * census.n_atoms[known]))
+    scale = max(np.sqrt(squares), 1e-2)  # a set of relaxed structures alone must not divide by nothing
+    fitted = fit_census(census)
     references = dict(isolated_atoms) if isolated_atoms else fitted
     missing = [z for z in elements if z not in references]
     if missing:
@@ -69,7 +71,7 @@ def new_potential(
             f"energies of free atoms are given for some elements, but not for the atomic numbers {missing}",
             "give all of them, or none to have them fitted",
         )
-    density = mean_density(neighbors, neighbors[0].cutoff)
+    density = mean_density(listed)
     key = jax.random.key(seed)
     made = build_kind(networks, network, where="model", n_elements=len(elements), density=density, key=key)
     # What binds the atoms of an average structure goes into the network's constant for each element.
@@ -80,7 +82,7 @@ def new_potential(
         elements=elements,
         references=references,
         scale=scale,
-        repulsion=ZBL(ends=repulsion_ends(samples, neighbors), longest=made.cutoff) if repulsion else None,
+        repulsion=ZBL(ends=repulsion_ends(census), longest=made.cutoff) if repulsion else None,
     )
     return fresh if start is None else continued(start, fresh)
 
@@ -103,10 +105,10 @@ def starting_point(
     if name not in (None, GENERAL):
         return load_model(name), name
     general = general_model()
-    elements = {int(z) for sample in samples for z in sample.system.numbers}
+    elements = elements_of(samples)
     if name is None:
         same = resolve(networks, network, "model") == resolve(networks, shape_of(general), "model")
-        alike = all(sample.system.charge == 0 and not any(sample.system.pbc) for sample in samples)
+        alike = all(kind.charge == 0 and not any(kind.pbc) for kind in kinds_met(*kinds_of(samples)))
         if not (same and alike and elements <= set(general.elements)):
             return None, SCRATCH
     # What is not in the samples drifts away unseen: the new model is not to claim it.
@@ -207,29 +209,22 @@ def _shorter(old: ZBL | None, new: ZBL | None, cutoff: float) -> ZBL | None:
     return ZBL(scale=new.scale, ends=ends, longest=cutoff)
 
 
-def mean_density(neighbors: Sequence[Neighbors], cutoff: float) -> float:
+def mean_density(listed: Listed) -> float:
     """The mean over atoms of sum_j u(r_ij): about how many neighbors an atom feels."""
     densities = []
-    for near in neighbors[:: max(1, len(neighbors) // DENSITY_SAMPLES)]:
-        densities.append(np.sum(np.asarray(polynomial_cutoff(jnp.asarray(_distances(near)), cutoff)), axis=1))
+    for number in range(0, len(listed), max(1, len(listed) // DENSITY_SAMPLES)):
+        felt = polynomial_cutoff(jnp.asarray(_distances(listed[number][1])), listed.cutoff)
+        densities.append(np.sum(np.asarray(felt), axis=1))
     return max(float(np.mean(np.concatenate(densities))), 0.5)
 
 
-def repulsion_ends(samples: Sequence[Sample], neighbors: Sequence[Neighbors]) -> dict[tuple[int, int], float]:
+def repulsion_ends(census: Census) -> dict[tuple[int, int], float]:
     """Where the repulsion of each pair of elements may begin to act [Å]: below all distances in the samples.
 
     Nearer than the nearest pair of the training set a network makes things up, with slopes of its own. For
     elements that are never bonded there, that remains so beyond 1.3 sums of their covalent radii.
     """
-    shortest: dict[tuple[int, int], float] = {}
-    for sample, near in zip(samples, neighbors, strict=True):
-        numbers = np.asarray(sample.system.numbers)
-        distances, other = _distances(near), numbers[near.index]
-        for first in np.unique(numbers):
-            for second in np.unique(numbers[numbers >= first]):
-                here = distances[numbers == first][other[numbers == first] == second]
-                pair = (int(first), int(second))
-                shortest[pair] = min(shortest.get(pair, np.inf), float(here.min(initial=np.inf)))
+    shortest = census.shortest_distances()
     radii = ase.data.covalent_radii
     bonds = {pair: float(radii[pair[0]] + radii[pair[1]]) for pair in shortest}
     return {
@@ -252,15 +247,20 @@ def centered(potential: LearnedPotential, batches: Batches) -> LearnedPotential:
     """The potential with the constants of its elements set to their best values, which have a closed form.
 
     The optimizer's noise in these few numbers shifts all energies together; a ridge least-squares fit of the
-    residuals to the compositions removes it and leaves the forces as they are.
+    residuals to the compositions removes it and leaves the forces as they are. Of a large set an even
+    selection is enough.
 
     Args:
         potential: after its last step.
         batches: what it was trained on.
     """
+    listed = batches.listed
+    enough = round(CENTERED_ATOMS * len(listed) / float(listed.census.n_atoms.sum()))
+    if enough < len(listed):
+        batches = Batches(listed.take(evenly(len(listed), enough)), batches.buckets)
     found = evaluate_batches(potential, batches)
     # Per atom, as in the loss: a large structure counts as much as a small one.
-    shares = compositions(found.systems, potential.elements)
+    shares = compositions([s.numbers for s in found.systems], potential.elements)
     residual = (found.reference_energies - found.energies) / found.n_atoms
     constants, *_ = np.linalg.lstsq(shares, residual, rcond=1e-6)
     shift = potential.network.shift + np.asarray(constants / potential.scale, np.float32)

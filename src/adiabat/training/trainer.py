@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, cycle
+from itertools import cycle
 from typing import Any
 
 import jax
@@ -21,7 +21,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.base.units import parse
 from adiabat.data import Sample
 from adiabat.networks import LearnedPotential, from_arrays, to_arrays
-from adiabat.training.batches import Batches, Bucket, LabeledBatch, find_neighbors, plan_buckets, size_of
+from adiabat.training.batches import Batches, Bucket, LabeledBatch, Listed, plan_buckets
 from adiabat.training.evaluation import evaluate_batches
 from adiabat.training.objective import Fit, Objective, training_step, with_parameters
 from adiabat.training.options import TrainingOptions
@@ -117,15 +117,16 @@ class Trainer:
         start: LearnedPotential | None = None,
     ):
         self._began = time.monotonic()
-        for sample in (*train, *valid):
-            if sample.energy is None or sample.forces is None:
-                raise DataError(f"{sample.where}: training needs an energy and forces")
         self.options, self.run, self._start = options, run, start
         cutoff = parse(network.get("cutoff", 5.0), "length")
-        near = find_neighbors(train, cutoff)
+        listed, held_out = Listed(train, cutoff), Listed(valid, cutoff)
+        for samples, census in ((train, listed.census), (valid, held_out.census)):
+            unlabelled = np.flatnonzero(np.isnan(census.energies) | np.isnan(census.force_squares))
+            if len(unlabelled):
+                where = samples[int(unlabelled[0])].where
+                raise DataError(f"{where}: training needs an energy and forces")
         self.potential = new_potential(
-            train,
-            near,
+            listed,
             network,
             seed=options.seed,
             isolated_atoms=isolated_atoms,
@@ -134,14 +135,12 @@ class Trainer:
         )
         for sample in valid:
             self.potential.check(sample.system)
-        near_valid = find_neighbors(valid, cutoff)
-        sizes = [size_of(s, n) for s, n in zip((*train, *valid), (*near, *near_valid), strict=True)]
-        buckets = plan_buckets(sizes, options.atoms_per_batch)
-        self.train = Batches(train, near, buckets, n_devices=jax.local_device_count())
-        self.valid = Batches(valid, near_valid, buckets)
+        buckets = plan_buckets(np.concatenate([listed.sizes, held_out.sizes]), options.atoms_per_batch)
+        self.train = Batches(listed, buckets, n_devices=jax.local_device_count())
+        self.valid = Batches(held_out, buckets)
         if start is not None:  # its zero of energy is that of another method
             self.potential = centered(self.potential, self.train)
-        self.with_stress = any(s.stress is not None and s.system.is_periodic for s in train)
+        self.with_stress = bool(listed.census.stressed.any())
 
     def fit(self, minutes_gone: float = 0.0, n_tests: int = 0) -> LearnedPotential:
         """Train, or go on from the run's last checkpoint, and return the best potential.
@@ -178,12 +177,9 @@ class Trainer:
 
     def _digest(self) -> str:
         """A hash over the structures and labels that the weights depend on."""
-        samples = (*self.train.samples, *self.valid.samples)
-        systems = ((s.system.numbers, s.system.positions, s.system.cell) for s in samples)
-        labels = ((s.energy, s.forces, s.stress) for s in samples)
-        data = chain.from_iterable(zip(systems, labels, strict=True))
+        data = (self.train.listed.census.digests, self.valid.listed.census.digests)
         weights = () if self._start is None else to_arrays(self._start).values()
-        return digest(*chain.from_iterable(data), *weights)
+        return digest(*data, *weights)
 
     def _objective(self, steps: int) -> Objective:
         return Objective(
@@ -222,10 +218,10 @@ class Trainer:
 
     def _data(self, step: int, steps: int) -> Iterator[LabeledBatch]:
         """What the steps from here on work on."""
-        order = []
+        order = None
         for number in range(step, steps):
             epoch, place = divmod(number, self.train.per_epoch)
-            if place == 0 or not order:
+            if place == 0 or order is None:
                 order = self.train.epoch(self.options.seed, epoch)
             yield self.train.for_step(*order[place])
 
@@ -262,15 +258,11 @@ class Trainer:
         objective = self._objective(10**6)
         fit = jax.tree.map(jnp.copy, objective.init(self.potential))
         order = self.train.epoch(self.options.seed, 0)
-        shares = {bucket: sum(b == bucket for b, _ in order) / len(order) for bucket in self.train.buckets}
         seconds = 0.0
-        with progress("compiling", len(shares), "shapes") as bar:
-            for bucket, share in shares.items():
-                if share == 0:
-                    continue
-                batches = [numbers for b, numbers in order if b == bucket]
-                fit, once = self._timed(objective, fit, bucket, batches, TIMING_SECONDS / len(shares))
-                seconds += share * once
+        with progress("compiling", len(order.rows), "shapes") as bar:
+            for bucket, batches in order.rows:
+                fit, once = self._timed(objective, fit, bucket, batches, TIMING_SECONDS / len(order.rows))
+                seconds += len(batches) / len(order) * once
                 bar.advance(1)
         start = time.monotonic()
         evaluate_batches(with_parameters(self.potential, fit.averaged), self.valid)
@@ -278,7 +270,7 @@ class Trainer:
         evaluate_batches(with_parameters(self.potential, fit.averaged), self.valid)
         validation = time.monotonic() - compiled
         # Tests are evaluated like the validation set; other shapes are compiled for them.
-        n_valid = len(self.valid.samples)
+        n_valid = len(self.valid.listed)
         evaluations = validation * (VALIDATIONS + 1 + n_tests / n_valid) + (
             compiled - start if n_tests else 0.0
         )
@@ -298,7 +290,7 @@ class Trainer:
         return steps
 
     def _timed(
-        self, objective: Objective, fit: Fit, bucket: Bucket, batches: list[list[int]], budget: float
+        self, objective: Objective, fit: Fit, bucket: Bucket, batches: np.ndarray, budget: float
     ) -> tuple[Fit, float]:
         """Seconds for one step of a shape: the mean over about `budget` seconds, done as in the loop.
 

@@ -11,6 +11,10 @@ from adiabat.data.checks.pairs import check_energies_against_forces
 from adiabat.data.checks.survey import Survey
 from adiabat.data.checks.values import check_energies, check_forces, check_methods, check_total_energies
 from adiabat.data.sample import Sample
+from adiabat.data.stored import StoredSamples
+
+# Of samples that stay in their files, about so many are looked at.
+LOOKED_AT = 5000
 
 CHECKS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
     check_distances,
@@ -42,6 +46,8 @@ def preflight(
     outliers, copies within the training set and between the sets, elements, charges and spins, distances,
     neighbors.
 
+    Of a training set that stays in its files a few thousand samples are looked at, and a finding says so.
+
     Args:
         train: the training samples; free atoms may be among them.
         valid: held out during training.
@@ -53,6 +59,12 @@ def preflight(
     """
     if not train:
         raise DataError("there are no samples to train on")
+    findings = []
+    if isinstance(train, StoredSamples):
+        chosen = train.selection(LOOKED_AT)
+        detail = f"{len(chosen):,} of the {len(train):,} training frames, evenly over all of them"
+        findings.append(Finding("info", "a selection was checked", detail))
+        train = chosen
     survey = Survey(train, valid, test, cutoff)
-    findings = [finding for check in CHECKS for finding in check(survey)]
+    findings += [finding for check in CHECKS for finding in check(survey)]
     return Preflight(tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level))))

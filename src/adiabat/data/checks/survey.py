@@ -10,6 +10,7 @@ from ase.data import covalent_radii
 from adiabat.data.fingerprint import duplicate_groups, pair_distances
 from adiabat.data.references import without_isolated_atoms
 from adiabat.data.sample import Sample
+from adiabat.data.stored import prints_of
 
 MAX_FRAMES = 1000  # geometry is looked at in this many frames, spread over the set
 NONMETALS = np.isin(np.arange(119), [1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 33, 34, 35, 52, 53])
@@ -63,7 +64,7 @@ class Survey:
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
     @cached_property
-    def molecules(self) -> list[Sample]:
+    def molecules(self) -> Sequence[Sample]:
         """The training samples without the free atoms."""
         return without_isolated_atoms(self.train)
 
@@ -77,7 +78,7 @@ class Survey:
         """For each part the group of copies each sample belongs to, numbered over all parts."""
         samples = [sample for part in self.parts.values() for sample in part]
         bounds = np.cumsum([len(part) for part in self.parts.values()])[:-1]
-        return dict(zip(self.parts, np.split(duplicate_groups(samples), bounds), strict=True))
+        return dict(zip(self.parts, np.split(duplicate_groups(prints_of(samples)), bounds), strict=True))
 
     @cached_property
     def composition_groups(self) -> list[list[Sample]]:
