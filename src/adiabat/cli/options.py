@@ -84,7 +84,7 @@ From = Annotated[
 Structures = Annotated[
     Path,
     typer.Argument(
-        metavar="STRUCTURES", help="A file that ASE reads, .npz or a DeePMD folder.", show_default=False
+        metavar="STRUCTURES", help="A file that ASE reads, .npz, .h5 or a DeePMD folder.", show_default=False
     ),
 ]
 KeyName = Annotated[
