@@ -16,6 +16,7 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from adiabat.base import DataError
 from adiabat.base.units import BOHR, HARTREE, KCAL_PER_MOL
 from adiabat.data import Sample, preflight, read_samples, split
+from adiabat.data.checks.levels import two_levels
 from adiabat.system import System
 
 replace = dataclasses.replace
@@ -162,6 +163,73 @@ def test_labels_of_two_methods(ethanol):
     named = [replace(s, info={"method": "gfn1" if k % 2 else "gfn2"}) for k, s in enumerate(ethanol)]
     assert "labels of several methods" in titles(preflight(named))
     assert "labels of several methods" not in titles(preflight(named[::2]))
+
+
+@pytest.mark.parametrize("mixed", ["halves", "every second"])
+def test_another_zero_of_energy_shows_below_the_spread(ethanol, mixed):
+    """0.3 eV within 0.5 eV: no gap, but more than the work of the forces."""
+    frames = np.arange(len(ethanol))
+    other = frames % 2 == 0 if mixed == "every second" else frames >= 40
+    energies = np.array([s.energy for s in ethanol])
+    assert np.ptp(energies) > 0.5
+    shifted = [replace(s, energy=s.energy + 0.3 * k) for s, k in zip(ethanol, other, strict=True)]
+    (found,) = [f for f in preflight(shifted).of("error") if f.title == "energies on two levels"]
+    assert float(found.detail.split(" differ by ")[1].split()[0]) == pytest.approx(0.3, abs=0.04)
+
+
+def test_labels_of_another_quantum_method(ethanol):
+    """Of every third frame, with the mean moved to that of the others but for half an eV."""
+    from adiabat.data.labelers import labelers
+
+    chosen = ethanol[::3]
+    labelled = labelers.get("gfn2")(workers=1).label([s.system for s in chosen])
+    offset = np.mean([a.energy - b.energy for a, b in zip(labelled, chosen, strict=True)]) - 0.5
+    other = {
+        id(b): replace(b, energy=a.energy - offset, forces=a.forces)
+        for a, b in zip(labelled, chosen, strict=True)
+    }
+    assert "energies on two levels" in titles(preflight([other.get(id(s), s) for s in ethanol]))
+
+
+def test_two_levels_are_told_from_heavy_tails():
+    """Never in 300 sets of differences on one level, nearly always where a third lies across."""
+    random = np.random.default_rng(0)
+    alarms, missed = 0, 0
+    for number in range(300):
+        noise = 0.03 * random.standard_t([1.5, 2, 4, 30][number % 4], size=random.integers(20, 300))
+        alarms += two_levels(noise) is not None
+        across = random.choice([-1, 0, 0, 0, 0, 1], size=120)
+        distance = two_levels(0.03 * random.standard_t(4, size=120) + 0.4 * across)
+        missed += distance is None or abs(distance - 0.4) > 0.05
+    assert alarms == 0
+    assert missed <= 3
+
+
+def test_free_atoms_of_two_methods_among_many_compositions():
+    """Valence and all-electron energies, as of GFN2 and DFT; no composition is there twice."""
+    random = np.random.default_rng(0)
+    kinds = ({1: -13.6, 6: -1028.0, 8: -2041.0}, {1: -10.7, 6: -48.9, 8: -102.6})
+    samples = []
+    for _ in range(80):
+        numbers = np.repeat([1, 6, 8], random.integers([2, 1, 0], [12, 8, 5]))
+        positions = 1.5 * np.array(list(np.ndindex(3, 3, 3)), float)[: len(numbers)]
+        bound = random.normal(-5, 0.5) * len(numbers)
+        energies = [bound + sum(kind[int(z)] for z in numbers) for kind in kinds]
+        samples.append((System.create(numbers, positions), energies))
+    title = "energies of two sets of free atoms"
+    for share in (0.5, 0.2):
+        mixed = [Sample(s, e[int(k < share * 80)]) for k, (s, e) in enumerate(samples)]
+        assert title in titles(preflight(mixed))
+    for kind in (0, 1):
+        assert title not in titles(preflight([Sample(s, e[kind]) for s, e in samples]))
+
+
+def test_hot_frames_are_not_another_method(copper):
+    """A liquid lies above its crystal, and its forces are larger."""
+    hotter = [replace(s, energy=s.energy + 0.5 * s.n_atoms, forces=2 * s.forces) for s in copper[:30]]
+    assert "energies in two groups" not in titles(preflight(hotter + copper[30:]), "warning")
+    same = [replace(s, energy=s.energy + 0.5 * s.n_atoms) for s in copper[:30]]
+    assert "energies in two groups" in titles(preflight(same + copper[30:]), "warning")
 
 
 def test_energies_per_atom_are_named(ethanol):

@@ -9,6 +9,11 @@ from adiabat.data.sample import Sample
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+ONE_METHOD = (
+    "a model has one energy surface: train on one method, then go on from that model with the other "
+    "(adiabat train --from MODEL)"
+)
+TWO_METHODS = f"are these labels of two methods? {ONE_METHOD}"
 
 
 @dataclass(frozen=True)

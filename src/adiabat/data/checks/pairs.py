@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabat.base.units import BOHR, HARTREE, KCAL_PER_MOL, KJ_PER_MOL
-from adiabat.data.checks.finding import Finding, Level, name_frames
+from adiabat.data.checks.finding import TWO_METHODS, Finding, Level, name_frames
+from adiabat.data.checks.levels import two_levels
 from adiabat.data.checks.survey import Survey, spread_runs
 from adiabat.data.sample import Sample
 
@@ -55,6 +56,7 @@ class Pair:
 def check_energies_against_forces(survey: Survey) -> Iterator[Finding]:
     """Units, sign and order of energies and forces, by finite differences along close frames."""
     near = near_pairs(survey)
+    yield from _levels(near)
     pairs = [pair for pair in near if pair.displacement < CLOSE]
     if len(pairs) < FEWEST:
         yield from _judge_scale(near)
@@ -85,6 +87,27 @@ def check_energies_against_forces(survey: Survey) -> Iterator[Finding]:
     else:
         yield Finding("info", "energies and forces agree", numbers)
         yield from _odd_frames(pairs, difference - work, work)
+
+
+def _levels(pairs: Sequence[Pair]) -> Iterator[Finding]:
+    """Energies of one composition on two levels, which the work of the forces does not lead across."""
+    groups: dict[bytes, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(np.asarray(pair.first.system.numbers).tobytes(), []).append(pair)
+    for group in groups.values():
+        # The noise is less in close pairs, but there are fewer of them.
+        for furthest in (CLOSE, HALFWAY):
+            within = [pair for pair in group if pair.displacement < furthest]
+            distance = two_levels(np.array([pair.difference - pair.work for pair in within]))
+            if distance is not None:
+                yield Finding(
+                    "error",
+                    "energies on two levels",
+                    f"between frames of one composition the energies differ by {distance:.3g} eV more than "
+                    f"the work of the forces, or do not ({len(within)} pairs of close frames, the first "
+                    f"{within[0].first.where} and {within[0].second.where}); {TWO_METHODS}",
+                )
+                return
 
 
 def _judge_scale(pairs: Sequence[Pair]) -> Iterator[Finding]:

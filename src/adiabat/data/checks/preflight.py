@@ -7,9 +7,10 @@ from adiabat.data.checks.copies import check_copies, check_leaks
 from adiabat.data.checks.coverage import check_distances, check_elements, check_neighbors, check_states
 from adiabat.data.checks.finding import LEVELS, Finding, Preflight
 from adiabat.data.checks.mechanics import check_net_force_and_torque, check_stiffness, check_stress
+from adiabat.data.checks.methods import check_methods
 from adiabat.data.checks.pairs import check_energies_against_forces
 from adiabat.data.checks.survey import Survey
-from adiabat.data.checks.values import check_energies, check_forces, check_methods, check_total_energies
+from adiabat.data.checks.values import check_energies, check_forces, check_total_energies
 from adiabat.data.sample import Sample
 from adiabat.data.stored import StoredSamples
 

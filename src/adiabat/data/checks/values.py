@@ -13,9 +13,6 @@ from adiabat.data.references import fit_references, neutral_atom
 OUTLIER = 15.0  # robust standard deviations
 ENERGY_FLOOR = 0.2  # [eV/atom] a deviation below this is never called an outlier
 ENERGY_GAP = 50.0  # [eV/atom] no two structures of one composition differ by as much
-# [eV/atom] between two groups of energies of one composition: isomers may be as far apart as the first, two
-# methods alone as the second. Smaller groups are outliers.
-METHOD_GAP, FEWEST_OF_METHOD = (0.1, 1.0), 3
 FORCE_LIMIT = 100.0  # [eV/Å]
 ALL_ELECTRON_UNITS = {"hartree": HARTREE, "kcal/mol": KCAL_PER_MOL, "kJ/mol": KJ_PER_MOL}
 
@@ -47,37 +44,6 @@ def check_energies(survey: Survey) -> Iterator[Finding]:
             f"{len(odd)} of {len(labelled)} frames are more than {limit:.2g} eV/atom away from the median, "
             f"up to {deviations[far[0]]:.3g}: {name_frames(odd)}",
         )
-
-
-def check_methods(survey: Survey) -> Iterator[Finding]:
-    """Labels of two methods: one surface cannot be both."""
-    named = sorted(
-        {str(s.info["method"]) for part in survey.parts.values() for s in part if "method" in s.info}
-    )
-    if len(named) > 1:
-        yield Finding(
-            "error",
-            "labels of several methods",
-            f"the frames say they are of {', '.join(named)}; a model has one energy surface: train on one "
-            "method, then go on from that model with the other (adiabat train --from MODEL)",
-        )
-        return
-    for group in survey.composition_groups:
-        labelled = [sample for sample in group if sample.energy is not None]
-        if len(labelled) < 2 * FEWEST_OF_METHOD:
-            continue
-        energies = np.sort([float(sample.energy or 0.0) / sample.n_atoms for sample in labelled])
-        gaps = np.diff(energies)[FEWEST_OF_METHOD - 1 : len(energies) - FEWEST_OF_METHOD]
-        below = FEWEST_OF_METHOD + int(np.argmax(gaps))
-        spread = max(float(np.ptp(energies[:below])), float(np.ptp(energies[below:])))
-        if gaps.max() > max(METHOD_GAP[0], 3 * spread):
-            yield Finding(
-                "error" if gaps.max() > METHOD_GAP[1] else "warning",
-                "energies in two groups",
-                f"of {len(labelled)} frames of one composition {below} lie {gaps.max():.3g} eV/atom below "
-                "the others; are these labels of two methods? a model has one energy surface",
-            )
-            return
 
 
 def check_total_energies(survey: Survey) -> Iterator[Finding]:
