@@ -100,6 +100,54 @@ def test_wrong_input_of_train(copper, adiabat, tmp_path, words, message):
     assert answer.err.count("error:") == 1
 
 
+def _nine(frames):
+    return frames[:9]
+
+
+def _of_two_methods(frames):
+    """Another zero of energy in every second frame."""
+    for atoms in frames[::2]:
+        atoms.calc.results["energy"] -= 1.3 * len(atoms)
+    return frames
+
+
+def _named(frames):
+    for number, atoms in enumerate(frames):
+        atoms.info["method"] = ("pbe", "gfn2")[number % 2]
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words", "message"),
+    [
+        (_nine, (), "a training needs 10 in all"),
+        (_of_two_methods, (), "labels of two methods"),
+        (_named, (), "the frames say they are of gfn2, pbe"),
+        (list, ("--set", "model.cutoff=4000 Å"), "GiB"),
+    ],
+)
+def test_data_that_cannot_be_trained_on(copper, adiabat, tmp_path, spoil, words, message):
+    ase.io.write(tmp_path / "x.xyz", spoil(ase.io.read(copper.train, ":")), format="extxyz")
+    answer = adiabat("train", "--data", tmp_path / "x.xyz", *words, "--steps", 2, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert message in " ".join(answer.err.split())
+    assert answer.err.count("error:") == 1
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_elements_of_a_test_set_are_those_of_the_training_set(copper, adiabat, tmp_path):
+    silver = ase.io.read(copper.test, ":")
+    for atoms in silver:
+        atoms.numbers[0] = 47
+    ase.io.write(tmp_path / "silver.xyz", silver, format="extxyz")
+    words = ("train", "--data", copper.train, "--test", tmp_path / "silver.xyz", "--steps", 2)
+    unchecked = ("--set", "data.preflight=false")
+    for more in ((), unchecked):
+        answer = adiabat(*words, *more, "--out", tmp_path / "run", "--force")
+        assert answer.code == 2
+        assert "Ag" in answer.err
+
+
 def test_data_without_forces(adiabat, tmp_path):
     atoms = ase.Atoms("Cu2", [[0, 0, 0], [2, 0, 0]])
     atoms.info["energy"] = -1.0
@@ -190,11 +238,15 @@ def test_a_relaxation_that_does_not_get_there_has_exit_code_3(copper, adiabat, t
 
 
 def test_an_element_that_the_model_does_not_know(copper, adiabat, tmp_path):
-    ase.io.write(tmp_path / "water.xyz", ase.Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.3, 0.9, 0]]))
+    water = ase.Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.3, 0.9, 0]])
+    ase.io.write(tmp_path / "water.xyz", water)
+    water.info["energy"], water.arrays["forces"] = -1.0, np.zeros((3, 3))
+    ase.io.write(tmp_path / "labelled.xyz", water, format="extxyz")
     for words in (
         ("md", copper.run, tmp_path / "water.xyz", "--steps", 5, "--out", tmp_path / "run"),
         ("relax", copper.run, tmp_path / "water.xyz", "--out", tmp_path / "r.xyz"),
         ("predict", copper.run, tmp_path / "water.xyz", "--out", tmp_path / "p.xyz"),
+        ("evaluate", copper.run, tmp_path / "labelled.xyz"),
     ):
         answer = adiabat(*words)
         assert answer.code == 2
