@@ -1,6 +1,7 @@
 """The C++ kernel against the network it stands for."""
 
 import contextlib
+import functools
 import logging
 import subprocess
 import sys
@@ -17,10 +18,10 @@ from adiabat.dynamics import VelocityVerlet, run_dynamics
 from adiabat.networks import LearnedPotential, networks, save_model
 from adiabat.networks.kernel import KernelNetwork, build
 from adiabat.networks.kernel.packing import radial_table
-from adiabat.potentials import ZBL
+from adiabat.potentials import ZBL, AbstractPotential
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import System, batch_systems, neighbor_list
-from adiabat.testing import systems
+from adiabat.testing import PotentialChecks, systems
 
 ELEMENTS = (1, 6, 8)
 CUTOFF = 4.0
@@ -87,6 +88,31 @@ def environments_of(potential, system, near):
 
 
 call = eqx.filter_jit(lambda potential, system, near: potential(system, near))
+
+
+@functools.cache
+def tame_kernel() -> AbstractPotential:
+    """Of half the random weights, as in `test_potential.TestSingle`."""
+    wild = make(channels=16)
+    return jax.tree.map(lambda a: 0.5 * a if eqx.is_inexact_array(a) else a, wild).for_inference()
+
+
+@needs_kernel
+@pytest.mark.physics
+class TestKernel(PotentialChecks):
+    """The conformance kit on what users run, but for its second derivatives: the kernel has none, and
+    `test_soundness` looks at the cut-off."""
+
+    single = True
+
+    def potential(self):
+        return tame_kernel()
+
+    def structures(self):
+        return [systems.ethanol(displacement=0.05), systems.random_gas([1, 6, 8, 1], size=4.5)]
+
+    def test_smooth_at_the_cutoff(self):
+        pass
 
 
 @needs_kernel

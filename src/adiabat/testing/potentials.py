@@ -109,25 +109,24 @@ class PotentialChecks:
                 assert abs(slope - np.vdot(stress, direction)) <= 10 * self._difference * size
 
     def test_translation_rotation_permutation(self) -> None:
-        """Energy unchanged, forces and stress turned along."""
+        """Energy unchanged, forces and stress turned along; a mirror image is no different."""
         for system in self.structures():
             before = self.predict(system)
             random = np.random.default_rng(7)
-            turn = np.linalg.qr(random.normal(size=(3, 3)))[
-                0
-            ]  # improper ones too: a mirror image is no different
+            turn = np.linalg.qr(random.normal(size=(3, 3)))[0]
             order = random.permutation(system.n_atoms)
-            after = self.predict(
-                System.create(
-                    np.asarray(system.numbers)[order],
-                    ((system.positions @ turn) + random.normal(size=3))[order],
-                    cell=system.cell @ turn,
-                    pbc=system.pbc,
+            for sign in (1, -1):  # a rotation, and one with a reflection
+                after = self.predict(
+                    System.create(
+                        np.asarray(system.numbers)[order],
+                        ((system.positions @ (sign * turn)) + random.normal(size=3))[order],
+                        cell=system.cell @ (sign * turn),
+                        pbc=system.pbc,
+                    )
                 )
-            )
-            self._same(after.energy, before.energy)
-            self._same(after.forces, (before.forces @ turn)[order], before.size)
-            self._same(after.stress, turn.T @ before.stress @ turn, np.abs(before.stress).max())
+                self._same(after.energy, before.energy)
+                self._same(after.forces, (before.forces @ (sign * turn))[order], before.size)
+                self._same(after.stress, turn.T @ before.stress @ turn, np.abs(before.stress).max())
 
     def test_images_of_atoms(self) -> None:
         """An atom moved by lattice vectors is the same atom."""
