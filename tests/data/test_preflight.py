@@ -192,17 +192,17 @@ def test_labels_of_another_quantum_method(ethanol):
 
 
 def test_two_levels_are_told_from_heavy_tails():
-    """Never in 300 sets of differences on one level, nearly always where a third lies across."""
+    """Never in sets of differences on one level, nearly always where a third lies across."""
     random = np.random.default_rng(0)
     alarms, missed = 0, 0
-    for number in range(300):
+    for number in range(24):
         noise = 0.03 * random.standard_t([1.5, 2, 4, 30][number % 4], size=random.integers(20, 300))
         alarms += two_levels(noise) is not None
         across = random.choice([-1, 0, 0, 0, 0, 1], size=120)
         distance = two_levels(0.03 * random.standard_t(4, size=120) + 0.4 * across)
         missed += distance is None or abs(distance - 0.4) > 0.05
     assert alarms == 0
-    assert missed <= 3
+    assert missed <= 1
 
 
 def test_free_atoms_of_two_methods_among_many_compositions():

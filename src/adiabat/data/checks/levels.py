@@ -1,7 +1,6 @@
 """Whether energies lie on two levels: those of two methods differ by a constant for each composition."""
 
 import numpy as np
-from scipy.stats import t as student
 
 FEWEST = 20  # values that allow a verdict
 # Heavy tails: what the trapezoid rule leaves of an energy is a few times larger in some pairs than in most.
@@ -41,12 +40,14 @@ def _fit(residuals: np.ndarray, distance: float | None) -> tuple[float, float, f
     share, likelihood = 0.5, 0.0
     for _ in range(ROUNDS):
         weights = np.array([1.0] if distance is None else [1 - share, share / 2, share / 2])
-        densities = weights * student.pdf(deviations / scale, FREEDOM) / scale
-        total = densities.sum(axis=1) + 1e-300
+        # Student's density but for a constant, which both mixtures have.
+        spread = 1 + (deviations / scale) ** 2 / FREEDOM
+        densities = weights * spread ** (-0.5 * (FREEDOM + 1)) / scale
+        total = densities.sum(axis=1)
         likelihood = float(np.log(total).sum())
         member = densities / total[:, None]
         share = float(np.clip(1 - member[:, 0].mean(), 1e-3, 1 - 1e-3))
         # The scale of a Student distribution: a mean of squares in which far values count less.
-        trust = (FREEDOM + 1) / (FREEDOM + (deviations / scale) ** 2)
+        trust = (FREEDOM + 1) / (FREEDOM * spread)
         scale = float(np.sqrt(np.mean(np.sum(member * trust * deviations**2, axis=1)))) + 1e-6
     return likelihood, scale, share
