@@ -1,5 +1,7 @@
 """The model that comes with adiabat, on molecules it was not trained on."""
 
+from itertools import combinations_with_replacement
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from adiabat.generate import Surface
 from adiabat.generate import relax as relax_by_labels
 from adiabat.generate.molecules import distorted
 from adiabat.networks import GENERAL, load_model
+from adiabat.system import System, neighbor_list
 from adiabat.system.smiles import system_from_smiles
 from adiabat.tasks.relax import relax
 from adiabat.training import evaluate
@@ -31,6 +34,29 @@ def test_forces_on_molecules_left_out_of_its_training(general, smiles):
     size = 1e3 * np.sqrt(np.mean(np.concatenate([s.forces for s in samples]) ** 2))
     assert metrics["force_rmse_mev_per_ang"] < min(160.0, 0.15 * size)
     assert metrics["energy_rmse_mev_per_atom"] < 15.0
+
+
+# Pairs that were never this near in its training, and alone with each other in none of it: the network makes
+# wells up before the repulsion takes over. A model without them has to lose its entry here.
+HOLES = {(8, 8), (8, 17), (9, 16)}
+
+
+@pytest.mark.parametrize("pair", list(combinations_with_replacement((1, 6, 7, 8, 9, 16, 17), 2)))
+def test_there_is_no_hole_at_short_range(general, pair, request):
+    """Two atoms pressed together to 0.2 Å. From where the repulsion ends, the energy never lies half an eV below
+    all that is farther apart, and once it has risen by as much it rises all the way, by 20 eV at least."""
+    if pair in HOLES:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="a well of the network"))
+    (end,) = (end for *ends, end in general.repulsion.ends if tuple(ends) == pair)
+    outside, inside = np.arange(4.9, end, -0.05), np.arange(end, 0.2 - 1e-9, -0.01)
+    pairs = [System.create(pair, [[0.0, 0, 0], [r, 0, 0]]) for r in (*outside, *inside)]
+    near = neighbor_list(pairs[0], general.cutoff)
+    found = np.array([float(general.predict(system, near).energy) for system in pairs])
+    farther, energies = np.split(found, [len(outside)])
+    assert energies.min() > farther.min() - 0.5
+    risen = np.flatnonzero(energies > np.minimum.accumulate(energies) + 0.5)
+    assert np.all(np.diff(energies[risen[0] :]) > 0)
+    assert energies[-1] > energies.min() + 20
 
 
 def test_it_finds_the_shape_of_ethanol(general):
