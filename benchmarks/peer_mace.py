@@ -23,8 +23,9 @@ from mace.tools import torch_geometric  # noqa: E402
 CUTOFF = 5.0
 
 
-def model(numbers, neighbors):
-    """128x0e+128x1o, two layers, spherical harmonics to rank 3, correlation 3."""
+def model(numbers, neighbors, free_atoms=None, scale=1.0, shift=0.0):
+    """128x0e+128x1o, two layers, spherical harmonics to rank 3, correlation 3; energies of free atoms in the
+    order of their numbers, scale and shift of what is learned in eV."""
     elements = tools.AtomicNumberTable(sorted(set(numbers)))
     made = modules.ScaleShiftMACE(
         r_max=CUTOFF,
@@ -38,12 +39,12 @@ def model(numbers, neighbors):
         hidden_irreps=o3.Irreps("128x0e + 128x1o"),
         MLP_irreps=o3.Irreps("16x0e"),
         gate=torch.nn.functional.silu,
-        atomic_energies=np.zeros(len(elements)),
+        atomic_energies=np.zeros(len(elements)) if free_atoms is None else np.array(free_atoms),
         avg_num_neighbors=neighbors,
         atomic_numbers=elements.zs,
         correlation=3,
-        atomic_inter_scale=1.0,
-        atomic_inter_shift=0.0,
+        atomic_inter_scale=scale,
+        atomic_inter_shift=shift,
     )
     return made, elements
 

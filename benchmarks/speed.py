@@ -7,9 +7,7 @@ weights: they do not change the work. Times are the shortest of several.
 """
 
 import argparse
-import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,27 +28,12 @@ from adiabat.tasks.precision import enable
 from adiabat.training.batches import Batches, Listed, plan_buckets
 from adiabat.training.objective import Objective, training_step
 from adiabat.training.start import new_potential
+from benchmarks.peer import run_mace
 from benchmarks.record import record
 from benchmarks.timing import best
 
-PEER = ("torch==2.13.0", "mace-torch==0.3.16")
 CUTOFF = 5.0
 Row = dict[str, Any]
-
-
-def peer_times(venv: Path, jobs: list[tuple[str, str]]) -> list[float]:
-    """The seconds that MACE takes for each job."""
-    python = venv / "bin" / "python"
-    if not (venv / "installed").exists():
-        subprocess.run(["python3.11", "-m", "venv", venv], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER], check=True)
-        (venv / "installed").touch()
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(jobs, file)
-        file.flush()
-        script = Path(__file__).with_name("peer_mace.py")
-        done = subprocess.run([python, script, file.name], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def potential(samples: list[Sample], size: str) -> LearnedPotential:
@@ -107,7 +90,7 @@ def against_mace(data: Path, peer: Path) -> list[Row]:
             ase.io.write(path, [system.to_ase() for system in systems], format="extxyz")
             kind = {"acac": "training_step", "aspirin": "dynamics_step"}.get(name, "energy_and_forces")
             jobs.append((kind, path))
-        mace = dict(zip(files, peer_times(peer, jobs), strict=True))
+        mace = dict(zip(files, run_mace(peer, "peer_mace.py", jobs), strict=True))
     rows: list[Row] = []
     for box in boxes:
         name = f"{box.n_atoms} atoms of water, energy and forces"
