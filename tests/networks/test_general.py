@@ -43,8 +43,9 @@ HOLES = {(8, 8), (8, 17), (9, 16)}
 
 @pytest.mark.parametrize("pair", list(combinations_with_replacement((1, 6, 7, 8, 9, 16, 17), 2)))
 def test_there_is_no_hole_at_short_range(general, pair, request):
-    """Two atoms pressed together to 0.2 Å. From where the repulsion ends, the energy never lies half an eV below
-    all that is farther apart, and once it has risen by as much it rises all the way, by 20 eV at least."""
+    """Two atoms pressed together to 0.2 Å. From where the repulsion ends, the energy never lies half an eV
+    below all that is farther apart, and once it has risen by as much it rises all the way, by 20 eV at least.
+    """
     if pair in HOLES:
         request.applymarker(pytest.mark.xfail(strict=True, reason="a well of the network"))
     (end,) = (end for *ends, end in general.repulsion.ends if tuple(ends) == pair)
