@@ -5,6 +5,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 import pytest
 
+from adiabat.data import Sample
 from adiabat.data.labelers import labelers
 from adiabat.generate import Surface
 from adiabat.generate import relax as relax_by_labels
@@ -58,6 +59,16 @@ def test_there_is_no_hole_at_short_range(general, pair, request):
     risen = np.flatnonzero(energies > np.minimum.accumulate(energies) + 0.5)
     assert np.all(np.diff(energies[risen[0] :]) > 0)
     assert energies[-1] > energies.min() + 20
+
+
+@pytest.mark.parametrize("smiles", ["OO", "CS(C)=O", "CCO"])
+def test_no_shaken_molecule_is_far_below_the_relaxed_one(general, smiles):
+    """Atoms moved by 0.4 Å, so that some collide: without the floors one of the three falls by 64 keV."""
+    molecule = relax(general, system_from_smiles(smiles)).system
+    positions = np.asarray(molecule.positions)
+    moves = np.random.default_rng(0).normal(scale=0.4, size=(300, *positions.shape))
+    found = evaluate(general, [Sample(molecule.moved(positions + move)) for move in (0 * moves[0], *moves)])
+    assert np.min(found.energies) > found.energies[0] - 3.0
 
 
 def test_it_finds_the_shape_of_ethanol(general):

@@ -8,6 +8,7 @@ import pytest
 
 from adiabat.base import AdiabatError, DataError, UnsupportedError
 from adiabat.networks import LearnedPotential, load_model, networks, save_model
+from adiabat.networks.learned import DEPTH
 from adiabat.potentials import ZBL
 from adiabat.system import System, neighbor_list
 from adiabat.testing import PotentialChecks, systems
@@ -38,6 +39,47 @@ class TestDouble(PotentialChecks):
 
     def structures(self):
         return [systems.random_gas([1, 6, 8, 1], size=4.5)]
+
+
+def floored(potential: LearnedPotential, system: System) -> LearnedPotential:
+    """With a floor in the middle of what it says of the atoms of each element."""
+    learned = (
+        potential(system, neighbor_list(system, potential.cutoff)).atom_energies
+        - potential.references[np.searchsorted(ELEMENTS, system.numbers)]
+    )
+    floors = [np.mean(learned[system.numbers == z]) for z in ELEMENTS]
+    return eqx.tree_at(lambda p: p.floors, potential, np.array(floors), is_leaf=lambda x: x is None)
+
+
+@pytest.mark.physics
+class TestFloored(PotentialChecks):
+    """The same where half of the atoms are below their floors."""
+
+    def potential(self):
+        return floored(make(repulsion=False), systems.random_gas([1, 6, 8, 1, 6, 8], size=5.0))
+
+    def structures(self):
+        return [systems.random_gas([1, 6, 8, 1, 6, 8], size=5.0)]
+
+
+def test_no_atom_goes_far_below_its_floor():
+    """Above it nothing is changed; below, the order stays, and it ends half a unit lower."""
+    system = systems.random_gas([1, 6, 8, 1, 6, 8], size=5.0)
+    bare = make(repulsion=False)
+    near, bounded = neighbor_list(system, 4.0), floored(bare, system)
+    below = []
+    for size in (1.0, 0.8, 0.6, 0.4):
+        pressed = eqx.tree_at(
+            lambda s: (s.positions, s.cell), system, (size * system.positions, size * system.cell)
+        )
+        free, held = (np.asarray(p(pressed, near).atom_energies) for p in (bare, bounded))
+        places = np.searchsorted(ELEMENTS, system.numbers)
+        floors = np.asarray(bounded.floors)[places] + np.asarray(bare.references)[places]
+        np.testing.assert_allclose(held[free > floors], free[free > floors], rtol=0, atol=1e-9)
+        assert np.all(held >= floors - DEPTH)
+        assert np.all(held >= free - 1e-9)
+        below.append(np.max(floors - free))
+    assert max(below) > 100 * DEPTH  # or nothing was tried
 
 
 @pytest.mark.physics
@@ -133,11 +175,16 @@ def test_a_file_with_a_senseless_repulsion_is_refused(tmp_path, ends):
         load_model(tmp_path)
 
 
-def test_files_give_back_every_bit(tmp_path):
-    potential = make(np.float32).with_summary({"errors": {"valid": 1.5}})
+@pytest.mark.parametrize("has_floors", [False, True])
+def test_files_give_back_every_bit(tmp_path, has_floors):
+    system = systems.ethanol(displacement=0.05)
+    potential = make(np.float32)
+    if has_floors:
+        potential = floored(potential, system)
+    potential = potential.with_summary({"errors": {"valid": 1.5}})
     save_model(tmp_path / "model.safetensors", potential)
     again = load_model(tmp_path)
-    system = systems.ethanol(displacement=0.05)
+    assert (again.floors is None) != has_floors
     near = neighbor_list(system, 4.0)
     np.testing.assert_array_equal(again(system, near).forces, potential(system, near).forces)
     assert again.elements == ELEMENTS

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,6 +49,16 @@ def test_learns_lennard_jones(argon, tmp_path):
     errors = [row["valid_force_rmse_mev_per_ang"] for row in history]
     assert errors[-1] < 0.3 * errors[0]
     assert [row["step"] for row in history] == sorted(row["step"] for row in history)
+
+
+def test_the_training_set_is_above_the_floors(argon, tmp_path):
+    """Each element's floor is what the network says of one of the atoms, and changes no prediction."""
+    potential, _ = fit(tmp_path / "run", argon, steps=40)
+    free = eqx.tree_at(lambda p: p.floors, potential, None, is_leaf=lambda x: x is None)
+    found, bare = (evaluate(p, argon[6:]) for p in (potential, free))
+    learned = (np.concatenate(bare.atom_energies) - potential.references[0]) / potential.scale
+    assert potential.floors[0] <= np.min(learned) + 1e-5
+    np.testing.assert_allclose(found.energies, bare.energies, rtol=1e-12)
 
 
 def test_evaluation_of_the_labels_own_formula_is_exact(argon):

@@ -17,6 +17,9 @@ from adiabat.potentials import ZBL, AbstractPotential
 from adiabat.potentials.potential import Prediction
 from adiabat.system import Batch, Neighbors, System, neighbor_list
 
+# How far below its floor a network may say of an atom [its own numbers, of order one].
+DEPTH = 0.5
+
 
 class LearnedPotential(AbstractPotential):
     """E_i = references[z_i] + w_i scale network_i + repulsion_i.
@@ -25,8 +28,10 @@ class LearnedPotential(AbstractPotential):
     the envelope of the repulsion. So atoms that come so close that the repulsion takes over leave each
     other's network, whose products are unbounded where there are no data, and soon the network altogether:
     w_i = (1 - exp(-3 sum_j e_ij)) exp(-5 sum_j s_ij) is 1 for a bonded atom, and 0 for one that is free or
-    touches another, so that atoms taken apart end exactly at the references. The network runs in single
-    precision; the references are added in the precision of the positions.
+    touches another, so that atoms taken apart end exactly at the references. The network never says much
+    less of an atom than it did of any in the training set (`floors`): there are no bottomless holes where
+    there were no data. It runs in single precision; the references are added in the precision of the
+    positions.
 
     Attributes:
         network: gives each atom a number of order one.
@@ -34,12 +39,15 @@ class LearnedPotential(AbstractPotential):
         scale: typical size of a force in the training set [eV/Å]; the network's outputs are multiplied by it.
         repulsion: what keeps atoms apart where there are no data, or None.
         elements: atomic numbers the potential knows, ascending.
+        floors: the least that the network said of an atom of each element in the training set, in its own
+            numbers; None before the end of the training. Down to there nothing is changed.
     """
 
     network: AbstractNetwork
     references: Float[Array, " n_elements"]
     scale: Float[Array, ""]
     repulsion: ZBL | None
+    floors: Float[Array, " n_elements"] | None
     elements: tuple[int, ...] = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
     _summary: str = eqx.field(static=True)
@@ -52,6 +60,7 @@ class LearnedPotential(AbstractPotential):
         references: Mapping[int, float],
         scale: float,
         repulsion: ZBL | None,
+        floors: np.ndarray | None = None,
         summary: Mapping[str, Any] | None = None,
     ):
         self.network = network
@@ -61,6 +70,7 @@ class LearnedPotential(AbstractPotential):
         self.references = np.asarray(energies, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         self.scale = np.asarray(scale, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         self.repulsion = repulsion
+        self.floors = None if floors is None else np.asarray(floors, np.float32)  # pyright: ignore[reportAttributeAccessIssue]
         self.cutoff = network.cutoff
         self._summary = json.dumps(dict(summary or {}), sort_keys=True)
 
@@ -77,6 +87,7 @@ class LearnedPotential(AbstractPotential):
             references=dict(zip(self.elements, np.asarray(self.references).tolist(), strict=True)),
             scale=float(self.scale),
             repulsion=self.repulsion,
+            floors=None if self.floors is None else np.asarray(self.floors),
             summary=summary,
         )
 
@@ -97,9 +108,11 @@ class LearnedPotential(AbstractPotential):
         dtype = system.positions.dtype
         species = jnp.asarray(self._species_table())[system.numbers]
         near = self.network.environments(system, species, neighbors, self.repulsion, self.elements)
-        learned = near.share * self.network(species, near.vectors, near.envelope, neighbors)
-        references = jnp.asarray(self.references, dtype)[species]
-        return references + jnp.asarray(self.scale, dtype) * learned.astype(dtype) + near.repelled
+        learned = self.network(species, near.vectors, near.envelope, neighbors)
+        if self.floors is not None:
+            learned = _above(jnp.asarray(self.floors, learned.dtype)[species], learned)
+        learned = jnp.asarray(self.scale, dtype) * (near.share * learned).astype(dtype)
+        return jnp.asarray(self.references, dtype)[species] + learned + near.repelled
 
     def for_inference(self) -> AbstractPotential:
         """With the network prepared for many calls: on a CPU by the C++ kernel, where it can be compiled."""
@@ -130,6 +143,14 @@ class LearnedPotential(AbstractPotential):
         table = np.zeros(len(ase.data.chemical_symbols) + 1, np.int32)
         table[list(self.elements)] = np.arange(len(self.elements))
         return table
+
+
+def _above(floors: Float[Array, " n"], values: Float[Array, " n"]) -> Float[Array, " n"]:
+    """The values, none more than d = `DEPTH` below its floor f: where t = f - value is positive, it is
+    f - t (1 + (t / d)^3)^(-1/3), which joins with three continuous derivatives."""
+    # Far below, the slope is zero to rounding; the powers must stay finite.
+    below = jnp.clip(floors - values, 0.0, 1e4 * DEPTH)
+    return jnp.maximum(values, floors) - below * (1.0 + (below / DEPTH) ** 3) ** (-1 / 3)
 
 
 @eqx.filter_jit

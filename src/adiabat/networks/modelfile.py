@@ -49,6 +49,8 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
         "references": np.asarray(potential.references, np.float64),
         "scale": np.asarray(potential.scale, np.float64),
     }
+    if potential.floors is not None:
+        arrays["floors"] = np.asarray(potential.floors, np.float32)
     write_archive(path, KIND, arrays, header)
 
 
@@ -96,6 +98,9 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
     references, scale = arrays.pop("references"), arrays.pop("scale")
     if references.shape != (len(elements),) or not (np.isfinite(references).all() and np.isfinite(scale)):
         raise DataError(f"{source}: the reference energies do not fit the elements")
+    floors = arrays.pop("floors", None)
+    if floors is not None and not (floors.shape == references.shape and np.all(floors < np.inf)):
+        raise DataError(f"{source}: the floors of the energies do not fit the elements")
     network = from_arrays(template, arrays, prefix="network", source=source)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array))):
         raise DataError(f"{source}: the weights are not finite")
@@ -106,6 +111,7 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
         references=dict(zip(elements, references.tolist(), strict=True)),
         scale=float(scale),
         repulsion=None if repulsion is None else _repulsion(repulsion, network.cutoff),
+        floors=floors,
         summary=header["summary"],
     )
 

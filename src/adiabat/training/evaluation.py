@@ -25,6 +25,7 @@ class Evaluation:
         tags: what the file says of each.
         energies: predicted [eV], shape (n_structures,).
         reference_energies: [eV], shape (n_structures,).
+        atom_energies: predicted [eV], one array of shape (n_atoms,) each.
         forces: predicted [eV/Å], one array of shape (n_atoms, 3) each.
         reference_forces: [eV/Å], one array or None each.
         stresses: predicted [eV/Å^3], one array of shape (3, 3) or None each.
@@ -36,6 +37,7 @@ class Evaluation:
     tags: list[dict[str, Any]]
     energies: np.ndarray
     reference_energies: np.ndarray
+    atom_energies: list[np.ndarray]
     forces: list[np.ndarray]
     reference_forces: list[np.ndarray | None]
     stresses: list[np.ndarray | None]
@@ -181,15 +183,18 @@ def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | 
     with_stress = any(sample.system.is_periodic for sample in samples)
     energies = np.full(len(samples), np.nan)
     forces: list[Any] = [None] * len(samples)
+    atom_energies: list[Any] = [None] * len(samples)
     stresses: list[Any] = [None] * len(samples)
     for bucket, numbers in batches.in_order():
         prediction = _predict(potential, batches.make(bucket, numbers), with_stress)
         energy, force = np.asarray(prediction.energy), np.asarray(prediction.forces)
+        of_atoms = np.asarray(prediction.atom_energies)
         start = 0
         for k, number in enumerate(numbers):
             sample = samples[number]
             energies[number] = energy[k]
             forces[number] = force[start : start + sample.n_atoms]
+            atom_energies[number] = of_atoms[start : start + sample.n_atoms]
             if prediction.stress is not None and sample.system.is_periodic:
                 stresses[number] = np.asarray(prediction.stress)[k]
             start += sample.n_atoms
@@ -200,6 +205,7 @@ def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | 
         tags=[sample.info for sample in samples],
         energies=energies,
         reference_energies=np.array([np.nan if s.energy is None else s.energy for s in samples], np.float64),
+        atom_energies=atom_energies,
         forces=forces,
         reference_forces=[sample.forces for sample in samples],
         stresses=stresses,

@@ -15,18 +15,18 @@ from adiabat.base.schema import build_kind, resolve
 from adiabat.data import Sample, compositions
 from adiabat.data.census import Census, kinds_met
 from adiabat.data.references import fit_census
-from adiabat.data.stored import elements_of, evenly, kinds_of
+from adiabat.data.stored import elements_of, kinds_of
 from adiabat.networks import GENERAL, LearnedPotential, general_model, load_model, networks, shape_of
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Neighbors
-from adiabat.training.batches import Batches, Listed
-from adiabat.training.evaluation import evaluate_batches
+from adiabat.training.batches import Listed
+from adiabat.training.evaluation import Evaluation
 
 # What asks for fresh weights in the place of a model's.
 SCRATCH = "scratch"
-# Structures that are looked at for the mean density, and about how many atoms for the constants of elements.
-DENSITY_SAMPLES, CENTERED_ATOMS = 200, 500_000
+# Structures that are looked at for the mean density.
+DENSITY_SAMPLES = 200
 # The repulsion ends at this share of the shortest distance of a pair of elements, so that hotter structures
 # than those of the training set do not feel it, and at most at these multiples of the sum of their covalent
 # radii: inside a bond where there is one, else at the length of a stretched one.
@@ -243,25 +243,39 @@ def _distances(near: Neighbors) -> np.ndarray:
     return np.where(near.mask, np.linalg.norm(vectors, axis=-1), np.inf)
 
 
-def centered(potential: LearnedPotential, batches: Batches) -> LearnedPotential:
+def centered(potential: LearnedPotential, found: Evaluation) -> LearnedPotential:
     """The potential with the constants of its elements set to their best values, which have a closed form.
 
     The optimizer's noise in these few numbers shifts all energies together; a ridge least-squares fit of the
-    residuals to the compositions removes it and leaves the forces as they are. Of a large set an even
-    selection is enough.
+    residuals to the compositions removes it and leaves the forces as they are.
 
     Args:
-        potential: after its last step.
-        batches: what it was trained on.
+        potential: before its first step, or after its last one.
+        found: what it says of its training set.
     """
-    listed = batches.listed
-    enough = round(CENTERED_ATOMS * len(listed) / float(listed.census.n_atoms.sum()))
-    if enough < len(listed):
-        batches = Batches(listed.take(evenly(len(listed), enough)), batches.buckets)
-    found = evaluate_batches(potential, batches)
     # Per atom, as in the loss: a large structure counts as much as a small one.
     shares = compositions([s.numbers for s in found.systems], potential.elements)
     residual = (found.reference_energies - found.energies) / found.n_atoms
     constants, *_ = np.linalg.lstsq(shares, residual, rcond=1e-6)
-    shift = potential.network.shift + np.asarray(constants / potential.scale, np.float32)
-    return eqx.tree_at(lambda p: p.network.shift, potential, shift)
+    constants = np.asarray(constants / potential.scale, np.float32)
+    floors = None if potential.floors is None else potential.floors + constants
+    moved = (potential.network.shift + constants, floors)
+    return eqx.tree_at(lambda p: (p.network.shift, p.floors), potential, moved, is_leaf=lambda x: x is None)
+
+
+def floored(potential: LearnedPotential, found: Evaluation) -> LearnedPotential:
+    """The potential with floors below which its network goes for no atom of the training set.
+
+    Args:
+        potential: after its last step.
+        found: what it says of its training set.
+    """
+    numbers = np.concatenate([np.asarray(system.numbers) for system in found.systems])
+    learned = np.concatenate(found.atom_energies)
+    references = dict(zip(potential.elements, potential.references, strict=True))
+    lowest = {
+        z: (learned[numbers == z].min() - references[z]) / potential.scale for z in set(numbers.tolist())
+    }
+    # A training that goes on from another model may know elements it has not met.
+    floors = np.array([lowest.get(z, -np.inf) for z in potential.elements], np.float32)
+    return eqx.tree_at(lambda p: p.floors, potential, floors, is_leaf=lambda x: x is None)

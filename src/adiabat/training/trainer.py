@@ -20,12 +20,13 @@ from adiabat.base.progress import Bar, progress
 from adiabat.base.runs import RunFolder
 from adiabat.base.units import parse
 from adiabat.data import Sample
+from adiabat.data.stored import evenly
 from adiabat.networks import LearnedPotential, from_arrays, to_arrays
 from adiabat.training.batches import Batches, Bucket, LabeledBatch, Listed, plan_buckets
-from adiabat.training.evaluation import evaluate_batches
+from adiabat.training.evaluation import Evaluation, evaluate_batches
 from adiabat.training.objective import Fit, Objective, training_step, with_parameters
 from adiabat.training.options import TrainingOptions
-from adiabat.training.start import centered, new_potential
+from adiabat.training.start import centered, floored, new_potential
 
 logger = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 60.0
@@ -37,6 +38,8 @@ TIMING_SECONDS = 6.0
 RESERVE = 0.02
 # Compilation on a busy machine may eat up a short training; steps get this share of the minutes at least.
 LEAST_SHARE = 0.3
+# About so many atoms of the training set say where the energies stand in the end.
+ENOUGH_ATOMS = 500_000
 KIND = "training"
 
 
@@ -139,7 +142,7 @@ class Trainer:
         self.train = Batches(listed, buckets, n_devices=jax.local_device_count())
         self.valid = Batches(held_out, buckets)
         if start is not None:  # its zero of energy is that of another method
-            self.potential = centered(self.potential, self.train)
+            self.potential = centered(self.potential, self._said_by(self.potential))
         self.with_stress = bool(listed.census.stressed.any())
 
     def fit(self, minutes_gone: float = 0.0, n_tests: int = 0) -> LearnedPotential:
@@ -173,7 +176,17 @@ class Trainer:
         with interruptible() as stop, progress("training", steps, "steps", completed=state.step) as bar:
             self._loop(objective, state, store, stop, bar)
         self.run.result(steps=steps, best_step=state.best_step)
-        return centered(with_parameters(self.potential, state.best), self.train)
+        fitted = with_parameters(self.potential, state.best)
+        found = self._said_by(fitted)
+        return centered(floored(fitted, found), found)
+
+    def _said_by(self, potential: LearnedPotential) -> Evaluation:
+        """What a potential says of the training set; of a large one an even selection is enough."""
+        listed, batches = self.train.listed, self.train
+        enough = round(ENOUGH_ATOMS * len(listed) / float(listed.census.n_atoms.sum()))
+        if enough < len(listed):
+            batches = Batches(listed.take(evenly(len(listed), enough)), batches.buckets)
+        return evaluate_batches(potential, batches)
 
     def _digest(self) -> str:
         """A hash over the structures and labels that the weights depend on."""
