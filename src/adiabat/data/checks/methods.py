@@ -11,7 +11,9 @@ import numpy as np
 
 from adiabat.data.checks.finding import ONE_METHOD, TWO_METHODS, Finding
 from adiabat.data.checks.survey import Survey
+from adiabat.data.references import compositions
 from adiabat.data.sample import Sample
+from adiabat.data.stored import elements_of
 
 # [eV/atom] between two groups of energies of one composition: isomers may be as far apart as the first, two
 # methods alone as the second. Smaller groups are outliers.
@@ -74,12 +76,11 @@ def _two_references(survey: Survey) -> Finding | None:
     labelled = [sample for sample in survey.molecules if sample.energy is not None]
     if not labelled:
         return None
-    counts = np.stack([np.bincount(np.asarray(s.system.numbers), minlength=119) for s in labelled])
+    elements = sorted(elements_of(labelled))
     # Each set must be known far better than by as many frames as it has numbers.
-    least = 4 * int(np.count_nonzero(counts.any(axis=0)))
-    sizes = counts.sum(axis=1)
-    shares = counts / sizes[:, None]
-    energies = np.array([float(sample.energy or 0.0) for sample in labelled]) / sizes
+    least = 4 * len(elements)
+    shares = compositions([sample.system.numbers for sample in labelled], elements)
+    energies = np.array([float(sample.energy or 0.0) / sample.n_atoms for sample in labelled])
 
     def unexplained_by(rows: np.ndarray) -> np.ndarray:
         references, *_ = np.linalg.lstsq(shares[rows], energies[rows])
