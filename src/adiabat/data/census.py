@@ -142,11 +142,6 @@ def _digest(sample: Sample) -> int:
 def _shortest(system: System, near: Neighbors) -> np.ndarray:
     """The shortest distance of each pair of elements within a structure, in the order of `Kind.pairs`."""
     elements, slot = np.unique(system.numbers, return_inverse=True)
-    atom, column = np.nonzero(near.mask)
-    other = np.asarray(near.index)[atom, column]
-    positions = np.asarray(near.reference_positions)
-    shift = np.asarray(near.shift)[atom, column] @ np.asarray(near.reference_cell)
-    distances = np.linalg.norm(positions[other] + shift - positions[atom], axis=-1)
     table = np.full((len(elements), len(elements)), np.inf)
-    np.minimum.at(table, (slot[atom], slot[other]), distances)
+    np.minimum.at(table, (slot[:, None], slot[near.index]), near.distances())
     return table[np.triu_indices(len(elements))].astype(np.float32)

@@ -59,6 +59,12 @@ class Neighbors(eqx.Module):
         outside = jnp.asarray([1.5 * self.cutoff + 1.0, 0.0, 0.0], dtype=positions.dtype)
         return jnp.where(self.mask[..., None], vectors, outside)
 
+    def distances(self) -> Float[np.ndarray, "n_atoms max_neighbors"]:
+        """Of all edges of one structure [Å], infinite where there is none; for host arrays."""
+        positions, cell = np.asarray(self.reference_positions), np.asarray(self.reference_cell)
+        vectors = positions[self.index] + np.asarray(self.shift) @ cell - positions[:, None]
+        return np.where(self.mask, np.linalg.norm(vectors, axis=-1), np.inf)
+
     def widened(self, columns: int) -> "Neighbors":
         """The same list, of host arrays, in a table of more columns."""
         n_atoms, old = self.index.shape

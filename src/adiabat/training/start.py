@@ -19,7 +19,6 @@ from adiabat.data.stored import elements_of, kinds_of
 from adiabat.networks import GENERAL, LearnedPotential, general_model, load_model, networks, shape_of
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
-from adiabat.system import Neighbors
 from adiabat.training.batches import Listed
 from adiabat.training.evaluation import Evaluation
 
@@ -213,7 +212,7 @@ def mean_density(listed: Listed) -> float:
     """The mean over atoms of sum_j u(r_ij): about how many neighbors an atom feels."""
     densities = []
     for number in range(0, len(listed), max(1, len(listed) // DENSITY_SAMPLES)):
-        felt = polynomial_cutoff(jnp.asarray(_distances(listed[number][1])), listed.cutoff)
+        felt = polynomial_cutoff(jnp.asarray(listed[number][1].distances()), listed.cutoff)
         densities.append(np.sum(np.asarray(felt), axis=1))
     return max(float(np.mean(np.concatenate(densities))), 0.5)
 
@@ -234,13 +233,6 @@ def repulsion_ends(census: Census) -> dict[tuple[int, int], float]:
         )
         for pair, distance in shortest.items()
     }
-
-
-def _distances(near: Neighbors) -> np.ndarray:
-    """Of all edges [Å], infinite where there is none."""
-    positions, cell = np.asarray(near.reference_positions), np.asarray(near.reference_cell)
-    vectors = positions[near.index] + np.asarray(near.shift) @ cell - positions[:, None]
-    return np.where(near.mask, np.linalg.norm(vectors, axis=-1), np.inf)
 
 
 def centered(potential: LearnedPotential, found: Evaluation) -> LearnedPotential:
