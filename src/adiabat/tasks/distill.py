@@ -1,6 +1,5 @@
 """`adiabat distill`: a small, fast model of what a large one says."""
 
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,23 +8,21 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from adiabat.base import ConfigError, SimulationError
+from adiabat.base import ConfigError
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, read_samples, split, write_samples
 from adiabat.networks import MODEL_NAME, load_model, of_size, save_model
 from adiabat.tasks.precision import enable
 from adiabat.tasks.train import REPORT_NAME
+from adiabat.tasks.visited import visited
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 
 if TYPE_CHECKING:
     from adiabat.networks import LearnedPotential
     from adiabat.system import System
 
-logger = logging.getLogger(__name__)
 TAUGHT = "taught.xyz"
-TIMESTEP, FRICTION = 0.5, 0.02  # fs, 1/fs
-# Frames are recorded this far apart [steps], after so many that let the structure forget where it began.
-RECORD_EVERY, FORGOTTEN = 100, 400
+RECORD_EVERY = 100  # steps
 # At most so many trajectories; each compiles the forces of a new structure's size.
 MAX_TRAJECTORIES = 12
 # Hotter than what is simulated, so that the student has seen what it may come to.
@@ -136,41 +133,18 @@ def taught_frames(
         SimulationError: all simulations failed.
         UnsupportedError: an element the teacher does not know.
     """
-    from adiabat.dynamics import Langevin
-    from adiabat.tasks.simulate import simulate
-
-    for system in systems:
-        teacher.check(system)
-    rng = np.random.default_rng(seed)
-    n_trajectories = min(MAX_TRAJECTORIES, len(systems))
-    starts = [systems[k] for k in rng.permutation(len(systems))[:n_trajectories]]
-    own = [systems[k] for k in rng.permutation(len(systems))[: frames // 3]]
-    wanted = -(-(frames - len(own)) // n_trajectories)
-    found: list[System] = list(own)
-    failures: list[SimulationError] = []
-    for number, start in enumerate(starts):
-        langevin = Langevin(
-            timestep=TIMESTEP, temperature=temperatures[number % len(temperatures)], friction=FRICTION
-        )
-        try:
-            run = simulate(
-                start,
-                teacher,
-                langevin,
-                steps=FORGOTTEN + wanted * RECORD_EVERY,
-                record_every=RECORD_EVERY,
-                seed=seed + number,
-            )
-        except SimulationError as error:
-            logger.warning("a simulation with the teacher failed: %s", error.message)
-            failures.append(error)
-            continue
-        positions = run.trajectory.positions[FORGOTTEN // RECORD_EVERY + 1 :]
-        found += [start.moved(one) for one in np.asarray(positions)]
-    if len(failures) == n_trajectories:
-        raise failures[-1]
+    found = visited(
+        teacher,
+        systems,
+        frames,
+        temperatures,
+        every=RECORD_EVERY,
+        trajectories=MAX_TRAJECTORIES,
+        seed=seed,
+    )
     samples = evaluate(teacher, [Sample(system) for system in found]).predicted()
-    return [samples[k] for k in rng.permutation(len(samples))[:frames]]
+    chosen = np.random.default_rng(seed).permutation(len(samples))[:frames]
+    return [samples[k] for k in chosen]
 
 
 def _evaluations(

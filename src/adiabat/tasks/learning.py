@@ -110,10 +110,7 @@ class Learning:
             system.moved(system.positions + rng.normal(scale=0.03, size=system.positions.shape))
             for _ in range(16)
         ]
-        labeler.label(shaken[:4])  # the processes wake up
-        start = time.monotonic()
-        labeler.label(shaken)
-        seconds = (time.monotonic() - start) / len(shaken)
+        seconds = labeler.seconds_each(shaken)
         plan = make_plan(
             n_atoms=system.n_atoms,
             seconds=max(1.0, 60 * self.config["minutes"] * LABELLING - self._elapsed()),

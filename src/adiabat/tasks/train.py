@@ -25,6 +25,7 @@ from adiabat.data import (
 from adiabat.data.stored import elements_of
 from adiabat.networks import MODEL_NAME, load_model, networks, of_size, save_model, shape_of
 from adiabat.tasks.precision import enable
+from adiabat.tasks.specialize import FOLDER, LABELS, specialized
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.memory import check_memory
@@ -153,7 +154,10 @@ def train(
     )
     options = build(DataOptions, settings["data"], where="data")
     fitting = build(TrainingOptions, settings["training"], where="training")
-    with RunFolder.create(out, "train", settings, resume=resume, force=force, seed=fitting.seed) as run:
+    makes = (LABELS, FOLDER)
+    with RunFolder.create(
+        out, "train", settings, resume=resume, force=force, seed=fitting.seed, makes=makes
+    ) as run:
         run.note(**environment)
         cutoff = parse(settings["model"].get("cutoff", 5.0), "length")
         sets, isolated = read_sets(options, fitting.seed, cutoff)
@@ -164,6 +168,8 @@ def train(
         chosen = fitting.start or run.results.get("begun_from")
         before, begun_from = starting_point(chosen, sets["train"], settings["model"])
         run.result(begun_from=begun_from)
+        if fitting.start is None and before is not None and fitting.minutes is not None:
+            before = specialized(before, sets["train"], run, fitting.minutes, fitting.seed)
         trainer = Trainer(
             sets["train"],
             sets["valid"],
@@ -297,6 +303,7 @@ def _finish(
             "steps": steps,
             "seed": run.info["seed"],
             "begun_from": run.results["begun_from"],
+            "prepared_on": run.results.get("prepared_on", 0),
         },
         "errors": metrics,
     }

@@ -16,8 +16,8 @@ from adiabat.training.batches import LabeledBatch
 from adiabat.training.muon import muon
 from adiabat.training.vectors import Parameters, flatten, matrix_shapes, unflatten
 
-# Shares of the run: until where the energies have weight 1, and from where on their final weight.
-ENERGY_RAMP = (0.5, 0.8)
+# Shares of the run: until where the energies have a small part of their weight, and from where on all of it.
+ENERGY_RAMP, SMALL_PART = (0.5, 0.8), 0.05
 WARM_UP = 100
 FINAL_LEARNING_RATE = 0.01
 AVERAGING = 0.995
@@ -41,9 +41,10 @@ class Fit(NamedTuple):
 class Objective(eqx.Module):
     """The loss and how it is reduced over a run of `steps` steps.
 
-    loss = (<dF^2> + w(step) <(dE / n)^2> + <(V dsigma / n)^2>) / scale^2, scale being the typical force
-    [eV/Å], n the number of atoms, the last term over the structures whose stress is known, and w growing from
-    1 to `energy_weight` in the second half of the run: forces shape the surface, energies then fix its level.
+    loss = (<dF^2> + w(step) <dE^2 / n> + <(V dsigma / n)^2>) / scale^2, scale being the typical force [eV/Å],
+    n the number of atoms (errors of independent atoms add up to one whose square grows with n), the last term
+    over the structures whose stress is known, and w growing to `energy_weight` in the second half of the run:
+    forces shape the surface, energies then fix its level.
     """
 
     # Arrays, not static: another number of steps must not compile anew (the timing run knows none yet).
@@ -75,7 +76,7 @@ class Objective(eqx.Module):
         """The weight of the energies at a step."""
         begin, end = ENERGY_RAMP
         progress = jnp.clip((step / self.steps - begin) / (end - begin), 0.0, 1.0)
-        return self.energy_weight**progress
+        return self.energy_weight * SMALL_PART ** (1 - progress)
 
     def init(self, potential: LearnedPotential) -> Fit:
         """The state before the first step."""
@@ -92,8 +93,8 @@ class Objective(eqx.Module):
         assert prediction.forces is not None
         force_errors = jnp.sum((prediction.forces - data.forces) ** 2, axis=-1)
         force_loss = jnp.sum(jnp.where(atoms, force_errors, 0.0)) / (3 * jnp.sum(atoms))
-        per_atom = (prediction.energy - data.energy) / data.counts
-        energy_loss = jnp.sum(jnp.where(real, per_atom**2, 0.0)) / jnp.sum(real)
+        energy_errors = (prediction.energy - data.energy) ** 2 / data.counts
+        energy_loss = jnp.sum(jnp.where(real, energy_errors, 0.0)) / jnp.sum(real)
         total = force_loss + energy_weight * energy_loss
         if self.with_stress:
             assert prediction.stress is not None

@@ -23,7 +23,8 @@ class TrainingOptions:
             molecules of its elements, where the network has its shape.
         learning_rate: the largest step of the matrices (Muon); reached after a warm-up; it decays to zero. By
             default 0.01, and for a model that is trained on 0.003.
-        energy_weight: weight of the energies against the forces over the last part of the training.
+        energy_weight: weight of the squared error of the energy, divided by the number of atoms, against that
+            of a component of a force [1/Å²], over the last part of the training.
         atoms_per_batch: about how many atoms a batch has.
         patience: stop when so many of the forty validations in a row found no better weights; by default
             never.
@@ -35,7 +36,7 @@ class TrainingOptions:
     seed: int = 0
     start: str | None = None
     learning_rate: float | None = None
-    energy_weight: float = 100.0
+    energy_weight: float = 1.0
     atoms_per_batch: int = 75
     patience: int | None = None
     repulsion: bool = True

@@ -243,8 +243,9 @@ class Trainer:
         # A copy, on one device: the next step takes the memory of the average away.
         averaged = jax.tree.map(lambda a: jnp.array(np.asarray(a), copy=True), state.fit.averaged)
         metrics = evaluate_batches(with_parameters(self.potential, averaged), self.valid).metrics
-        force, energy = metrics["force_rmse_mev_per_ang"], metrics["energy_rmse_mev_per_atom"]
-        score = force**2 + self.options.energy_weight * energy**2
+        force, energy = metrics["force_rmse_mev_per_ang"], metrics["energy_rmse_mev"]
+        per_atom = metrics["energy_rmse_mev_per_atom"]
+        score = force**2 + self.options.energy_weight * energy * per_atom
         if not np.isfinite(loss) or not np.isfinite(score):
             rate = self.options.largest_step(self._start is not None)
             smaller = f"--set training.learning_rate={rate / 3:.2g}"
@@ -259,8 +260,8 @@ class Trainer:
             loss=loss,
             learning_rate=float(objective.schedule(jnp.float32(state.step))),
             valid_force_rmse_mev_per_ang=force,
-            valid_energy_rmse_mev=metrics["energy_rmse_mev"],
-            valid_energy_rmse_mev_per_atom=energy,
+            valid_energy_rmse_mev=energy,
+            valid_energy_rmse_mev_per_atom=per_atom,
         )
         bar.advance(0, valid_force_mev_per_ang=force)
         if score < state.best_score:
