@@ -67,9 +67,10 @@ def machine(result: dict[str, Any]) -> str:
     """On what and when it was measured, in a sentence."""
     of = result["machine"]
     devices = "" if of["devices"] == ["cpu"] else f", {', '.join(of['devices'])}"
+    busy = f" (load {of['load']:g})" if "load" in of else ""
     versions = ", ".join(f"{name} {of['versions'][name]}" for name in ("adiabat", "jax"))
     return (
-        f"Measured on {result['date']}: {of['processor']}, {of['cores']} cores, {of['memory_gib']} GiB"
+        f"Measured on {result['date']}: {of['processor']}, {of['cores']} cores{busy}, {of['memory_gib']} GiB"
         f"{devices}, {of['system']}, Python {of['python']}, {versions}, commit {of['commit']}."
     )
 
