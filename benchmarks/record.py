@@ -53,13 +53,13 @@ def record(name: str, rows: Sequence[Mapping[str, Any]], command: str, *, title:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What the figures depend on: processor, load, cores, memory, accelerator, versions and the commit measured."""
+    """What the figures depend on: processor, load, memory, accelerator, versions and the commit measured."""
     import jax
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": _processor(),
-        # Over the last quarter of an hour: more than the cores, or more than one command makes, is a busy machine.
+        # Over the last quarter of an hour; more than one command makes is a busy machine.
         "load": round(os.getloadavg()[2], 1),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(memory),

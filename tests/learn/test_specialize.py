@@ -19,8 +19,8 @@ from adiabat.training.start import restricted
 FEW = {"MOST_LABELS": 40, "FEWEST_LABELS": 4, "TRAJECTORIES": 2, "LEARNING": 0.5}
 
 
-@pytest.fixture
-def few(monkeypatch):
+@pytest.fixture(autouse=True)
+def _few(monkeypatch):
     """A preparation of seconds."""
     for name, value in FEW.items():
         monkeypatch.setattr(specialize, name, value)
@@ -34,7 +34,7 @@ def methanol(tmp_path_factory) -> str:
     return str(path)
 
 
-def test_the_general_model_gets_to_know_the_molecules(few, methanol, tmp_path):
+def test_the_general_model_gets_to_know_the_molecules(methanol, tmp_path):
     run = train(methanol, minutes=0.4, out=tmp_path / "run")
     made = read_samples(tmp_path / "run" / "prepared.xyz")
     assert 20 < len(made) <= 41
@@ -52,7 +52,7 @@ def test_the_general_model_gets_to_know_the_molecules(few, methanol, tmp_path):
     assert errors[1] < 0.9 * errors[0]
 
 
-def test_its_labels_are_made_once(few, methanol, tmp_path, monkeypatch):
+def test_its_labels_are_made_once(methanol, tmp_path, monkeypatch):
     samples = read_samples(methanol)
     general = restricted(general_model(), {1, 6, 8})
     monkeypatch.setattr("adiabat.tasks.train.train", lambda *_, out, **__: out.mkdir(exist_ok=True))
@@ -65,9 +65,7 @@ def test_its_labels_are_made_once(few, methanol, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("why", ["too slow", "many molecules", "fails"])
-def test_where_it_is_of_no_use_the_general_model_is_as_it_is(
-    why, few, methanol, tmp_path, monkeypatch, caplog
-):
+def test_where_it_is_of_no_use_the_general_model_is_as_it_is(why, methanol, tmp_path, monkeypatch, caplog):
     samples = read_samples(methanol)
     if why == "too slow":
         monkeypatch.setattr(specialize, "FEWEST_LABELS", 10**6)
