@@ -24,7 +24,7 @@ from adiabat.testing import systems
 from adiabat.training import Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.memory import check_memory, expected_neighbors
-from adiabat.training.muon import orthogonal_factor
+from adiabat.training.muon import orthogonal_factors_of
 from adiabat.training.start import starting_point
 
 ARGON = LennardJones(epsilon=0.0104, sigma=3.4, cutoff=6.0)
@@ -316,19 +316,20 @@ def test_options_that_make_no_sense_are_refused():
 
 def test_orthogonal_factors():
     """Singular values end between 0.6 and 1.3 (Muon's quintic does not converge to 1), the vectors stay."""
-    matrices = jax.random.normal(jax.random.key(0), (3, 12, 7))
-    factors = orthogonal_factor(matrices)
+    shapes = [(3, 12, 7), (1, 20, 40), (2, 7, 12)]
+    matrices = [jax.random.normal(jax.random.key(k), shape) for k, shape in enumerate(shapes)]
+    vector = jnp.concatenate([jnp.ravel(part) for part in matrices])
+    factors = np.asarray(orthogonal_factors_of(vector, shapes))
     # In single precision it is the kernel's work, where there is one.
-    single = np.asarray(orthogonal_factor(matrices.astype(np.float32)))
+    single = np.asarray(orthogonal_factors_of(vector.astype(np.float32), shapes))
     np.testing.assert_allclose(single, factors, atol=1e-5)
-    for matrix, factor in zip(np.asarray(matrices), np.asarray(factors), strict=True):
-        u, _, vt = np.linalg.svd(matrix, full_matrices=False)
-        core = u.T @ factor @ vt.T
-        assert np.all((np.diag(core) > 0.6) & (np.diag(core) < 1.3))
-        np.testing.assert_allclose(core - np.diag(np.diag(core)), 0, atol=1e-5)
-    np.testing.assert_allclose(
-        np.asarray(orthogonal_factor(jnp.swapaxes(matrices, 1, 2))), np.swapaxes(factors, 1, 2), atol=1e-5
-    )
+    parts = np.split(factors, np.cumsum([part.size for part in matrices])[:-1])
+    for part, found in zip(matrices, parts, strict=True):
+        for matrix, factor in zip(np.asarray(part), found.reshape(part.shape), strict=True):
+            u, _, vt = np.linalg.svd(matrix, full_matrices=False)
+            core = u.T @ factor @ vt.T
+            assert np.all((np.diag(core) > 0.6) & (np.diag(core) < 1.3))
+            np.testing.assert_allclose(core - np.diag(np.diag(core)), 0, atol=1e-5)
 
 
 COMMAND = """

@@ -43,22 +43,35 @@ def muon(
 
 def _orthogonalized(vector: Float[Array, " n"], shapes: Sequence[tuple[int, int, int]]) -> Float[Array, " n"]:
     """Every matrix in the vector replaced by its orthogonal factor, scaled."""
-    if not shapes:
-        return vector
-    ends = np.cumsum([n * rows * columns for n, rows, columns in shapes])
-    parts = []
-    for part, shape in zip(jnp.split(vector, ends[:-1]), shapes, strict=True):
-        _, rows, columns = shape
-        factors = orthogonal_factor(part.reshape(shape))
-        parts.append(max(1.0, rows / columns) ** 0.5 * jnp.ravel(factors))
-    return jnp.concatenate(parts)
+    scales = [
+        np.full(n * rows * columns, max(1.0, rows / columns) ** 0.5, np.float32)
+        for n, rows, columns in shapes
+    ]
+    return np.concatenate([np.zeros(0, np.float32), *scales]) * orthogonal_factors_of(vector, shapes)
 
 
-def orthogonal_factor(matrices: Float[Array, "n rows columns"]) -> Float[Array, "n rows columns"]:
-    """U V^T of each U S V^T, roughly: the singular values end between about 0.7 and 1.2."""
-    found = orthogonal_factors(matrices, QUINTIC, ITERATIONS)
+def orthogonal_factors_of(
+    vector: Float[Array, " n"], shapes: Sequence[tuple[int, int, int]]
+) -> Float[Array, " n"]:
+    """U V^T of each matrix U S V^T in the vector, roughly: the singular values end between about 0.7 and 1.2.
+
+    Args:
+        vector: matrices one after the other.
+        shapes: how many of how many rows and columns.
+    """
+    each = [(rows, columns) for n, rows, columns in shapes for _ in range(n)]
+    found = orthogonal_factors(vector, each, QUINTIC, ITERATIONS)
     if found is not None:
         return found
+    ends = np.cumsum([n * rows * columns for n, rows, columns in shapes])[:-1]
+    parts = zip(jnp.split(vector, ends) if shapes else [], shapes, strict=True)
+    return jnp.concatenate(
+        [vector[:0], *(jnp.ravel(_iterated(part.reshape(shape))) for part, shape in parts)]
+    )
+
+
+def _iterated(matrices: Float[Array, "n rows columns"]) -> Float[Array, "n rows columns"]:
+    """The same of matrices of one shape, by XLA."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = jnp.swapaxes(matrices, 1, 2) if tall else matrices
     x = x / (jnp.linalg.norm(x, axis=(1, 2), keepdims=True) + 1e-8)

@@ -53,24 +53,38 @@ inline void multiply(DualPointer x, int64_t rows, int64_t n_in, const float* wei
   multiply(x.change(), rows, n_in, weight, n_out, nullptr, y.change());
 }
 
+namespace detail {
+
+// The same for I rows of the weight and W of its columns. Sums of their own for both halves of the product, so that
+// each step is a multiply-add; several rows of the weight, so that those of y are read once for all.
+template <int I>
+inline void add_slope_of_rows(const float* x_v, const float* x_d, int64_t rows, int64_t n_in, DualPointer y,
+                              float* weight, int64_t n_out) {
+  Vec by_v[I] = {}, by_d[I] = {};
+  for (int64_t b = 0; b < rows; ++b) {
+    const Dual g = load(y + b * n_out);
+    for (int i = 0; i < I; ++i) {
+      by_v[i] += x_v[b * n_in + i] * g.d;
+      by_d[i] += x_d[b * n_in + i] * g.v;
+    }
+  }
+  for (int i = 0; i < I; ++i) add_to(weight + i * n_out, by_v[i] + by_d[i]);
+}
+
+}  // namespace detail
+
 // The cotangents of weight and bias, given those of y, for up to BLOCK rows. No bias where it is null.
 inline void add_weight_slope(DualPointer x, int64_t rows, int64_t n_in, DualPointer y, int64_t n_out, float* weight,
                              float* bias) {
-  const float *x_v = x.p, *x_d = x.change();
+  constexpr int I = 4;
   for (int64_t o = 0; o < n_out; o += W) {
-    Dual g[BLOCK];
-    for (int64_t b = 0; b < rows; ++b) g[b] = load(y + b * n_out + o);
     if (bias)
-      for (int64_t b = 0; b < rows; ++b) add_to(bias + o, g[b].d);
-    for (int64_t i = 0; i < n_in; ++i) {
-      Vec total = load(weight + i * n_out + o);
-      if (rows == BLOCK)
-#pragma GCC unroll 8
-        for (int b = 0; b < BLOCK; ++b) total += x_v[b * n_in + i] * g[b].d + x_d[b * n_in + i] * g[b].v;
-      else
-        for (int64_t b = 0; b < rows; ++b) total += x_v[b * n_in + i] * g[b].d + x_d[b * n_in + i] * g[b].v;
-      store(weight + i * n_out + o, total);
-    }
+      for (int64_t b = 0; b < rows; ++b) add_to(bias + o, load(y + b * n_out + o).d);
+    int64_t i = 0;
+    for (; i + I <= n_in; i += I)
+      detail::add_slope_of_rows<I>(x.p + i, x.change() + i, rows, n_in, y + o, weight + i * n_out + o, n_out);
+    for (; i < n_in; ++i)
+      detail::add_slope_of_rows<1>(x.p + i, x.change() + i, rows, n_in, y + o, weight + i * n_out + o, n_out);
   }
 }
 

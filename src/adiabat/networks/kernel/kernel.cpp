@@ -1,5 +1,8 @@
 // The functions XLA calls, and their sizes for the Python around them.
 
+#include <algorithm>
+#include <vector>
+
 #include "environments.h"
 #include "network.h"
 #include "orthogonal.h"
@@ -94,15 +97,28 @@ ffi::Error run_weights(ffi::ThreadPool pool, Floats energies, Floats of_energies
   return ffi::Error::Success();
 }
 
+// shapes: rows and columns of each matrix, which stand one after the other. They are worked on by falling size, so that
+// the threads end together.
 ffi::Error run_orthogonal(ffi::ThreadPool pool, Floats matrices, ffi::Result<Floats> factors,
-                          ffi::Span<const float> quintic, int64_t iterations) {
-  const auto shape = matrices.dimensions();
-  const int64_t size = shape[1] * shape[2];
+                          ffi::Span<const int64_t> shapes, ffi::Span<const float> quintic, int64_t iterations) {
+  struct Part {
+    int64_t begin, rows, columns;
+  };
+  std::vector<Part> parts;
+  int64_t end = 0;
+  for (size_t k = 0; k + 1 < shapes.size(); k += 2) {
+    parts.push_back({end, shapes[k], shapes[k + 1]});
+    end += shapes[k] * shapes[k + 1];
+  }
+  if (!fits(end, matrices)) return misfit();
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const Part& a, const Part& b) { return a.rows * a.columns > b.rows * b.columns; });
   for_each(
-      shape[0], pool,
+      int64_t(parts.size()), pool,
       [&](int64_t k) {
-        orthogonal_factor(matrices.typed_data() + k * size, shape[1], shape[2], quintic.begin(), iterations,
-                          factors->typed_data() + k * size);
+        const Part& part = parts[k];
+        orthogonal_factor(matrices.typed_data() + part.begin, part.rows, part.columns, quintic.begin(), iterations,
+                          factors->typed_data() + part.begin);
       },
       2);
   return ffi::Error::Success();
@@ -214,6 +230,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_orthogonal, run_orthogonal,
                               on_threads()
                                   .Arg<Floats>()
                                   .Ret<Floats>()
+                                  .Attr<ffi::Span<const int64_t>>("shapes")
                                   .Attr<ffi::Span<const float>>("quintic")
                                   .Attr<int64_t>("iterations"));
 
