@@ -168,7 +168,7 @@ class CartesianNetwork(AbstractNetwork):
         channels: int = 32,
         n_interactions: int = 2,
         cutoff: Annotated[float, Unit("length")] = 5.0,
-        n_basis: int = 8,
+        n_basis: int = 5,
         n_elements: Annotated[int, Supplied],
         density: Annotated[float, Supplied],
         key: Annotated[PRNGKeyArray, Supplied],

@@ -23,6 +23,8 @@ KIND = "model"
 MODEL_NAME = "model.safetensors"
 GENERAL = "general"
 MAX_HYPERPARAMETER = 4096
+# Of the networks' formulas. 2: Bessel functions are divided by their order.
+REVISION = 2
 
 
 def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
@@ -34,6 +36,7 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
     network = potential.network
     header = {
         "architecture": network.kind,
+        "revision": REVISION,
         "hyperparameters": network.hyperparameters(),
         "elements": [ase.data.chemical_symbols[z] for z in potential.elements],
         "cutoff": potential.cutoff,
@@ -101,6 +104,7 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
     floors = arrays.pop("floors", None)
     if floors is not None and not (floors.shape == references.shape and np.all(floors < np.inf)):
         raise DataError(f"{source}: the floors of the energies do not fit the elements")
+    arrays = _brought_up(arrays, header.get("revision", 1), source)
     network = from_arrays(template, arrays, prefix="network", source=source)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array))):
         raise DataError(f"{source}: the weights are not finite")
@@ -114,6 +118,24 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
         floors=floors,
         summary=header["summary"],
     )
+
+
+def _brought_up(arrays: dict[str, np.ndarray], revision: Any, source: str) -> dict[str, np.ndarray]:
+    """The arrays that give the same functions by today's formulas."""
+    if revision == REVISION:
+        return arrays
+    if revision != 1:
+        raise DataError(
+            f"{source} has the formulas of revision {revision}, this version knows 1 to {REVISION}",
+            "use the version of adiabat that made it",
+        )
+    # The functions of the distance have become smaller, by half their order.
+    return {
+        name: values * (np.arange(1, len(values) + 1, dtype=values.dtype) / 2)[:, None]
+        if name.endswith(".radial.hidden.weight")
+        else values
+        for name, values in arrays.items()
+    }
 
 
 def _repulsion(header: dict[str, Any], cutoff: float) -> ZBL:

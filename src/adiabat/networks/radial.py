@@ -11,8 +11,10 @@ from adiabat.networks.layers import Linear, normalized_silu
 class RadialFunctions(eqx.Module):
     """Sets of learned functions of the distance: a perceptron on Bessel functions, times an envelope.
 
-    B_n(r) = sqrt(2 / cutoff) sin(n pi r / cutoff) / r (Gasteiger et al., DimeNet, arXiv:2003.03123, eq. 7).
-    The envelope multiplies the perceptron's hidden layer, so that every function vanishes where it does.
+    B_n(r) = sqrt(2) sin(n pi r / cutoff) / (n r / cutoff): the Bessel functions of Gasteiger et al. (DimeNet,
+    arXiv:2003.03123, eq. 7) divided by their order. So none is larger than another where bonds are, and what
+    varies slowly is learned first (docs/decisions/0008-smooth-radial-functions.md). The envelope multiplies
+    the hidden layer of the perceptron, so that every function vanishes where it does.
     """
 
     hidden: Linear
@@ -42,9 +44,7 @@ class RadialFunctions(eqx.Module):
         """The hidden layer without the envelope."""
         orders = jnp.arange(1, self.n_basis + 1, dtype=distances.dtype)
         x = (distances / self.cutoff)[..., None]
-        # sin(n pi x) / (n pi x) times n: finite at zero, of order one over the whole range.
-        basis = jnp.sqrt(2.0).astype(distances.dtype) * jnp.sin(orders * jnp.pi * x) / x
-        basis = basis / 2.0
+        basis = jnp.sqrt(2.0).astype(distances.dtype) * jnp.sin(orders * jnp.pi * x) / (orders * x)
         # The barriers keep XLA's CPU backend from fusing long elementwise chains of the derivative into the
         # transposed copies that its matrix products ask for, which it would run element by element.
         return normalized_silu(jax.lax.optimization_barrier(self.hidden(basis)))

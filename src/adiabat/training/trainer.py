@@ -21,7 +21,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.base.units import parse
 from adiabat.data import Sample
 from adiabat.data.stored import evenly
-from adiabat.networks import LearnedPotential, from_arrays, to_arrays
+from adiabat.networks import REVISION, LearnedPotential, from_arrays, to_arrays
 from adiabat.training.batches import Batches, Bucket, LabeledBatch, Listed, plan_buckets
 from adiabat.training.evaluation import Evaluation, evaluate_batches
 from adiabat.training.objective import Fit, Objective, training_step, with_parameters
@@ -192,7 +192,7 @@ class Trainer:
         """A hash over the structures and labels that the weights depend on."""
         data = (self.train.listed.census.digests, self.valid.listed.census.digests)
         weights = () if self._start is None else to_arrays(self._start).values()
-        return digest(*data, *weights)
+        return digest(str(REVISION), *data, *weights)
 
     def _objective(self, steps: int) -> Objective:
         return Objective(
