@@ -25,7 +25,7 @@ from adiabat.data import (
 from adiabat.data.stored import elements_of
 from adiabat.networks import MODEL_NAME, load_model, networks, of_size, save_model, shape_of
 from adiabat.tasks.precision import enable
-from adiabat.tasks.specialize import FOLDER, LABELS, specialized
+from adiabat.tasks.prepare import FOLDER, LABELS, prepared
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.memory import check_memory
@@ -168,8 +168,8 @@ def train(
         chosen = fitting.start or run.results.get("begun_from")
         before, begun_from = starting_point(chosen, sets["train"], settings["model"])
         run.result(begun_from=begun_from)
-        if fitting.start is None and before is not None and fitting.minutes is not None:
-            before = specialized(before, sets["train"], run, fitting.minutes, fitting.seed)
+        if fitting.start is None and fitting.minutes is not None:
+            before = prepared(run, sets["train"], settings["model"], begun_from, fitting) or before
         trainer = Trainer(
             sets["train"],
             sets["valid"],

@@ -103,15 +103,23 @@ def starting_point(
         return None, SCRATCH
     if name not in (None, GENERAL):
         return load_model(name), name
-    general = general_model()
-    elements = elements_of(samples)
-    if name is None:
-        same = resolve(networks, network, "model") == resolve(networks, shape_of(general), "model")
-        alike = all(kind.charge == 0 and not any(kind.pbc) for kind in kinds_met(*kinds_of(samples)))
-        if not (same and alike and elements <= set(general.elements)):
-            return None, SCRATCH
-    # What is not in the samples drifts away unseen: the new model is not to claim it.
-    return restricted(general, elements), GENERAL
+    if name == GENERAL:
+        # What is not in the samples drifts away unseen: the new model is not to claim it.
+        return restricted(general_model(), elements_of(samples)), GENERAL
+    general = general_for(samples)
+    if general is None or resolve(networks, network, "model") != resolve(
+        networks, shape_of(general), "model"
+    ):
+        return None, SCRATCH
+    return general, GENERAL
+
+
+def general_for(samples: Sequence[Sample]) -> LearnedPotential | None:
+    """The general model for the elements of the samples; None unless all are neutral molecules of elements it
+    knows."""
+    general, elements = general_model(), elements_of(samples)
+    alike = all(kind.charge == 0 and not any(kind.pbc) for kind in kinds_met(*kinds_of(samples)))
+    return restricted(general, elements) if alike and elements <= set(general.elements) else None
 
 
 def restricted(potential: LearnedPotential, elements: Collection[int]) -> LearnedPotential:

@@ -1,7 +1,8 @@
-"""What the general model learns of a training set's molecules before it sees their labels: GFN2-xTB's."""
+"""What a network learns of a training set's molecules before it sees their labels: GFN2-xTB's."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from adiabat.data import Sample, write_samples
 from adiabat.data.census import kinds_met
 from adiabat.data.labelers import is_labelled, labelers
 from adiabat.data.stored import evenly, kinds_of
-from adiabat.networks import GENERAL, LearnedPotential, load_model
+from adiabat.networks import MODEL_NAME, LearnedPotential, load_model
 from adiabat.tasks.visited import visited
+from adiabat.training import TrainingOptions
+from adiabat.training.start import general_for
 
 logger = logging.getLogger(__name__)
-METHOD = "gfn2"  # what the general model knows
+METHOD = "gfn2"  # that of the general model, which runs the dynamics
 LABELS, FOLDER = "prepared.xyz", "prepared"
 # Shares of the minutes: for labels, at most, and for learning them.
 LABELLING, LEARNING = 0.05, 0.25
@@ -30,47 +33,59 @@ STARTS, TIMED = 1000, 16
 HARDEST = 15.0  # eV/Å
 
 
-def specialized(
-    general: LearnedPotential, samples: Sequence[Sample], run: RunFolder, minutes: float, seed: int
-) -> LearnedPotential:
-    """The general model after a training on labels of GFN2-xTB for the molecules in `samples`, whose own
-    labels it does not see. Where that takes too long or does not work, the general model as it is.
+def prepared(
+    run: RunFolder,
+    samples: Sequence[Sample],
+    network: Mapping[str, Any],
+    start: str,
+    options: TrainingOptions,
+) -> LearnedPotential | None:
+    """A potential that has learned labels of GFN2-xTB for the molecules in `samples`, and none of their own.
+
+    None for other than a few neutral molecules, and where it takes too long or does not work.
 
     It leaves the labels in the folder of `run`, and a run of its own in a folder below.
 
     Args:
-        general: the model that comes with adiabat, for the elements of the samples.
-        samples: the training set.
         run: the training's folder.
-        minutes: of the whole training; a third of them go here.
-        seed: of everything random.
+        samples: the training set.
+        network: `kind` and hyper-parameters.
+        start: what this training begins from.
+        options: of the whole training; up to a third of its minutes go here.
     """
     from adiabat.tasks.train import train  # it calls this function
 
-    labels, prepared = run.path / LABELS, run.path / FOLDER
+    assert options.minutes is not None
+    labels, folder = run.path / LABELS, run.path / FOLDER
     if "prepared_on" not in run.results:
         made = []
         try:
-            made = _labelled(general, samples, minutes, seed)
+            made = _labelled(samples, options.minutes, options.seed)
         except AdiabatError as error:
-            logger.warning("the general model is taken as it is: %s", error.message)
+            logger.warning("the network is not prepared by labels of %s: %s", METHOD, error.message)
         if made:
             write_samples(labels, made)
         run.result(prepared_on=len(made))
     if not run.results["prepared_on"]:
-        return general
-    settings = {"data": {"preflight": False}}
-    minutes = LEARNING * minutes
-    train(str(labels), minutes=minutes, seed=seed, start=GENERAL, config=settings, out=prepared, resume=True)
-    return load_model(prepared)
+        return None
+    if not (folder / MODEL_NAME).exists():
+        train(
+            str(labels),
+            minutes=LEARNING * options.minutes,
+            seed=options.seed,
+            start=start,
+            config={"data": {"preflight": False}, "model": network},
+            out=folder,
+            resume=True,
+        )
+    return load_model(folder)
 
 
-def _labelled(
-    general: LearnedPotential, samples: Sequence[Sample], minutes: float, seed: int
-) -> list[Sample]:
+def _labelled(samples: Sequence[Sample], minutes: float, seed: int) -> list[Sample]:
     """Labels of GFN2 on some of the structures and on frames of dynamics from them; none when they would be
     too few."""
-    if len(kinds_met(*kinds_of(samples))) > MOST_MOLECULES:
+    general = general_for(samples)
+    if general is None or len(kinds_met(*kinds_of(samples))) > MOST_MOLECULES:
         return []
     systems = [samples[int(k)].system for k in evenly(len(samples), STARTS, seed)]
     labeler = labelers.get(METHOD)()
@@ -79,9 +94,10 @@ def _labelled(
         count = min(MOST_LABELS, int(60 * LABELLING * minutes / seconds))
         if count < FEWEST_LABELS:
             return []
-        logger.info("the general model learns these molecules by %d labels of %s first", count, METHOD)
-        simulations = {"every": EVERY, "trajectories": TRAJECTORIES, "seed": seed}
-        found = visited(general, systems, count, TEMPERATURES, **simulations)
+        logger.info("the network learns these molecules by %d labels of %s first", count, METHOD)
+        found = visited(
+            general, systems, count, TEMPERATURES, every=EVERY, trajectories=TRAJECTORIES, seed=seed
+        )
         with progress(f"labelling by {METHOD}", len(found), "structures") as bar:
             made = labeler.label(found, bar)
     return [sample for sample in made if is_labelled(sample) and _is_calm(sample)]
