@@ -53,7 +53,7 @@ def asked(tmp_path, samples: list[Sample]):
     """Whether a training is prepared, with what its folder says of it."""
     options = TrainingOptions(minutes=0.4)
     with RunFolder.create(tmp_path / "run", "train", {}, resume=True) as run:
-        potential = prepare.prepared(run, samples, {"kind": "cartesian"}, "scratch", options)
+        potential = prepare.prepared(run, samples, {"kind": "cartesian"}, options)
         return potential, run.results["prepared_on"]
 
 

@@ -25,7 +25,7 @@ from adiabat.training import Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.memory import check_memory, expected_neighbors
 from adiabat.training.muon import orthogonal_factors_of
-from adiabat.training.start import starting_point
+from adiabat.training.start import general_for, starting_point
 
 ARGON = LennardJones(epsilon=0.0104, sigma=3.4, cutoff=6.0)
 NETWORK = {"kind": "cartesian", "channels": 8, "n_interactions": 1, "cutoff": 6.0}
@@ -158,19 +158,24 @@ def test_what_the_other_model_knew_of_other_elements_is_kept(argon, tmp_path):
     assert {(a, b) for a, b, _ in begun.repulsion.ends} >= {(10, 10), (10, 18), (18, 18), (36, 36)}
 
 
-def test_molecules_of_its_elements_begin_with_the_general_model(argon):
-    """Unless the network is to be another, the structures are periodic, or fresh weights are asked for."""
-    molecules, usual = [Sample(systems.ethanol())], {"kind": "cartesian"}
-    assert starting_point(None, molecules, usual)[1] == "general"
-    assert starting_point(None, molecules, {**usual, "channels": 32, "cutoff": "5 Å"})[1] == "general"
-    assert starting_point(None, molecules, {**usual, "channels": 16}) == (None, "scratch")
-    assert starting_point("scratch", molecules, usual) == (None, "scratch")
-    assert starting_point(None, argon, usual) == (None, "scratch")
-    assert starting_point(None, [*molecules, Sample(systems.water(8))], usual) == (None, "scratch")
+def test_the_general_model_is_for_neutral_molecules_of_its_elements(argon):
+    molecules = [Sample(systems.ethanol())]
+    known = general_for(molecules)
+    assert known is not None
+    assert known.elements == (1, 6, 8)
+    assert general_for(argon) is None
+    assert general_for([*molecules, Sample(systems.water(8))]) is None  # periodic
     charged = System.create([8, 1], [[0.0, 0, 0], [0.97, 0, 0]], charge=-1)
-    assert starting_point(None, [Sample(charged)], usual) == (None, "scratch")
+    assert general_for([Sample(charged)]) is None
+
+
+def test_where_a_training_begins():
+    molecules = [Sample(systems.ethanol())]
+    assert starting_point(None, molecules) == (None, "scratch")
+    assert starting_point("scratch", molecules) == (None, "scratch")
+    assert starting_point("general", molecules)[1] == "general"
     with pytest.raises(DataError):
-        starting_point("no-such-run", molecules, usual)
+        starting_point("no-such-run", molecules)
 
 
 def test_of_the_general_model_only_the_elements_of_the_samples_are_kept(tmp_path, monkeypatch):
@@ -178,13 +183,12 @@ def test_of_the_general_model_only_the_elements_of_the_samples_are_kept(tmp_path
     (tmp_path / "general").mkdir()
     monkeypatch.chdir(tmp_path)
     whole, ethanol = load_model("general"), systems.ethanol(displacement=0.05)
-    for name in (None, "general"):
-        start, _ = starting_point(name, [Sample(ethanol)], {"kind": "cartesian"})
-        assert start is not None
-        assert start.elements == (1, 6, 8)
-        one, other = start.predict(ethanol), whole.predict(ethanol)
-        np.testing.assert_allclose(one.forces, other.forces, atol=1e-5)
-        np.testing.assert_allclose(one.energy, other.energy, atol=1e-5)
+    start, _ = starting_point("general", [Sample(ethanol)])
+    assert start is not None
+    assert start.elements == (1, 6, 8)
+    one, other = start.predict(ethanol), whole.predict(ethanol)
+    np.testing.assert_allclose(one.forces, other.forces, atol=1e-5)
+    np.testing.assert_allclose(one.energy, other.energy, atol=1e-5)
 
 
 def test_a_network_of_another_shape_cannot_go_on(argon, tmp_path):

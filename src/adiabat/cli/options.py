@@ -77,7 +77,7 @@ From = Annotated[
         "--from",
         metavar="MODEL",
         help="Go on from its weights; [b]general[/b] is the model that comes with adiabat, [b]scratch[/b] "
-        "means fresh weights. By default general for molecules of its elements.",
+        "means fresh weights. By default these, which learn a few organic molecules by GFN2-xTB first.",
         show_default=False,
     ),
 ]

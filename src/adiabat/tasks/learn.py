@@ -38,7 +38,7 @@ def learn(
         labels: structures for training and validation; as many as the time allows by default.
         temperature: that the potential is for [K]; it is trained and tested at higher ones, too.
         start: a model to go on from, "general" for the one that comes with adiabat, "scratch" for fresh
-            weights; by default the general model for molecules of its elements.
+            weights, which is the default.
         seed: of everything random.
         resume: go on with the run in the folder; finished stages are skipped.
         force: start over in a folder that holds a run.

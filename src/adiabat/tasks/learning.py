@@ -165,9 +165,7 @@ class Learning:
         minutes = self.run.results["training_minutes"]
         with self._stage("training"):
             elements = {int(number) for number in self.starts[0].numbers}
-            start, begun_from = starting_point(
-                self.config.get("start"), self.sets.train, {"kind": "cartesian"}
-            )
+            start, begun_from = starting_point(self.config.get("start"), self.sets.train)
             self.run.result(begun_from=begun_from)
             trainer = Trainer(
                 self.sets.train,

@@ -16,13 +16,13 @@ from adiabat.data.stored import evenly, kinds_of
 from adiabat.networks import MODEL_NAME, LearnedPotential, load_model
 from adiabat.tasks.visited import visited
 from adiabat.training import TrainingOptions
-from adiabat.training.start import general_for
+from adiabat.training.start import SCRATCH, general_for
 
 logger = logging.getLogger(__name__)
 METHOD = "gfn2"  # that of the general model, which runs the dynamics
 LABELS, FOLDER = "prepared.xyz", "prepared"
 # Shares of the minutes: for labels, at most, and for learning them.
-LABELLING, LEARNING = 0.05, 0.25
+LABELLING, LEARNING = 0.07, 0.25
 MOST_LABELS, FEWEST_LABELS = 10_000, 300
 # Structures of a few molecules only: each wants labels enough of its own.
 MOST_MOLECULES = 6
@@ -37,7 +37,6 @@ def prepared(
     run: RunFolder,
     samples: Sequence[Sample],
     network: Mapping[str, Any],
-    start: str,
     options: TrainingOptions,
 ) -> LearnedPotential | None:
     """A potential that has learned labels of GFN2-xTB for the molecules in `samples`, and none of their own.
@@ -50,7 +49,6 @@ def prepared(
         run: the training's folder.
         samples: the training set.
         network: `kind` and hyper-parameters.
-        start: what this training begins from.
         options: of the whole training; up to a third of its minutes go here.
     """
     from adiabat.tasks.train import train  # it calls this function
@@ -73,7 +71,7 @@ def prepared(
             str(labels),
             minutes=LEARNING * options.minutes,
             seed=options.seed,
-            start=start,
+            start=SCRATCH,
             config={"data": {"preflight": False}, "model": network},
             out=folder,
             resume=True,

@@ -136,7 +136,7 @@ def train(
         seed: of weights and batches; 0 by default.
         size: "fast" or "accurate" (the default).
         start: a model to go on from, "general" for the one that comes with adiabat, "scratch" for fresh
-            weights; by default the general model for molecules of its elements.
+            weights; by default these, which for a few organic molecules learn labels of GFN2-xTB first.
         config: tables "data", "model", "training" of settings; the arguments above come first.
         resume: go on with the run in the folder.
         force: start over in a folder that holds a run.
@@ -166,10 +166,10 @@ def train(
         findings = _preflight(run, sets, cutoff) if options.preflight else []
         # What the run was begun from stays, whatever the default has become.
         chosen = fitting.start or run.results.get("begun_from")
-        before, begun_from = starting_point(chosen, sets["train"], settings["model"])
+        before, begun_from = starting_point(chosen, sets["train"])
         run.result(begun_from=begun_from)
         if fitting.start is None and fitting.minutes is not None:
-            before = prepared(run, sets["train"], settings["model"], begun_from, fitting) or before
+            before = prepared(run, sets["train"], settings["model"], fitting)
         trainer = Trainer(
             sets["train"],
             sets["valid"],

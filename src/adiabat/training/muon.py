@@ -47,7 +47,7 @@ def _orthogonalized(vector: Float[Array, " n"], shapes: Sequence[tuple[int, int,
         np.full(n * rows * columns, max(1.0, rows / columns) ** 0.5, np.float32)
         for n, rows, columns in shapes
     ]
-    return np.concatenate([np.zeros(0, np.float32), *scales]) * orthogonal_factors_of(vector, shapes)
+    return orthogonal_factors_of(vector, shapes) * np.concatenate([np.zeros(0, np.float32), *scales])
 
 
 def orthogonal_factors_of(

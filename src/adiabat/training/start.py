@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from adiabat.base import ConfigError
-from adiabat.base.schema import build_kind, resolve
+from adiabat.base.schema import build_kind
 from adiabat.data import Sample, compositions
 from adiabat.data.census import Census, kinds_met
 from adiabat.data.references import fit_census
@@ -86,32 +86,22 @@ def new_potential(
     return fresh if start is None else continued(start, fresh)
 
 
-def starting_point(
-    name: str | None, samples: Sequence[Sample], network: Mapping[str, Any]
-) -> tuple[LearnedPotential | None, str]:
+def starting_point(name: str | None, samples: Sequence[Sample]) -> tuple[LearnedPotential | None, str]:
     """The potential that a training goes on from, or None for fresh weights, and what it is called.
 
     Args:
         name: as in `TrainingOptions.start`.
         samples: the training set.
-        network: `kind` and hyper-parameters that were asked for.
 
     Raises:
         DataError: no such model.
     """
-    if name == SCRATCH:
+    if name in (None, SCRATCH):
         return None, SCRATCH
-    if name not in (None, GENERAL):
-        return load_model(name), name
     if name == GENERAL:
         # What is not in the samples drifts away unseen: the new model is not to claim it.
         return restricted(general_model(), elements_of(samples)), GENERAL
-    general = general_for(samples)
-    if general is None or resolve(networks, network, "model") != resolve(
-        networks, shape_of(general), "model"
-    ):
-        return None, SCRATCH
-    return general, GENERAL
+    return load_model(name), name
 
 
 def general_for(samples: Sequence[Sample]) -> LearnedPotential | None:
