@@ -24,11 +24,13 @@ import numpy as np
 from adiabat.data import Sample, read_samples
 from adiabat.dynamics import Langevin, run_dynamics
 from adiabat.networks import LearnedPotential, of_size
+from adiabat.networks.cartesian import CartesianNetwork
 from adiabat.system import System, neighbor_list
 from adiabat.tasks.precision import enable
 from adiabat.training.batches import Batches, Listed, plan_buckets
 from adiabat.training.objective import Objective, training_step
 from adiabat.training.start import new_potential
+from benchmarks.operations import operations
 from benchmarks.peer import run_peer
 from benchmarks.record import record
 from benchmarks.timing import best
@@ -160,6 +162,37 @@ def scaling(data: Path) -> list[Row]:
     return rows
 
 
+def efficiency(data: Path) -> list[Row]:
+    """How much of the peak of matrix products the network reaches, and what else a call is made of."""
+    water = read_samples(data / "water" / "data" / "data_0")[:8]
+    box, top = water[0].system, peak()
+    near = jax.tree.map(jnp.asarray, neighbor_list(box, CUTOFF))
+    here = jax.tree.map(jnp.asarray, box)
+    parts = {
+        "energies alone": eqx.filter_jit(lambda m, s, n: m.energy(s, n)),
+        "an empty function of the same from Python": eqx.filter_jit(lambda *given: given[1].positions[0]),
+    }
+    rows: list[Row] = [{"what": "product of large matrices, this machine", "value": top, "unit": "GFLOP/s"}]
+    for size in ("accurate", "fast"):
+        plain, name = potential(water, size), f"{box.n_atoms} atoms of water, {size}"
+        assert isinstance(plain.network, CartesianNetwork)
+        counted = operations(plain.network, box.n_atoms, int(jnp.sum(near.mask)))
+        note = ", ".join(f"{part} {share / sum(counted):.0%}" for part, share in counted._asdict().items())
+        model = plain.for_inference()
+        whole = force_call(model, box)
+        achieved = 1e-9 * sum(counted) / whole
+        rows += [
+            {"what": f"{name}, operations", "value": 1e-6 * sum(counted), "unit": "MFLOP", "note": note},
+            {"what": f"{name}, energy and forces", "value": 1e3 * whole, "unit": "ms"},
+            {"what": f"{name}, achieved", "value": achieved, "unit": "GFLOP/s"},
+            {"what": f"{name}, share of that product's", "value": 100 * achieved / top, "unit": "%"},
+        ]
+        for part, call in parts.items():
+            seconds = best(lambda call=call, model=model: call(model, here, near), 20)
+            rows.append({"what": f"{name}, {part}", "value": 1e3 * seconds, "unit": "ms"})
+    return rows
+
+
 def peak() -> float:
     """GFLOP/s of a large product of float32 matrices."""
     size = 3000
@@ -176,7 +209,7 @@ def main() -> None:
     arguments = parser.parse_args()
     enable()
     rows = against_peers(arguments.data, arguments.peers) + scaling(arguments.data)
-    rows.append({"what": "product of large matrices, this machine", "value": peak(), "unit": "GFLOP/s"})
+    rows += efficiency(arguments.data)
     for row in rows:
         print(f"{row['what']:60s} {row['value']:>10.4g} {row.get('unit', '')}", file=sys.stderr)
     record(
