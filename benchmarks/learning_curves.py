@@ -1,6 +1,6 @@
 """Force error on acetylacetone at 300 K against the minutes of training, for adiabat and for MACE.
 
-    python -m benchmarks.learning_curves --data ../shared/data --peer .peers/mace
+    python -m benchmarks.learning_curves --data ../shared/data --peers .peers
 
 trains each on the 500 frames of the official training set on this machine, one after the other, with
 `--minutes` each, and takes the error of the averaged weights on 60 frames of the test set as it goes along.
@@ -21,7 +21,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.data import find_isolated_atoms, read_samples, write_samples
 from adiabat.tasks.train import train
 from benchmarks.accuracy import SETS
-from benchmarks.peer import run_mace
+from benchmarks.peer import run_peer
 from benchmarks.record import record
 
 TEST_FRAMES = 60
@@ -56,12 +56,14 @@ def adiabat_curve(
     return [(row["minutes"], row["valid_force_rmse_mev_per_ang"]) for row in rows]
 
 
-def mace_curve(files: dict[str, Path], minutes: float, seed: int, peer: Path) -> Curve:
+def mace_curve(files: dict[str, Path], minutes: float, seed: int, peers: Path) -> Curve:
     """The same of MACE."""
     free = find_isolated_atoms(read_samples(files["atoms"]))
     times = sorted({*(t for t in SHOWN if t <= minutes), *np.linspace(0, minutes, POINTS + 1)[1:].tolist()})
     job = {"train": str(files["train"]), "test": str(files["test"]), "times": times, "seed": seed}
-    return run_mace(peer, "peer_mace_train.py", job | {"free_atoms": [free[z] for z in sorted(free)]})
+    return run_peer(
+        peers, "mace", "peer_mace_train.py", job | {"free_atoms": [free[z] for z in sorted(free)]}
+    )
 
 
 def rows(name: str, curve: Curve, minutes: float) -> list[dict[str, Any]]:
@@ -95,7 +97,7 @@ def prepared(data: Path, folder: Path) -> dict[str, Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where the data sets are")
-    parser.add_argument("--peer", type=Path, default=Path(".peers/mace"))
+    parser.add_argument("--peers", type=Path, default=Path(".peers"))
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -108,7 +110,7 @@ def main() -> None:
             )
             for name, size, start in WAYS
         }
-        curves["MACE"] = mace_curve(files, options.minutes, options.seed, options.peer)
+        curves["MACE"] = mace_curve(files, options.minutes, options.seed, options.peers)
     made = [row for name, curve in curves.items() for row in rows(name, curve, options.minutes)]
     for row in made:
         print(f"{row['what']:60s} {row['value']:>12} {row['unit']}")

@@ -6,21 +6,25 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-MACE = ("torch==2.13.0", "mace-torch==0.3.16")
+TORCH = "torch==2.13.0"
+# What each environment holds.
+PEERS = {"mace": (TORCH, "mace-torch==0.3.16"), "nequip": (TORCH, "nequip==0.19.1")}
 
 
-def run_mace(venv: Path, script: str, job: Any) -> Any:
-    """What a script beside this file prints as JSON in its last line when MACE's Python runs it on a job.
+def run_peer(environments: Path, name: str, script: str, job: Any) -> Any:
+    """What a script beside this file prints as JSON in its last line when a peer's Python runs it on a job.
 
     Args:
-        venv: MACE's environment, made on first use (a few hundred MB).
+        environments: folder of the peers' environments, each made on first use (a few hundred MB).
+        name: of the peer.
         script: file name.
         job: anything JSON can hold; the script gets it as a file.
     """
+    venv = environments / name
     python = venv / "bin" / "python"
     if not (venv / "installed").exists():
         subprocess.run(["python3.11", "-m", "venv", venv], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *MACE], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS[name]], check=True)
         (venv / "installed").touch()
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(job, file)

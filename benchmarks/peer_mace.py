@@ -2,15 +2,11 @@
 
     python peer_mace.py JOB.json
 
-JOB.json names structure files; the times [s] are printed as one JSON object. Weights are random: they do not
-change the work.
+The job is one of `peer_jobs`.
 """
 
-import json
 import sys
-import time
 
-import ase.io
 import numpy as np
 import torch
 
@@ -18,9 +14,9 @@ torch.serialization.add_safe_globals([slice])  # or e3nn cannot read its own con
 
 from e3nn import o3  # noqa: E402
 from mace import data, modules, tools  # noqa: E402
+from mace.calculators import MACECalculator  # noqa: E402
 from mace.tools import torch_geometric  # noqa: E402
-
-CUTOFF = 5.0
+from peer_jobs import CUTOFF, main  # noqa: E402
 
 
 def model(numbers, neighbors, free_atoms=None, scale=1.0, shift=0.0):
@@ -58,66 +54,23 @@ def batch(structures, elements):
     return next(iter(torch_geometric.dataloader.DataLoader(graphs, batch_size=len(graphs)))).to_dict()
 
 
-def best(call, repeats):
-    """The shortest of several times [s], after one to warm up."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def energy_and_forces(file):
-    """One call, the neighbor list left out."""
-    atoms = ase.io.read(file, format="extxyz")
-    made, elements = model(atoms.numbers.tolist(), 50.0)
-    inputs = batch([atoms], elements)
-    return best(lambda: made(inputs, training=False, compute_force=True), 3 if len(atoms) < 1000 else 1)
-
-
-def training_step(file):
-    """Loss and its gradient for a batch; the optimizer left out."""
-    structures = ase.io.read(file, ":", format="extxyz")
-    made, elements = model(structures[0].numbers.tolist(), 12.0)
+def prepared(structures, neighbors):
+    """The model, and a function that gives energies and forces of the structures."""
+    made, elements = model(structures[0].numbers.tolist(), neighbors)
     inputs = batch(structures, elements)
 
-    def step():
-        made.zero_grad()
-        found = made(inputs, training=True, compute_force=True)
-        (found["forces"].pow(2).mean() + found["energy"].pow(2).mean()).backward()
+    def predict(training):
+        found = made(inputs, training=training, compute_force=True)
+        return found["energy"], found["forces"]
 
-    return best(step, 5)
-
-
-def dynamics_step(file, steps=10):
-    """A Langevin step of ASE with MACE's calculator."""
-    from ase import units
-    from ase.md.langevin import Langevin
-    from mace.calculators import MACECalculator
-
-    atoms = ase.io.read(file, format="extxyz")
-    made, _ = model(atoms.numbers.tolist(), 15.0)
-    atoms.calc = MACECalculator(models=[made.double()], device="cpu", default_dtype="float32")
-    run = Langevin(atoms, 0.5 * units.fs, temperature_K=1.0, friction=0.1 / units.fs)
-    return best(lambda: run.run(steps), 2) / steps
+    return made, predict
 
 
-JOBS = {
-    "energy_and_forces": energy_and_forces,
-    "training_step": training_step,
-    "dynamics_step": dynamics_step,
-}
-
-
-def main():
-    """Does the jobs."""
-    with open(sys.argv[1]) as file:
-        jobs = json.load(file)
-    torch.set_default_dtype(torch.float32)
-    print(json.dumps([JOBS[kind](path) for kind, path in jobs]))
+def calculator(atoms, neighbors):
+    """Its calculator for ASE."""
+    made, _ = model(atoms.numbers.tolist(), neighbors)
+    return MACECalculator(models=[made.double()], device="cpu", default_dtype="float32")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.modules[__name__])

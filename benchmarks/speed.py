@@ -1,9 +1,10 @@
-"""Energies, forces, training and dynamics against MACE, in one run on one machine.
+"""Energies, forces, training and dynamics against MACE and NequIP, in one run on one machine.
 
-    python -m benchmarks.speed --data ../shared/data --peer .peers/mace
+    python -m benchmarks.speed --data ../shared/data --peers .peers
 
-The peer's environment is made on the first run (torch and mace-torch, a few hundred MB). Networks have random
-weights: they do not change the work. Times are the shortest of several.
+The peers' environments are made on the first run (torch and the peer, a few hundred MB each). Networks have
+random weights: they do not change the work. All have two layers of 5 Å, in single precision; the peers run as
+their Python interfaces make them, not exported. Times are the shortest of several.
 """
 
 import argparse
@@ -23,16 +24,19 @@ import numpy as np
 from adiabat.data import Sample, read_samples
 from adiabat.dynamics import Langevin, run_dynamics
 from adiabat.networks import LearnedPotential, of_size
+from adiabat.networks.cartesian import CartesianNetwork
 from adiabat.system import System, neighbor_list
 from adiabat.tasks.precision import enable
 from adiabat.training.batches import Batches, Listed, plan_buckets
 from adiabat.training.objective import Objective, training_step
 from adiabat.training.start import new_potential
-from benchmarks.peer import run_mace
+from benchmarks.operations import operations
+from benchmarks.peer import run_peer
 from benchmarks.record import record
 from benchmarks.timing import best
 
 CUTOFF = 5.0
+PEERS = {"MACE": "mace", "NequIP": "nequip"}
 Row = dict[str, Any]
 
 
@@ -71,58 +75,64 @@ def step_time(samples: list[Sample], size: str) -> float:
     return min(times[1:])
 
 
-def against_mace(data: Path, peer: Path) -> list[Row]:
-    """The rows of the comparison."""
+def peer_times(environments: Path, name: str, structures: dict[str, list[System]]) -> dict[str, float]:
+    """Seconds that a peer takes for each job."""
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = []
+        for job, systems in structures.items():
+            path = str(Path(folder) / f"{job}.xyz")
+            ase.io.write(path, [system.to_ase() for system in systems], format="extxyz")
+            kind = {"acac": "training_step", "aspirin": "dynamics_step"}.get(job, "energy_and_forces")
+            jobs.append((kind, path))
+        return dict(zip(structures, run_peer(environments, name, f"peer_{name}.py", jobs), strict=True))
+
+
+def against_peers(data: Path, environments: Path) -> list[Row]:
+    """The rows of the comparison; the bars are for MACE."""
     water = read_samples(data / "water" / "data" / "data_0")[:8]
     acac = read_samples(data / "acac" / "train_300K.xyz")[:5]
     aspirin = read_samples(data / "rmd17" / "rmd17_aspirin_train_01.npz")[:8]
     boxes = [water[0].system, repeated(water[0].system, 2)]
-    with tempfile.TemporaryDirectory() as folder:
-        jobs = []
-        files = {
-            "192": [boxes[0]],
-            "1536": [boxes[1]],
-            "acac": [s.system for s in acac],
-            "aspirin": [aspirin[0].system],
-        }
-        for name, systems in files.items():
-            path = str(Path(folder) / f"{name}.xyz")
-            ase.io.write(path, [system.to_ase() for system in systems], format="extxyz")
-            kind = {"acac": "training_step", "aspirin": "dynamics_step"}.get(name, "energy_and_forces")
-            jobs.append((kind, path))
-        mace = dict(zip(files, run_mace(peer, "peer_mace.py", jobs), strict=True))
+    structures = {
+        "192": [boxes[0]],
+        "1536": [boxes[1]],
+        "acac": [s.system for s in acac],
+        "aspirin": [aspirin[0].system],
+    }
+    theirs = {peer: peer_times(environments, name, structures) for peer, name in PEERS.items()}
     rows: list[Row] = []
+
+    def compare(what: str, name: str, job: str, ours: float, bar: int) -> None:
+        rows.append({"what": f"{what}, {name}", "value": 1e3 * ours, "unit": "ms"})
+        for peer, times in theirs.items():
+            ratio: Row = {"what": f"{what}, {name}: times faster than {peer}", "value": times[job] / ours}
+            rows.append(ratio | ({"bar": f">= {bar}"} if peer == "MACE" else {}))
+
+    def list_peers(what: str, job: str, how: str = "") -> None:
+        for peer, times in theirs.items():
+            rows.append({"what": f"{what}, {how}{peer}", "value": 1e3 * times[job], "unit": "ms"})
+
     for box in boxes:
-        name = f"{box.n_atoms} atoms of water, energy and forces"
-        theirs = mace[str(box.n_atoms)]
-        rows.append({"what": f"{name}, MACE", "value": 1e3 * theirs, "unit": "ms"})
+        what, job = f"{box.n_atoms} atoms of water, energy and forces", str(box.n_atoms)
+        list_peers(what, job)
         for size, bar in (("accurate", 40), ("fast", 200)):
             plain = potential(water, size)
-            ours = force_call(plain.for_inference(), box)
-            rows.append({"what": f"{name}, {size}", "value": 1e3 * ours, "unit": "ms"})
-            rows.append({"what": f"{name}, {size}: times faster", "value": theirs / ours, "bar": f">= {bar}"})
+            compare(what, size, job, force_call(plain.for_inference(), box), bar)
             if box is boxes[0]:
-                rows.append(
-                    {"what": f"{name}, {size} by XLA", "value": 1e3 * force_call(plain, box), "unit": "ms"}
-                )
-    ours = step_time(acac, "accurate")
-    rows += [
-        {"what": "training step, 5 acac, MACE", "value": 1e3 * mace["acac"], "unit": "ms"},
-        {"what": "training step, 5 acac, accurate", "value": 1e3 * ours, "unit": "ms"},
-        {"what": "training step: times faster", "value": mace["acac"] / ours, "bar": ">= 25"},
-    ]
+                by_xla = 1e3 * force_call(plain, box)
+                rows.append({"what": f"{what}, {size} by XLA", "value": by_xla, "unit": "ms"})
+    what = "training step, 5 acac"
+    list_peers(what, "acac")
+    compare(what, "accurate", "acac", step_time(acac, "accurate"), 25)
     # Random weights, made so weak that the molecule flies along unbound; the work is the same.
     model = eqx.tree_at(lambda p: p.scale, potential(aspirin, "accurate"), np.asarray(1e-4))
     thermostat = Langevin(timestep=0.5, temperature=1.0, friction=0.1)
     run = run_dynamics(aspirin[0].system, model, thermostat, steps=20_000)
-    step = 1 / run.steps_per_second
     bare = force_call(model.for_inference(), aspirin[0].system)
-    rows += [
-        {"what": "dynamics of aspirin, a step, ASE with MACE", "value": 1e3 * mace["aspirin"], "unit": "ms"},
-        {"what": "dynamics of aspirin, a step, accurate", "value": 1e3 * step, "unit": "ms"},
-        {"what": "dynamics of aspirin: times faster", "value": mace["aspirin"] / step, "bar": ">= 40"},
-        {"what": "one force call of the same from Python", "value": 1e3 * bare, "unit": "ms"},
-    ]
+    what = "dynamics of aspirin, a step"
+    list_peers(what, "aspirin", "ASE with ")
+    compare(what, "accurate", "aspirin", 1 / run.steps_per_second, 40)
+    rows.append({"what": "one force call of the same from Python", "value": 1e3 * bare, "unit": "ms"})
     return rows
 
 
@@ -152,6 +162,37 @@ def scaling(data: Path) -> list[Row]:
     return rows
 
 
+def efficiency(data: Path) -> list[Row]:
+    """How much of the peak of matrix products the network reaches, and what else a call is made of."""
+    water = read_samples(data / "water" / "data" / "data_0")[:8]
+    box, top = water[0].system, peak()
+    near = jax.tree.map(jnp.asarray, neighbor_list(box, CUTOFF))
+    here = jax.tree.map(jnp.asarray, box)
+    parts = {
+        "energies alone": eqx.filter_jit(lambda m, s, n: m.energy(s, n)),
+        "an empty function of the same from Python": eqx.filter_jit(lambda *given: given[1].positions[0]),
+    }
+    rows: list[Row] = [{"what": "product of large matrices, this machine", "value": top, "unit": "GFLOP/s"}]
+    for size in ("accurate", "fast"):
+        plain, name = potential(water, size), f"{box.n_atoms} atoms of water, {size}"
+        assert isinstance(plain.network, CartesianNetwork)
+        counted = operations(plain.network, box.n_atoms, int(jnp.sum(near.mask)))
+        note = ", ".join(f"{part} {share / sum(counted):.0%}" for part, share in counted._asdict().items())
+        model = plain.for_inference()
+        whole = force_call(model, box)
+        achieved = 1e-9 * sum(counted) / whole
+        rows += [
+            {"what": f"{name}, operations", "value": 1e-6 * sum(counted), "unit": "MFLOP", "note": note},
+            {"what": f"{name}, energy and forces", "value": 1e3 * whole, "unit": "ms"},
+            {"what": f"{name}, achieved", "value": achieved, "unit": "GFLOP/s"},
+            {"what": f"{name}, share of that product's", "value": 100 * achieved / top, "unit": "%"},
+        ]
+        for part, call in parts.items():
+            seconds = best(lambda call=call, model=model: call(model, here, near), 20)
+            rows.append({"what": f"{name}, {part}", "value": 1e3 * seconds, "unit": "ms"})
+    return rows
+
+
 def peak() -> float:
     """GFLOP/s of a large product of float32 matrices."""
     size = 3000
@@ -164,14 +205,19 @@ def main() -> None:
     """Measures and records."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--peer", type=Path, default=Path(".peers/mace"))
+    parser.add_argument("--peers", type=Path, default=Path(".peers"))
     arguments = parser.parse_args()
     enable()
-    rows = against_mace(arguments.data, arguments.peer) + scaling(arguments.data)
-    rows.append({"what": "product of large matrices, this machine", "value": peak(), "unit": "GFLOP/s"})
+    rows = against_peers(arguments.data, arguments.peers) + scaling(arguments.data)
+    rows += efficiency(arguments.data)
     for row in rows:
         print(f"{row['what']:60s} {row['value']:>10.4g} {row.get('unit', '')}", file=sys.stderr)
-    record("speed", rows, "python -m benchmarks.speed --data ../shared/data", title="Speed against MACE")
+    record(
+        "speed",
+        rows,
+        "python -m benchmarks.speed --data ../shared/data",
+        title="Speed against MACE and NequIP",
+    )
 
 
 if __name__ == "__main__":
