@@ -199,12 +199,13 @@ class Mixed(Sequence[tuple[Sample, Neighbors]]):
         Returns:
             Numbers of samples, as many in each epoch.
         """
-        chosen = [members[self.heads[members] == 0]]
-        for head in range(1, len(self._parts)):
-            order = np.random.default_rng([seed, head]).permutation(members[self.heads[members] == head])
-            share = min(1.0, len(self._parts[0]) / ((len(self._parts) - 1) * len(self._parts[head])))
-            turn = np.arange(int(np.ceil(share * len(order)))) + epoch * int(np.ceil(share * len(order)))
-            chosen.append(order[turn % max(len(order), 1)])
+        of_members, (n_main, *others) = self.heads[members], (len(part) for part in self._parts)
+        chosen = [members[of_members == 0]]
+        for head, n_samples in enumerate(others, start=1):
+            order = np.random.default_rng([seed, head]).permutation(members[of_members == head])
+            count = int(np.ceil(min(1.0, n_main / (len(others) * n_samples)) * len(order)))
+            turn = np.arange(epoch * count, (epoch + 1) * count)
+            chosen.append(np.take(order, turn, mode="wrap") if count else order)
         return np.concatenate(chosen)
 
     def __len__(self) -> int:
