@@ -170,7 +170,7 @@ def efficiency(data: Path) -> list[Row]:
     here = jax.tree.map(jnp.asarray, box)
     parts = {
         "energies alone": eqx.filter_jit(lambda m, s, n: m.energy(s, n)),
-        "an empty function of the same from Python": eqx.filter_jit(lambda *given: given[1].positions[0]),
+        "an empty function of the same from Python": eqx.filter_jit(lambda _m, s, _n: s.positions[0]),
     }
     rows: list[Row] = [{"what": "product of large matrices, this machine", "value": top, "unit": "GFLOP/s"}]
     for size in ("accurate", "fast"):

@@ -163,6 +163,14 @@ def train(
             metavar="FILE", help="Structures with energies and forces; may be repeated.", show_default=False
         ),
     ] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Labels of another method, learned beside; makes model-NAME.safetensors; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     valid: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Chooses among the weights.", show_default="5 % of the data"),
@@ -187,6 +195,15 @@ def train(
         int | None, typer.Option(metavar="N", min=1, help="Instead of --minutes.", show_default=False)
     ] = None,
     start: From = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Structures of which what the model of --from says is not forgotten; makes "
+            "model-kept.safetensors.",
+            show_default=False,
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="fast|accurate", help="Of the network.", show_default="accurate")
     ] = None,
@@ -213,7 +230,14 @@ def train(
     from adiabat.tasks.train import train as task
 
     given = {
-        "data": {"train": data, "valid": valid, "test": test, "scan": scan},
+        "data": {
+            "train": data,
+            "heads": _heads(head or []),
+            "valid": valid,
+            "test": test,
+            "scan": scan,
+            "keep": keep,
+        },
         "model": {} if size is None else of_size(size),
         "training": {"minutes": minutes, "steps": steps, "seed": seed, "start": start},
     }
@@ -221,6 +245,21 @@ def train(
     result = task(config=chosen, out=out, resume=resume, force=force)
     summary = {"out": str(out), "steps": result.steps, "minutes": result.minutes, "metrics": result.metrics}
     _print_trained(summary, json)
+
+
+def _heads(given: list[str]) -> dict[str, list[str]] | None:
+    """The files of each head, from NAME=FILE; none where none are given."""
+    from adiabat.base import ConfigError
+
+    found: dict[str, list[str]] = {}
+    for entry in given:
+        name, equals, file = entry.partition("=")
+        if not (name and equals and file):
+            raise ConfigError(
+                f"--head {entry} is not of the form NAME=FILE", "such as --head gfn2=labelled.xyz"
+            )
+        found.setdefault(name, []).append(file)
+    return found or None
 
 
 @app.command(

@@ -3,7 +3,7 @@
 Files are read by `adiabat.io`; batches for a network are made in `adiabat.training`.
 """
 
-from adiabat.data.checks import Finding, Preflight, preflight
+from adiabat.data.checks import Finding, Preflight, preflight, preflight_head
 from adiabat.data.describe import describe
 from adiabat.data.read import open_samples, read_samples, write_samples
 from adiabat.data.references import compositions, find_isolated_atoms, fit_references, without_isolated_atoms
@@ -20,6 +20,7 @@ __all__ = [
     "fit_references",
     "open_samples",
     "preflight",
+    "preflight_head",
     "read_samples",
     "split",
     "without_isolated_atoms",

@@ -119,7 +119,7 @@ class LearnedPotential(AbstractPotential):
         network = self.network.for_inference()
         return self if network is self.network else eqx.tree_at(lambda p: p.network, self, network)
 
-    def for_training(self) -> AbstractPotential:
+    def for_training(self) -> "LearnedPotential":
         """With the network as it is quickest within a compiled function of its parameters."""
         network = self.network.for_training()
         return self if network is self.network else eqx.tree_at(lambda p: p.network, self, network)

@@ -48,7 +48,7 @@ def training_sections(
     sets = [
         SetErrors(name, evaluation) for name, evaluation in evaluations.items() if len(evaluation.energies)
     ]
-    sets.sort(key=lambda one: one.name == "valid")
+    sets.sort(key=lambda one: one.name.partition(" ")[0] == "valid")  # "valid gfn2": of another head
     summary = {name: value for name, value in summary.items() if name != "errors"}
     sections = [_accuracy(sets, summary)]
     if history:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,15 +19,17 @@ from adiabat.data import (
     find_isolated_atoms,
     open_samples,
     preflight,
+    preflight_head,
     read_samples,
     split,
     without_isolated_atoms,
 )
 from adiabat.data.stored import elements_of
 from adiabat.networks import MODEL_NAME, load_model, networks, of_size, save_model, shape_of
+from adiabat.tasks.heads import KEPT, MAKES, evaluate_heads, kept, model_name, read_heads, structures_to_keep
 from adiabat.tasks.precision import enable
 from adiabat.tasks.prepare import FOLDER, LABELS, prepared
-from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
+from adiabat.training import Evaluation, Head, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.memory import check_memory
 from adiabat.training.start import SCRATCH, starting_point
@@ -45,6 +48,10 @@ class DataOptions:
 
     Args:
         train: files with energies and forces.
+        heads: files with labels of other methods by the name of each: they are trained on beside, and each
+            gets a model of its own. A part of each is held out for its errors.
+        keep: structures of which the model that the training goes on from says something that is to be kept,
+            in a model of its own; whatever their labels are.
         valid: a file that chooses among the weights; by default a part of the training files.
         test: files the errors are reported for.
         scan: files whose frames follow a path, such as a torsion or a reaction: energies along it are
@@ -59,6 +66,8 @@ class DataOptions:
     """
 
     train: list[str]
+    heads: dict[str, list[str]] = field(default_factory=dict)
+    keep: str | None = None
     valid: str | None = None
     test: list[str] = field(default_factory=list)
     scan: list[str] = field(default_factory=list)
@@ -68,6 +77,14 @@ class DataOptions:
     stress_key: str | None = None
     isolated_atoms: str | None = None
     preflight: bool = True
+
+    def __post_init__(self):
+        for name in self.heads:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name == KEPT:
+                raise ConfigError(
+                    f"a head cannot be called {name!r}",
+                    f"letters, digits, - and _ make a name; {KEPT!r} is that of --keep",
+                )
 
     def keys(self) -> dict[str, str | None]:
         """The names of the labels, as the functions that read samples take them."""
@@ -87,8 +104,8 @@ class Training:
     """A finished training.
 
     Attributes:
-        potential: the model with the best weights.
-        metrics: errors of each set ("valid", and the name of each test file).
+        potential: the model with the best weights, for the method of the main labels.
+        metrics: errors of each set ("valid", the name of each test file, and "valid NAME" of each head).
         folder: of the run.
         steps: how many were done.
         minutes: wall-clock time of this call.
@@ -118,6 +135,8 @@ def train(
     seed: int | None = None,
     size: Literal["fast", "accurate"] | None = None,
     start: str | os.PathLike | None = None,
+    heads: Mapping[str, str | Sequence[str]] | None = None,
+    keep: str | os.PathLike | None = None,
     config: Mapping[str, Mapping[str, Any]] | None = None,
     resume: bool = False,
     force: bool = False,
@@ -137,6 +156,8 @@ def train(
         size: "fast" or "accurate" (the default).
         start: a model to go on from, "general" for the one that comes with adiabat, "scratch" for fresh
             weights; by default these, which for a few organic molecules learn labels of GFN2-xTB first.
+        heads: files with labels of other methods, by the name of each, that are trained on beside.
+        keep: a file of structures of which the model to go on from is not forgotten.
         config: tables "data", "model", "training" of settings; the arguments above come first.
         resume: go on with the run in the folder.
         force: start over in a folder that holds a run.
@@ -150,26 +171,27 @@ def train(
     environment = enable()
     given = {"minutes": minutes, "steps": steps, "seed": seed, "start": None if start is None else str(start)}
     settings = _settings(
-        config or {}, data=data, valid=valid, test=test, scan=scan, size=size, training=given
+        config or {},
+        {"train": data, "test": test, "scan": scan, "valid": valid, "keep": keep},
+        heads=heads or {},
+        size=size,
+        training=given,
     )
     options = build(DataOptions, settings["data"], where="data")
     fitting = build(TrainingOptions, settings["training"], where="training")
-    makes = (LABELS, FOLDER)
+    makes = (LABELS, FOLDER, *MAKES)
     with RunFolder.create(
         out, "train", settings, resume=resume, force=force, seed=fitting.seed, makes=makes
     ) as run:
         run.note(**environment)
         cutoff = parse(settings["model"].get("cutoff", 5.0), "length")
         sets, isolated = read_sets(options, fitting.seed, cutoff)
+        others = read_heads(options, cutoff, fitting.seed)
         bytes_per_edge = networks.get(settings["model"]["kind"]).bytes_per_edge(settings["model"])
-        check_memory(sets["train"], cutoff, fitting.atoms_per_batch, bytes_per_edge)
-        findings = _preflight(run, sets, cutoff) if options.preflight else []
-        # What the run was begun from stays, whatever the default has become.
-        chosen = fitting.start or run.results.get("begun_from")
-        before, begun_from = starting_point(chosen, sets["train"])
-        run.result(begun_from=begun_from)
-        if fitting.start is None and fitting.minutes is not None:
-            before = prepared(run, sets["train"], settings["model"], fitting)
+        for samples in (sets["train"], *(head.train for head in others)):
+            check_memory(samples, cutoff, fitting.atoms_per_batch, bytes_per_edge)
+        findings = _preflight(run, sets, others, cutoff) if options.preflight else []
+        before, others = _begin(run, sets["train"], others, options, fitting, settings["model"])
         trainer = Trainer(
             sets["train"],
             sets["valid"],
@@ -178,24 +200,51 @@ def train(
             run=run,
             isolated_atoms=isolated,
             start=before,
+            others=others,
         )
         for sample in (sample for name in sets if name != "train" for sample in sets[name]):
-            trainer.potential.check(sample.system)  # before the training, not after it
+            trainer.begun[0].check(sample.system)  # before the training, not after it
         n_tests = sum(len(sets[name]) for name in sets if name not in ("train", "valid"))
-        potential = trainer.fit(minutes_gone=(time.monotonic() - began) / 60, n_tests=n_tests)
-        evaluations = evaluate_sets(potential, sets, options, compiled=trainer.train.buckets)
-        return _finish(run, potential, evaluations, sets["train"], findings, began)
+        n_tests += sum(len(head.valid) for head in others)
+        made = trainer.fit_heads(minutes_gone=(time.monotonic() - began) / 60, n_tests=n_tests)
+        evaluations = evaluate_sets(made[0], sets, options, compiled=trainer.train.buckets)
+        evaluations |= evaluate_heads(made[1:], others, compiled=trainer.train.buckets)
+        return _finish(run, made, evaluations, sets["train"], others, findings, began)
 
 
-def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str, dict[str, Any]]:
+def _begin(
+    run: RunFolder,
+    samples: Sequence[Sample],
+    others: Sequence[Head],
+    options: DataOptions,
+    fitting: TrainingOptions,
+    network: Mapping[str, Any],
+) -> tuple["LearnedPotential | None", list[Head]]:
+    """The potential to go on from, if any, and the other heads with that of what is not to be forgotten."""
+    keep = structures_to_keep(options)
+    # What the run was begun from stays, whatever the default has become.
+    chosen = fitting.start or run.results.get("begun_from")
+    beside = [*(head.train for head in others), keep]
+    before, begun_from = starting_point(chosen, samples, beside)
+    run.result(begun_from=begun_from)
+    heads = list(others)
+    if keep:
+        heads.append(kept(keep, begun_from, run, options.valid_fraction, fitting.seed))
+    if fitting.start is None and fitting.minutes is not None and not heads:
+        before = prepared(run, samples, network, fitting)
+    return before, heads
+
+
+def _settings(
+    config: Mapping[str, Mapping[str, Any]], files: Mapping[str, Any], **given: Any
+) -> dict[str, dict[str, Any]]:
     """The tables of the configuration with the arguments put in, checked and with their defaults."""
     tables = {name: dict(config.get(name, {})) for name in ("data", "model", "training")}
-    for name, files in (("train", given["data"]), ("test", given["test"]), ("scan", given["scan"])):
-        if files is not None:
-            one = isinstance(files, (str, os.PathLike))
-            tables["data"][name] = [str(file) for file in ([files] if one else files)]
-    if given["valid"] is not None:
-        tables["data"]["valid"] = str(given["valid"])
+    several = {name: files[name] for name in ("train", "test", "scan") if files[name] is not None}
+    tables["data"] |= {name: _listed(value) for name, value in several.items()}
+    tables["data"] |= {name: str(files[name]) for name in ("valid", "keep") if files[name] is not None}
+    if given["heads"]:
+        tables["data"]["heads"] = {name: _listed(value) for name, value in given["heads"].items()}
     if "train" not in tables["data"]:
         raise ConfigError(
             "there is nothing to train on", 'pass --data FILE, or write [data] train = ["FILE"]'
@@ -213,7 +262,12 @@ def _settings(config: Mapping[str, Mapping[str, Any]], **given: Any) -> dict[str
     resolved = {name: resolve(targets[name], table, name) for name, table in tables.items()}
     if resolved["training"]["steps"] is not None:
         resolved["training"]["minutes"] = None  # has no say
-    return {name: {k: v for k, v in table.items() if v is not None} for name, table in resolved.items()}
+    return {name: {k: v for k, v in table.items() if v not in (None, {})} for name, table in resolved.items()}
+
+
+def _listed(files: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
+    """The names of one or several files."""
+    return [str(file) for file in ([files] if isinstance(files, (str, os.PathLike)) else files)]
 
 
 def read_sets(
@@ -273,10 +327,15 @@ def _structures(options: DataOptions, path: str, *require: str) -> Sequence[Samp
     return samples
 
 
-def _preflight(run: RunFolder, sets: Mapping[str, Sequence[Sample]], cutoff: float) -> list[Any]:
+def _preflight(
+    run: RunFolder, sets: Mapping[str, Sequence[Sample]], others: Sequence[Head], cutoff: float
+) -> list[Any]:
     """Check the data; errors stop the run, the rest is shown and kept for the report."""
     tests = [sample for name, samples in sets.items() if name not in ("train", "valid") for sample in samples]
     checked = preflight(sets["train"], sets["valid"], tests, cutoff=cutoff)
+    held_out = [*sets["valid"], *tests]
+    for head in others:
+        checked += preflight_head(head.name, head.train, head.valid, held_out, cutoff)
     run.log("preflight", **checked.as_dict())
     for finding in checked.findings:
         if finding.level == "warning":
@@ -287,27 +346,33 @@ def _preflight(run: RunFolder, sets: Mapping[str, Sequence[Sample]], cutoff: flo
 
 def _finish(
     run: RunFolder,
-    potential: "LearnedPotential",
+    made: Sequence["LearnedPotential"],
     evaluations: dict[str, Evaluation],
     trained_on: Sequence[Sample],
+    others: Sequence[Head],
     findings: list[Any],
     began: float,
 ) -> Training:
-    """Write the model with what is known of it, the results and the report."""
+    """Write the models with what is known of them, the results and the report."""
     metrics = {name: evaluation.metrics for name, evaluation in evaluations.items()}
     steps = run.results["steps"]
     description = describe(trained_on)
-    summary = {
-        "training": {
-            "n_structures": len(trained_on),
-            "steps": steps,
-            "seed": run.info["seed"],
-            "begun_from": run.results["begun_from"],
-            "prepared_on": run.results.get("prepared_on", 0),
-        },
-        "errors": metrics,
+    training = {
+        "n_structures": len(trained_on),
+        "steps": steps,
+        "seed": run.info["seed"],
+        "begun_from": run.results["begun_from"],
+        "prepared_on": run.results.get("prepared_on", 0),
     }
-    potential = potential.with_summary(summary)
+    if others:
+        training["heads"] = {head.name: len(head.train) for head in others}
+    potential = made[0].with_summary({"training": training, "errors": metrics})
+    for head, other in zip(others, made[1:], strict=True):
+        of_head = training | {"n_structures": len(head.train), "head": head.name}
+        errors = {"valid": metrics[f"valid {head.name}"]}
+        save_model(
+            run.path / model_name(head.name), other.with_summary({"training": of_head, "errors": errors})
+        )
     save_model(run.path / MODEL_NAME, potential)
     run.result(metrics=metrics, data=description)
     _write_report(run, potential, evaluations, description, findings)

@@ -4,7 +4,8 @@ Architectures belong in `adiabat.networks`; what is read and checked before a tr
 """
 
 from adiabat.training.evaluation import Evaluation, evaluate
+from adiabat.training.heads import Head
 from adiabat.training.options import TrainingOptions
 from adiabat.training.trainer import Trainer
 
-__all__ = ["Evaluation", "Trainer", "TrainingOptions", "evaluate"]
+__all__ = ["Evaluation", "Head", "Trainer", "TrainingOptions", "evaluate"]

@@ -1,13 +1,13 @@
 """Samples in batches of a few fixed sizes, in an order that depends on the seed alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from adiabat.data import Sample
 from adiabat.data.census import Census
@@ -30,6 +30,7 @@ class LabeledBatch(eqx.Module):
         stress: [eV/Å^3], shape (n_systems, 3, 3).
         has_stress: where the stress is known, shape (n_systems,).
         counts: atoms of each structure, at least 1, shape (n_systems,).
+        heads: whose labels they are, 0 for the main ones, shape (n_systems,); None where there are no others.
     """
 
     batch: Batch
@@ -39,6 +40,7 @@ class LabeledBatch(eqx.Module):
     stress: Float[Array, "n_systems 3 3"]
     has_stress: Bool[Array, " n_systems"]
     counts: Float[Array, " n_systems"]
+    heads: Int[Array, " n_systems"] | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,60 @@ class Listed(Sequence[tuple[Sample, Neighbors]]):
         return sample, near
 
 
+class Mixed(Sequence[tuple[Sample, Neighbors]]):
+    """Samples of several heads, those of one after those of another, as one training set.
+
+    Args:
+        parts: the samples of each head, those of the main one first.
+        shifts: what is added to the energies of its structures for each atom [eV], by atomic number, so that
+            all are counted from the same zeros; shape (n_heads, n_numbers).
+
+    Attributes:
+        heads: of each sample, shape (n_samples,).
+    """
+
+    def __init__(self, parts: Sequence[Listed], shifts: np.ndarray):
+        self._parts, self._shifts = parts, shifts
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self.heads = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """As `Listed.sizes`."""
+        return np.concatenate([part.sizes for part in self._parts])
+
+    def visited(self, members: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        """Those of some samples that an epoch works on: all of the main head, and of the others together at
+        most as many, in turn from epoch to epoch.
+
+        Args:
+            members: numbers of samples.
+            seed: of the order in which the others have their turn.
+            epoch: which.
+
+        Returns:
+            Numbers of samples, as many in each epoch.
+        """
+        of_members, (n_main, *others) = self.heads[members], (len(part) for part in self._parts)
+        chosen = [members[of_members == 0]]
+        for head, n_samples in enumerate(others, start=1):
+            order = np.random.default_rng([seed, head]).permutation(members[of_members == head])
+            count = int(np.ceil(min(1.0, n_main / (len(others) * n_samples)) * len(order)))
+            turn = np.arange(epoch * count, (epoch + 1) * count)
+            chosen.append(np.take(order, turn, mode="wrap") if count else order)
+        return np.concatenate(chosen)
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    def __getitem__(self, index: int) -> tuple[Sample, Neighbors]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        head = int(self.heads[index])
+        sample, near = self._parts[head][index - int(self._starts[head])]
+        assert sample.energy is not None
+        shift = float(np.sum(self._shifts[head][np.asarray(sample.system.numbers)]))
+        return replace(sample, energy=sample.energy + shift), near
+
+
 class Epoch(Sequence[tuple[Bucket, list[int]]]):
     """What each step of an epoch works on: a bucket and numbers of samples.
 
@@ -193,7 +249,7 @@ class Batches:
         n_devices: batches that a step works on at once, one on each device.
     """
 
-    def __init__(self, listed: Listed, buckets: Sequence[Bucket], n_devices: int = 1):
+    def __init__(self, listed: Listed | Mixed, buckets: Sequence[Bucket], n_devices: int = 1):
         self.n_devices = n_devices
         self.listed = listed
         self.buckets = list(buckets)
@@ -207,9 +263,9 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Steps that visit every sample at least once."""
+        """Steps that visit every sample of the main head at least once."""
         return sum(
-            -(-len(members) // (self.n_devices * bucket.batch_size))
+            -(-len(self._visited(members, 0, 0)) // (self.n_devices * bucket.batch_size))
             for bucket, members in zip(self.buckets, self._members, strict=True)
         )
 
@@ -219,10 +275,14 @@ class Batches:
         rows = []
         for bucket, members in zip(self.buckets, self._members, strict=True):
             if len(members):
+                members = self._visited(members, seed, epoch)
                 size = self.n_devices * bucket.batch_size
                 full = -(-len(members) // size) * size
                 rows.append((bucket, np.resize(rng.permutation(members), full).reshape(-1, size)))
         return Epoch(rows, rng.permutation(sum(len(numbers) for _, numbers in rows)))
+
+    def _visited(self, members: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        return self.listed.visited(members, seed, epoch) if isinstance(self.listed, Mixed) else members
 
     def in_order(self) -> list[tuple[Bucket, list[int]]]:
         """Every sample once, in batches that may not be full."""
@@ -262,5 +322,8 @@ class Batches:
             if sample.stress is not None and sample.system.is_periodic:
                 stress[k], has_stress[k] = sample.stress, True
             start += sample.n_atoms
+        heads = None
+        if isinstance(self.listed, Mixed):
+            heads = np.resize(self.listed.heads[list(numbers)], bucket.batch_size)
         # Host arrays: jit moves them to the device.
-        return LabeledBatch(batch, neighbors, energy, forces, stress, has_stress, counts)  # pyright: ignore[reportArgumentType]
+        return LabeledBatch(batch, neighbors, energy, forces, stress, has_stress, counts, heads)  # pyright: ignore[reportArgumentType]

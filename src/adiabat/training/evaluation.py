@@ -179,6 +179,7 @@ def evaluate(
 
 def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | None = None) -> Evaluation:
     """The same for samples that are in batches already."""
+    assert isinstance(batches.listed, Listed)
     samples = list(batches.listed.samples)
     with_stress = any(sample.system.is_periodic for sample in samples)
     energies = np.full(len(samples), np.nan)

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from adiabat.networks import LearnedPotential
 from adiabat.training.batches import LabeledBatch
+from adiabat.training.heads import by_heads
 from adiabat.training.muon import muon
 from adiabat.training.vectors import Parameters, flatten, matrix_shapes, unflatten
 
@@ -88,7 +89,8 @@ class Objective(eqx.Module):
         self, potential: LearnedPotential, data: LabeledBatch, energy_weight: Float[Array, ""]
     ) -> Float[Array, ""]:
         """The loss of a batch."""
-        prediction = potential.for_training()(data.batch, data.neighbors, stress=self.with_stress)
+        speaking = by_heads(potential.for_training(), data)
+        prediction = speaking(data.batch, data.neighbors, stress=self.with_stress)
         real, atoms = data.batch.system_mask, data.batch.mask
         assert prediction.forces is not None
         force_errors = jnp.sum((prediction.forces - data.forces) ** 2, axis=-1)

@@ -16,7 +16,15 @@ from adiabat.data import Sample, compositions
 from adiabat.data.census import Census, kinds_met
 from adiabat.data.references import fit_census
 from adiabat.data.stored import elements_of, kinds_of
-from adiabat.networks import GENERAL, LearnedPotential, general_model, load_model, networks, shape_of
+from adiabat.networks import (
+    GENERAL,
+    AbstractNetwork,
+    LearnedPotential,
+    general_model,
+    load_model,
+    networks,
+    shape_of,
+)
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.training.batches import Listed
@@ -86,12 +94,15 @@ def new_potential(
     return fresh if start is None else continued(start, fresh)
 
 
-def starting_point(name: str | None, samples: Sequence[Sample]) -> tuple[LearnedPotential | None, str]:
+def starting_point(
+    name: str | None, samples: Sequence[Sample], others: Sequence[Sequence[Sample]] = ()
+) -> tuple[LearnedPotential | None, str]:
     """The potential that a training goes on from, or None for fresh weights, and what it is called.
 
     Args:
         name: as in `TrainingOptions.start`.
         samples: the training set.
+        others: samples of other heads.
 
     Raises:
         DataError: no such model.
@@ -100,7 +111,8 @@ def starting_point(name: str | None, samples: Sequence[Sample]) -> tuple[Learned
         return None, SCRATCH
     if name == GENERAL:
         # What is not in the samples drifts away unseen: the new model is not to claim it.
-        return restricted(general_model(), elements_of(samples)), GENERAL
+        elements = set().union(*map(elements_of, (samples, *others)))
+        return restricted(general_model(), elements), GENERAL
     return load_model(name), name
 
 
@@ -116,16 +128,13 @@ def restricted(potential: LearnedPotential, elements: Collection[int]) -> Learne
     """The potential for some of its elements only."""
     kept = tuple(z for z in potential.elements if z in elements)
     rows = np.array([potential.elements.index(z) for z in kept])
-    template, static = _template(potential, len(kept))
-    known = jax.tree.leaves(eqx.filter(potential.network, eqx.is_array))
-    leaves = [_taken(old, new, rows) for old, new in zip(known, jax.tree.leaves(template), strict=True)]
     references = dict(zip(potential.elements, potential.references.tolist(), strict=True))
     repulsion = potential.repulsion
     if repulsion is not None:
         ends = {(a, b): end for a, b, end in repulsion.ends if a in elements and b in elements}
         repulsion = ZBL(scale=repulsion.scale, ends=ends, longest=potential.cutoff)
     return LearnedPotential(
-        network=eqx.combine(jax.tree.unflatten(jax.tree.structure(template), leaves), static),
+        network=of_species(potential.network, rows),
         elements=kept,
         references={z: references[z] for z in kept},
         scale=float(potential.scale),
@@ -153,25 +162,41 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
     elements = tuple(sorted({*start.elements, *fresh.elements}))
     references = dict(zip(start.elements, start.references.tolist(), strict=True))
     references |= dict(zip(fresh.elements, fresh.references.tolist(), strict=True))
-    rows = np.array([elements.index(z) for z in start.elements])
-    weights, static = _template(start, len(elements))
-    leaves, structure = jax.tree.flatten(weights)
-    known = jax.tree.leaves(eqx.filter(start.network, eqx.is_array))
-    leaves = [_with_rows(old, new, rows) for old, new in zip(known, leaves, strict=True)]
-    network = eqx.combine(jax.tree.unflatten(structure, leaves), static)
+    network = of_elements([start], elements)
     return LearnedPotential(
         network=network,
         elements=elements,
         references=references,
         scale=float(start.scale),
-        repulsion=_shorter(start.repulsion, fresh.repulsion, network.cutoff),
+        repulsion=shorter(start.repulsion, fresh.repulsion, network.cutoff),
     )
 
 
-def _template(potential: LearnedPotential, n_elements: int) -> tuple[Any, Any]:
+def of_elements(potentials: Sequence[LearnedPotential], elements: Sequence[int]) -> AbstractNetwork:
+    """The network for these elements with the weights of the first potential; what belongs to an element is
+    of the first that knows it, and at random where none does."""
+    weights, static = _template(potentials[0].network, len(elements))
+    leaves, structure = jax.tree.flatten(weights)
+    for potential in reversed(potentials):
+        rows = np.array([elements.index(z) for z in potential.elements])
+        known = jax.tree.leaves(eqx.filter(potential.network, eqx.is_array))
+        leaves = [_with_rows(old, new, rows) for old, new in zip(known, leaves, strict=True)]
+    return eqx.combine(jax.tree.unflatten(structure, leaves), static)
+
+
+def of_species(network: AbstractNetwork, rows: np.ndarray) -> AbstractNetwork:
+    """The network for some of its species, in the order of their numbers `rows`, or for all of them several
+    times."""
+    template, static = _template(network, len(rows))
+    known = jax.tree.leaves(eqx.filter(network, eqx.is_array))
+    leaves = [_taken(old, new, rows) for old, new in zip(known, jax.tree.leaves(template), strict=True)]
+    return eqx.combine(jax.tree.unflatten(jax.tree.structure(template), leaves), static)
+
+
+def _template(network: AbstractNetwork, n_elements: int) -> tuple[Any, Any]:
     """Arrays and the rest of a network of the same shape for so many elements, with weights at random."""
-    settings = potential.network.hyperparameters() | {"n_elements": n_elements}
-    made = networks.get(potential.network.kind)(**settings, key=jax.random.key(n_elements))
+    settings = network.hyperparameters() | {"n_elements": n_elements}
+    made = networks.get(network.kind)(**settings, key=jax.random.key(n_elements))
     return eqx.partition(made, eqx.is_array)
 
 
@@ -196,7 +221,7 @@ def _differing(old: Array, new: Array) -> int | None:
     return axes[0] if axes else None
 
 
-def _shorter(old: ZBL | None, new: ZBL | None, cutoff: float) -> ZBL | None:
+def shorter(old: ZBL | None, new: ZBL | None, cutoff: float) -> ZBL | None:
     """A repulsion that ends where the shorter of two does."""
     if old is None or new is None:
         return new

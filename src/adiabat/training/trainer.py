@@ -20,13 +20,14 @@ from adiabat.base.progress import Bar, progress
 from adiabat.base.runs import RunFolder
 from adiabat.base.units import parse
 from adiabat.data import Sample
-from adiabat.data.stored import evenly
+from adiabat.data.stored import elements_of, evenly
 from adiabat.networks import REVISION, LearnedPotential, from_arrays, to_arrays
-from adiabat.training.batches import Batches, Bucket, LabeledBatch, Listed, plan_buckets
+from adiabat.training.batches import Batches, Bucket, LabeledBatch, Listed, Mixed, plan_buckets
 from adiabat.training.evaluation import Evaluation, evaluate_batches
+from adiabat.training.heads import Head, head_of, joined, shifts
 from adiabat.training.objective import Fit, Objective, training_step, with_parameters
 from adiabat.training.options import TrainingOptions
-from adiabat.training.start import centered, floored, new_potential
+from adiabat.training.start import centered, floored, new_potential, restricted
 
 logger = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 60.0
@@ -106,6 +107,11 @@ class Trainer:
         run: where metrics and checkpoints go.
         isolated_atoms: energies of free atoms [eV]; fitted to the compositions by default.
         start: a potential to go on from; fresh weights by default.
+        others: labels of other methods to train on beside, each with a head of its own.
+
+    Attributes:
+        begun: what each head begins with, that of `train` first.
+        potential: the one in which they are trained.
     """
 
     def __init__(
@@ -118,39 +124,61 @@ class Trainer:
         run: RunFolder,
         isolated_atoms: Mapping[int, float] | None = None,
         start: LearnedPotential | None = None,
+        others: Sequence[Head] = (),
     ):
         self._began = time.monotonic()
         self.options, self.run, self._start = options, run, start
         cutoff = parse(network.get("cutoff", 5.0), "length")
-        listed, held_out = Listed(train, cutoff), Listed(valid, cutoff)
-        for samples, census in ((train, listed.census), (valid, held_out.census)):
-            unlabelled = np.flatnonzero(np.isnan(census.energies) | np.isnan(census.force_squares))
-            if len(unlabelled):
-                where = samples[int(unlabelled[0])].where
-                raise DataError(f"{where}: training needs an energy and forces")
-        self.potential = new_potential(
+        heads = (Head("", train, valid, isolated_atoms), *others)
+        self._listed, self._held_out = [Listed(head.train, cutoff) for head in heads], Listed(valid, cutoff)
+        everything = (*self._listed, self._held_out)
+        for listed in everything:
+            _check_labels(listed)
+        sizes = np.concatenate([listed.sizes for listed in everything])
+        self._buckets = plan_buckets(sizes, options.atoms_per_batch)
+        self.begun = [
+            self._beginning(head, listed, network, alone=not others)
+            for head, listed in zip(heads, self._listed, strict=True)
+        ]
+        self.potential = joined(self.begun)
+        whole = Mixed(self._listed, shifts(self.begun, self.potential)) if others else self._listed[0]
+        self.train = Batches(whole, self._buckets, n_devices=jax.local_device_count())
+        self.valid = Batches(self._held_out, self._buckets)
+        self.with_stress = any(bool(listed.census.stressed.any()) for listed in self._listed)
+
+    def _beginning(
+        self, head: Head, listed: Listed, network: Mapping[str, Any], alone: bool
+    ) -> LearnedPotential:
+        """What a head begins with; beside others it knows the elements of its own samples only."""
+        start = self._start
+        if start is not None and not alone:
+            start = restricted(start, elements_of(head.train))
+        begun = new_potential(
             listed,
             network,
-            seed=options.seed,
-            isolated_atoms=isolated_atoms,
-            repulsion=options.repulsion,
+            seed=self.options.seed,
+            isolated_atoms=head.isolated_atoms,
+            repulsion=self.options.repulsion,
             start=start,
         )
-        for sample in valid:
-            self.potential.check(sample.system)
-        buckets = plan_buckets(np.concatenate([listed.sizes, held_out.sizes]), options.atoms_per_batch)
-        self.train = Batches(listed, buckets, n_devices=jax.local_device_count())
-        self.valid = Batches(held_out, buckets)
-        if start is not None:  # its zero of energy is that of another method
-            self.potential = centered(self.potential, self._said_by(self.potential))
-        self.with_stress = bool(listed.census.stressed.any())
+        for sample in head.valid:
+            begun.check(sample.system)
+        # The start's zero of energy is that of another method.
+        return begun if start is None else centered(begun, self._said_by(begun, listed))
 
     def fit(self, minutes_gone: float = 0.0, n_tests: int = 0) -> LearnedPotential:
-        """Train, or go on from the run's last checkpoint, and return the best potential.
+        """As `fit_heads`, for the first head alone."""
+        return self.fit_heads(minutes_gone, n_tests)[0]
+
+    def fit_heads(self, minutes_gone: float = 0.0, n_tests: int = 0) -> list[LearnedPotential]:
+        """Train, or go on from the run's last checkpoint.
 
         Args:
             minutes_gone: time the caller has spent already of the minutes it was given.
             n_tests: structures that the caller will evaluate within them afterwards.
+
+        Returns:
+            The best potential of each head, that of `train` first.
 
         Raises:
             ConvergenceError: the loss is not a number; the best weights up to the last checkpoint are in it.
@@ -176,21 +204,26 @@ class Trainer:
         with interruptible() as stop, progress("training", steps, "steps", completed=state.step) as bar:
             self._loop(objective, state, store, stop, bar)
         self.run.result(steps=steps, best_step=state.best_step)
-        fitted = with_parameters(self.potential, state.best)
-        found = self._said_by(fitted)
-        return centered(floored(fitted, found), found)
+        return self._finished(with_parameters(self.potential, state.best))
 
-    def _said_by(self, potential: LearnedPotential) -> Evaluation:
-        """What a potential says of the training set; of a large one an even selection is enough."""
-        listed, batches = self.train.listed, self.train
+    def _finished(self, whole: LearnedPotential) -> list[LearnedPotential]:
+        """The potential of each head after the last step."""
+        made = [whole]
+        if len(self.begun) > 1:
+            made = [head_of(whole, number, begun) for number, begun in enumerate(self.begun)]
+        found = [self._said_by(one, listed) for one, listed in zip(made, self._listed, strict=True)]
+        return [centered(floored(one, said), said) for one, said in zip(made, found, strict=True)]
+
+    def _said_by(self, potential: LearnedPotential, listed: Listed) -> Evaluation:
+        """What a potential says of a training set; of a large one an even selection is enough."""
         enough = round(ENOUGH_ATOMS * len(listed) / float(listed.census.n_atoms.sum()))
-        if enough < len(listed):
-            batches = Batches(listed.take(evenly(len(listed), enough)), batches.buckets)
-        return evaluate_batches(potential, batches)
+        chosen = listed.take(evenly(len(listed), enough)) if enough < len(listed) else listed
+        return evaluate_batches(potential, Batches(chosen, self._buckets))
 
     def _digest(self) -> str:
         """A hash over the structures and labels that the weights depend on."""
-        data = (self.train.listed.census.digests, self.valid.listed.census.digests)
+        train, *others = (listed.census.digests for listed in self._listed)
+        data = (train, self._held_out.census.digests, *others)
         weights = () if self._start is None else to_arrays(self._start).values()
         return digest(str(REVISION), *data, *weights)
 
@@ -322,3 +355,12 @@ class Trainer:
             count += 1
         loss.block_until_ready()
         return fit, (time.monotonic() - begin) / (count - 1)
+
+
+def _check_labels(listed: Listed) -> None:
+    """Raise DataError for a sample without energy or forces."""
+    census = listed.census
+    unlabelled = np.flatnonzero(np.isnan(census.energies) | np.isnan(census.force_squares))
+    if len(unlabelled):
+        where = listed.samples[int(unlabelled[0])].where
+        raise DataError(f"{where}: training needs an energy and forces")

@@ -10,8 +10,9 @@ from adiabat.data.sample import Sample
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
 ONE_METHOD = (
-    "a model has one energy surface: train on one method, then go on from that model with the other "
-    "(adiabat train --from MODEL)"
+    "a model has one energy surface: put the frames of the other method into a file of their own and give "
+    "them a head (adiabat train --data FILE --head NAME=FILE), or train on one method and go on from that "
+    "model with the other (--from MODEL)"
 )
 TWO_METHODS = f"are these labels of two methods? {ONE_METHOD}"
 
@@ -40,9 +41,17 @@ class Preflight:
 
     findings: tuple[Finding, ...]
 
+    @classmethod
+    def of_all(cls, findings: Sequence[Finding]) -> "Preflight":
+        """These, sorted."""
+        return cls(tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level))))
+
     def of(self, level: Level) -> list[Finding]:
         """The findings of one level."""
         return [finding for finding in self.findings if finding.level == level]
+
+    def __add__(self, other: "Preflight") -> "Preflight":
+        return Preflight.of_all([*self.findings, *other.findings])
 
     def raise_errors(self) -> None:
         """Raises a DataError that lists the findings of level "error", if there are any."""

@@ -1,11 +1,12 @@
 """All checks of the data before a training."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from adiabat.base import DataError
 from adiabat.data.checks.copies import check_copies, check_leaks
 from adiabat.data.checks.coverage import check_distances, check_elements, check_neighbors, check_states
-from adiabat.data.checks.finding import LEVELS, Finding, Preflight
+from adiabat.data.checks.finding import Finding, Preflight
 from adiabat.data.checks.mechanics import check_net_force_and_torque, check_stiffness, check_stress
 from adiabat.data.checks.methods import check_methods
 from adiabat.data.checks.pairs import check_energies_against_forces
@@ -68,4 +69,33 @@ def preflight(
         train = chosen
     survey = Survey(train, valid, test, cutoff)
     findings += [finding for check in CHECKS for finding in check(survey)]
-    return Preflight(tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level))))
+    return Preflight.of_all(findings)
+
+
+def preflight_head(
+    name: str,
+    train: Sequence[Sample],
+    valid: Sequence[Sample],
+    held_out: Sequence[Sample],
+    cutoff: float = 5.0,
+) -> Preflight:
+    """The same for labels of another method that are trained on beside, in a head of their own.
+
+    Args:
+        name: of the head.
+        train: its training samples.
+        valid: its samples that are held out.
+        held_out: samples of the main method that are held out. Another method's labels of the same structures
+            say much about theirs, which deserves a warning.
+        cutoff: of the model [Å].
+
+    Raises:
+        DataError: `train` is empty.
+    """
+    found = [
+        replace(finding, title=f"{name}: {finding.title}")
+        for finding in preflight(train, valid, cutoff=cutoff).findings
+    ]
+    leaks = check_leaks(Survey(train, (), held_out, cutoff))
+    title = f"held-out structures are in head {name}"
+    return Preflight.of_all([*found, *(replace(leak, level="warning", title=title) for leak in leaks)])
