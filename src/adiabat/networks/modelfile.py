@@ -14,7 +14,7 @@ import adiabat
 from adiabat.base import AdiabatError, DataError
 from adiabat.base.archive import read_archive, write_archive
 from adiabat.networks.learned import LearnedPotential
-from adiabat.networks.network import networks
+from adiabat.networks.network import AbstractNetwork, networks
 from adiabat.networks.parameters import from_arrays, to_arrays
 from adiabat.potentials import ZBL
 from adiabat.system.system import LAST
@@ -33,8 +33,7 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
     """
     network = potential.network
     header = {
-        "architecture": network.kind,
-        "hyperparameters": network.hyperparameters(),
+        **_described(network),
         "elements": [ase.data.chemical_symbols[z] for z in potential.elements],
         "cutoff": potential.cutoff,
         "units": {"energy": "eV", "length": "Å"},
@@ -51,6 +50,9 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
     }
     if potential.floors is not None:
         arrays["floors"] = np.asarray(potential.floors, np.float32)
+    if potential.charges is not None:
+        header["charges"] = _described(potential.charges)
+        arrays |= to_arrays(potential.charges, prefix="charges")
     write_archive(path, KIND, arrays, header)
 
 
@@ -88,12 +90,6 @@ def load_model(path: str | os.PathLike) -> LearnedPotential:
 
 
 def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str) -> LearnedPotential:
-    cls = networks.get(header["architecture"])
-    hyperparameters = header["hyperparameters"]
-    for name, value in hyperparameters.items():
-        if isinstance(value, int) and value > MAX_HYPERPARAMETER:
-            raise DataError(f"{source}: hyper-parameter {name} = {value} is not plausible")
-    template = eqx.filter_eval_shape(lambda: cls(**hyperparameters, key=jax.random.key(0)))
     elements = tuple(ase.data.atomic_numbers[symbol] for symbol in header["elements"])
     references, scale = arrays.pop("references"), arrays.pop("scale")
     if references.shape != (len(elements),) or not (np.isfinite(references).all() and np.isfinite(scale)):
@@ -101,10 +97,8 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
     floors = arrays.pop("floors", None)
     if floors is not None and not (floors.shape == references.shape and np.all(floors < np.inf)):
         raise DataError(f"{source}: the floors of the energies do not fit the elements")
-    network = from_arrays(template, arrays, prefix="network", source=source)
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array))):
-        raise DataError(f"{source}: the weights are not finite")
-    repulsion = header["repulsion"]
+    network = _network(header, arrays, "network", source)
+    repulsion, charges = header["repulsion"], header.get("charges")
     return LearnedPotential(
         network=network,
         elements=elements,
@@ -112,8 +106,29 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
         scale=float(scale),
         repulsion=None if repulsion is None else _repulsion(repulsion, network.cutoff),
         floors=floors,
+        charges=None if charges is None else _network(charges, arrays, "charges", source),
         summary=header["summary"],
     )
+
+
+def _described(network: AbstractNetwork) -> dict[str, Any]:
+    """What it takes, beside the weights, to build a network again."""
+    return {"architecture": network.kind, "hyperparameters": network.hyperparameters()}
+
+
+def _network(
+    described: dict[str, Any], arrays: dict[str, np.ndarray], prefix: str, source: str
+) -> AbstractNetwork:
+    """A network with the weights that are stored under a prefix."""
+    cls, hyperparameters = networks.get(described["architecture"]), described["hyperparameters"]
+    for name, value in hyperparameters.items():
+        if isinstance(value, int) and value > MAX_HYPERPARAMETER:
+            raise DataError(f"{source}: hyper-parameter {name} = {value} is not plausible")
+    template = eqx.filter_eval_shape(lambda: cls(**hyperparameters, key=jax.random.key(0)))
+    network = from_arrays(template, arrays, prefix=prefix, source=source)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array))):
+        raise DataError(f"{source}: the weights are not finite")
+    return network
 
 
 def _repulsion(header: dict[str, Any], cutoff: float) -> ZBL:
