@@ -92,8 +92,9 @@ class AbstractPotential(eqx.Module):
         cell = jnp.asarray(system.cell)
         strain = jnp.zeros_like(cell)
         charges = self.atom_charges(system, neighbors)
-        molecular = charges is not None and not (isinstance(system, System) and any(system.pbc))
-        more = {"charges": charges, "dipole": dipole_moment(system, charges) if molecular else None}
+        periodic = isinstance(system, System) and any(system.pbc)
+        dipole = None if charges is None or periodic else dipole_moment(system, charges)
+        more = {"charges": charges, "dipole": dipole}
         if not wanted:
             gradient, (energy, energies) = jax.grad(total, has_aux=True)(positions, strain)
             return Prediction(energy=energy, forces=-gradient, atom_energies=energies, **more)

@@ -56,14 +56,14 @@ class Batch(eqx.Module):
         """The cell each atom lives in."""
         return self.spread(self.cell)
 
-    def sum_atoms(self, values: Float[Array, "n_atoms *rest"]) -> Float[Array, "n_systems *rest"]:
+    def sum_atoms(self, values: Float[Array, "n_atoms ..."]) -> Float[Array, "n_systems ..."]:
         """The sum over the atoms of each system."""
         real = jnp.expand_dims(self.mask, range(1, values.ndim))
         return jax.ops.segment_sum(
             jnp.where(real, values, 0), self.system_index, self.n_systems, indices_are_sorted=True
         )
 
-    def spread(self, values: Float[Array, "n_systems *rest"]) -> Float[Array, "n_atoms *rest"]:
+    def spread(self, values: Float[Array, "n_systems ..."]) -> Float[Array, "n_atoms ..."]:
         """The value of its system for each atom."""
         return values[self.system_index]
 

@@ -15,9 +15,7 @@ def center_of_mass(system: System | Batch) -> Float[Array, "*n_systems 3"]:
     return system.sum_atoms(masses * system.positions) / jnp.where(total > 0, total, 1.0)
 
 
-def dipole_moment(
-    system: System | Batch, charges: Float[Array, " n_atoms"]
-) -> Float[Array, "*n_systems 3"]:
+def dipole_moment(system: System | Batch, charges: Float[Array, " n_atoms"]) -> Float[Array, "*n_systems 3"]:
     """sum_i q_i (r_i - R) of each system [e Å], R being its center of mass.
 
     Where the charges [e] add up to zero, R does not matter; elsewhere the dipole is defined by such a choice.

@@ -22,6 +22,7 @@ from adiabat.data import (
     split,
     without_isolated_atoms,
 )
+from adiabat.data.read import LABELS
 from adiabat.data.stored import elements_of
 from adiabat.networks import MODEL_NAME, load_model, networks, of_size, save_model, shape_of
 from adiabat.tasks.precision import enable
@@ -52,6 +53,7 @@ class DataOptions:
         energy_key: where the energies are, when that is not clear.
         forces_key: likewise for forces.
         stress_key: likewise for stresses; "none" to leave them out.
+        dipole_key: likewise for the dipoles of molecules [e Å].
         isolated_atoms: a file with the energies of free atoms; frames of one atom in the training files count
             too.
         preflight: check the data before training; errors stop the run.
@@ -65,12 +67,13 @@ class DataOptions:
     energy_key: str | None = None
     forces_key: str | None = None
     stress_key: str | None = None
+    dipole_key: str | None = None
     isolated_atoms: str | None = None
     preflight: bool = True
 
     def keys(self) -> dict[str, str | None]:
         """The names of the labels, as the functions that read samples take them."""
-        return {"energy_key": self.energy_key, "forces_key": self.forces_key, "stress_key": self.stress_key}
+        return {f"{label}_key": getattr(self, f"{label}_key") for label in LABELS}
 
     def read(self, path: str | Sequence[str], *require: str) -> list[Sample]:
         """The samples of files, with these keys."""

@@ -29,6 +29,8 @@ class LabeledBatch(eqx.Module):
         forces: [eV/Å], shape (n_atoms, 3).
         stress: [eV/Å^3], shape (n_systems, 3, 3).
         has_stress: where the stress is known, shape (n_systems,).
+        dipole: [e Å], shape (n_systems, 3).
+        has_dipole: where the dipole is known, shape (n_systems,).
         counts: atoms of each structure, at least 1, shape (n_systems,).
     """
 
@@ -38,6 +40,8 @@ class LabeledBatch(eqx.Module):
     forces: Float[Array, "n_atoms 3"]
     stress: Float[Array, "n_systems 3 3"]
     has_stress: Bool[Array, " n_systems"]
+    dipole: Float[Array, "n_systems 3"]
+    has_dipole: Bool[Array, " n_systems"]
     counts: Float[Array, " n_systems"]
 
 
@@ -253,6 +257,7 @@ class Batches:
         )
         energy, stress = np.zeros(bucket.batch_size), np.zeros((bucket.batch_size, 3, 3))
         has_stress, counts = np.zeros(bucket.batch_size, bool), np.ones(bucket.batch_size)
+        dipole, has_dipole = np.zeros((bucket.batch_size, 3)), np.zeros(bucket.batch_size, bool)
         forces = np.zeros((n_atoms, 3))
         start = 0
         for k, sample in enumerate(chosen):
@@ -261,6 +266,9 @@ class Batches:
                 forces[start : start + sample.n_atoms] = sample.forces
             if sample.stress is not None and sample.system.is_periodic:
                 stress[k], has_stress[k] = sample.stress, True
+            if sample.dipole is not None:
+                dipole[k], has_dipole[k] = sample.dipole, True
             start += sample.n_atoms
         # Host arrays: jit moves them to the device.
-        return LabeledBatch(batch, neighbors, energy, forces, stress, has_stress, counts)  # pyright: ignore[reportArgumentType]
+        labels = (energy, forces, stress, has_stress, dipole, has_dipole)
+        return LabeledBatch(batch, neighbors, *labels, counts)  # pyright: ignore[reportArgumentType]

@@ -1,6 +1,6 @@
 """The potential before its first step and after its last: elements, references, scale, constants."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import ase.data
@@ -16,7 +16,16 @@ from adiabat.data import Sample, compositions
 from adiabat.data.census import Census, kinds_met
 from adiabat.data.references import fit_census
 from adiabat.data.stored import elements_of, kinds_of
-from adiabat.networks import GENERAL, LearnedPotential, general_model, load_model, networks, shape_of
+from adiabat.networks import (
+    GENERAL,
+    AbstractNetwork,
+    LearnedPotential,
+    general_model,
+    load_model,
+    networks,
+    of_size,
+    shape_of,
+)
 from adiabat.potentials import ZBL
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.training.batches import Listed
@@ -24,6 +33,8 @@ from adiabat.training.evaluation import Evaluation
 
 # What asks for fresh weights in the place of a model's.
 SCRATCH = "scratch"
+# The network of the charges: dipoles ask for less than forces do.
+CHARGES = {"kind": "cartesian", **of_size("fast")}
 # Structures that are looked at for the mean density.
 DENSITY_SAMPLES = 200
 # The repulsion ends at this share of the shortest distance of a pair of elements, so that hotter structures
@@ -42,7 +53,7 @@ def new_potential(
     start: LearnedPotential | None = None,
 ) -> LearnedPotential:
     """A potential before its first step: with the weights of another, or with fresh ones, its outputs shifted
-    and scaled to the samples.
+    and scaled to the samples; with a network of the charges where a sample has a dipole.
 
     Args:
         listed: the training set.
@@ -76,12 +87,18 @@ def new_potential(
     # What binds the atoms of an average structure goes into the network's constant for each element.
     shift = [(fitted[z] - references[z]) / scale for z in elements]
     made = eqx.tree_at(lambda n: n.shift, made, np.asarray(shift, np.float32))
+    charges = None
+    if census.polar.any():
+        shape, key = {**CHARGES, "cutoff": made.cutoff}, jax.random.fold_in(key, 1)
+        supplied = {"n_elements": len(elements), "density": density, "key": key}
+        charges = build_kind(networks, shape, where="charges", **supplied)
     fresh = LearnedPotential(
         network=made,
         elements=elements,
         references=references,
         scale=scale,
         repulsion=ZBL(ends=repulsion_ends(census), longest=made.cutoff) if repulsion else None,
+        charges=charges,
     )
     return fresh if start is None else continued(start, fresh)
 
@@ -118,20 +135,22 @@ def restricted(potential: LearnedPotential, elements: Collection[int]) -> Learne
     """The potential for some of its elements only."""
     kept = tuple(z for z in potential.elements if z in elements)
     rows = np.array([potential.elements.index(z) for z in kept])
-    template, static = _template(potential, len(kept))
-    known = jax.tree.leaves(eqx.filter(potential.network, eqx.is_array))
-    leaves = [_taken(old, new, rows) for old, new in zip(known, jax.tree.leaves(template), strict=True)]
     references = dict(zip(potential.elements, potential.references.tolist(), strict=True))
     repulsion = potential.repulsion
     if repulsion is not None:
         ends = {(a, b): end for a, b, end in repulsion.ends if a in elements and b in elements}
         repulsion = ZBL(scale=repulsion.scale, ends=ends, longest=potential.cutoff)
+
+    def cut(network: AbstractNetwork) -> AbstractNetwork:
+        return _resized(network, len(kept), lambda old, new: _taken(old, new, rows))
+
     return LearnedPotential(
-        network=eqx.combine(jax.tree.unflatten(jax.tree.structure(template), leaves), static),
+        network=cut(potential.network),
         elements=kept,
         references={z: references[z] for z in kept},
         scale=float(potential.scale),
         repulsion=repulsion,
+        charges=None if potential.charges is None else cut(potential.charges),
     )
 
 
@@ -139,7 +158,8 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
     """A potential with the weights of `start`, for its elements and those of `fresh`.
 
     References of the new elements are those of `fresh`, and so are those of the elements of both: another
-    method has other free atoms. Repulsion ends at the shorter of the two distances.
+    method has other free atoms. Repulsion ends at the shorter of the two distances. Charges are there if
+    `fresh` has them.
 
     Raises:
         ConfigError: the two networks differ in more than their elements.
@@ -155,26 +175,39 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
     elements = tuple(sorted({*start.elements, *fresh.elements}))
     references = dict(zip(start.elements, start.references.tolist(), strict=True))
     references |= dict(zip(fresh.elements, fresh.references.tolist(), strict=True))
-    rows = np.array([elements.index(z) for z in start.elements])
-    weights, static = _template(start, len(elements))
-    leaves, structure = jax.tree.flatten(weights)
-    known = jax.tree.leaves(eqx.filter(start.network, eqx.is_array))
-    leaves = [_with_rows(old, new, rows) for old, new in zip(known, leaves, strict=True)]
-    network = eqx.combine(jax.tree.unflatten(structure, leaves), static)
+
+    def grown(network: AbstractNetwork, known: Sequence[int]) -> AbstractNetwork:
+        rows = np.array([elements.index(z) for z in known])
+        return _resized(network, len(elements), lambda old, new: _with_rows(old, new, rows))
+
+    network, charges = grown(start.network, start.elements), None
+    if fresh.charges is not None:
+        known = fresh if start.charges is None else start
+        assert known.charges is not None
+        charges = grown(known.charges, known.elements)
     return LearnedPotential(
         network=network,
         elements=elements,
         references=references,
         scale=float(start.scale),
         repulsion=_shorter(start.repulsion, fresh.repulsion, network.cutoff),
+        charges=charges,
     )
 
 
-def _template(potential: LearnedPotential, n_elements: int) -> tuple[Any, Any]:
-    """Arrays and the rest of a network of the same shape for so many elements, with weights at random."""
-    settings = potential.network.hyperparameters() | {"n_elements": n_elements}
-    made = networks.get(potential.network.kind)(**settings, key=jax.random.key(n_elements))
-    return eqx.partition(made, eqx.is_array)
+def _resized(
+    network: AbstractNetwork, n_elements: int, resized: Callable[[Array, Array], Array]
+) -> AbstractNetwork:
+    """A network of the same shape for so many elements: each array is made of the old one and one of the new
+    size, at random."""
+    settings = network.hyperparameters() | {"n_elements": n_elements}
+    made = networks.get(network.kind)(**settings, key=jax.random.key(n_elements))
+    template, static = eqx.partition(made, eqx.is_array)
+    new, structure = jax.tree.flatten(template)
+    old = jax.tree.leaves(eqx.filter(network, eqx.is_array))
+    return eqx.combine(
+        jax.tree.unflatten(structure, [resized(*pair) for pair in zip(old, new, strict=True)]), static
+    )
 
 
 def _shown(settings: Mapping[str, Any], names: Sequence[str]) -> str:
