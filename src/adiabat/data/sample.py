@@ -22,22 +22,22 @@ class Sample:
         energy: total energy [eV], None when not known.
         forces: [eV/Å], shape (n_atoms, 3), None when not known.
         stress: [eV/Å^3], shape (3, 3), symmetric, positive under tension as in ASE; None when not known.
-        dipole: of a molecule, about its center of mass [e Å], shape (3,); None when not known.
-        charges: of the atoms [e], shape (n_atoms,), as a model gave them; nothing is fitted to them.
         info: what else the file says about the structure.
         source: the file, or the method that made the labels.
         frame: number of the frame in its file.
+        dipole: of a molecule, about its center of mass [e Å], shape (3,); None when not known.
+        charges: of the atoms [e], shape (n_atoms,), as a model gave them; nothing is fitted to them.
     """
 
     system: System
     energy: float | None = None
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
-    dipole: np.ndarray | None = None
-    charges: np.ndarray | None = None
     info: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     frame: int = 0
+    dipole: np.ndarray | None = None
+    charges: np.ndarray | None = None
 
     @property
     def n_atoms(self) -> int:

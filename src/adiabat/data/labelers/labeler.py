@@ -32,15 +32,15 @@ class Labels:
         energy: [eV].
         forces: [eV/Å], shape (n_atoms, 3).
         stress: dE/dstrain / volume [eV/Å^3], shape (3, 3), sign as ASE; None unless periodic.
-        dipole: about the center of mass [e Å], shape (3,); None in a cell, and where the method has none.
         error: why there are no labels, else None.
+        dipole: about the center of mass [e Å], shape (3,); None in a cell, and where the method has none.
     """
 
     energy: float | None = None
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
-    dipole: np.ndarray | None = None
     error: str | None = None
+    dipole: np.ndarray | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which keeps every bit of a float."""
