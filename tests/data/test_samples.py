@@ -18,7 +18,7 @@ from adiabat.data import (
     without_isolated_atoms,
     write_samples,
 )
-from adiabat.io import write_extxyz
+from adiabat.io import read_frames, write_extxyz
 from adiabat.system import System
 
 POSITIONS = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.75]])
@@ -163,6 +163,58 @@ def test_wrong_stress(tmp_path):
 def test_a_molecule_has_no_stress(tmp_path):
     path = labelled(tmp_path / "a.xyz", {"energy": 1.0, "forces": FORCES, "stress": np.zeros((3, 3))})
     assert read_samples(path)[0].stress is None
+
+
+DIPOLE = np.array([0.1, -0.2, 1 / 3])
+
+
+@pytest.mark.parametrize("key", ["dipole", "REF_dipole", "dft_dipole"])
+def test_dipoles(tmp_path, key):
+    """Also by a name that is given, and not at all where none are wanted; a cell has none."""
+    values = {"energy": 1.0, "forces": FORCES, key: DIPOLE}
+    path = labelled(tmp_path / "a.xyz", values)
+    np.testing.assert_array_equal(read_samples(path, require=("dipole",))[0].dipole, DIPOLE)
+    assert key not in read_samples(path)[0].info
+    assert read_samples(path, dipole_key="none")[0].dipole is None
+    other = labelled(tmp_path / "b.xyz", {**values, "mu": 2 * DIPOLE})
+    np.testing.assert_array_equal(read_samples(other, dipole_key="mu")[0].dipole, 2 * DIPOLE)
+    assert read_samples(labelled(tmp_path / "c.xyz", values, system=crystal()))[0].dipole is None
+
+
+@pytest.mark.parametrize("value", [np.array([0.0, np.nan, 1.0]), np.arange(4.0), 2.3, "large"])
+def test_wrong_dipoles(tmp_path, value):
+    path = labelled(tmp_path / "a.xyz", {"energy": 1.0, "forces": FORCES, "dipole": value})
+    with pytest.raises(DataError, match=r"a\.xyz, frame 0: .*dipole"):
+        read_samples(path)
+    assert read_samples(path, dipole_key="none")[0].dipole is None
+
+
+def test_two_dipoles_are_ambiguous_if_they_differ(tmp_path):
+    both = {"energy": 1.0, "forces": FORCES, "dipole": DIPOLE}
+    same = labelled(tmp_path / "a.xyz", {**both, "dft_dipole": DIPOLE})
+    assert read_samples(same)[0].dipole is not None
+    differing = labelled(tmp_path / "b.xyz", {**both, "dft_dipole": 2 * DIPOLE})
+    with pytest.raises(ConfigError, match=r"data\.dipole_key=dipole"):
+        read_samples(differing)
+
+
+@pytest.mark.parametrize("name", ["s.xyz", "s.h5"])
+def test_dipoles_and_charges_are_written(tmp_path, name):
+    """Three atoms, so that a dipole has the shape of a column; some samples have neither."""
+    triatomic = System.create([8, 1, 1], np.diag([1.0, 2.0, 3.0]), charge=1, spin=1)
+    samples = [
+        Sample(triatomic, 1.0, np.ones((3, 3)), dipole=DIPOLE, charges=DIPOLE),
+        Sample(triatomic, 2.0, np.zeros((3, 3))),
+    ]
+    write_samples(tmp_path / name, samples)
+    first, second = read_samples(tmp_path / name)
+    np.testing.assert_array_equal(first.dipole, DIPOLE)
+    assert second.dipole is None
+    np.testing.assert_array_equal(read_frames(tmp_path / name)[0].arrays["charges"], DIPOLE)
+    atoms = first.to_atoms()
+    np.testing.assert_array_equal(atoms.get_dipole_moment(), DIPOLE)
+    again = Sample.from_atoms(atoms).dipole
+    np.testing.assert_array_equal(again, DIPOLE)
 
 
 def test_written_samples_come_back(tmp_path):

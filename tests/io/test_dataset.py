@@ -142,6 +142,7 @@ def spice(path, units=True):
                 ("conformations", (4, 3, 3), "bohr"),
                 ("dft_total_gradient", (4, 3, 3), "hartree/bohr"),
                 ("dft_total_energy", (4,), "hartree"),
+                ("scf_dipole", (4, 3), "elementary_charge*bohr"),
             ):
                 group.create_dataset(
                     key, data=random.normal(size=shape).astype(np.float32), compression="gzip"
@@ -166,6 +167,12 @@ def test_spice(tmp_path, units):
         np.testing.assert_allclose(
             frame.arrays["forces"], -group["dft_total_gradient"][k] * (HARTREE / BOHR), rtol=1e-12
         )
+        np.testing.assert_allclose(frame.info["dipole"], group["scf_dipole"][k] * BOHR, rtol=1e-12)
+    ion = frames[0].system  # its dipole is stored about the origin
+    center = np.average(ion.positions, axis=0, weights=ion.masses)
+    with h5py.File(path) as file:
+        about_origin = np.asarray(file["ions/scf_dipole"], float)[0] * BOHR
+    np.testing.assert_allclose(frames[0].info["dipole"], about_origin - center, rtol=1e-12)
     assert_same(open_frames(path)[5], frames[5])
 
 
@@ -183,11 +190,27 @@ def test_ani(tmp_path, prefix):
         group.create_dataset(f"{prefix}energy", data=energies)
         group.create_dataset(f"{prefix}forces", data=forces)
         group.create_dataset("wb97x_tz.energy", data=energies)
+        group.create_dataset(f"{prefix}dipole", data=forces[:, 0])
     frames = open_frames(tmp_path / "ani.h5")
     assert [frame.info["energy"] for frame in frames] == pytest.approx(energies[[0, 2, 3, 4]] * HARTREE)
     assert [set(frame.arrays) for frame in frames] == [{"forces"}, {"forces"}, set(), {"forces"}]
     np.testing.assert_allclose(frames[1].arrays["forces"], forces[2] * HARTREE)
+    np.testing.assert_allclose(frames[1].info["dipole"], forces[2, 0])
+    assert "dipole" not in frames[2].info
     np.testing.assert_array_equal(frames[-1].system.positions, positions[4])
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path):
+    """It has no columns for dipoles and charges."""
+    system = System.create([1, 1], [[0, 0, 0], [0, 0, 0.75]])
+    frame = Frame(system, {"energy": 1.0, "dipole": np.ones(3)}, {"charges": np.array([0.5, -0.5])})
+    write_dataset(tmp_path / "new.h5", [frame])
+    assert open_frames(tmp_path / "new.h5").labels == ("energy", "dipole")
+    with h5py.File(tmp_path / "new.h5", "a") as file:
+        del file["frames/dipole"], file["atoms/charges"]
+    old = open_frames(tmp_path / "new.h5")
+    assert old.labels == ("energy",)
+    assert old[0].info == {"energy": 1.0}
 
 
 def test_an_unknown_unit_is_refused(tmp_path):

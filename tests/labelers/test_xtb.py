@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adiabat.base import ConvergenceError, DataError, UnsupportedError
-from adiabat.base.units import BOHR, HARTREE
+from adiabat.base.units import BOHR, DEBYE, HARTREE
 from adiabat.data.labelers import is_labelled, labelers
 from adiabat.data.labelers.xtb import GFN1, GFN2
 from adiabat.system import System
@@ -50,6 +50,49 @@ def test_water_energies():
     """About -5.0704 and -5.7686 hartree: the published energies of water in GFN2-xTB and GFN1-xTB."""
     assert energy(WATER) / HARTREE == pytest.approx(-5.0704, abs=2e-4)
     assert energy(WATER, GFN1) / HARTREE == pytest.approx(-5.7686, abs=5e-4)
+
+
+def test_dipole_of_water():
+    """Some 2.3 D (1.86 D in experiment) from the oxygen to the hydrogens, by GFN1-xTB 2.9 D."""
+    dipole = GFN2().compute(WATER).dipole
+    assert dipole is not None
+    np.testing.assert_allclose(dipole[:2] / DEBYE, 0.0, atol=1e-6)
+    assert dipole[2] / DEBYE == pytest.approx(-2.27, abs=0.02)
+    other = GFN1().compute(WATER).dipole
+    assert other is not None
+    assert other[2] / DEBYE == pytest.approx(-2.85, abs=0.05)
+
+
+def test_the_dipole_is_the_slope_of_the_energy_in_a_field():
+    """-dE/dF by central differences of 1e-3 atomic units, for a molecule that is turned and moved."""
+    from tblite.interface import Calculator, _cast
+
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
+    system = System.create(WATER.numbers, WATER.positions @ turn + 2.0)
+
+    def in_field(field: np.ndarray) -> float:
+        calculator = Calculator(
+            "GFN2-xTB", system.numbers, system.positions / BOHR, color=False, logger=lambda _: None
+        )
+        calculator.set("verbosity", 0)
+        calculator.set("accuracy", 1e-3)
+        calculator.add("electric-field", _cast("double*", field))
+        return float(calculator.singlepoint().get("energy"))
+
+    slope = [(in_field(-field) - in_field(field)) / 2e-3 for field in 1e-3 * np.eye(3)]
+    np.testing.assert_allclose(GFN2().compute(system).dipole, np.array(slope) * BOHR, atol=2e-5)
+
+
+def test_the_dipole_of_an_ion_is_about_its_center_of_mass():
+    """Wherever the ion stands; a cell has none."""
+    hydroxide = System.create([8, 1], [[0, 0, 0], [0, 0, 0.97]], charge=-1)
+    moved = System.create([8, 1], hydroxide.positions + np.array([5.0, -3.0, 2.0]), charge=-1)
+    dipoles = [GFN2().compute(system).dipole for system in (hydroxide, moved)]
+    assert dipoles[0] is not None
+    np.testing.assert_allclose(dipoles[1], dipoles[0], atol=1e-5)
+    assert 0.1 < dipoles[0][2] < 0.5  # the hydrogen is the positive end
+    boxed = System.create(WATER.numbers, WATER.positions, cell=10 * np.eye(3), pbc=True)
+    assert GFN2().compute(boxed).dipole is None
 
 
 def numerical_forces(system: System, step: float = 2e-3) -> np.ndarray:

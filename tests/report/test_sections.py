@@ -8,6 +8,7 @@ from ase.build import bulk
 from tests.report.conftest import make_trajectory
 
 from adiabat.base import DataError
+from adiabat.base.units import DEBYE
 from adiabat.report import data_sections, dynamics_sections, provenance_sections, training_sections
 from adiabat.report.cards import Chart, Columns, Facts, Figure, Table, Viewer, packed
 from adiabat.report.errors import SetErrors
@@ -39,6 +40,27 @@ def test_errors_are_those_put_in(evaluation):
     key, groups = errors.groups()
     assert key == "temperature"
     assert {name: int(chosen.sum()) for name, chosen in groups.items()} == {"300": 30, "600": 30}
+
+
+def test_dipoles_are_shown_where_there_are_any(evaluation, history):
+    """A figure, a column of errors and a curve; in debye."""
+    without = training_sections(history=history, evaluations={"test": evaluation}, summary={}, worst=0)
+    assert not any(
+        "dipole" in str(card.alt).lower() for card in cards(without, Figure) + cards(without, Chart)
+    )
+    rng = np.random.default_rng(0)
+    references = list(rng.normal(size=(60, 3)))
+    evaluation.reference_dipoles = [None, *references[1:]]
+    evaluation.dipoles = [reference + 0.1 * DEBYE for reference in references]
+    evaluation.metrics = {"dipole_rmse_debye": 0.1, "dipole_mae_debye": 0.1}
+    reference, predicted = SetErrors("test", evaluation).dipoles()
+    assert reference.shape == (59, 3)
+    np.testing.assert_allclose(predicted - reference, 0.1)
+    history = [row | {"valid_dipole_rmse_debye": 0.1} for row in history]
+    shown = training_sections(history=history, evaluations={"test": evaluation}, summary={}, worst=0)
+    assert any("dipoles" in figure.alt for figure in cards(shown, Figure))
+    assert any("Dipole" in chart.alt for chart in cards(shown, Chart))
+    assert "dipole RMSE [D]" in cards(shown, Table)[0].columns
 
 
 def test_missing_labels_are_left_out(evaluation):

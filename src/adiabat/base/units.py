@@ -30,6 +30,8 @@ HARTREE = constants.physical_constants["Hartree energy in eV"][0]
 """eV in one hartree."""
 BOHR = constants.physical_constants["Bohr radius"][0] * 1e10
 """Å in one bohr."""
+DEBYE = 1e-11 / (constants.c * constants.e)
+"""e Å in one debye."""
 
 _WAVENUMBER = constants.h * constants.c * 100 / constants.e
 _LENGTHS = {"Å": 1.0, "A": 1.0, "Ang": 1.0, "Angstrom": 1.0, "angstrom": 1.0, "nm": 10.0, "pm": 0.01}

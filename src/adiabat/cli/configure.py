@@ -32,6 +32,7 @@ def check(
     energy_key: KeyName = None,
     forces_key: KeyName = None,
     stress_key: KeyName = None,
+    dipole_key: KeyName = None,
     json: Json = False,
 ) -> None:
     """Check settings, or data: units, signs, outliers, copies.
@@ -40,7 +41,7 @@ def check(
     code 2 where it would stop.
     """
     if file.suffix != ".toml":
-        _check_data(file, energy_key, forces_key, stress_key, json)
+        _check_data(file, (energy_key, forces_key, stress_key, dipole_key), json)
         return
     from adiabat.base.config import dump_config
     from adiabat.tasks.templates import check as resolve
@@ -52,12 +53,11 @@ def check(
         print(dump_config(resolved), end="")
 
 
-def _check_data(
-    path: Path, energy_key: str | None, forces_key: str | None, stress_key: str | None, as_json: bool
-) -> None:
+def _check_data(path: Path, keys: tuple[str | None, ...], as_json: bool) -> None:
     from adiabat.tasks.check_data import check_data
 
-    found = check_data(path, energy_key=energy_key, forces_key=forces_key, stress_key=stress_key)
+    energy, forces, stress, dipole = keys
+    found = check_data(path, energy_key=energy, forces_key=forces, stress_key=stress, dipole_key=dipole)
     if as_json:
         print_result(found.as_dict(), as_json=True)
     else:

@@ -9,6 +9,8 @@ METRICS = {
     "force_mae_mev_per_ang": "force MAE [meV/Å]",
     "force_rmse_mev_per_ang": "force RMSE [meV/Å]",
     "stress_mae_gpa": "stress MAE [GPa]",
+    "dipole_mae_debye": "dipole MAE [D]",
+    "dipole_rmse_debye": "dipole RMSE [D]",
     "profile_rmse_mev": "energies along the path, RMSE [meV]",
     "barrier_mev": "highest minus lowest energy [meV]",
     "barrier_error_mev": "its error [meV]",

@@ -39,6 +39,7 @@ def evaluate(
     energy_key: KeyName = None,
     forces_key: KeyName = None,
     stress_key: KeyName = None,
+    dipole_key: KeyName = None,
     scan: Annotated[
         bool, typer.Option("--scan", help="The frames follow a path: compare the energies along it, too.")
     ] = False,
@@ -47,7 +48,8 @@ def evaluate(
     """Errors of a model on labelled structures."""
     from adiabat.tasks.evaluate import evaluate as task
 
-    keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
+    keys = {"energy_key": energy_key, "forces_key": forces_key}
+    keys |= {"stress_key": stress_key, "dipole_key": dipole_key}
     print_result(task(model, data, **keys, scan=scan).metrics, json, labels=METRICS)
 
 
@@ -55,7 +57,7 @@ def evaluate(
 def predict(
     model: Model, structures: Structures, out: OutFile, force: ForceFile = False, json: Json = False
 ) -> None:
-    """Energies, forces and stresses of structures, written as extxyz."""
+    """Energies, forces, stresses and dipoles of structures, written as extxyz."""
     from adiabat.tasks.predict import predict as task
 
     print_result({"out": str(task(model, structures, out=out, force=force))}, json)

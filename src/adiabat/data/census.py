@@ -55,6 +55,7 @@ class Census:
         energies: [eV], NaN where not known, shape (n,).
         force_squares: sum over all components of the squared forces [eV²/Å²], NaN where not known, (n,).
         stressed: whether there is a stress, shape (n,).
+        polar: whether there is a dipole, shape (n,).
         digests: a hash of structure and labels, shape (n,).
         shortest: the shortest distance of each pair of the sample's elements, in the order of `Kind.pairs`
             [Å], infinite beyond the cut-off; one sample after the other.
@@ -66,6 +67,7 @@ class Census:
     energies: np.ndarray
     force_squares: np.ndarray
     stressed: np.ndarray
+    polar: np.ndarray
     digests: np.ndarray
     shortest: np.ndarray
 
@@ -75,17 +77,18 @@ class Census:
         kinds: dict[Kind, int] = {}
         # Arrays, not lists: there may be millions of samples.
         kind, widths, energies, squares = array("i"), array("i"), array("d"), array("d")
-        stressed, digests, shortest = array("b"), array("Q"), array("f")
+        stressed, polar, digests, shortest = array("b"), array("b"), array("Q"), array("f")
         for sample, near in listed:
             kind.append(kinds.setdefault(Kind.of(sample.system), len(kinds)))
             widths.append(near.max_neighbors)
             energies.append(np.nan if sample.energy is None else sample.energy)
             squares.append(np.nan if sample.forces is None else float(np.sum(sample.forces**2)))
             stressed.append(sample.stress is not None and sample.system.is_periodic)
+            polar.append(sample.dipole is not None)
             digests.append(_digest(sample))
             shortest.extend(_shortest(sample.system, near))
-        columns = [np.array(a) for a in (kind, widths, energies, squares, stressed, digests, shortest)]
-        return cls(tuple(kinds), *columns)
+        columns = (kind, widths, energies, squares, stressed, polar, digests, shortest)
+        return cls(tuple(kinds), *map(np.array, columns))
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -100,7 +103,7 @@ class Census:
         counts = np.array([len(kind.pairs()) for kind in self.kinds], np.int64)[self.kind]
         starts, wanted = np.cumsum(counts) - counts, counts[chosen]
         places = np.repeat(starts[chosen] - (np.cumsum(wanted) - wanted), wanted) + np.arange(wanted.sum())
-        names = ("kind", "widths", "energies", "force_squares", "stressed", "digests")
+        names = ("kind", "widths", "energies", "force_squares", "stressed", "polar", "digests")
         columns = {name: getattr(self, name)[chosen] for name in names}
         return Census(self.kinds, **columns, shortest=self.shortest[places])
 
@@ -136,6 +139,9 @@ def _digest(sample: Sample) -> int:
         sample.stress,
     ):
         found.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
+    if sample.dipole is not None:  # with what it is fitted by, beside the positions
+        for values in (sample.dipole, system.masses, np.int64(system.charge)):
+            found.update(np.ascontiguousarray(values).tobytes())
     return int.from_bytes(found.digest(), "little")
 
 

@@ -27,9 +27,9 @@ def describe(samples: Sequence[Sample]) -> dict[str, Any]:
         `n_structures`, `n_atoms`, `elements` (symbol: number of atoms), `sizes` (smallest, largest),
         `periodic` (number of periodic structures), `formulas` (the most common ones), `charges`, `spins`,
         `groups` (`config_type`, temperature or the like: number of structures), `with_forces`,
-        `with_stress`, `energy_per_atom_ev` (relative to the fitted references) and `force_ev_per_ang`
-        (size of the force on an atom) with minimum, maximum, mean and standard deviation; the RMS of the
-        forces is that of a component; `sources`.
+        `with_stress`, `with_dipole`, `energy_per_atom_ev` (relative to the fitted references) and
+        `force_ev_per_ang` (size of the force on an atom) with minimum, maximum, mean and standard deviation;
+        the RMS of the forces is that of a component; `sources`.
 
         Of samples that stay in their files, groups, sources, energies and forces are those of a selection,
         whose number is `looked_at`.
@@ -53,6 +53,7 @@ def describe(samples: Sequence[Sample]) -> dict[str, Any]:
         "groups": groups_of(samples),
         "with_forces": len(forces),
         "with_stress": sum(sample.stress is not None for sample in samples),
+        "with_dipole": sum(sample.dipole is not None for sample in samples),
         "energy_per_atom_ev": _energy_range(samples),
         "force_ev_per_ang": _range(np.concatenate(forces), rms=True) if forces else None,
         "sources": _counted(sample.source for sample in samples),
@@ -80,6 +81,7 @@ def _counts(census: Census) -> dict[str, Any]:
         "spins": _counted(spins.elements()),
         "with_forces": int(np.sum(~np.isnan(census.force_squares))),
         "with_stress": int(census.stressed.sum()),
+        "with_dipole": int(census.polar.sum()),
     }
 
 

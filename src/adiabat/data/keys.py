@@ -1,7 +1,7 @@
-"""Which of the names in a file are the labels: energy, forces, stress."""
+"""Which of the names in a file are the labels: energy, forces, stress, dipole."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +51,15 @@ _NAMES = {
     "energy": re.compile(_METHOD + "energy", re.IGNORECASE),
     "forces": re.compile(_METHOD + "forces?", re.IGNORECASE),
     "stress": re.compile(_METHOD + "(?:stress|virials?)", re.IGNORECASE),
+    "dipole": re.compile(_METHOD + "dipole", re.IGNORECASE),
 }
 # What to list first when nothing was found.
-_RESEMBLING = {"energy": ("ener", "pot", "etot"), "forces": ("forc", "grad"), "stress": ("stress", "virial")}
+_RESEMBLING = {
+    "energy": ("ener", "pot", "etot"),
+    "forces": ("forc", "grad"),
+    "stress": ("stress", "virial"),
+    "dipole": ("dipole",),
+}
 NO_KEY = "none"
 
 
@@ -64,25 +70,20 @@ class LabelKeys:
     energy: str | None
     forces: str | None
     stress: str | None
+    dipole: str | None
 
 
-def find_keys(
-    frames: Sequence[Frame], energy_key: str | None, forces_key: str | None, stress_key: str | None
-) -> LabelKeys:
+def find_keys(frames: Sequence[Frame], asked: Mapping[str, str | None]) -> LabelKeys:
     """The names of the labels in the frames of one file.
 
     Args:
         frames: of one file.
-        energy_key: the name to use; found by itself if None; "none" for no energies.
-        forces_key: likewise.
-        stress_key: likewise.
+        asked: the name to use for each label; found by itself if None; "none" for no such label.
 
     Raises:
         ConfigError: a name that is not in the file, or several that could be meant and differ.
     """
-    asked = {"energy": energy_key, "forces": forces_key, "stress": stress_key}
-    keys = {label: _find_key(label, key, frames) for label, key in asked.items()}
-    return LabelKeys(**keys)
+    return LabelKeys(**{label: _find_key(label, key, frames) for label, key in asked.items()})
 
 
 def _find_key(label: str, asked: str | None, frames: Sequence[Frame]) -> str | None:
@@ -130,6 +131,8 @@ def _all_equal(label: str, keys: Sequence[str], frames: Sequence[Frame]) -> bool
 def value_of(label: str, key: str, frame: Frame) -> Any:
     """The label `key` of a frame or None; a virial [eV] becomes the stress -virial / volume."""
     value = (frame.arrays if label == "forces" else frame.info).get(key)
+    if label == "dipole" and any(frame.system.pbc):  # that of a cell depends on where it is cut
+        return None
     if label != "stress" or value is None:
         return value
     if not frame.system.is_periodic:  # a molecule has no stress, whatever a code writes

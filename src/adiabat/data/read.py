@@ -3,7 +3,7 @@
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +11,12 @@ import numpy as np
 
 from adiabat.base import ConfigError, DataError
 from adiabat.data.keys import NO_KEY, LabelKeys, find_keys, missing_label, value_of
-from adiabat.data.sample import Sample, checked_energy, checked_forces, checked_stress
+from adiabat.data.sample import Sample, checked_dipole, checked_energy, checked_forces, checked_stress
 from adiabat.data.stored import FileSamples, StoredSamples
 from adiabat.io import Frame, StoredFrames, is_hdf5, open_frames, read_frames, write_dataset, write_extxyz
 
 logger = logging.getLogger(__name__)
-LABELS = ("energy", "forces", "stress")
+LABELS = ("energy", "forces", "stress", "dipole")
 # HDF5 files with more atoms are not read into memory for a training: with its neighbor lists that many take
 # up to about one GiB.
 IN_MEMORY_ATOMS = 500_000
@@ -30,20 +30,23 @@ def read_samples(
     energy_key: str | None = None,
     forces_key: str | None = None,
     stress_key: str | None = None,
+    dipole_key: str | None = None,
     require: Sequence[str] = ("energy", "forces"),
 ) -> list[Sample]:
     """The labelled structures of one or several files, in their order.
 
-    Labels are found under `energy`, `forces`, `stress` or `virial(s)`, alone or after a method's name as in
-    `REF_energy` or `dft_forces`. Energies are in eV, forces in eV/Å, stresses in eV/Å^3 with ASE's sign,
-    virials in eV. Keys such as `fitsnap_stress`, whose unit nobody states, are left in `info`. A free atom
-    without forces gets zero forces.
+    Labels are found under `energy`, `forces`, `stress` or `virial(s)`, `dipole`, alone or after a method's
+    name as in `REF_energy` or `dft_forces`. Energies are in eV, forces in eV/Å, stresses in eV/Å^3 with ASE's
+    sign, virials in eV, dipoles in e Å, about the center of mass where the molecule is charged. Keys such as
+    `fitsnap_stress`, whose unit nobody states, are left in `info`. A free atom without forces gets zero
+    forces.
 
     Args:
         path: a file or folder that `adiabat.io.read_systems` reads, or several.
         energy_key: the name of the energy; found by itself if None; "none" to read no energies.
         forces_key: likewise for the forces.
         stress_key: likewise for the stress (or a virial, when "virial" is in the name).
+        dipole_key: likewise for the dipole of a molecule.
         require: the labels that each structure must have.
 
     Raises:
@@ -54,14 +57,15 @@ def read_samples(
     if unknown:
         raise ConfigError(f"require names {unknown}; known labels are {', '.join(LABELS)}")
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    asked = {"energy": energy_key, "forces": forces_key, "stress": stress_key, "dipole": dipole_key}
     samples: list[Sample] = []
     for entry in paths:
         if is_hdf5(entry):
-            found = _samples_of(open_frames(entry), (energy_key, forces_key, stress_key), require)
+            found = _samples_of(open_frames(entry), asked, require)
             samples += _labelled(found, require)
             continue
         frames = read_frames(entry)
-        keys = find_keys(frames, energy_key, forces_key, stress_key)
+        keys = find_keys(frames, asked)
         for label in require:
             if getattr(keys, label) is None and not (
                 label == "forces" and all(f.system.n_atoms == 1 for f in frames)
@@ -78,6 +82,7 @@ def open_samples(
     energy_key: str | None = None,
     forces_key: str | None = None,
     stress_key: str | None = None,
+    dipole_key: str | None = None,
 ) -> Sequence[Sample]:
     """The structures with energies and forces of one or several files, for a training.
 
@@ -90,20 +95,21 @@ def open_samples(
         energy_key: as in `read_samples`.
         forces_key: likewise.
         stress_key: likewise.
+        dipole_key: likewise.
 
     Raises:
         DataError: as `read_samples`.
         ConfigError: likewise.
     """
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
-    keys = (energy_key, forces_key, stress_key)
-    read = partial(read_samples, energy_key=energy_key, forces_key=forces_key, stress_key=stress_key)
+    asked = {"energy": energy_key, "forces": forces_key, "stress": stress_key, "dipole": dipole_key}
+    read = partial(read_samples, **{f"{label}_key": key for label, key in asked.items()})
     opened = {entry: open_frames(entry) for entry in paths if is_hdf5(entry)}
     if sum(int(frames.n_atoms.sum()) for frames in opened.values()) <= IN_MEMORY_ATOMS:
         return read(paths)
     required = ("energy", "forces")
     samples = StoredSamples.gather(
-        [_samples_of(opened[entry], keys, required) if entry in opened else read(entry) for entry in paths],
+        [_samples_of(opened[entry], asked, required) if entry in opened else read(entry) for entry in paths],
         cutoff,
     )
     unlabelled = np.isnan(samples.census.energies) | np.isnan(samples.census.force_squares)
@@ -113,16 +119,16 @@ def open_samples(
     return samples
 
 
-def _samples_of(frames: StoredFrames, asked: Sequence[str | None], require: Sequence[str]) -> FileSamples:
+def _samples_of(frames: StoredFrames, asked: Mapping[str, str | None], require: Sequence[str]) -> FileSamples:
     """The samples of an HDF5 file. Where labels are missing by custom, they may be missing here."""
-    chosen: list[str | None] = []
-    for label, key in zip(LABELS, asked, strict=True):
+    chosen: dict[str, str | None] = {}
+    for label, key in asked.items():
         if key not in (None, NO_KEY, label):
             raise ConfigError(
                 f"{frames.source}: holds the {label} as {label!r}, not as {key!r}", "leave it out"
             )
-        chosen.append(label if key != NO_KEY and label in frames.labels else None)
-    keys = LabelKeys(*chosen)
+        chosen[label] = label if key != NO_KEY and label in frames.labels else None
+    keys = LabelKeys(**chosen)
     for label in require:
         if getattr(keys, label) is None and not (label == "forces" and frames.n_atoms.max() == 1):
             raise DataError(
@@ -142,6 +148,7 @@ def _make_sample(frame: Frame, keys: LabelKeys, require: Sequence[str]) -> Sampl
         label: value_of(label, key, frame) if (key := getattr(keys, label)) is not None else None
         for label in LABELS
     }
+    labels = (keys.energy, keys.stress, keys.dipole)
     forces = checked_forces(values["forces"], system.n_atoms, where)
     if forces is None and system.n_atoms == 1 and not any(system.pbc):
         forces = np.zeros((1, 3))
@@ -150,7 +157,8 @@ def _make_sample(frame: Frame, keys: LabelKeys, require: Sequence[str]) -> Sampl
         energy=checked_energy(values["energy"], where),
         forces=forces,
         stress=checked_stress(values["stress"], where),
-        info={name: value for name, value in frame.info.items() if name not in (keys.energy, keys.stress)},
+        dipole=checked_dipole(values["dipole"], where),
+        info={name: value for name, value in frame.info.items() if name not in labels},
         source=frame.source,
         frame=frame.index,
     )
@@ -164,7 +172,8 @@ def _make_sample(frame: Frame, keys: LabelKeys, require: Sequence[str]) -> Sampl
 
 
 def write_samples(path: str | os.PathLike, samples: Iterable[Sample]) -> None:
-    """Writes samples as extended XYZ or HDF5 with every digit; `read_samples` gives them back.
+    """Writes samples as extended XYZ or HDF5 with every digit; `read_samples` gives them back, but for the
+    charges, which are results and no labels.
 
     They are taken one by one: there may be more than the memory holds.
 
@@ -179,7 +188,8 @@ def write_samples(path: str | os.PathLike, samples: Iterable[Sample]) -> None:
         write_dataset(path, map(_to_frame, samples))
         return
     systems, labels, rest = itertools.tee(samples, 3)
-    results = ({"energy": s.energy, "forces": s.forces, "stress": s.stress} for s in labels)
+    names = (*LABELS, "charges")
+    results = ({name: getattr(sample, name) for name in names} for sample in labels)
     write_extxyz(path, (s.system for s in systems), results, map(_free_info, rest))
 
 
@@ -191,12 +201,14 @@ def is_written(path: str | os.PathLike) -> bool:
 def _to_frame(sample: Sample) -> Frame:
     """The sample as it stands in a file."""
     info = _free_info(sample)
-    info |= {label: value for label in ("energy", "stress") if (value := getattr(sample, label)) is not None}
-    arrays = {} if sample.forces is None else {"forces": sample.forces}
+    of_all, of_atoms = ("energy", "stress", "dipole"), ("forces", "charges")
+    info |= {label: value for label in of_all if (value := getattr(sample, label)) is not None}
+    arrays = {name: value for name in of_atoms if (value := getattr(sample, name)) is not None}
     return Frame(sample.system, info, arrays, sample.source, sample.frame)
 
 
 def _free_info(sample: Sample) -> dict:
     """What stands in `info` beside the labels and the electronic state."""
     taken = {*LABELS, "charge", "spin", "Lattice", "Properties", "pbc"}
+    taken |= set() if sample.charges is None else {"charges"}
     return {name: value for name, value in sample.info.items() if name not in taken}

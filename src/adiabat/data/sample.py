@@ -25,6 +25,8 @@ class Sample:
         info: what else the file says about the structure.
         source: the file, or the method that made the labels.
         frame: number of the frame in its file.
+        dipole: of a molecule, about its center of mass [e Å], shape (3,); None when not known.
+        charges: of the atoms [e], shape (n_atoms,), as a model gave them; nothing is fitted to them.
     """
 
     system: System
@@ -34,6 +36,8 @@ class Sample:
     info: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     frame: int = 0
+    dipole: np.ndarray | None = None
+    charges: np.ndarray | None = None
 
     @property
     def n_atoms(self) -> int:
@@ -53,7 +57,8 @@ class Sample:
         atoms = self.system.to_ase()
         atoms.info.update(self.info)
         stress = None if self.stress is None else full_3x3_to_voigt_6_stress(self.stress)
-        results = {"energy": self.energy, "forces": self.forces, "stress": stress}
+        results = {"energy": self.energy, "forces": self.forces, "stress": stress, "dipole": self.dipole}
+        results["charges"] = self.charges
         known = {name: value for name, value in results.items() if value is not None}
         if known:
             atoms.calc = SinglePointCalculator(atoms, **known)
@@ -84,6 +89,7 @@ class Sample:
             energy=checked_energy(results.get("energy"), made.where),
             forces=checked_forces(results.get("forces"), made.system.n_atoms, made.where),
             stress=checked_stress(results.get("stress"), made.where),
+            dipole=None if any(made.system.pbc) else checked_dipole(results.get("dipole"), made.where),
             info=made.info,
             source=source,
             frame=frame,
@@ -128,6 +134,19 @@ def checked_stress(value: Any, where: str) -> np.ndarray | None:
     if np.abs(stress - stress.T).max() > 0.05 * np.abs(stress).max() + 1e-6:
         raise DataError(f"{where}: the stress is not symmetric: {stress.tolist()}")
     return (stress + stress.T) / 2
+
+
+def checked_dipole(value: Any, where: str) -> np.ndarray | None:
+    """A finite dipole of shape (3,), or a DataError that names `where`."""
+    if value is None:
+        return None
+    dipole = _numbers(value, where, "dipole")
+    if dipole.shape != (3,):
+        raise DataError(
+            f"{where}: the dipole has shape {dipole.shape}, expected x, y and z [e Å]",
+            'leave dipoles out with the key "none"',
+        )
+    return dipole
 
 
 def _numbers(value: Any, where: str, name: str) -> np.ndarray:

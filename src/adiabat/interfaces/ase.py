@@ -14,7 +14,8 @@ from adiabat.system import System
 
 
 class AdiabatCalculator(Calculator):
-    """Energy, forces, stress and atom energies for `ase.Atoms`, in ASE's units and conventions.
+    """Energy, forces, stress and atom energies for `ase.Atoms`, in ASE's units and conventions; charges and,
+    for molecules, the dipole about the center of mass, if the potential has them.
 
     Energies are summed in double precision whatever JAX is set to. The neighbor list has a skin and is made
     anew only when atoms have moved or the cell has changed; nothing is compiled again as long as the numbers
@@ -30,7 +31,10 @@ class AdiabatCalculator(Calculator):
         >>> atoms.get_forces()
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress", "energies"]
+    implemented_properties: ClassVar[list[str]] = [
+        *("energy", "free_energy", "forces", "stress", "energies"),
+        *("charges", "dipole"),
+    ]
 
     def __init__(self, potential: AbstractPotential, skin: float = DEFAULT_SKIN, **settings: Any):
         super().__init__(**settings)
@@ -49,7 +53,8 @@ class AdiabatCalculator(Calculator):
         Raises:
             UnsupportedError: an element that the potential does not know.
             DataError: coordinates that are not finite, two atoms at one place.
-            PropertyNotImplementedError: a stress, unless all three directions are periodic.
+            PropertyNotImplementedError: a stress, unless all three directions are periodic; a dipole, if any
+                is; charges or a dipole of a potential that has none.
         """
         super().calculate(atoms, properties, system_changes)
         assert isinstance(self.atoms, ase.Atoms)
@@ -71,6 +76,15 @@ class AdiabatCalculator(Calculator):
         }
         if prediction.stress is not None:
             self.results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress)
+        for name in ("charges", "dipole"):
+            value = getattr(prediction, name)
+            if value is not None:
+                self.results[name] = value.astype(np.float64)
+            elif name in (properties or ()):
+                raise PropertyNotImplementedError(
+                    f"the potential gives no {name} of this structure: its training set had no dipoles, or "
+                    "the structure is periodic"
+                )
 
 
 def calculator(potential: AbstractPotential) -> AdiabatCalculator:

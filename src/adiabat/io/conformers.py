@@ -18,10 +18,12 @@ from adiabat.io.frame import Frame, make_frame
 from adiabat.io.hdf5 import damage, numbers_at, own
 from adiabat.io.npz import ENERGY_UNITS, LENGTH_UNITS
 from adiabat.io.stored import StoredFrames
+from adiabat.system import about_center_of_mass
 
 _KIND = "file of conformers"
 _NUMBERS = "atomic_numbers"
 MAX_SMILES = 10_000
+CHARGE_UNITS = ("e", "elementary_charge")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Layout:
         positions: dataset of the coordinates, shape (n_conformers, n_atoms, 3).
         energy: names of that of the energies, the first one found is taken; shape (n_conformers,).
         forces: likewise for the forces or the gradient; shape (n_conformers, n_atoms, 3).
+        dipole: likewise for the dipoles, about the origin of the coordinates; shape (n_conformers, 3).
         length: unit of the coordinates, where the file does not state it.
         sign: -1 where `forces` is the gradient.
     """
@@ -39,6 +42,7 @@ class Layout:
     positions: str
     energy: tuple[str, ...]
     forces: tuple[str, ...]
+    dipole: tuple[str, ...]
     length: str
     sign: int
 
@@ -48,13 +52,21 @@ class Layout:
             self.positions: self.length,
             **dict.fromkeys(self.energy, "hartree"),
             **dict.fromkeys(self.forces, f"hartree/{self.length}"),
+            **dict.fromkeys(self.dipole, f"e*{self.length}"),
         }
 
 
 LAYOUTS = {
-    "SPICE": Layout("conformations", ("dft_total_energy",), ("dft_total_gradient",), "bohr", -1),
+    "SPICE": Layout(
+        "conformations", ("dft_total_energy",), ("dft_total_gradient",), ("scf_dipole",), "bohr", -1
+    ),
     "ANI-1x": Layout(
-        "coordinates", ("wb97x_dz.energy", "energy"), ("wb97x_dz.forces", "forces"), "angstrom", 1
+        "coordinates",
+        ("wb97x_dz.energy", "energy"),
+        ("wb97x_dz.forces", "forces"),
+        ("wb97x_dz.dipole", "dipole"),
+        "angstrom",
+        1,
     ),
 }
 
@@ -100,8 +112,9 @@ class ConformerFrames(StoredFrames):
         self._energies = np.concatenate(energies)
         sizes = np.array([len(molecule.numbers) for molecule in self._molecules], np.int32)
         self.n_atoms = sizes[self._of]
-        forces = any(name in molecule.factors for molecule in self._molecules for name in layout.forces)
-        self.labels = ("energy", "forces") if forces else ("energy",)
+        known = {name for molecule in self._molecules for name in molecule.factors}
+        others = {"forces": layout.forces, "dipole": layout.dipole}
+        self.labels = ("energy", *(label for label, names in others.items() if known.intersection(names)))
 
     def read(self, start: int, stop: int) -> list[Frame]:
         frames: list[Frame] = []
@@ -116,30 +129,37 @@ class ConformerFrames(StoredFrames):
         """Some conformers of one molecule."""
         rows = self._rows[start:stop]
         first, last = int(rows[0]), int(rows[-1]) + 1
-        names = [name for name in (self._layout.positions, *self._layout.forces) if name in molecule.factors]
+        names = list(molecule.factors)
         with damage(self.source, _KIND):
             group = self._file[molecule.name]
             values = {
                 name: group[name][first:last][rows - first].astype(np.float64) * molecule.factors[name]  # pyright: ignore
                 for name in names
             }
+
+        def known(names: tuple[str, ...], k: int) -> np.ndarray | None:
+            """The label of a conformer under one of these names, if it has one."""
+            found = (values[name][k] for name in names if name in values)
+            return next((value for value in found if not np.isnan(value).all()), None)
+
         frames = []
         for k, index in enumerate(range(start, stop)):
-            known = [values[name][k] for name in names[1:] if not np.isnan(values[name][k]).all()]
-            frames.append(
-                make_frame(
-                    molecule.numbers,
-                    values[names[0]][k],
-                    info={
-                        "name": molecule.name,
-                        "energy": float(self._energies[index]),
-                        **({"charge": molecule.charge} if molecule.charge else {}),
-                    },
-                    arrays={"forces": self._layout.sign * known[0]} if known else {},
-                    source=self.source,
-                    index=index,
-                )
+            forces, dipole = known(self._layout.forces, k), known(self._layout.dipole, k)
+            frame = make_frame(
+                molecule.numbers,
+                values[self._layout.positions][k],
+                info={
+                    "name": molecule.name,
+                    "energy": float(self._energies[index]),
+                    **({"charge": molecule.charge} if molecule.charge else {}),
+                },
+                arrays={} if forces is None else {"forces": self._layout.sign * forces},
+                source=self.source,
+                index=index,
             )
+            if dipole is not None:
+                frame.info["dipole"] = about_center_of_mass(dipole, frame.system)
+            frames.append(frame)
         return frames
 
     def _look_at(self, name: str) -> tuple[_Molecule, np.ndarray]:
@@ -148,7 +168,11 @@ class ConformerFrames(StoredFrames):
         numbers = numbers_at(group, _NUMBERS, (None,))
         positions = numbers_at(group, layout.positions, (None, len(numbers), 3))
         shapes = {layout.positions: positions.shape}
-        for names, shape in ((layout.energy, positions.shape[:1]), (layout.forces, positions.shape)):
+        for names, shape in (
+            (layout.energy, positions.shape[:1]),
+            (layout.forces, positions.shape),
+            (layout.dipole, (len(positions), 3)),
+        ):
             shapes |= dict.fromkeys([n for n in names if n in group][:1], shape)
         if numbers.dtype.kind not in "iu" or not any(found in layout.energy for found in shapes):
             raise ValueError(f"{name} has no {' or '.join(layout.energy)}")
@@ -172,12 +196,15 @@ def find_layout(file: h5py.File) -> Layout | None:
 
 
 def _factor(dataset: h5py.Dataset, unit: str, where: str) -> float:
-    """From the unit that the dataset states, or else `unit`, to eV and Å.
+    """From the unit that the dataset states, or else `unit`, to eV, Å and e.
 
     Raises:
         DataError: a unit nobody knows.
     """
     stated = dataset.attrs.get("units", unit)
+    charge, product, length = str(stated).lower().replace(" ", "").partition("*")
+    if product and charge in CHARGE_UNITS and length in LENGTH_UNITS:
+        return LENGTH_UNITS[length]
     energy, _, length = str(stated).lower().partition("/")
     if not length and energy in LENGTH_UNITS:
         return LENGTH_UNITS[energy]

@@ -41,15 +41,25 @@ _COLUMNS: tuple[tuple[str, str, tuple[int, ...], Any, str], ...] = (
     ("frames/cell", "<f8", (3, 3), 0.0, "Angstrom"),
     ("frames/energy", "<f8", (), np.nan, "eV"),
     ("frames/stress", "<f8", (3, 3), np.nan, "eV/Angstrom^3"),
+    ("frames/dipole", "<f8", (3,), np.nan, "e Angstrom"),
     ("atoms/numbers", "|u1", (), None, ""),
     ("atoms/positions", "<f8", (3,), None, "Angstrom"),
     ("atoms/forces", "<f8", (3,), np.nan, "eV/Angstrom"),
+    ("atoms/charges", "<f8", (), np.nan, "e"),
     ("atoms/masses", "<f8", (), np.nan, "u"),
     ("info", "|u1", (), None, ""),
 )
 # What a frame may lack: where it is written at all, the others have the value for nothing known.
 _OPTIONAL = {name: fill for name, _, _, fill, _ in _COLUMNS if fill is not None}
-_LABELS = {"energy": "frames/energy", "forces": "atoms/forces", "stress": "frames/stress"}
+_LABELS = {
+    "energy": "frames/energy",
+    "forces": "atoms/forces",
+    "stress": "frames/stress",
+    "dipole": "frames/dipole",
+}
+_OF_ATOMS = ("forces", "charges")  # what `Frame.arrays` may hold
+# Not in files of earlier versions.
+_LATER = ("frames/dipole", "atoms/charges")
 # A few bytes for each frame, which are kept in memory.
 _KEPT = ("frames/charge", "frames/spin", "frames/pbc", "frames/energy")
 
@@ -61,8 +71,8 @@ def write_dataset(path: str | os.PathLike, frames: Iterable[Frame]) -> None:
 
     Args:
         path: the file; replaced if it exists.
-        frames: structures with what is known of them: `energy` [eV] and `stress` [eV/Å^3] in `info`, beside
-            anything that JSON can hold, `forces` [eV/Å] in `arrays`.
+        frames: structures with what is known of them: `energy` [eV], `stress` [eV/Å^3] and `dipole` [e Å] in
+            `info`, beside anything that JSON can hold, `forces` [eV/Å] and `charges` [e] in `arrays`.
 
     Raises:
         DataError: a value that the format cannot hold, or the disk is full.
@@ -152,6 +162,7 @@ class DatasetFrames(StoredFrames):
             name: numbers_at(self._file, name, (lengths[name.split("/")[0]], *shape), name in _OPTIONAL)
             for name, _, shape, _, _ in _COLUMNS
             if name not in ("frames/n_atoms", "frames/info_bytes")
+            and (name not in _LATER or name in self._file)
         }
 
     def _frame(self, row: dict[str, np.ndarray], index: int) -> Frame:
@@ -166,8 +177,7 @@ class DatasetFrames(StoredFrames):
         info |= {name: int(row[f"frames/{name}"]) for name in ("charge", "spin") if row[f"frames/{name}"]}
         if "energy" in known:
             info["energy"] = float(known["energy"])
-        if "stress" in known:
-            info["stress"] = known["stress"]
+        info |= {name: known[name] for name in ("stress", "dipole") if name in known}
         masses = known.get("masses")
         if masses is not None:
             standard = ase.data.atomic_masses[np.minimum(numbers, len(ase.data.atomic_masses) - 1)]
@@ -179,7 +189,7 @@ class DatasetFrames(StoredFrames):
             pbc=tuple(bool(periodic) for periodic in row["frames/pbc"]),
             masses=masses,
             info=info,
-            arrays={"forces": known["forces"]} if "forces" in known else {},
+            arrays={name: known[name] for name in _OF_ATOMS if name in known},
             source=self.source,
             index=index,
         )
@@ -238,9 +248,10 @@ def _rows_of(frame: Frame) -> dict[str, np.ndarray]:
     system, info = frame.system, dict(frame.info)
     real = np.asarray(system.mask)
     numbers = np.asarray(system.numbers)[real]
-    energy, stress, cell = info.pop("energy", None), info.pop("stress", None), np.asarray(system.cell)
+    energy, stress, dipole = (info.pop(name, None) for name in ("energy", "stress", "dipole"))
+    cell = np.asarray(system.cell)
     masses = np.asarray(system.masses)[real]
-    unknown = [name for name in frame.arrays if name != "forces"]
+    unknown = [name for name in frame.arrays if name not in _OF_ATOMS]
     if unknown:
         raise DataError(f"{frame.where}: an HDF5 file of samples has no place for {unknown[0]!r}")
     text = _text(info, frame.where)
@@ -253,9 +264,10 @@ def _rows_of(frame: Frame) -> dict[str, np.ndarray]:
         "frames/cell": cell if cell.any() else None,
         "frames/energy": energy,
         "frames/stress": stress,
+        "frames/dipole": dipole,
         "atoms/numbers": numbers,
         "atoms/positions": np.asarray(system.positions)[real],
-        "atoms/forces": np.asarray(frame.arrays["forces"])[real] if "forces" in frame.arrays else None,
+        **{f"atoms/{name}": np.asarray(values)[real] for name, values in frame.arrays.items()},
         "atoms/masses": None if np.array_equal(masses, ase.data.atomic_masses[numbers]) else masses,
         "info": np.frombuffer(text, np.uint8),
     }

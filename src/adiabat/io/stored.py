@@ -16,8 +16,9 @@ class StoredFrames(Sequence[Frame]):
 
     Attributes:
         source: the file.
-        labels: those of "energy", "forces" and "stress" that the file holds. A frame has them as
-            `info["energy"]` [eV], `arrays["forces"]` [eV/Å] and `info["stress"]` [eV/Å^3].
+        labels: those of "energy", "forces", "stress" and "dipole" that the file holds. A frame has them as
+            `info["energy"]` [eV], `arrays["forces"]` [eV/Å], `info["stress"]` [eV/Å^3], `info["dipole"]`
+            [e Å].
         sparse: labels are missing here and there, as it is usual with such files.
         n_atoms: of each frame, shape (n_frames,).
     """

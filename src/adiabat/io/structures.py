@@ -95,7 +95,9 @@ def iterate_structures(path: Path, format: str) -> Iterator[Frame]:
         for name in ("numbers", "positions", "masses"):
             arrays.pop(name, None)
         for name, value in results.items():
-            per_atom = np.ndim(value) > 0 and np.shape(value)[0] == len(atoms) and name != "stress"
+            per_atom = (
+                np.ndim(value) > 0 and np.shape(value)[0] == len(atoms) and name not in ("stress", "dipole")
+            )
             (arrays if per_atom else info).setdefault(name, value)
         yield make_frame(
             atoms.numbers,

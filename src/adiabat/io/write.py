@@ -30,8 +30,8 @@ def write_extxyz(
         path: the file; replaced if it exists.
         systems: the structures.
         results: for each structure its results by name, as `energy` [eV], `forces` [eV/Å] (n_atoms, 3),
-            `stress` [eV/Å^3] (3, 3), or any other; an array with one row for each atom becomes columns,
-            anything else stands in the comment line. `None` values are left out.
+            `stress` [eV/Å^3] (3, 3), `dipole` [e Å] (3,), or any other; an array with one row for each atom
+            becomes columns, anything else stands in the comment line. `None` values are left out.
         info: for each structure more entries of the comment line.
 
     Raises:
@@ -57,7 +57,7 @@ def _format_frame(system: System, results: Mapping[str, Any], info: Mapping[str,
             continue
         array = np.asarray(value)
         # With three atoms a stress looks like three columns: its name decides.
-        if array.ndim in (1, 2) and len(array) == len(real) and name not in ("stress", "virial"):
+        if array.ndim in (1, 2) and len(array) == len(real) and name not in ("stress", "virial", "dipole"):
             columns[name] = array[real]
         else:
             entries[name] = value if isinstance(value, str) else array

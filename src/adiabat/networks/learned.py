@@ -1,7 +1,7 @@
 """The potential a network makes: free-atom energies, the network's share, and a repulsion at short range."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -22,7 +22,7 @@ DEPTH = 0.5
 
 
 class LearnedPotential(AbstractPotential):
-    """E_i = references[z_i] + w_i scale network_i + repulsion_i.
+    """E_i = references[z_i] + w_i scale network_i + repulsion_i, and perhaps charges.
 
     The network feels an edge by its envelope e_ij = u(r_ij) (1 - s_ij): u goes to zero at the cut-off, s is
     the envelope of the repulsion. So atoms that come so close that the repulsion takes over leave each
@@ -33,8 +33,12 @@ class LearnedPotential(AbstractPotential):
     there were no data. It runs in single precision; the references are added in the precision of the
     positions.
 
+    The charges are the numbers of a second network, less what they are too many in all, in equal shares: they
+    add up to the charge of the system.
+
     Attributes:
         network: gives each atom a number of order one.
+        charges: likewise, its charge [e] but for a constant; None in a potential that has learned no dipoles.
         references: energy [eV] of the free atom of each element, shape (n_elements,).
         scale: typical size of a force in the training set [eV/Å]; the network's outputs are multiplied by it.
         repulsion: what keeps atoms apart where there are no data, or None.
@@ -44,6 +48,7 @@ class LearnedPotential(AbstractPotential):
     """
 
     network: AbstractNetwork
+    charges: AbstractNetwork | None
     references: Float[Array, " n_elements"]
     scale: Float[Array, ""]
     repulsion: ZBL | None
@@ -61,9 +66,10 @@ class LearnedPotential(AbstractPotential):
         scale: float,
         repulsion: ZBL | None,
         floors: np.ndarray | None = None,
+        charges: AbstractNetwork | None = None,
         summary: Mapping[str, Any] | None = None,
     ):
-        self.network = network
+        self.network, self.charges = network, charges
         self.elements = tuple(int(z) for z in elements)
         # numpy, not jnp: JAX would cut the references to single precision when x64 is off.
         energies = [references[z] for z in self.elements]
@@ -71,7 +77,7 @@ class LearnedPotential(AbstractPotential):
         self.scale = np.asarray(scale, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         self.repulsion = repulsion
         self.floors = None if floors is None else np.asarray(floors, np.float32)  # pyright: ignore[reportAttributeAccessIssue]
-        self.cutoff = network.cutoff
+        self.cutoff = network.cutoff if charges is None else max(network.cutoff, charges.cutoff)
         self._summary = json.dumps(dict(summary or {}), sort_keys=True)
 
     @property
@@ -88,6 +94,7 @@ class LearnedPotential(AbstractPotential):
             scale=float(self.scale),
             repulsion=self.repulsion,
             floors=None if self.floors is None else np.asarray(self.floors),
+            charges=self.charges,
             summary=summary,
         )
 
@@ -114,15 +121,22 @@ class LearnedPotential(AbstractPotential):
         learned = jnp.asarray(self.scale, dtype) * (near.share * learned).astype(dtype)
         return jnp.asarray(self.references, dtype)[species] + learned + near.repelled
 
+    def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
+        if self.charges is None:
+            return None
+        species = jnp.asarray(self._species_table())[system.numbers]
+        near = self.charges.environments(system, species, neighbors, self.repulsion, self.elements)
+        charges = self.charges(species, near.vectors, near.envelope, neighbors).astype(system.positions.dtype)
+        n_atoms = jnp.maximum(system.sum_atoms(jnp.ones_like(charges)), 1.0)
+        return charges - system.spread((system.sum_atoms(charges) - system.charge) / n_atoms)
+
     def for_inference(self) -> AbstractPotential:
         """With the network prepared for many calls: on a CPU by the C++ kernel, where it can be compiled."""
-        network = self.network.for_inference()
-        return self if network is self.network else eqx.tree_at(lambda p: p.network, self, network)
+        return self._with_networks(lambda network: network.for_inference())
 
     def for_training(self) -> "LearnedPotential":
         """With the network as it is quickest within a compiled function of its parameters."""
-        network = self.network.for_training()
-        return self if network is self.network else eqx.tree_at(lambda p: p.network, self, network)
+        return self._with_networks(lambda network: network.for_training())
 
     def predict(self, system: System, neighbors: Neighbors | None = None) -> Prediction:
         """Check the elements, build the neighbor list when none is given, and predict.
@@ -138,6 +152,14 @@ class LearnedPotential(AbstractPotential):
         """An ASE calculator, `adiabat.interfaces.AdiabatCalculator`."""
         # A convenience that looks upward on purpose: by name, when asked, and nothing here depends on it.
         return import_module("adiabat.interfaces").AdiabatCalculator(self)
+
+    def _with_networks(self, prepared: Callable[[AbstractNetwork], AbstractNetwork]) -> "LearnedPotential":
+        """The same potential with each network prepared in some way; itself if that changes none."""
+        networks = [network for network in (self.network, self.charges) if network is not None]
+        changed = [prepared(network) for network in networks]
+        if all(new is old for new, old in zip(changed, networks, strict=True)):
+            return self
+        return eqx.tree_at(lambda p: [p.network, p.charges][: len(networks)], self, changed)
 
     def _species_table(self) -> np.ndarray:
         table = np.zeros(len(ase.data.chemical_symbols) + 1, np.int32)

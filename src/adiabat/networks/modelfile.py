@@ -14,7 +14,7 @@ import adiabat
 from adiabat.base import AdiabatError, DataError
 from adiabat.base.archive import read_archive, write_archive
 from adiabat.networks.learned import LearnedPotential
-from adiabat.networks.network import networks
+from adiabat.networks.network import AbstractNetwork, networks
 from adiabat.networks.parameters import from_arrays, to_arrays
 from adiabat.potentials import ZBL
 from adiabat.system.system import LAST
@@ -35,9 +35,8 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
     """
     network = potential.network
     header = {
-        "architecture": network.kind,
+        **_described(network),
         "revision": REVISION,
-        "hyperparameters": network.hyperparameters(),
         "elements": [ase.data.chemical_symbols[z] for z in potential.elements],
         "cutoff": potential.cutoff,
         "units": {"energy": "eV", "length": "Å"},
@@ -54,6 +53,9 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
     }
     if potential.floors is not None:
         arrays["floors"] = np.asarray(potential.floors, np.float32)
+    if potential.charges is not None:
+        header["charges"] = _described(potential.charges)
+        arrays |= to_arrays(potential.charges, prefix="charges")
     write_archive(path, KIND, arrays, header)
 
 
@@ -91,12 +93,6 @@ def load_model(path: str | os.PathLike) -> LearnedPotential:
 
 
 def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str) -> LearnedPotential:
-    cls = networks.get(header["architecture"])
-    hyperparameters = header["hyperparameters"]
-    for name, value in hyperparameters.items():
-        if isinstance(value, int) and value > MAX_HYPERPARAMETER:
-            raise DataError(f"{source}: hyper-parameter {name} = {value} is not plausible")
-    template = eqx.filter_eval_shape(lambda: cls(**hyperparameters, key=jax.random.key(0)))
     elements = tuple(ase.data.atomic_numbers[symbol] for symbol in header["elements"])
     references, scale = arrays.pop("references"), arrays.pop("scale")
     if references.shape != (len(elements),) or not (np.isfinite(references).all() and np.isfinite(scale)):
@@ -105,10 +101,8 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
     if floors is not None and not (floors.shape == references.shape and np.all(floors < np.inf)):
         raise DataError(f"{source}: the floors of the energies do not fit the elements")
     arrays = _brought_up(arrays, header.get("revision", 1), source)
-    network = from_arrays(template, arrays, prefix="network", source=source)
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array))):
-        raise DataError(f"{source}: the weights are not finite")
-    repulsion = header["repulsion"]
+    network = _network(header, arrays, "network", source)
+    repulsion, charges = header["repulsion"], header.get("charges")
     return LearnedPotential(
         network=network,
         elements=elements,
@@ -116,6 +110,7 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
         scale=float(scale),
         repulsion=None if repulsion is None else _repulsion(repulsion, network.cutoff),
         floors=floors,
+        charges=None if charges is None else _network(charges, arrays, "charges", source),
         summary=header["summary"],
     )
 
@@ -136,6 +131,26 @@ def _brought_up(arrays: dict[str, np.ndarray], revision: Any, source: str) -> di
         else values
         for name, values in arrays.items()
     }
+
+
+def _described(network: AbstractNetwork) -> dict[str, Any]:
+    """What it takes, beside the weights, to build a network again."""
+    return {"architecture": network.kind, "hyperparameters": network.hyperparameters()}
+
+
+def _network(
+    described: dict[str, Any], arrays: dict[str, np.ndarray], prefix: str, source: str
+) -> AbstractNetwork:
+    """A network with the weights that are stored under a prefix."""
+    cls, hyperparameters = networks.get(described["architecture"]), described["hyperparameters"]
+    for name, value in hyperparameters.items():
+        if isinstance(value, int) and value > MAX_HYPERPARAMETER:
+            raise DataError(f"{source}: hyper-parameter {name} = {value} is not plausible")
+    template = eqx.filter_eval_shape(lambda: cls(**hyperparameters, key=jax.random.key(0)))
+    network = from_arrays(template, arrays, prefix=prefix, source=source)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array))):
+        raise DataError(f"{source}: the weights are not finite")
+    return network
 
 
 def _repulsion(header: dict[str, Any], cutoff: float) -> ZBL:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from adiabat.system import Batch, Neighbors, System
+from adiabat.system import Batch, Neighbors, System, dipole_moment
 
 
 class Prediction(eqx.Module):
@@ -19,12 +19,18 @@ class Prediction(eqx.Module):
         stress: (1/V) dE/dstrain [eV/Å^3], tension positive as in ASE, shape (3, 3) or (n_systems, 3, 3);
             None unless the system is periodic along all three directions.
         atom_energies: [eV], shape (n_atoms,).
+        charges: of the atoms [e], shape (n_atoms,); they add up to the total charge. None where the potential
+            knows of none.
+        dipole: theirs about the center of mass [e Å], shape (3,) or (n_systems, 3); None for a structure that
+            is periodic along any direction.
     """
 
     energy: Float[Array, "*n_systems"]
     forces: Float[Array, "n_atoms 3"] | None = None
     stress: Float[Array, "*n_systems 3 3"] | None = None
     atom_energies: Float[Array, " n_atoms"] | None = None
+    charges: Float[Array, " n_atoms"] | None = None
+    dipole: Float[Array, "*n_systems 3"] | None = None
 
 
 class AbstractPotential(eqx.Module):
@@ -37,6 +43,9 @@ class AbstractPotential(eqx.Module):
     @abc.abstractmethod
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         """The energy of each atom [eV]; what it says of padding does not matter, as long as it is finite."""
+
+    def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
+        """The charge of each atom [e], which add up to that of its system; None if the potential has none."""
 
     def check(self, system: System) -> None:
         """Raises UnsupportedError when the potential does not cover a system; a formula takes every
@@ -61,13 +70,14 @@ class AbstractPotential(eqx.Module):
     def __call__(
         self, system: System | Batch, neighbors: Neighbors, stress: bool | None = None
     ) -> Prediction:
-        """Energy, forces, stress and atom energies.
+        """Energy, forces, stress and atom energies; charges and dipole, where the potential has them.
 
         Args:
             system: one structure or a batch.
             neighbors: its list, complete to at least `cutoff`.
             stress: whether to compute the stress; by default when all three directions are periodic. For a
-                batch it must be said, and has no meaning for the structures that are not periodic.
+                batch it must be said, and has no meaning for the structures that are not periodic; the
+                dipoles have none for those that are.
         """
         wanted = isinstance(system, System) and system.is_periodic if stress is None else stress
 
@@ -81,23 +91,28 @@ class AbstractPotential(eqx.Module):
         positions = jnp.asarray(system.positions)
         cell = jnp.asarray(system.cell)
         strain = jnp.zeros_like(cell)
+        charges = self.atom_charges(system, neighbors)
+        periodic = isinstance(system, System) and any(system.pbc)
+        dipole = None if charges is None or periodic else dipole_moment(system, charges)
+        more = {"charges": charges, "dipole": dipole}
         if not wanted:
             gradient, (energy, energies) = jax.grad(total, has_aux=True)(positions, strain)
-            return Prediction(energy=energy, forces=-gradient, atom_energies=energies)
+            return Prediction(energy=energy, forces=-gradient, atom_energies=energies, **more)
         (gradient, virial), (energy, energies) = jax.grad(total, argnums=(0, 1), has_aux=True)(
             positions, strain
         )
         volume = jnp.abs(jnp.linalg.det(cell))[..., None, None]
         symmetric = 0.5 * (virial + jnp.swapaxes(virial, -1, -2))
         tension = jnp.where(volume > 0, symmetric / jnp.where(volume > 0, volume, 1.0), 0.0)
-        return Prediction(energy=energy, forces=-gradient, stress=tension, atom_energies=energies)
+        return Prediction(energy=energy, forces=-gradient, stress=tension, atom_energies=energies, **more)
 
     def __add__(self, other: "AbstractPotential") -> "SumPotential":
         return SumPotential(terms=(self, other))
 
 
 class SumPotential(AbstractPotential):
-    """The sum of several potentials; its cut-off is the longest of theirs."""
+    """The sum of several potentials; its cut-off is the longest of theirs. Charges are those of the first one
+    that has any."""
 
     terms: tuple[AbstractPotential, ...]
     cutoff: float = eqx.field(static=True)
@@ -114,3 +129,7 @@ class SumPotential(AbstractPotential):
             (term.atom_energies(system, neighbors) for term in self.terms),
             start=jnp.zeros(system.n_atoms, system.positions.dtype),
         )
+
+    def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
+        found = (term.atom_charges(system, neighbors) for term in self.terms)
+        return next((charges for charges in found if charges is not None), None)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from adiabat.analysis import bootstrap_rmse
+from adiabat.base.units import DEBYE
 
 MEV = 1000.0  # meV per eV
 
@@ -18,7 +19,8 @@ class SetErrors:
     Attributes:
         name: of the set.
         evaluation: `reference_energies`, `energies`, `n_atoms` of shape (n,); `reference_forces` and
-            `forces`, lists of (n_i, 3); `systems` and `tags`, lists. Not finite is not labelled.
+            `forces`, lists of (n_i, 3); `systems` and `tags`, lists; perhaps `reference_dipoles` and
+            `dipoles`, lists of (3,) or None. Not finite is not labelled.
     """
 
     name: str
@@ -101,6 +103,13 @@ class SetErrors:
             [np.asarray(self.evaluation.reference_forces[k], np.float64) for k in kept]
         )
         return numbers, references, np.concatenate([self.force_errors[k] for k in kept])
+
+    def dipoles(self) -> tuple[np.ndarray, np.ndarray]:
+        """Reference and predicted dipoles [D] of the structures that have both, shape (m, 3) each."""
+        found = (getattr(self.evaluation, name, ()) for name in ("reference_dipoles", "dipoles"))
+        pairs = [pair for pair in zip(*found, strict=True) if all(dipole is not None for dipole in pair)]
+        reference, predicted = np.array(pairs).reshape(-1, 2, 3).swapaxes(0, 1) / DEBYE
+        return reference, predicted
 
     def groups(self) -> tuple[str, dict[str, np.ndarray]]:
         """What the structures are tagged with, and which ones carry each value, shape (n,) each.

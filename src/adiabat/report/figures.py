@@ -60,7 +60,7 @@ def parity(panels: Sequence[Parity], quantity: str, error_unit: str, columns: in
     """Predicted against reference values and, below, the errors; dense points are rasterized.
 
     Args:
-        panels: what to draw, values in eV or eV/Å.
+        panels: what to draw, values in eV, eV/Å or D.
         quantity: with unit, for the axes.
         error_unit: a thousandth of the unit.
         columns: panels in a row.

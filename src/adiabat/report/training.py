@@ -26,6 +26,12 @@ FORCE_BAR = 43.4  # meV/Å: 1 kcal/mol/Å
 ENERGY_BAR = 43.4  # meV: 1 kcal/mol
 ENERGY_BAR_PER_ATOM = 1.0  # meV/atom, where that is more
 _MAX_SHARED_ROWS = 2000
+# Columns of the table of errors where there are such labels, and their keys among the metrics.
+_MORE_ERRORS = {
+    "stress MAE [GPa]": "stress_mae_gpa",
+    "dipole RMSE [D]": "dipole_rmse_debye",
+    "dipole MAE [D]": "dipole_mae_debye",
+}
 
 
 def training_sections(
@@ -39,7 +45,8 @@ def training_sections(
 
     Args:
         history: rows with `step`, `minutes`, `loss`, `learning_rate`, `train_force_rmse` [meV/Å],
-            `valid_force_rmse_mev_per_ang`, `valid_energy_rmse_mev`; any may be missing.
+            `valid_force_rmse_mev_per_ang`, `valid_energy_rmse_mev`, `valid_dipole_rmse_debye`; any may be
+            missing.
         evaluations: by the name of the set, the most important first; see `SetErrors`. The verdicts are
             on the first that is not called "valid", since the validation set chose the weights.
         summary: facts about the model and its training, shown as they are; "errors" is left out.
@@ -122,18 +129,22 @@ def _others(values: Mapping[str, float]) -> str:
 def _errors_table(sets: Sequence[SetErrors]) -> Table:
     columns = ["set", "structures", "force RMSE [meV/Å]", "force MAE", "energy RMSE [meV]", "energy MAE",
                "energy RMSE per atom"]  # fmt: skip
-    stress = any("stress_mae_gpa" in getattr(one.evaluation, "metrics", {}) for one in sets)
+    more = {
+        title: key
+        for title, key in _MORE_ERRORS.items()
+        if any(key in getattr(one.evaluation, "metrics", {}) for one in sets)
+    }
     rows = []
     for one in sets:
         force, energy = one.force_rmse(), one.energy_rmse()
         row = [one.name, number(one.n_structures), estimate(*force), number(one.force_mae())]
         row += [estimate(*energy), number(one.energy_mae()), number(one.energy_rmse_per_atom())]
-        rows.append(row + ([number(one.evaluation.metrics.get("stress_mae_gpa"))] if stress else []))
+        rows.append(row + [number(one.evaluation.metrics.get(key)) for key in more.values()])
     caption = (
         "Energies are per structure; in parentheses the 95 % bootstrap interval over structures. Frames of "
         "one trajectory are correlated: then the intervals are too narrow."
     )
-    return Table(columns + (["stress MAE [GPa]"] if stress else []), rows, caption)
+    return Table(columns + list(more), rows, caption)
 
 
 def _learning_curves(history: Sequence[Mapping[str, Any]]) -> Section:
@@ -162,6 +173,8 @@ def _learning_curves(history: Sequence[Mapping[str, Any]]) -> Section:
               ("validation", "valid_force_rmse_mev_per_ang", 1)], "Force error against training steps"),
         chart("Energy error", "RMSE [meV]", [("validation", "valid_energy_rmse_mev", 1)],
               "Energy error against training steps"),
+        chart("Dipole error", "RMSE [D]", [("validation", "valid_dipole_rmse_debye", 1)],
+              "Dipole error against training steps"),
         chart("Loss", "loss", [("training", "loss", 0)], "Loss against training steps"),
         chart("Learning rate", "learning rate", [("learning rate", "learning_rate", 2)],
               "Learning rate against training steps"),
@@ -226,6 +239,11 @@ def _parity(sets: Sequence[SetErrors]) -> Section:
         svg = figures.parity(energy_panels, "energy [eV/atom]", "meV/atom")
         caption = "Energies per atom, relative to the mean reference energy of each set."
         cards.append(Figure(svg, "Predicted against reference energies, one panel for each set", caption))
+    dipole_panels = [panel for one in sets if (panel := _dipole_panel(one)) is not None]
+    if dipole_panels:
+        svg = figures.parity(dipole_panels, "dipole [D]", "mD")
+        caption = "Components of the dipoles, about the center of mass."
+        cards.append(Figure(svg, "Predicted against reference dipoles, one panel for each set", caption))
     return Section("Predicted against reference", cards, lead="On the line is exact.")
 
 
@@ -235,6 +253,15 @@ def _energy_panel(one: SetErrors) -> figures.Parity:
     predicted = reference + one.energy_errors[kept] / MEV / one.n_atoms[kept]
     note = f"RMSE {number(one.energy_rmse()[0])} meV\n{number(int(kept.sum()))} structures"
     return figures.Parity(one.name, reference - reference.mean(), predicted - reference.mean(), note)
+
+
+def _dipole_panel(one: SetErrors) -> figures.Parity | None:
+    reference, predicted = one.dipoles()
+    if not len(reference):
+        return None
+    rmse = float(np.sqrt(np.mean((predicted - reference) ** 2)))
+    note = f"RMSE {number(rmse)} D\n{number(len(reference))} structures"
+    return figures.Parity(one.name, reference.ravel(), predicted.ravel(), note)
 
 
 def _where(sets: Sequence[SetErrors]) -> Section:

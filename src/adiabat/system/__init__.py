@@ -4,7 +4,18 @@ Files belong in `adiabat.io`; energies in `adiabat.potentials`.
 """
 
 from adiabat.system.batch import Batch, batch_systems
+from adiabat.system.moments import about_center_of_mass, center_of_mass, dipole_moment
 from adiabat.system.neighbors import Neighbors, gather, neighbor_list
 from adiabat.system.system import System
 
-__all__ = ["Batch", "Neighbors", "System", "batch_systems", "gather", "neighbor_list"]
+__all__ = [
+    "Batch",
+    "Neighbors",
+    "System",
+    "about_center_of_mass",
+    "batch_systems",
+    "center_of_mass",
+    "dipole_moment",
+    "gather",
+    "neighbor_list",
+]

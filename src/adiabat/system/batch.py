@@ -19,7 +19,9 @@ class Batch(eqx.Module):
     Attributes:
         numbers: atomic numbers, 0 for padding, shape (n_atoms,).
         positions: [Å], shape (n_atoms, 3).
+        masses: [amu], 0 for padding, shape (n_atoms,).
         cell: rows are lattice vectors [Å], shape (n_systems, 3, 3).
+        charge: total charges [e], shape (n_systems,).
         mask: True for real atoms, shape (n_atoms,).
         system_index: the structure each atom belongs to, shape (n_atoms,); padding belongs to the last one.
         system_mask: True for real structures, shape (n_systems,).
@@ -27,7 +29,9 @@ class Batch(eqx.Module):
 
     numbers: Int[Array, " n_atoms"]
     positions: Float[Array, "n_atoms 3"]
+    masses: Float[Array, " n_atoms"]
     cell: Float[Array, "n_systems 3 3"]
+    charge: Int[Array, " n_systems"]
     mask: Bool[Array, " n_atoms"]
     system_index: Int[Array, " n_atoms"]
     system_mask: Bool[Array, " n_systems"]
@@ -45,18 +49,23 @@ class Batch(eqx.Module):
     def strained(self, strain: Float[Array, "n_systems 3 3"]) -> "Batch":
         """Each structure with its positions and cell mapped by x -> x (1 + strain)."""
         deformation = jnp.eye(3, dtype=strain.dtype) + strain
-        positions = jnp.einsum("na,nab->nb", self.positions, deformation[self.system_index])
+        positions = jnp.einsum("na,nab->nb", self.positions, self.spread(deformation))
         return eqx.tree_at(lambda b: (b.positions, b.cell), self, (positions, self.cell @ deformation))
 
     def atom_cells(self) -> Float[Array, "n_atoms 3 3"]:
         """The cell each atom lives in."""
-        return self.cell[self.system_index]
+        return self.spread(self.cell)
 
-    def sum_atoms(self, values: Float[Array, " n_atoms"]) -> Float[Array, " n_systems"]:
+    def sum_atoms(self, values: Float[Array, "n_atoms ..."]) -> Float[Array, "n_systems ..."]:
         """The sum over the atoms of each system."""
+        real = jnp.expand_dims(self.mask, range(1, values.ndim))
         return jax.ops.segment_sum(
-            jnp.where(self.mask, values, 0), self.system_index, self.n_systems, indices_are_sorted=True
+            jnp.where(real, values, 0), self.system_index, self.n_systems, indices_are_sorted=True
         )
+
+    def spread(self, values: Float[Array, "n_systems ..."]) -> Float[Array, "n_atoms ..."]:
+        """The value of its system for each atom."""
+        return values[self.system_index]
 
 
 def batch_systems(
@@ -87,8 +96,8 @@ def batch_systems(
             f"{n_systems} structures, {n_atoms} atoms, {max_neighbors} neighbors"
         )
     numbers = np.zeros(n_atoms, np.int32)
-    positions = np.zeros((n_atoms, 3))
-    cell = np.zeros((n_systems, 3, 3))
+    positions, masses = np.zeros((n_atoms, 3)), np.zeros(n_atoms)
+    cell, charge = np.zeros((n_systems, 3, 3)), np.zeros(n_systems, np.int32)
     system_index = np.full(n_atoms, n_systems - 1, np.int32)
     index = np.repeat(np.arange(n_atoms, dtype=np.int32)[:, None], max_neighbors, axis=1)
     shift = np.zeros((n_atoms, max_neighbors, 3), np.float32)
@@ -99,8 +108,8 @@ def batch_systems(
         stop, columns = start + system.n_atoms, near.max_neighbors
         rows = slice(start, stop)
         numbers[rows] = system.numbers
-        positions[rows] = system.positions
-        cell[number] = system.cell
+        positions[rows], masses[rows] = system.positions, system.masses
+        cell[number], charge[number] = system.cell, system.charge
         system_index[rows] = number
         index[rows, :columns] = np.asarray(near.index) + start
         shift[rows, :columns] = near.shift
@@ -111,7 +120,9 @@ def batch_systems(
     batch = Batch(
         numbers=numbers,  # pyright: ignore[reportArgumentType]
         positions=positions,  # pyright: ignore[reportArgumentType]
+        masses=masses,  # pyright: ignore[reportArgumentType]
         cell=cell,  # pyright: ignore[reportArgumentType]
+        charge=charge,  # pyright: ignore[reportArgumentType]
         mask=numbers > 0,  # pyright: ignore[reportArgumentType]
         system_index=system_index,  # pyright: ignore[reportArgumentType]
         system_mask=np.arange(n_systems) < len(systems),  # pyright: ignore[reportArgumentType]

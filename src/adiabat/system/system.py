@@ -183,6 +183,11 @@ class System(eqx.Module):
         """The cell each atom lives in, broadcastable to (n_atoms, 3, 3)."""
         return jnp.asarray(self.cell)[None]
 
-    def sum_atoms(self, values: Float[Array, " n_atoms"]) -> Float[Array, ""]:
+    def sum_atoms(self, values: Float[Array, "n_atoms ..."]) -> Float[Array, "..."]:
         """The sum over the atoms of each system."""
-        return jnp.sum(jnp.where(self.mask, values, 0))
+        real = jnp.expand_dims(self.mask, range(1, values.ndim))
+        return jnp.sum(jnp.where(real, values, 0), axis=0)
+
+    def spread(self, values: Float[Array, "..."]) -> Float[Array, "n_atoms ..."]:
+        """The value of its system for each atom."""
+        return jnp.broadcast_to(values, (self.n_atoms, *values.shape))

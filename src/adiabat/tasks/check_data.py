@@ -13,6 +13,7 @@ def check_data(
     energy_key: str | None = None,
     forces_key: str | None = None,
     stress_key: str | None = None,
+    dipole_key: str | None = None,
     cutoff: float = 5.0,
 ) -> "Preflight":
     """The checks that `adiabat train` does first, alone.
@@ -22,6 +23,7 @@ def check_data(
         energy_key: where the energies are, when that is not clear.
         forces_key: likewise.
         stress_key: likewise.
+        dipole_key: likewise.
         cutoff: of the model to be trained [Å].
 
     Raises:
@@ -29,5 +31,6 @@ def check_data(
     """
     from adiabat.data import open_samples, preflight
 
-    keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
+    keys = {"energy_key": energy_key, "forces_key": forces_key}
+    keys |= {"stress_key": stress_key, "dipole_key": dipole_key}
     return preflight(open_samples(path, cutoff=cutoff, **keys), cutoff=cutoff)

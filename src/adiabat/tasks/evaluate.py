@@ -29,6 +29,7 @@ def evaluate(
     energy_key: str | None = None,
     forces_key: str | None = None,
     stress_key: str | None = None,
+    dipole_key: str | None = None,
     scan: bool = False,
 ) -> "Evaluation":
     """What a model says of labelled structures, beside the labels; `.metrics` holds the errors by name.
@@ -39,6 +40,7 @@ def evaluate(
         energy_key: where the energies are, when that is not clear.
         forces_key: likewise.
         stress_key: likewise.
+        dipole_key: likewise.
         scan: the frames follow a path; the energies along it are compared as well.
 
     Raises:
@@ -51,8 +53,14 @@ def evaluate(
     from adiabat.training import evaluate as evaluate_samples
 
     if isinstance(data, (str, os.PathLike)):
-        keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
-        samples = read_samples(data, **keys, require=())
+        samples = read_samples(
+            data,
+            energy_key=energy_key,
+            forces_key=forces_key,
+            stress_key=stress_key,
+            dipole_key=dipole_key,
+            require=(),
+        )
         if all(sample.energy is None and sample.forces is None for sample in samples):
             raise DataError(
                 f"{data} holds neither energies nor forces to compare with",

@@ -1,4 +1,4 @@
-"""`adiabat predict`: energies, forces and stresses of structures."""
+"""`adiabat predict`: energies, forces, stresses and dipoles of structures."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,8 @@ def predict(
     force: bool = False,
 ) -> Path:
     """Predict and write an extxyz file with energy [eV], forces [eV/Å] and, for periodic cells, stress
-    [eV/Å^3].
+    [eV/Å^3]; with the charges of the atoms [e] and, for molecules, the dipole [e Å] if the model was trained
+    on dipoles.
 
     Args:
         model: a potential, a model file or a run folder.
@@ -37,9 +38,11 @@ def predict(
     check_out(out, force)
     potential = load(model) if isinstance(model, (str, os.PathLike)) else model
     from adiabat.data import read_samples, write_samples
+    from adiabat.data.keys import NO_KEY
+    from adiabat.data.read import LABELS
     from adiabat.training import evaluate
 
-    samples = read_samples(structures, energy_key="none", forces_key="none", stress_key="none", require=())
+    samples = read_samples(structures, **{f"{label}_key": NO_KEY for label in LABELS}, require=())
     with progress("predicting", len(samples), "structures") as bar:
         found = evaluate(potential, samples, bar)
     write_samples(out, found.predicted())

@@ -20,7 +20,8 @@ from adiabat.training.start import SCRATCH, general_for
 
 logger = logging.getLogger(__name__)
 METHOD = "gfn2"  # that of the general model, which runs the dynamics
-LABELS, FOLDER = "prepared.xyz", "prepared"
+# What it leaves in the folder of a training: the labels, and a run.
+PREPARATION = LABELS, FOLDER = "prepared.xyz", "prepared"
 # Shares of the minutes: for labels, at most, and for learning them.
 LABELLING, LEARNING = 0.07, 0.25
 MOST_LABELS, FEWEST_LABELS = 10_000, 300

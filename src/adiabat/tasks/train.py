@@ -24,11 +24,12 @@ from adiabat.data import (
     split,
     without_isolated_atoms,
 )
+from adiabat.data.read import LABELS
 from adiabat.data.stored import elements_of
 from adiabat.networks import MODEL_NAME, load_model, networks, of_size, save_model, shape_of
 from adiabat.tasks.heads import KEPT, MAKES, evaluate_heads, kept, model_name, read_heads, structures_to_keep
 from adiabat.tasks.precision import enable
-from adiabat.tasks.prepare import FOLDER, LABELS, prepared
+from adiabat.tasks.prepare import PREPARATION, prepared
 from adiabat.training import Evaluation, Head, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.memory import check_memory
@@ -60,6 +61,7 @@ class DataOptions:
         energy_key: where the energies are, when that is not clear.
         forces_key: likewise for forces.
         stress_key: likewise for stresses; "none" to leave them out.
+        dipole_key: likewise for the dipoles of molecules [e Å].
         isolated_atoms: a file with the energies of free atoms; frames of one atom in the training files count
             too.
         preflight: check the data before training; errors stop the run.
@@ -75,6 +77,7 @@ class DataOptions:
     energy_key: str | None = None
     forces_key: str | None = None
     stress_key: str | None = None
+    dipole_key: str | None = None
     isolated_atoms: str | None = None
     preflight: bool = True
 
@@ -88,7 +91,7 @@ class DataOptions:
 
     def keys(self) -> dict[str, str | None]:
         """The names of the labels, as the functions that read samples take them."""
-        return {"energy_key": self.energy_key, "forces_key": self.forces_key, "stress_key": self.stress_key}
+        return {f"{label}_key": getattr(self, f"{label}_key") for label in LABELS}
 
     def read(self, path: str | Sequence[str], *require: str) -> list[Sample]:
         """The samples of files, with these keys."""
@@ -179,7 +182,7 @@ def train(
     )
     options = build(DataOptions, settings["data"], where="data")
     fitting = build(TrainingOptions, settings["training"], where="training")
-    makes = (LABELS, FOLDER, *MAKES)
+    makes = (*PREPARATION, *MAKES)
     with RunFolder.create(
         out, "train", settings, resume=resume, force=force, seed=fitting.seed, makes=makes
     ) as run:

@@ -29,6 +29,8 @@ class LabeledBatch(eqx.Module):
         forces: [eV/Å], shape (n_atoms, 3).
         stress: [eV/Å^3], shape (n_systems, 3, 3).
         has_stress: where the stress is known, shape (n_systems,).
+        dipole: [e Å], shape (n_systems, 3).
+        has_dipole: where the dipole is known, shape (n_systems,).
         counts: atoms of each structure, at least 1, shape (n_systems,).
         heads: whose labels they are, 0 for the main ones, shape (n_systems,); None where there are no others.
     """
@@ -39,6 +41,8 @@ class LabeledBatch(eqx.Module):
     forces: Float[Array, "n_atoms 3"]
     stress: Float[Array, "n_systems 3 3"]
     has_stress: Bool[Array, " n_systems"]
+    dipole: Float[Array, "n_systems 3"]
+    has_dipole: Bool[Array, " n_systems"]
     counts: Float[Array, " n_systems"]
     heads: Int[Array, " n_systems"] | None = None
 
@@ -313,6 +317,7 @@ class Batches:
         )
         energy, stress = np.zeros(bucket.batch_size), np.zeros((bucket.batch_size, 3, 3))
         has_stress, counts = np.zeros(bucket.batch_size, bool), np.ones(bucket.batch_size)
+        dipole, has_dipole = np.zeros((bucket.batch_size, 3)), np.zeros(bucket.batch_size, bool)
         forces = np.zeros((n_atoms, 3))
         start = 0
         for k, sample in enumerate(chosen):
@@ -321,9 +326,12 @@ class Batches:
                 forces[start : start + sample.n_atoms] = sample.forces
             if sample.stress is not None and sample.system.is_periodic:
                 stress[k], has_stress[k] = sample.stress, True
+            if sample.dipole is not None:
+                dipole[k], has_dipole[k] = sample.dipole, True
             start += sample.n_atoms
         heads = None
         if isinstance(self.listed, Mixed):
             heads = np.resize(self.listed.heads[list(numbers)], bucket.batch_size)
         # Host arrays: jit moves them to the device.
-        return LabeledBatch(batch, neighbors, energy, forces, stress, has_stress, counts, heads)  # pyright: ignore[reportArgumentType]
+        labels = (energy, forces, stress, has_stress, dipole, has_dipole)
+        return LabeledBatch(batch, neighbors, *labels, counts, heads)  # pyright: ignore[reportArgumentType]

@@ -8,7 +8,7 @@ import equinox as eqx
 import numpy as np
 
 from adiabat.base.progress import Bar
-from adiabat.base.units import GIGAPASCAL
+from adiabat.base.units import DEBYE, GIGAPASCAL
 from adiabat.data import Sample, compositions
 from adiabat.potentials import AbstractPotential
 from adiabat.potentials.potential import Prediction
@@ -30,6 +30,9 @@ class Evaluation:
         reference_forces: [eV/Å], one array or None each.
         stresses: predicted [eV/Å^3], one array of shape (3, 3) or None each.
         reference_stresses: [eV/Å^3], one array or None each.
+        dipoles: predicted [e Å], one array of shape (3,) or None each.
+        reference_dipoles: [e Å], one array or None each.
+        charges: predicted [e], one array of shape (n_atoms,) or None each.
         is_path: the structures follow a path, such as a torsion: the energies along it are compared as well.
     """
 
@@ -42,6 +45,9 @@ class Evaluation:
     reference_forces: list[np.ndarray | None]
     stresses: list[np.ndarray | None]
     reference_stresses: list[np.ndarray | None]
+    dipoles: list[np.ndarray | None]
+    reference_dipoles: list[np.ndarray | None]
+    charges: list[np.ndarray | None]
     is_path: bool = False
 
     @property
@@ -63,11 +69,15 @@ class Evaluation:
         """The structures, the predictions being their labels."""
         return [
             Sample(
-                system, energy=float(energy), forces=np.asarray(forces, np.float64), stress=stress, info=tag
+                system,
+                energy=float(self.energies[k]),
+                forces=np.asarray(self.forces[k], np.float64),
+                stress=self.stresses[k],
+                dipole=self.dipoles[k],
+                charges=self.charges[k],
+                info=self.tags[k],
             )
-            for system, energy, forces, stress, tag in zip(
-                self.systems, self.energies, self.forces, self.stresses, self.tags, strict=True
-            )
+            for k, system in enumerate(self.systems)
         ]
 
     def energy_error_beside_offset(self) -> float:
@@ -139,15 +149,16 @@ class Evaluation:
             error = 1e3 * np.concatenate(forces)
             found["force_rmse_mev_per_ang"] = _rms(error)
             found["force_mae_mev_per_ang"] = _mean_size(error)
-        stresses = [
-            s - r
-            for s, r in zip(self.stresses, self.reference_stresses, strict=True)
-            if s is not None and r is not None
-        ]
-        if stresses:
-            error = np.array(stresses) / GIGAPASCAL
+        stresses = _differences(self.stresses, self.reference_stresses)
+        if len(stresses):
+            error = stresses / GIGAPASCAL
             found["stress_rmse_gpa"] = _rms(error)
             found["stress_mae_gpa"] = _mean_size(error)
+        dipoles = _differences(self.dipoles, self.reference_dipoles)
+        if len(dipoles):
+            error = dipoles / DEBYE
+            found["dipole_rmse_debye"] = _rms(error)
+            found["dipole_mae_debye"] = _mean_size(error)
         return found | (self._profile_metrics() if self.is_path else {})
 
 
@@ -186,10 +197,13 @@ def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | 
     forces: list[Any] = [None] * len(samples)
     atom_energies: list[Any] = [None] * len(samples)
     stresses: list[Any] = [None] * len(samples)
+    dipoles: list[Any] = [None] * len(samples)
+    charges: list[Any] = [None] * len(samples)
     for bucket, numbers in batches.in_order():
         prediction = _predict(potential, batches.make(bucket, numbers), with_stress)
         energy, force = np.asarray(prediction.energy), np.asarray(prediction.forces)
         of_atoms = np.asarray(prediction.atom_energies)
+        has_charges = prediction.charges is not None
         start = 0
         for k, number in enumerate(numbers):
             sample = samples[number]
@@ -198,6 +212,9 @@ def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | 
             atom_energies[number] = of_atoms[start : start + sample.n_atoms]
             if prediction.stress is not None and sample.system.is_periodic:
                 stresses[number] = np.asarray(prediction.stress)[k]
+            if has_charges:
+                charges[number] = np.asarray(prediction.charges)[start : start + sample.n_atoms]
+                dipoles[number] = None if any(sample.system.pbc) else np.asarray(prediction.dipole)[k]
             start += sample.n_atoms
         if bar is not None:
             bar.advance(len(numbers))
@@ -211,6 +228,9 @@ def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | 
         reference_forces=[sample.forces for sample in samples],
         stresses=stresses,
         reference_stresses=[sample.stress for sample in samples],
+        dipoles=dipoles,
+        reference_dipoles=[sample.dipole for sample in samples],
+        charges=charges,
     )
 
 
@@ -218,6 +238,12 @@ def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | 
 def _predict(potential: AbstractPotential, data: LabeledBatch, with_stress: bool) -> Prediction:
     # Weights that change from call to call stay arguments: nothing is compiled anew for them.
     return potential.for_training()(data.batch, data.neighbors, stress=with_stress)
+
+
+def _differences(found: Sequence[Any], labels: Sequence[Any]) -> np.ndarray:
+    """What is predicted minus what is known, of the structures that have both; one row each."""
+    both = zip(found, labels, strict=True)
+    return np.array([value - label for value, label in both if value is not None and label is not None])
 
 
 def _rms(values: np.ndarray) -> float:

@@ -90,13 +90,15 @@ def joined(begun: Sequence[LearnedPotential]) -> LearnedPotential:
 
     Args:
         begun: what each head begins with. All have the weights of the first, and what belongs to an element
-            is that of the first head that knows it; references and constants are their own.
+            is that of the first head that knows it; references and constants are their own. Charges are left
+            out: dipoles of several methods are not fitted.
     """
     main = begun[0]
     if len(begun) == 1:
         return main
     elements = tuple(sorted({z for one in begun for z in one.elements}))
-    network = of_species(of_elements(begun, elements), np.tile(np.arange(len(elements)), len(begun)))
+    made = of_elements([one.network for one in begun], [one.elements for one in begun], elements)
+    network = of_species(made, np.tile(np.arange(len(elements)), len(begun)))
     constants = np.zeros((len(begun), len(elements)), np.float32)
     references: dict[int, float] = {}
     for one, row in reversed([*zip(begun, constants, strict=True)]):

@@ -1,6 +1,7 @@
 """The loss, the optimizer and one step of the training."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from adiabat.networks import LearnedPotential
+from adiabat.networks import AbstractNetwork, LearnedPotential
 from adiabat.training.batches import LabeledBatch
 from adiabat.training.heads import by_heads
 from adiabat.training.muon import muon
@@ -32,46 +33,64 @@ class Fit(NamedTuple):
         parameters: the network's numbers.
         averaged: their exponential moving average, which is what is evaluated and kept.
         optimizer: the optimizer's state.
+        charges: the same of the network of the charges, where there is one. It has no part in energies and
+            forces, and is fitted beside the other as if alone.
     """
 
     parameters: Parameters
     averaged: Parameters
     optimizer: optax.OptState
+    charges: "Fit | None" = None
 
 
 class Objective(eqx.Module):
     """The loss and how it is reduced over a run of `steps` steps.
 
-    loss = (<dF^2> + w(step) <dE^2 / n> + <(V dsigma / n)^2>) / scale^2, scale being the typical force [eV/Å],
-    n the number of atoms (errors of independent atoms add up to one whose square grows with n), the last term
-    over the structures whose stress is known, and w growing to `energy_weight` in the second half of the run:
-    forces shape the surface, energies then fix its level.
+    loss = (<dF^2> + w(step) <dE^2 / n> + <(V dsigma / n)^2>) / scale^2 + <dmu^2 / n>, scale being the typical
+    force [eV/Å], n the number of atoms (errors of independent atoms add up to one whose square grows with n),
+    the terms of the stress and of the dipole mu [e Å] over the structures where it is known, and w growing to
+    `energy_weight` in the second half of the run: forces shape the surface, energies then fix its level. The
+    dipoles need no weight against the rest: no number is fitted to both.
     """
 
     # Arrays, not static: another number of steps must not compile anew (the timing run knows none yet).
     steps: Float[Array, ""]
     learning_rate: Float[Array, ""]
+    charges_rate: Float[Array, ""]
     energy_weight: Float[Array, ""]
     with_stress: bool = eqx.field(static=True)
 
-    def __init__(self, *, steps: int, learning_rate: float, energy_weight: float, with_stress: bool):
+    def __init__(
+        self,
+        *,
+        steps: int,
+        learning_rate: float,
+        energy_weight: float,
+        with_stress: bool,
+        charges_rate: float = 0.0,
+    ):
         self.steps = jnp.float32(steps)
         self.learning_rate = jnp.float32(learning_rate)
+        self.charges_rate = jnp.float32(charges_rate)
         self.energy_weight = jnp.float32(energy_weight)
         self.with_stress = with_stress
 
     def schedule(self, step: ArrayLike) -> Float[Array, ""]:
         """The learning rate of a step: a linear warm-up, then a cosine down to a hundredth."""
+        return self._decayed(self.learning_rate, step)
+
+    def _decayed(self, largest: Float[Array, ""], step: ArrayLike) -> Float[Array, ""]:
         warm_up = jnp.minimum(WARM_UP, self.steps / 10)
         progress = jnp.clip((step - warm_up) / (self.steps - warm_up), 0.0, 1.0)
         cosine = 0.5 * (1 + jnp.cos(jnp.pi * progress))
         decay = FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * cosine
-        return self.learning_rate * jnp.minimum(step / warm_up, 1.0) * decay
+        return largest * jnp.minimum(step / warm_up, 1.0) * decay
 
-    def optimizer(self, potential: LearnedPotential) -> optax.GradientTransformation:
-        """Muon for matrices, Adam for the rest."""
-        shapes = matrix_shapes(_fitted(potential))
-        return optax.chain(optax.clip_by_global_norm(10.0), muon(self.schedule, shapes))
+    def optimizer(self, network: AbstractNetwork, largest: Float[Array, ""]) -> optax.GradientTransformation:
+        """Muon for matrices, Adam for the rest, with this largest learning rate."""
+        shapes = matrix_shapes(_fitted(network))
+        rate = partial(self._decayed, largest)
+        return optax.chain(optax.clip_by_global_norm(10.0), muon(rate, shapes))
 
     def weight(self, step: Float[Array, ""]) -> Float[Array, ""]:
         """The weight of the energies at a step."""
@@ -81,9 +100,41 @@ class Objective(eqx.Module):
 
     def init(self, potential: LearnedPotential) -> Fit:
         """The state before the first step."""
+        charges = potential.charges
+        return self._begun(potential.network)._replace(
+            charges=None if charges is None else self._begun(charges)
+        )
+
+    def _begun(self, network: AbstractNetwork) -> Fit:
         # Twice: each step gives the memory of the state away.
-        parameters, averaged = (flatten(_fitted(potential)) for _ in range(2))
-        return Fit(parameters, averaged, self.optimizer(potential).init(parameters))
+        parameters, averaged = (flatten(_fitted(network)) for _ in range(2))
+        return Fit(parameters, averaged, self.optimizer(network, self.learning_rate).init(parameters))
+
+    def stepped(
+        self,
+        network: AbstractNetwork,
+        largest: Float[Array, ""],
+        fit: Fit,
+        gradient: AbstractNetwork,
+        step: Float[Array, ""],
+    ) -> Fit:
+        """The state of one network after a step.
+
+        Args:
+            network: for its shape.
+            largest: learning rate.
+            fit: the state before.
+            gradient: of the loss.
+            step: its number.
+        """
+        updates, optimizer = self.optimizer(network, largest).update(
+            flatten(gradient), fit.optimizer, fit.parameters
+        )
+        parameters = optax.apply_updates(fit.parameters, updates)
+        # A short memory at first: the average must forget the initial weights.
+        decay = jnp.minimum(AVERAGING, (1.0 + step) / (10.0 + step)).astype(jnp.float32)
+        averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, fit.averaged, parameters)
+        return Fit(parameters, averaged, optimizer)  # pyright: ignore[reportArgumentType]
 
     def loss(
         self, potential: LearnedPotential, data: LabeledBatch, energy_weight: Float[Array, ""]
@@ -107,7 +158,13 @@ class Objective(eqx.Module):
             total += (
                 STRESS_WEIGHT * jnp.sum(jnp.where(known, virial**2, 0.0)) / jnp.maximum(9 * jnp.sum(known), 1)
             )
-        return total / potential.scale**2
+        total = total / potential.scale**2
+        if prediction.dipole is None:
+            return total
+        # By atoms: so many charges contribute to a dipole, and to its error.
+        squares = jnp.sum((prediction.dipole - data.dipole) ** 2, axis=-1) / data.counts
+        n_known = jnp.maximum(3 * jnp.sum(data.has_dipole), 1)
+        return total + jnp.sum(jnp.where(data.has_dipole, squares, 0.0)) / n_known
 
 
 @eqx.filter_jit(donate="all-except-first")
@@ -124,23 +181,25 @@ def training_step(
         The new state and the loss before the step.
     """
     objective, potential, data, step = fixed
-
-    _, static = eqx.partition(potential.network, eqx.is_inexact_array)
+    networks = (potential.network, potential.charges)
+    _, static = eqx.partition(networks, eqx.is_inexact_array)
 
     def loss(arrays, data):
-        changed = eqx.tree_at(lambda p: p.network, potential, eqx.combine(arrays, static))
+        changed = _with_networks(potential, *eqx.combine(arrays, static))
         return objective.loss(changed, data, objective.weight(step))
 
-    arrays = unflatten(fit.parameters, _fitted(potential))
+    arrays = unflatten(fit.parameters, _fitted(potential.network)), None
+    if fit.charges is not None:
+        arrays = arrays[0], unflatten(fit.charges.parameters, _fitted(potential.charges))
     value, gradient = _over_devices(jax.value_and_grad(loss))(arrays, data)
-    updates, optimizer = objective.optimizer(potential).update(
-        flatten(gradient), fit.optimizer, fit.parameters
-    )
-    parameters = optax.apply_updates(fit.parameters, updates)
-    # A short memory at first: the average must forget the initial weights.
-    decay = jnp.minimum(AVERAGING, (1.0 + step) / (10.0 + step)).astype(jnp.float32)
-    averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, fit.averaged, parameters)
-    return Fit(parameters, averaged, optimizer), value  # pyright: ignore[reportArgumentType]
+    changed = objective.stepped(potential.network, objective.learning_rate, fit, gradient[0], step)
+    if fit.charges is None or potential.charges is None:
+        return changed, value
+    charges = objective.stepped(potential.charges, objective.charges_rate, fit.charges, gradient[1], step)
+    # A batch without dipoles says nothing of them, and momentum alone is no reason to move.
+    heard = jnp.any(data.has_dipole)
+    charges = jax.tree.map(lambda new, old: jnp.where(heard, new, old), charges, fit.charges)
+    return changed._replace(charges=charges), value
 
 
 def _over_devices(function: Callable[[Any, LabeledBatch], Any]) -> Callable[[Any, LabeledBatch], Any]:
@@ -165,13 +224,26 @@ def _over_devices(function: Callable[[Any, LabeledBatch], Any]) -> Callable[[Any
     return mean
 
 
-def with_parameters(potential: LearnedPotential, parameters: Parameters) -> LearnedPotential:
-    """The potential with these numbers in its network."""
-    arrays, static = eqx.partition(potential.network, eqx.is_inexact_array)
-    network = eqx.combine(unflatten(parameters, arrays), static)
-    return eqx.tree_at(lambda p: p.network, potential, network)
+def with_parameters(
+    potential: LearnedPotential, parameters: Parameters, charges: Parameters | None = None
+) -> LearnedPotential:
+    """The potential with these numbers in its network, and these in that of its charges."""
+    network = _with_numbers(potential.network, parameters)
+    if charges is None or potential.charges is None:
+        return _with_networks(potential, network, potential.charges)
+    return _with_networks(potential, network, _with_numbers(potential.charges, charges))
 
 
-def _fitted(potential: LearnedPotential) -> Any:
-    """The arrays of the network."""
-    return eqx.filter(potential.network, eqx.is_inexact_array)
+def _with_numbers(network: AbstractNetwork, parameters: Parameters) -> AbstractNetwork:
+    arrays, static = eqx.partition(network, eqx.is_inexact_array)
+    return eqx.combine(unflatten(parameters, arrays), static)
+
+
+def _with_networks(potential: LearnedPotential, *networks: AbstractNetwork | None) -> LearnedPotential:
+    is_none = lambda x: x is None  # noqa: E731
+    return eqx.tree_at(lambda p: (p.network, p.charges), potential, networks, is_leaf=is_none)
+
+
+def _fitted(network: AbstractNetwork | None) -> Any:
+    """The arrays of a network."""
+    return eqx.filter(network, eqx.is_inexact_array)

@@ -23,6 +23,7 @@ from adiabat.networks import (
     general_model,
     load_model,
     networks,
+    of_size,
     shape_of,
 )
 from adiabat.potentials import ZBL
@@ -32,6 +33,8 @@ from adiabat.training.evaluation import Evaluation
 
 # What asks for fresh weights in the place of a model's.
 SCRATCH = "scratch"
+# The network of the charges: dipoles ask for less than forces do.
+CHARGES = {"kind": "cartesian", **of_size("fast")}
 # Structures that are looked at for the mean density.
 DENSITY_SAMPLES = 200
 # The repulsion ends at this share of the shortest distance of a pair of elements, so that hotter structures
@@ -50,7 +53,7 @@ def new_potential(
     start: LearnedPotential | None = None,
 ) -> LearnedPotential:
     """A potential before its first step: with the weights of another, or with fresh ones, its outputs shifted
-    and scaled to the samples.
+    and scaled to the samples; with a network of the charges where a sample has a dipole.
 
     Args:
         listed: the training set.
@@ -84,12 +87,18 @@ def new_potential(
     # What binds the atoms of an average structure goes into the network's constant for each element.
     shift = [(fitted[z] - references[z]) / scale for z in elements]
     made = eqx.tree_at(lambda n: n.shift, made, np.asarray(shift, np.float32))
+    charges = None
+    if census.polar.any():
+        shape, key = {**CHARGES, "cutoff": made.cutoff}, jax.random.fold_in(key, 1)
+        supplied = {"n_elements": len(elements), "density": density, "key": key}
+        charges = build_kind(networks, shape, where="charges", **supplied)
     fresh = LearnedPotential(
         network=made,
         elements=elements,
         references=references,
         scale=scale,
         repulsion=ZBL(ends=repulsion_ends(census), longest=made.cutoff) if repulsion else None,
+        charges=charges,
     )
     return fresh if start is None else continued(start, fresh)
 
@@ -139,6 +148,7 @@ def restricted(potential: LearnedPotential, elements: Collection[int]) -> Learne
         references={z: references[z] for z in kept},
         scale=float(potential.scale),
         repulsion=repulsion,
+        charges=None if potential.charges is None else of_species(potential.charges, rows),
     )
 
 
@@ -146,7 +156,8 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
     """A potential with the weights of `start`, for its elements and those of `fresh`.
 
     References of the new elements are those of `fresh`, and so are those of the elements of both: another
-    method has other free atoms. Repulsion ends at the shorter of the two distances.
+    method has other free atoms. Repulsion ends at the shorter of the two distances. Charges are there if
+    `fresh` has them.
 
     Raises:
         ConfigError: the two networks differ in more than their elements.
@@ -162,25 +173,32 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
     elements = tuple(sorted({*start.elements, *fresh.elements}))
     references = dict(zip(start.elements, start.references.tolist(), strict=True))
     references |= dict(zip(fresh.elements, fresh.references.tolist(), strict=True))
-    network = of_elements([start], elements)
+    network, charges = of_elements([start.network], [start.elements], elements), None
+    if fresh.charges is not None:
+        known = fresh if start.charges is None else start
+        assert known.charges is not None
+        charges = of_elements([known.charges], [known.elements], elements)
     return LearnedPotential(
         network=network,
         elements=elements,
         references=references,
         scale=float(start.scale),
         repulsion=shorter(start.repulsion, fresh.repulsion, network.cutoff),
+        charges=charges,
     )
 
 
-def of_elements(potentials: Sequence[LearnedPotential], elements: Sequence[int]) -> AbstractNetwork:
-    """The network for these elements with the weights of the first potential; what belongs to an element is
+def of_elements(
+    given: Sequence[AbstractNetwork], known: Sequence[Sequence[int]], elements: Sequence[int]
+) -> AbstractNetwork:
+    """The network for these elements with the weights of the first one given; what belongs to an element is
     of the first that knows it, and at random where none does."""
-    weights, static = _template(potentials[0].network, len(elements))
+    weights, static = _template(given[0], len(elements))
     leaves, structure = jax.tree.flatten(weights)
-    for potential in reversed(potentials):
-        rows = np.array([elements.index(z) for z in potential.elements])
-        known = jax.tree.leaves(eqx.filter(potential.network, eqx.is_array))
-        leaves = [_with_rows(old, new, rows) for old, new in zip(known, leaves, strict=True)]
+    for network, its in reversed([*zip(given, known, strict=True)]):
+        rows = np.array([elements.index(z) for z in its])
+        old = jax.tree.leaves(eqx.filter(network, eqx.is_array))
+        leaves = [_with_rows(*pair, rows) for pair in zip(old, leaves, strict=True)]
     return eqx.combine(jax.tree.unflatten(structure, leaves), static)
 
 

@@ -52,16 +52,20 @@ class _State:
     data: str
     fit: Fit
     best: Any
+    best_charges: Any = None
     n_devices: int = 1
     step: int = 0
     best_step: int = 0
     best_score: float = float("inf")
+    best_dipole: float = float("inf")
 
     def save(self, store: CheckpointStore) -> None:
         arrays = to_arrays(self.fit, prefix="fit") | to_arrays(self.best, prefix="best")
-        score = self.best_score if np.isfinite(self.best_score) else None
+        arrays |= to_arrays(self.best_charges, prefix="charges")
+        scores = {"best_score": self.best_score, "best_dipole": self.best_dipole}
+        known = {name: score if np.isfinite(score) else None for name, score in scores.items()}
         header = {"steps": self.steps, "data": self.data, "n_devices": self.n_devices}
-        store.save(self.step, arrays, header | {"best_step": self.best_step, "best_score": score})
+        store.save(self.step, arrays, header | {"best_step": self.best_step} | known)
 
     def restored(self, saved: Checkpoint) -> "_State":
         """The state in a checkpoint; this one says what it looks like.
@@ -82,7 +86,8 @@ class _State:
             )
         fit = from_arrays(self.fit, saved.arrays, prefix="fit", source="checkpoint")
         best = from_arrays(self.best, saved.arrays, prefix="best", source="checkpoint")
-        score = saved.header["best_score"]
+        charges = from_arrays(self.best_charges, saved.arrays, prefix="charges", source="checkpoint")
+        score, dipole = (saved.header.get(name) for name in ("best_score", "best_dipole"))
         return _State(
             steps=self.steps,
             data=self.data,
@@ -90,9 +95,11 @@ class _State:
             # Arrays of our own: the next step gives their memory away.
             fit=jax.tree.map(lambda a: jnp.array(a, copy=True), fit),
             best=best,
+            best_charges=charges,
             step=saved.step,
             best_step=saved.header["best_step"],
             best_score=float("inf") if score is None else score,
+            best_dipole=float("inf") if dipole is None else dipole,
         )
 
 
@@ -191,8 +198,8 @@ class Trainer:
         )
         objective = self._objective(steps)
         fresh = objective.init(self.potential)
-        best = jax.tree.map(jnp.copy, fresh.averaged)
-        state = _State(steps, self._digest(), fresh, best, n_devices=self.train.n_devices)
+        best = jax.tree.map(jnp.copy, (fresh.averaged, fresh.charges and fresh.charges.averaged))
+        state = _State(steps, self._digest(), fresh, *best, n_devices=self.train.n_devices)
         if saved is None:
             state.save(store)  # the number of steps is fixed from here on, whatever happens
         else:
@@ -204,7 +211,7 @@ class Trainer:
         with interruptible() as stop, progress("training", steps, "steps", completed=state.step) as bar:
             self._loop(objective, state, store, stop, bar)
         self.run.result(steps=steps, best_step=state.best_step)
-        return self._finished(with_parameters(self.potential, state.best))
+        return self._finished(with_parameters(self.potential, state.best, state.best_charges))
 
     def _finished(self, whole: LearnedPotential) -> list[LearnedPotential]:
         """The potential of each head after the last step."""
@@ -231,6 +238,9 @@ class Trainer:
         return Objective(
             steps=steps,
             learning_rate=self.options.largest_step(self._start is not None),
+            charges_rate=self.options.largest_step(
+                self._start is not None and self._start.charges is not None
+            ),
             energy_weight=self.options.energy_weight,
             with_stress=self.with_stress,
         )
@@ -274,10 +284,13 @@ class Trainer:
     def _validate(self, objective: Objective, state: _State, loss: float, bar: Bar) -> None:
         """Errors of the averaged weights on the validation set, recorded; the best weights kept."""
         # A copy, on one device: the next step takes the memory of the average away.
-        averaged = jax.tree.map(lambda a: jnp.array(np.asarray(a), copy=True), state.fit.averaged)
-        metrics = evaluate_batches(with_parameters(self.potential, averaged), self.valid).metrics
+        averaged, charges = jax.tree.map(
+            lambda a: jnp.array(np.asarray(a), copy=True),
+            (state.fit.averaged, state.fit.charges and state.fit.charges.averaged),
+        )
+        metrics = evaluate_batches(with_parameters(self.potential, averaged, charges), self.valid).metrics
         force, energy = metrics["force_rmse_mev_per_ang"], metrics["energy_rmse_mev"]
-        per_atom = metrics["energy_rmse_mev_per_atom"]
+        per_atom, dipole = metrics["energy_rmse_mev_per_atom"], metrics.get("dipole_rmse_debye")
         score = force**2 + self.options.energy_weight * energy * per_atom
         if not np.isfinite(loss) or not np.isfinite(score):
             rate = self.options.largest_step(self._start is not None)
@@ -295,10 +308,14 @@ class Trainer:
             valid_force_rmse_mev_per_ang=force,
             valid_energy_rmse_mev=energy,
             valid_energy_rmse_mev_per_atom=per_atom,
+            **({} if dipole is None else {"valid_dipole_rmse_debye": dipole}),
         )
         bar.advance(0, valid_force_mev_per_ang=force)
         if score < state.best_score:
             state.best, state.best_score, state.best_step = averaged, score, state.step
+        # The charges' own best; without a dipole to judge by, the last.
+        if dipole is None or dipole < state.best_dipole:
+            state.best_charges, state.best_dipole = charges, state.best_dipole if dipole is None else dipole
 
     def _plan_steps(self, minutes_gone: float, n_tests: int) -> int:
         """How many steps fit into the time that is left, by timing a few of each shape."""

@@ -33,30 +33,38 @@ class Labels:
         forces: [eV/Å], shape (n_atoms, 3).
         stress: dE/dstrain / volume [eV/Å^3], shape (3, 3), sign as ASE; None unless periodic.
         error: why there are no labels, else None.
+        dipole: about the center of mass [e Å], shape (3,); None in a cell, and where the method has none.
     """
 
     energy: float | None = None
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
     error: str | None = None
+    dipole: np.ndarray | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which keeps every bit of a float."""
         if self.error is not None:
             return {"error": self.error}
-        lists = {"energy": self.energy, "forces": np.asarray(self.forces).tolist()}
-        return lists if self.stress is None else {**lists, "stress": self.stress.tolist()}
+        arrays = {"forces": self.forces, "stress": self.stress, "dipole": self.dipole}
+        lists = {name: value.tolist() for name, value in arrays.items() if value is not None}
+        return {"energy": self.energy, **lists}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The inverse of `as_dict`."""
         if "error" in values:
             return cls(error=str(values["error"]))
-        stress = values.get("stress")
+
+        def array(name: str, *shape: int) -> np.ndarray | None:
+            value = values.get(name)
+            return None if value is None else np.array(value, dtype=np.float64).reshape(shape)
+
         return cls(
             energy=float(values["energy"]),
-            forces=np.array(values["forces"], dtype=np.float64).reshape(-1, 3),
-            stress=None if stress is None else np.array(stress, dtype=np.float64).reshape(3, 3),
+            forces=array("forces", -1, 3),
+            stress=array("stress", 3, 3),
+            dipole=array("dipole", 3),
         )
 
 
@@ -157,7 +165,7 @@ class AbstractLabeler(abc.ABC):
             labels = self.compute(system)
         except AdiabatError as error:
             return Labels(error=error.message)
-        values = [np.asarray(labels.energy), labels.forces, labels.stress]
+        values = [np.asarray(labels.energy), labels.forces, labels.stress, labels.dipole]
         if not all(np.isfinite(value).all() for value in values if value is not None):
             return Labels(error=f"{self.name} returned values that are not finite")
         return labels
@@ -203,6 +211,7 @@ class AbstractLabeler(abc.ABC):
             energy=labels.energy,
             forces=labels.forces,
             stress=labels.stress,
+            dipole=labels.dipole,
             info=info,
             source=self.name,
             frame=frame,

@@ -10,7 +10,7 @@ import numpy as np
 from adiabat.base import ConvergenceError, DataError, UnsupportedError
 from adiabat.base.units import BOHR, BOLTZMANN, HARTREE
 from adiabat.data.labelers.labeler import AbstractLabeler, Labels
-from adiabat.system import System
+from adiabat.system import System, about_center_of_mass
 
 MAX_NUMBER = 86
 # tblite's thresholds at 0.1 of their default cost nothing and bring the forces from 1e-4 to 5e-6 eV/Å of the
@@ -92,7 +92,7 @@ class AbstractXTB(AbstractLabeler):
                 )
 
     def compute(self, system: System) -> Labels:
-        """Energy, forces and, in a cell, stress.
+        """Energy, forces and, in a cell, stress, else the dipole.
 
         Raises:
             ConvergenceError: the SCF cycle did not converge in any of three ways.
@@ -108,11 +108,12 @@ class AbstractXTB(AbstractLabeler):
             )
         energy = float(result.get("energy")) * HARTREE
         forces = -np.asarray(result.get("gradient")) * (HARTREE / BOHR)
-        stress = None
         if system.is_periodic:
             virial = np.asarray(result.get("virial")) * HARTREE
             stress = virial / abs(np.linalg.det(np.asarray(system.cell)))
-        return Labels(energy=energy, forces=forces, stress=stress)
+            return Labels(energy=energy, forces=forces, stress=stress)
+        dipole = about_center_of_mass(np.asarray(result.get("dipole")) * BOHR, system)
+        return Labels(energy=energy, forces=forces, dipole=dipole)
 
     def isolated_atoms(self, numbers: Iterable[int]) -> dict[int, float]:
         """Energy [eV] of each element's free neutral atom with the unpaired electrons of its ground state."""

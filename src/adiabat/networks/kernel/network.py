@@ -42,8 +42,8 @@ class KernelNetwork(AbstractNetwork):
     """A Cartesian network on the CPU; see `accelerated` and `accelerated_training`.
 
     The derivatives by vectors and envelope are those of the same splines as the energies: forces are
-    conservative to rounding. Energies and these derivatives have derivatives by the weights; there are no
-    others.
+    conservative to rounding. Energies and these derivatives have derivatives by the weights, but none by
+    edges and weights together; there are no others.
     """
 
     kind: ClassVar[str] = "cartesian"
@@ -163,16 +163,22 @@ def _energies(call, vectors, envelope, species, index, reverse, weights):
 
 
 def _energies_forward(call, *arguments):
-    energies, tape, asked = _forward(call, *arguments)
-    return energies, (arguments, tape, asked)
+    values = [argument.value for argument in arguments]
+    energies, tape, asked = _forward(call, *values)
+    # None, where no derivative by the edges is wanted: then it is one by the weights.
+    by_edges = (tape, asked) if any(argument.perturbed for argument in arguments[:2]) else None
+    return energies, (values, by_edges)
 
 
 def _energies_backward(call, residuals, cotangents):
-    arguments, tape, asked = residuals
-    return (*_backward(call, cotangents, *arguments, tape, asked), None, None, None, None)
+    values, by_edges = residuals
+    cotangents = _filled(cotangents)
+    if by_edges is None:
+        return *(None,) * 5, _by_weights(call, cotangents, _nothing_asked(*values[:2]), values)
+    return (*_backward(call, cotangents, *values, *by_edges), None, None, None, None)
 
 
-_energies.defvjp(_energies_forward, _energies_backward)
+_energies.defvjp(_energies_forward, _energies_backward, symbolic_zeros=True)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -180,8 +186,7 @@ def _forward(call, vectors, envelope, species, index, reverse, weights):
     n_atoms = len(species)
     shapes = ((n_atoms,), (n_atoms * call.tape_width,))
     energies, tape = _run(call, "forward", shapes, species, vectors, envelope, index, reverse, weights)
-    asked = Asked(jnp.zeros_like(energies), jnp.zeros_like(vectors), jnp.zeros_like(envelope))
-    return energies, tape, asked
+    return energies, tape, _nothing_asked(vectors, envelope)
 
 
 def _forward_forward(call, *arguments):
@@ -192,13 +197,7 @@ def _forward_forward(call, *arguments):
 
 def _forward_backward(call, values, cotangents):
     energies, _, asked = jax.tree.map(_filled, cotangents, is_leaf=_is_symbolic)
-    vectors, envelope, species, index, reverse, weights = values
-    given = (energies, *asked, species, vectors, envelope, index, reverse, weights)
-    found = kernel()
-    assert found is not None
-    space = found.slope_space(len(species), *call.sizes)
-    by_weights, _ = _run(call, "weights", (weights.shape, (space,)), *given)
-    return None, None, None, None, None, by_weights
+    return *(None,) * 5, _by_weights(call, energies, asked, values)
 
 
 _forward.defvjp(_forward_forward, _forward_backward, symbolic_zeros=True)
@@ -224,6 +223,20 @@ def _backward_backward(_, given, cotangents):
 
 
 _backward.defvjp(_backward_forward, _backward_backward, symbolic_zeros=True)
+
+
+def _by_weights(call, energies, asked, values):
+    """The derivative by the weights, with these cotangents of the energies and of what is asked."""
+    vectors, envelope, species, index, reverse, weights = values
+    given = (energies, *asked, species, vectors, envelope, index, reverse, weights)
+    found = kernel()
+    assert found is not None
+    space = found.slope_space(len(species), *call.sizes)
+    return _run(call, "weights", (weights.shape, (space,)), *given)[0]
+
+
+def _nothing_asked(vectors, envelope):
+    return Asked(jnp.zeros_like(envelope[:, 0]), jnp.zeros_like(vectors), jnp.zeros_like(envelope))
 
 
 def _is_symbolic(x):
