@@ -13,7 +13,10 @@ from adiabat.data import Sample, write_samples
 from adiabat.data.census import kinds_met
 from adiabat.data.labelers import is_labelled, labelers
 from adiabat.data.stored import evenly, kinds_of
+from adiabat.generate.filters import geometry_fault
+from adiabat.generate.torsions import turnable_bonds, turned_at_random
 from adiabat.networks import MODEL_NAME, LearnedPotential, load_model
+from adiabat.system import System
 from adiabat.tasks.visited import visited
 from adiabat.training import TrainingOptions
 from adiabat.training.start import SCRATCH, general_for
@@ -29,6 +32,8 @@ MOST_LABELS, FEWEST_LABELS = 10_000, 300
 MOST_MOLECULES = 6
 TEMPERATURES = (300.0, 600.0)  # K
 EVERY, TRAJECTORIES = 20, 6  # steps between frames; simulations
+# This share of the structures has torsions turned to any angle, which dynamics would take long to come by.
+TURNED = 0.2
 # Dynamics starts from some of so many structures, and labels are timed by a few.
 STARTS, TIMED = 1000, 16
 HARDEST = 15.0  # eV/Å
@@ -73,7 +78,7 @@ def prepared(
             minutes=LEARNING * options.minutes,
             seed=options.seed,
             start=SCRATCH,
-            config={"data": {"preflight": False}, "model": network},
+            config={"data": {"preflight": False, "dipole_key": "none"}, "model": network},
             out=folder,
             resume=True,
         )
@@ -94,12 +99,27 @@ def _labelled(samples: Sequence[Sample], minutes: float, seed: int) -> list[Samp
         if count < FEWEST_LABELS:
             return []
         logger.info("the network learns these molecules by %d labels of %s first", count, METHOD)
+        calm = round((1 - TURNED) * count)
         found = visited(
-            general, systems, count, TEMPERATURES, every=EVERY, trajectories=TRAJECTORIES, seed=seed
+            general, systems, calm, TEMPERATURES, every=EVERY, trajectories=TRAJECTORIES, seed=seed
         )
+        found += _turned(found, count - calm, seed)
         with progress(f"labelling by {METHOD}", len(found), "structures") as bar:
             made = labeler.label(found, bar)
     return [sample for sample in made if is_labelled(sample) and _is_calm(sample)]
+
+
+def _turned(systems: Sequence[System], count: int, seed: int) -> list[System]:
+    """So many of the structures, fewer where atoms would collide, with torsions turned to any angle."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for number in rng.permutation(len(systems))[:count]:
+        system = systems[number]
+        turnable = turnable_bonds(system)
+        positions = turned_at_random(np.asarray(system.positions), turnable, rng)
+        if turnable and geometry_fault(np.asarray(system.numbers), positions, pieces=1) is None:
+            found.append(system.moved(positions))
+    return found
 
 
 def _is_calm(sample: Sample) -> bool:
