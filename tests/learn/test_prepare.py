@@ -49,6 +49,13 @@ def test_the_network_gets_to_know_the_molecules(methanol, tmp_path):
     assert metrics["force_rmse_mev_per_ang"] < 0.5 * size
 
 
+@pytest.mark.parametrize("options", [{"steps": 5}, {"minutes": 0.1, "start": "scratch"}])
+def test_only_trainings_by_the_clock_that_begin_with_nothing_are_prepared(options, methanol, tmp_path):
+    small = {"model": {"n_interactions": 1, "channels": 4}}
+    train(methanol, out=tmp_path / "run", config=small, **options)
+    assert not (tmp_path / "run" / "prepared.xyz").exists()
+
+
 def asked(tmp_path, samples: list[Sample]):
     """Whether a training is prepared, with what its folder says of it."""
     options = TrainingOptions(minutes=0.4)

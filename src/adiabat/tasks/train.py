@@ -233,7 +233,7 @@ def _begin(
     heads = list(others)
     if keep:
         heads.append(kept(keep, begun_from, run, options.valid_fraction, fitting.seed))
-    if fitting.start is None and fitting.minutes is not None and not heads:
+    if fitting.start is None and fitting.steps is None and not heads:
         before = prepared(run, samples, network, fitting)
     return before, heads
 
