@@ -84,6 +84,7 @@ class NpzFile:
             EOFError,
             RuntimeError,
             NotImplementedError,
+            UnicodeDecodeError,
         ) as error:
             raise DataError(f"{where}: damaged ({error})", "copy or download the file again") from error
 
