@@ -57,7 +57,8 @@ def test_the_training_set_is_above_the_floors(argon, tmp_path):
     free = eqx.tree_at(lambda p: p.floors, potential, None, is_leaf=lambda x: x is None)
     found, bare = (evaluate(p, argon[6:]) for p in (potential, free))
     learned = (np.concatenate(bare.atom_energies) - potential.references[0]) / potential.scale
-    assert potential.floors[0] <= np.min(learned) + 1e-5
+    # To the rounding of single precision: constants were set anew between the floors and here.
+    assert potential.floors[0] <= np.min(learned) + 1e-4
     np.testing.assert_allclose(found.energies, bare.energies, rtol=1e-12)
 
 
