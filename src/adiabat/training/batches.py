@@ -132,7 +132,10 @@ class Listed(Sequence[tuple[Sample, Neighbors]]):
     Attributes:
         samples: as they were given.
         cutoff: likewise.
+        heads: None; all are of one head.
     """
+
+    heads = None
 
     def __init__(self, samples: Sequence[Sample], cutoff: float):
         stored = isinstance(samples, StoredSamples)
@@ -155,6 +158,10 @@ class Listed(Sequence[tuple[Sample, Neighbors]]):
             return np.stack([self.census.n_atoms, self.census.widths], axis=1)
         pairs = zip(self.samples, self._lists, strict=True)
         return np.array([(sample.n_atoms, near.max_neighbors) for sample, near in pairs]).reshape(-1, 2)
+
+    def visited(self, members: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        """Those of some samples that an epoch works on: all."""
+        return members
 
     def take(self, chosen: np.ndarray) -> "Listed":
         """Some of them, by their numbers."""
@@ -269,7 +276,7 @@ class Batches:
     def per_epoch(self) -> int:
         """Steps that visit every sample of the main head at least once."""
         return sum(
-            -(-len(self._visited(members, 0, 0)) // (self.n_devices * bucket.batch_size))
+            -(-len(self.listed.visited(members, 0, 0)) // (self.n_devices * bucket.batch_size))
             for bucket, members in zip(self.buckets, self._members, strict=True)
         )
 
@@ -279,14 +286,11 @@ class Batches:
         rows = []
         for bucket, members in zip(self.buckets, self._members, strict=True):
             if len(members):
-                members = self._visited(members, seed, epoch)
+                members = self.listed.visited(members, seed, epoch)
                 size = self.n_devices * bucket.batch_size
                 full = -(-len(members) // size) * size
                 rows.append((bucket, np.resize(rng.permutation(members), full).reshape(-1, size)))
         return Epoch(rows, rng.permutation(sum(len(numbers) for _, numbers in rows)))
-
-    def _visited(self, members: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-        return self.listed.visited(members, seed, epoch) if isinstance(self.listed, Mixed) else members
 
     def in_order(self) -> list[tuple[Bucket, list[int]]]:
         """Every sample once, in batches that may not be full."""
@@ -329,9 +333,9 @@ class Batches:
             if sample.dipole is not None:
                 dipole[k], has_dipole[k] = sample.dipole, True
             start += sample.n_atoms
-        heads = None
-        if isinstance(self.listed, Mixed):
-            heads = np.resize(self.listed.heads[list(numbers)], bucket.batch_size)
+        heads = self.listed.heads
+        if heads is not None:
+            heads = np.resize(heads[list(numbers)], bucket.batch_size)
         # Host arrays: jit moves them to the device.
         labels = (energy, forces, stress, has_stress, dipole, has_dipole)
         return LabeledBatch(batch, neighbors, *labels, counts, heads)  # pyright: ignore[reportArgumentType]
