@@ -116,15 +116,18 @@ def test_the_kernel_gives_the_same_dipoles_and_derivatives_by_the_weights():
 
     @eqx.filter_jit
     @eqx.filter_grad
-    def slope(charges, by_kernel):
-        changed = eqx.tree_at(lambda p: p.charges, model, charges)
+    def slope(by, by_kernel):
+        changed = eqx.tree_at(lambda p: p.charges, model, by[0])
         changed = changed.for_training() if by_kernel else changed
-        return jnp.sum(changed.atom_charges(batch, near)[:18] ** 2)
+        moved = eqx.tree_at(lambda b: b.positions, batch, by[-1]) if len(by) > 1 else batch
+        return jnp.sum(changed.atom_charges(moved, near)[:18] ** 2)
 
-    leaves = [jax.tree.leaves(slope(model.charges, by_kernel)) for by_kernel in (True, False)]
-    found, expected = (np.concatenate([np.ravel(leaf) for leaf in one]) for one in leaves)
-    assert np.linalg.norm(expected) > 0.1
-    assert np.linalg.norm(found - expected) < 1e-3 * np.linalg.norm(expected)
+    # By the weights alone, as a training asks, and by the positions with them: those are the smaller numbers.
+    for by in ((model.charges,), (model.charges, jnp.asarray(batch.positions))):
+        for found, expected, size in zip(slope(by, True), slope(by, False), (0.1, 0.01), strict=False):
+            a, b = (np.concatenate(list(map(np.ravel, jax.tree.leaves(x)))) for x in (found, expected))
+            assert np.linalg.norm(b) > size
+            assert np.linalg.norm(a - b) < 1e-3 * np.linalg.norm(b)
 
 
 def test_a_model_file_holds_the_charges(tmp_path):

@@ -42,8 +42,8 @@ class KernelNetwork(AbstractNetwork):
     """A Cartesian network on the CPU; see `accelerated` and `accelerated_training`.
 
     The derivatives by vectors and envelope are those of the same splines as the energies: forces are
-    conservative to rounding. Energies and these derivatives have derivatives by the weights, but none by
-    edges and weights together; there are no others.
+    conservative to rounding. Energies and these derivatives have derivatives by the weights; there are no
+    others.
     """
 
     kind: ClassVar[str] = "cartesian"
@@ -165,17 +165,21 @@ def _energies(call, vectors, envelope, species, index, reverse, weights):
 def _energies_forward(call, *arguments):
     values = [argument.value for argument in arguments]
     energies, tape, asked = _forward(call, *values)
-    # None, where no derivative by the edges is wanted: then it is one by the weights.
+    # What no derivative is wanted by has None here.
     by_edges = (tape, asked) if any(argument.perturbed for argument in arguments[:2]) else None
-    return energies, (values, by_edges)
+    by_weights = () if arguments[-1].perturbed else None
+    return energies, (values, by_edges, by_weights)
 
 
 def _energies_backward(call, residuals, cotangents):
-    values, by_edges = residuals
+    values, by_edges, by_weights = residuals
     cotangents = _filled(cotangents)
-    if by_edges is None:
-        return *(None,) * 5, _by_weights(call, cotangents, _nothing_asked(*values[:2]), values)
-    return (*_backward(call, cotangents, *values, *by_edges), None, None, None, None)
+    found: list[Any] = [None] * 6
+    if by_edges is not None:
+        found[:2] = _backward(call, cotangents, *values, *by_edges)
+    if by_weights is not None:
+        found[-1] = _by_weights(call, cotangents, _nothing_asked(*values[:2]), values)
+    return tuple(found)
 
 
 _energies.defvjp(_energies_forward, _energies_backward, symbolic_zeros=True)
