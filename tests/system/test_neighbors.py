@@ -157,6 +157,16 @@ def test_far_too_dense():
         neighbor_list(system, 5.0)
 
 
+@pytest.mark.parametrize("cutoff", [1.0, 1.2, 1.6, 1000.0])
+def test_a_molecule_smaller_than_the_cutoff(cutoff):
+    """It has all its pairs, and is not looked for in cells of its own size: that took a minute."""
+    water = System.create([8, 1, 1], [[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    found = as_edges(neighbor_list(water, cutoff))
+    assert set(found) == brute_force(water, cutoff)
+    assert len(found) == {1.0: 4, 1.2: 4, 1.6: 6, 1000.0: 6}[cutoff]
+    assert found == sorted(found)
+
+
 def test_lone_atom_has_an_empty_table():
     near = neighbor_list(System.create([18], [[0.0, 0, 0]]), 5.0)
     assert not near.mask.any()

@@ -51,7 +51,7 @@ def relax(
     Args:
         model: a potential, a model file or a run folder.
         structure: a file (`FILE@3` for one frame of several) or a structure.
-        out: extended XYZ with the relaxed structure, its energy and forces.
+        out: extended XYZ with the relaxed structure and all that the potential says of it.
         cell: relax the cell too, at zero pressure.
         fmax: largest force left [eV/Å].
         max_steps: give up after so many.
@@ -76,7 +76,8 @@ def relax(
     found = minimize(system, potential, fmax=fmax, cell=cell, max_steps=max_steps)
     energy = float(found.prediction.energy)
     if path is not None:
-        results = {"energy": energy, "forces": found.prediction.forces, "stress": found.prediction.stress}
+        names = ("forces", "stress", "dipole", "charges")
+        results = {"energy": energy} | {name: getattr(found.prediction, name) for name in names}
         write_extxyz(path, [found.system], [results])
     if not found.converged:
         where = f"; the best structure is in {path}" if path is not None else ""
