@@ -9,7 +9,7 @@ import ase.data
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from adiabat.base import UnsupportedError
 from adiabat.networks.network import AbstractNetwork
@@ -113,7 +113,7 @@ class LearnedPotential(AbstractPotential):
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         dtype = system.positions.dtype
-        species = jnp.asarray(self._species_table())[system.numbers]
+        species = self.species(system)
         near = self.network.environments(system, species, neighbors, self.repulsion, self.elements)
         learned = self.network(species, near.vectors, near.envelope, neighbors)
         if self.floors is not None:
@@ -124,7 +124,7 @@ class LearnedPotential(AbstractPotential):
     def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
         if self.charges is None:
             return None
-        species = jnp.asarray(self._species_table())[system.numbers]
+        species = self.species(system)
         near = self.charges.environments(system, species, neighbors, self.repulsion, self.elements)
         charges = self.charges(species, near.vectors, near.envelope, neighbors).astype(system.positions.dtype)
         n_atoms = jnp.maximum(system.sum_atoms(jnp.ones_like(charges)), 1.0)
@@ -161,10 +161,11 @@ class LearnedPotential(AbstractPotential):
             return self
         return eqx.tree_at(lambda p: [p.network, p.charges][: len(networks)], self, changed)
 
-    def _species_table(self) -> np.ndarray:
+    def species(self, system: System | Batch) -> Int[Array, " n_atoms"]:
+        """The place of each atom's element among `elements`; 0 for padding."""
         table = np.zeros(len(ase.data.chemical_symbols) + 1, np.int32)
         table[list(self.elements)] = np.arange(len(self.elements))
-        return table
+        return jnp.asarray(table)[system.numbers]
 
 
 def _above(floors: Float[Array, " n"], values: Float[Array, " n"]) -> Float[Array, " n"]:

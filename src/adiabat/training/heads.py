@@ -81,8 +81,20 @@ def by_heads(potential: LearnedPotential, data: LabeledBatch) -> LearnedPotentia
     """The potential that speaks for the heads of a batch; itself where there is one head only."""
     if data.heads is None:
         return potential
-    first = len(potential.elements) * data.heads[data.batch.system_index]
-    return eqx.tree_at(lambda p: p.network, potential, Headed(potential.network, first))
+    return eqx.tree_at(
+        lambda p: p.network, potential, Headed(potential.network, _first_species(potential, data))
+    )
+
+
+def species_of(potential: LearnedPotential, data: LabeledBatch) -> Int[Array, " n_atoms"]:
+    """What the network takes each atom for; padding is of the first species."""
+    species = potential.species(data.batch)
+    return species if data.heads is None else species + _first_species(potential, data)
+
+
+def _first_species(potential: LearnedPotential, data: LabeledBatch) -> Int[Array, " n_atoms"]:
+    assert data.heads is not None
+    return len(potential.elements) * data.heads[data.batch.system_index]
 
 
 def joined(begun: Sequence[LearnedPotential]) -> LearnedPotential:

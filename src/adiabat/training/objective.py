@@ -14,15 +14,17 @@ from jaxtyping import Array, Float
 
 from adiabat.networks import AbstractNetwork, LearnedPotential
 from adiabat.training.batches import LabeledBatch
-from adiabat.training.heads import by_heads
+from adiabat.training.heads import by_heads, species_of
 from adiabat.training.muon import muon
-from adiabat.training.vectors import Parameters, flatten, matrix_shapes, unflatten
+from adiabat.training.vectors import Parameters, flatten, matrix_shapes, place, unflatten
 
 # Shares of the run: until where the energies have a small part of their weight, and from where on all of it.
 ENERGY_RAMP, SMALL_PART = (0.5, 0.8), 0.05
 WARM_UP = 100
 FINAL_LEARNING_RATE = 0.01
 AVERAGING = 0.995
+# Part of the mean error of the energies that the elements' constants make up for in each step.
+FOLLOWING = 0.2
 STRESS_WEIGHT = 1.0
 
 
@@ -51,6 +53,10 @@ class Objective(eqx.Module):
     the terms of the stress and of the dipole mu [e Å] over the structures where it is known, and w growing to
     `energy_weight` in the second half of the run: forces shape the surface, energies then fix its level. The
     dipoles need no weight against the rest: no number is fitted to both.
+
+    The constant of each element is not fitted by the optimizer: it follows the mean error of the energies.
+    While steps are large all energies go up and down together, and the other weights should not have to
+    make up for that.
     """
 
     # Arrays, not static: another number of steps must not compile anew (the timing run knows none yet).
@@ -117,6 +123,7 @@ class Objective(eqx.Module):
         fit: Fit,
         gradient: AbstractNetwork,
         step: Float[Array, ""],
+        excess: Float[Array, " n_species"] | None = None,
     ) -> Fit:
         """The state of one network after a step.
 
@@ -126,28 +133,35 @@ class Objective(eqx.Module):
             fit: the state before.
             gradient: of the loss.
             step: its number.
+            excess: what the constants of the elements are too large by, in the network's numbers.
         """
         updates, optimizer = self.optimizer(network, largest).update(
             flatten(gradient), fit.optimizer, fit.parameters
         )
-        parameters = optax.apply_updates(fit.parameters, updates)
+        parameters: Any = optax.apply_updates(fit.parameters, updates)
+        if excess is not None:
+            fitted = _fitted(network)
+            here = place(fitted, fitted.shift)
+            parameters = parameters._replace(rest=parameters.rest.at[here].add(-FOLLOWING * excess))
         # A short memory at first: the average must forget the initial weights.
         decay = jnp.minimum(AVERAGING, (1.0 + step) / (10.0 + step)).astype(jnp.float32)
         averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, fit.averaged, parameters)
-        return Fit(parameters, averaged, optimizer)  # pyright: ignore[reportArgumentType]
+        return Fit(parameters, averaged, optimizer)
 
     def loss(
         self, potential: LearnedPotential, data: LabeledBatch, energy_weight: Float[Array, ""]
-    ) -> Float[Array, ""]:
-        """The loss of a batch."""
+    ) -> tuple[Float[Array, ""], tuple[Float[Array, " n_species"], Float[Array, " n_species"]]]:
+        """The loss of a batch, and for each species its atoms' part of the errors of the energies [eV] and
+        their number."""
+        potential = eqx.tree_at(lambda p: p.network.shift, potential, replace_fn=jax.lax.stop_gradient)
         speaking = by_heads(potential.for_training(), data)
         prediction = speaking(data.batch, data.neighbors, stress=self.with_stress)
         real, atoms = data.batch.system_mask, data.batch.mask
         assert prediction.forces is not None
         force_errors = jnp.sum((prediction.forces - data.forces) ** 2, axis=-1)
         force_loss = jnp.sum(jnp.where(atoms, force_errors, 0.0)) / (3 * jnp.sum(atoms))
-        energy_errors = (prediction.energy - data.energy) ** 2 / data.counts
-        energy_loss = jnp.sum(jnp.where(real, energy_errors, 0.0)) / jnp.sum(real)
+        energy_errors = jnp.where(real, prediction.energy - data.energy, 0.0)
+        energy_loss = jnp.sum(energy_errors**2 / data.counts) / jnp.sum(real)
         total = force_loss + energy_weight * energy_loss
         if self.with_stress:
             assert prediction.stress is not None
@@ -159,12 +173,26 @@ class Objective(eqx.Module):
                 STRESS_WEIGHT * jnp.sum(jnp.where(known, virial**2, 0.0)) / jnp.maximum(9 * jnp.sum(known), 1)
             )
         total = total / potential.scale**2
+        shares = _by_species(potential, data, energy_errors / data.counts)
         if prediction.dipole is None:
-            return total
+            return total, shares
         # By atoms: so many charges contribute to a dipole, and to its error.
         squares = jnp.sum((prediction.dipole - data.dipole) ** 2, axis=-1) / data.counts
         n_known = jnp.maximum(3 * jnp.sum(data.has_dipole), 1)
-        return total + jnp.sum(jnp.where(data.has_dipole, squares, 0.0)) / n_known
+        return total + jnp.sum(jnp.where(data.has_dipole, squares, 0.0)) / n_known, shares
+
+
+def _by_species(
+    potential: LearnedPotential, data: LabeledBatch, values: Float[Array, " n_systems"]
+) -> tuple[Float[Array, " n_species"], Float[Array, " n_species"]]:
+    """The sum over the atoms of each species of a value that each structure has, and their number."""
+    species = species_of(potential, data)
+    real = data.batch.mask.astype(values.dtype)
+    zeros = jnp.zeros(potential.network.shift.shape, values.dtype)
+    summed = (
+        zeros.at[species].add(x) for x in (jax.lax.stop_gradient(data.batch.spread(values)) * real, real)
+    )
+    return tuple(summed)  # pyright: ignore[reportReturnType]
 
 
 @eqx.filter_jit(donate="all-except-first")
@@ -191,8 +219,11 @@ def training_step(
     arrays = unflatten(fit.parameters, _fitted(potential.network)), None
     if fit.charges is not None:
         arrays = arrays[0], unflatten(fit.charges.parameters, _fitted(potential.charges))
-    value, gradient = _over_devices(jax.value_and_grad(loss))(arrays, data)
-    changed = objective.stepped(potential.network, objective.learning_rate, fit, gradient[0], step)
+    with_errors = jax.value_and_grad(loss, has_aux=True)
+    (value, (errors, counts)), gradient = _over_devices(with_errors)(arrays, data)
+    excess = errors / (jnp.maximum(counts, 1e-3) * potential.scale)
+    rate = objective.learning_rate
+    changed = objective.stepped(potential.network, rate, fit, gradient[0], step, excess.astype(jnp.float32))
     if fit.charges is None or potential.charges is None:
         return changed, value
     charges = objective.stepped(potential.charges, objective.charges_rate, fit.charges, gradient[1], step)

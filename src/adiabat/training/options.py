@@ -6,7 +6,7 @@ from typing import Any
 from adiabat.base import ConfigError
 
 # Learning rates for fresh weights, and for those of a model that knows something already.
-FRESH_RATE, CONTINUED_RATE = 0.01, 0.003
+FRESH_RATE, CONTINUED_RATE = 0.005, 0.003
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class TrainingOptions:
             that comes with adiabat, or "scratch" for fresh weights; by default fresh weights, which for a few
             organic molecules learn labels of GFN2-xTB first.
         learning_rate: the largest step of the matrices (Muon); reached after a warm-up; it decays to zero. By
-            default 0.01, and for a model that is trained on 0.003.
+            default 0.005, and for a model that is trained on 0.003.
         energy_weight: weight of the squared error of the energy, divided by the number of atoms, against that
             of a component of a force [1/Å²], over the last part of the training.
         atoms_per_batch: about how many atoms a batch has.

@@ -50,6 +50,15 @@ def unflatten(parameters: Parameters, like: Any) -> Any:
     return jax.tree.unflatten(structure, found)
 
 
+def place(like: Any, array: Any) -> slice:
+    """Where an array of a tree, that is not a matrix, stands in the vector of the rest."""
+    leaves = jax.tree.leaves(like)
+    order, n_matrices = _order(leaves)
+    ends = itertools.accumulate(leaves[k].size for k in order[n_matrices:])
+    end = next(end for k, end in zip(order[n_matrices:], ends, strict=True) if leaves[k] is array)
+    return slice(end - array.size, end)
+
+
 def matrix_shapes(like: Any) -> list[tuple[int, int, int]]:
     """How many matrices of how many rows and columns follow each other in the vector."""
     shapes = sorted(leaf.shape for leaf in jax.tree.leaves(like) if leaf.ndim == 2)
