@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from adiabat.training.vectors import flatten, matrix_shapes, unflatten
+from adiabat.training.vectors import flatten, matrix_shapes, place, unflatten
 
 
 def tree():
@@ -31,3 +31,9 @@ def test_nothing_but_matrices():
     arrays = [np.ones((2, 2), np.float32)]
     assert flatten(arrays).rest.size == 0
     np.testing.assert_array_equal(unflatten(flatten(arrays), arrays)[0], arrays[0])
+
+
+def test_the_place_of_an_array():
+    arrays = tree()
+    for k in (1, 4, 7):
+        np.testing.assert_array_equal(flatten(arrays).rest[place(arrays, arrays[k])], np.ravel(arrays[k]))

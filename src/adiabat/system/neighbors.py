@@ -243,7 +243,8 @@ def _pairs(
         return first, second, np.zeros((len(first), 3)), distance
     finder = vesin.NeighborList(cutoff=radius, full_list=False, n_threads=1)
     box = cell if all(pbc) else _filled_cell(cell, pbc)
-    return finder.compute(positions, box, periodic=list(pbc), quantities="ijSd")
+    first, second, shift, distance = finder.compute(positions, box, periodic=list(pbc), quantities="ijSd")
+    return first, second, shift, distance
 
 
 def _filled_cell(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> np.ndarray:

@@ -189,10 +189,8 @@ def _by_species(
     species = species_of(potential, data)
     real = data.batch.mask.astype(values.dtype)
     zeros = jnp.zeros(potential.network.shift.shape, values.dtype)
-    summed = (
-        zeros.at[species].add(x) for x in (jax.lax.stop_gradient(data.batch.spread(values)) * real, real)
-    )
-    return tuple(summed)  # pyright: ignore[reportReturnType]
+    values = jax.lax.stop_gradient(data.batch.spread(values)) * real
+    return zeros.at[species].add(values), zeros.at[species].add(real)
 
 
 @eqx.filter_jit(donate="all-except-first")
