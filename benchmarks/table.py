@@ -68,9 +68,10 @@ def machine(result: dict[str, Any]) -> str:
     of = result["machine"]
     devices = "" if of["devices"] == ["cpu"] else f", {', '.join(of['devices'])}"
     busy = f" (load {of['load']:g})" if "load" in of else ""
+    cores = f"{of['cores']} core{'' if of['cores'] == 1 else 's'}"
     versions = ", ".join(f"{name} {of['versions'][name]}" for name in ("adiabat", "jax"))
     return (
-        f"Measured on {result['date']}: {of['processor']}, {of['cores']} cores{busy}, {of['memory_gib']} GiB"
+        f"Measured on {result['date']}: {of['processor']}, {cores}{busy}, {of['memory_gib']} GiB"
         f"{devices}, {of['system']}, Python {of['python']}, {versions}, commit {of['commit']}."
     )
 

@@ -42,6 +42,8 @@ LEAST_SHARE = 0.3
 # About so many atoms of the training set say where the energies stand in the end.
 ENOUGH_ATOMS = 500_000
 KIND = "training"
+# Of the rules of a step: a checkpoint that others led to is not gone on from.
+RECIPE = 3
 
 
 @dataclass
@@ -81,8 +83,8 @@ class _State:
             )
         if saved.header.get("data") != self.data:
             raise ConfigError(
-                "the data, or the model to go on from, are not those the run was begun with",
-                "put the old files back, or start over with --force or another --out",
+                "data, model to go on from or version of adiabat are not those the run was begun with",
+                "put the old ones back, or start over with --force or another --out",
             )
         fit = from_arrays(self.fit, saved.arrays, prefix="fit", source="checkpoint")
         best = from_arrays(self.best, saved.arrays, prefix="best", source="checkpoint")
@@ -232,7 +234,7 @@ class Trainer:
         train, *others = (listed.census.digests for listed in self._listed)
         data = (train, self._held_out.census.digests, *others)
         weights = () if self._start is None else to_arrays(self._start).values()
-        return digest(str(REVISION), *data, *weights)
+        return digest(str((REVISION, RECIPE)), *data, *weights)
 
     def _objective(self, steps: int) -> Objective:
         return Objective(
