@@ -241,7 +241,7 @@ def test_a_cutoff_that_does_not_fit_into_the_memory_is_refused(argon):
 def test_a_training_that_gets_no_better_is_stopped(argon, tmp_path):
     """Labels at random and large steps: soon nothing but the noise of the training set is learned."""
     rng = np.random.default_rng(0)
-    noise = [Sample(s.system, s.energy, rng.normal(size=(13, 3))) for s in argon]
+    noise = [Sample(s.system, rng.normal(), rng.normal(size=(13, 3))) for s in argon]
     options = {"steps": 400, "patience": 3, "learning_rate": 0.05}
     _, history = fit(tmp_path / "run", noise, **options)
     assert history[-1]["step"] < 400
