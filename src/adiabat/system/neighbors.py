@@ -234,13 +234,13 @@ def _pairs(
     positions: np.ndarray, cell: np.ndarray, pbc: tuple[bool, bool, bool], radius: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """i, j, lattice shift and distance of each pair, found once."""
-    import vesin
-
     # vesin walks through cells as small as the molecule as far as the radius: a minute for water and 1000 Å.
     if not any(pbc) and np.linalg.norm(np.ptp(positions, axis=0)) < radius:
         first, second = np.triu_indices(len(positions), 1)
         distance = np.linalg.norm(positions[second] - positions[first], axis=1)
         return first, second, np.zeros((len(first), 3)), distance
+    import vesin
+
     finder = vesin.NeighborList(cutoff=radius, full_list=False, n_threads=1)
     box = cell if all(pbc) else _filled_cell(cell, pbc)
     first, second, shift, distance = finder.compute(positions, box, periodic=list(pbc), quantities="ijSd")
