@@ -1,6 +1,8 @@
 """A network that learns a training set's molecules by GFN2 labels before it sees the set's own."""
 
 import logging
+import math
+import time
 
 import numpy as np
 import pytest
@@ -49,6 +51,14 @@ def test_the_network_gets_to_know_the_molecules(methanol, tmp_path):
     assert metrics["force_rmse_mev_per_ang"] < 0.5 * size
 
 
+def test_it_takes_the_time_that_the_samples_do_not_need(methanol, tmp_path, monkeypatch):
+    monkeypatch.setattr("adiabat.training.trainer.PASSES", 30)
+    run = train(methanol, minutes=0.5, out=tmp_path / "run")
+    of_run = RunFolder.open(tmp_path / "run")
+    assert 0.3 < of_run.results["preparing_minutes"] < 0.5
+    assert run.steps == max(30 * math.ceil(23 / 12), 40)
+
+
 @pytest.mark.parametrize("options", [{"steps": 5}, {"minutes": 0.1, "start": "scratch"}])
 def test_only_trainings_by_the_clock_that_begin_with_nothing_are_prepared(options, methanol, tmp_path):
     small = {"model": {"n_interactions": 1, "channels": 4}}
@@ -60,7 +70,7 @@ def asked(tmp_path, samples: list[Sample]):
     """Whether a training is prepared, with what its folder says of it."""
     options = TrainingOptions(minutes=0.4)
     with RunFolder.create(tmp_path / "run", "train", {}, resume=True) as run:
-        potential = prepare.prepared(run, samples, {"kind": "cartesian"}, options)
+        potential = prepare.prepared(run, samples, {"kind": "cartesian"}, options, time.monotonic())
         return potential, run.results["prepared_on"]
 
 

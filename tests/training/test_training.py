@@ -168,6 +168,46 @@ def test_going_on_from_another_model(argon, tmp_path):
     assert after["force_rmse_mev_per_ang"] < 0.5 * fresh["force_rmse_mev_per_ang"]
 
 
+def test_a_training_that_goes_on_is_pulled_back(argon, tmp_path):
+    """By the learning rate, the pull and how far the matrices have come."""
+    start, _ = fit(tmp_path / "start", argon, steps=10)
+    with RunFolder.create(tmp_path / "run", "train", {}) as run:
+        options = TrainingOptions(minutes=None, steps=200)
+        made = Trainer(argon[6:], argon[:6], network=NETWORK, options=options, run=run, start=start)
+    objective = made._objective(200)
+    assert float(objective.pull) == pytest.approx(3.0 / (13 * len(argon[6:])) ** 0.5)
+    data = made.train.make(made.train.buckets[0], range(5))
+    found = []
+    for pull in (0.0, 0.5):
+        changed = eqx.tree_at(lambda o: o.pull, objective, jnp.float32(pull))
+        fitted = objective.init(made.potential)
+        begun = np.array(fitted.parameters.matrices)
+        away = fitted.parameters._replace(matrices=fitted.parameters.matrices + 0.1)
+        inputs = (changed, made.potential, data, jnp.float32(0))
+        fitted, _ = training_step(inputs, fitted._replace(parameters=away))
+        inputs = (changed, made.potential, data, jnp.float32(50))
+        before = np.array(fitted.parameters.matrices)
+        found.append(np.array(training_step(inputs, fitted)[0].parameters.matrices))
+        assert np.abs(before - begun).min() > 0.05
+    rate = float(objective.schedule(50))
+    np.testing.assert_allclose(found[0] - found[1], 0.5 * rate * (before - begun), atol=1e-6)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_passes_over_the_samples_are_few_after_another_model(begun, argon, tmp_path, monkeypatch):
+    """And as many as there is time for with fresh weights."""
+    monkeypatch.setattr("adiabat.training.trainer.PASSES", 4)
+    start, _ = fit(tmp_path / "start", argon, steps=10)
+    with RunFolder.create(tmp_path / "run", "train", {}) as run:
+        options = TrainingOptions(minutes=0.1)
+        trainer = Trainer(
+            argon[6:], argon[:6], network=NETWORK, options=options, run=run, start=start if begun else None
+        )
+        trainer.fit()
+        four = 4 * len(trainer.train.epoch(0, 0))
+        assert (run.results["steps"] == max(four, 40)) == begun
+
+
 def test_what_the_other_model_knew_of_other_elements_is_kept(argon, tmp_path):
     """A model of argon and neon, gone on with argon alone and then with krypton."""
     mixed = [

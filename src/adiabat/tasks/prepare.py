@@ -1,6 +1,7 @@
 """What a network learns of a training set's molecules before it sees their labels: GFN2-xTB's."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,15 +19,18 @@ from adiabat.generate.torsions import turnable_bonds, turned_at_random
 from adiabat.networks import MODEL_NAME, LearnedPotential, load_model
 from adiabat.system import System
 from adiabat.tasks.visited import visited
-from adiabat.training import TrainingOptions
+from adiabat.training import Trainer, TrainingOptions
 from adiabat.training.start import SCRATCH, general_for
 
 logger = logging.getLogger(__name__)
 METHOD = "gfn2"  # that of the general model, which runs the dynamics
 # What it leaves in the folder of a training: the labels, and a run.
 PREPARATION = LABELS, FOLDER = "prepared.xyz", "prepared"
-# Shares of the minutes: for labels, at most, and for learning them.
+# Shares of the minutes: for labels, at most, and for learning them, at least. Learning goes on for as long as
+# the training on the samples, which has a limit of its own, does not need the time.
 LABELLING, LEARNING = 0.07, 0.25
+# Share for reading, validations and tests; and how long steps are timed [s].
+AROUND, TIMING_SECONDS = 0.05, 2.0
 MOST_LABELS, FEWEST_LABELS = 10_000, 300
 # Structures of a few molecules only: each wants labels enough of its own.
 MOST_MOLECULES = 6
@@ -44,6 +48,7 @@ def prepared(
     samples: Sequence[Sample],
     network: Mapping[str, Any],
     options: TrainingOptions,
+    began: float,
 ) -> LearnedPotential | None:
     """A potential that has learned labels of GFN2-xTB for the molecules in `samples`, and none of their own.
 
@@ -55,7 +60,8 @@ def prepared(
         run: the training's folder.
         samples: the training set.
         network: `kind` and hyper-parameters.
-        options: of the whole training; up to a third of its minutes go here.
+        options: of the whole training; its minutes go here but for those that the samples need.
+        began: when the whole training did, by `time.monotonic`.
     """
     from adiabat.tasks.train import train  # it calls this function
 
@@ -73,9 +79,13 @@ def prepared(
     if not run.results["prepared_on"]:
         return None
     if not (folder / MODEL_NAME).exists():
+        if "preparing_minutes" not in run.results:
+            left = options.minutes * (1 - AROUND) - (time.monotonic() - began) / 60
+            spare = left - _minutes_needed(run, samples, network, options)
+            run.result(preparing_minutes=max(LEARNING * options.minutes, spare))
         train(
             str(labels),
-            minutes=LEARNING * options.minutes,
+            minutes=run.results["preparing_minutes"],
             seed=options.seed,
             start=SCRATCH,
             config={"data": {"preflight": False, "dipole_key": "none"}, "model": network},
@@ -83,6 +93,15 @@ def prepared(
             resume=True,
         )
     return load_model(folder)
+
+
+def _minutes_needed(
+    run: RunFolder, samples: Sequence[Sample], network: Mapping[str, Any], options: TrainingOptions
+) -> float:
+    """How long all the steps on the samples take that make sense."""
+    trainer = Trainer(samples, samples[:1], network=network, options=options, run=run)
+    _, seconds = trainer.timed_steps(TIMING_SECONDS)
+    return seconds * trainer.most_steps / 60
 
 
 def _labelled(samples: Sequence[Sample], minutes: float, seed: int) -> list[Sample]:

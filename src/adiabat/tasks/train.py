@@ -194,7 +194,7 @@ def train(
         for samples in (sets["train"], *(head.train for head in others)):
             check_memory(samples, cutoff, fitting.atoms_per_batch, bytes_per_edge)
         findings = _preflight(run, sets, others, cutoff) if options.preflight else []
-        before, others = _begin(run, sets["train"], others, options, fitting, settings["model"])
+        before, others = _begin(run, sets["train"], others, options, fitting, settings["model"], began)
         trainer = Trainer(
             sets["train"],
             sets["valid"],
@@ -222,6 +222,7 @@ def _begin(
     options: DataOptions,
     fitting: TrainingOptions,
     network: Mapping[str, Any],
+    began: float,
 ) -> tuple["LearnedPotential | None", list[Head]]:
     """The potential to go on from, if any, and the other heads with that of what is not to be forgotten."""
     keep = structures_to_keep(options)
@@ -234,7 +235,7 @@ def _begin(
     if keep:
         heads.append(kept(keep, begun_from, run, options.valid_fraction, fitting.seed))
     if fitting.start is None and fitting.steps is None and not heads:
-        before = prepared(run, samples, network, fitting)
+        before = prepared(run, samples, network, fitting, began)
     return before, heads
 
 

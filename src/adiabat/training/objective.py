@@ -57,6 +57,10 @@ class Objective(eqx.Module):
     The constant of each element is not fitted by the optimizer: it follows the mean error of the energies.
     While steps are large all energies go up and down together, and the other weights should not have to
     make up for that.
+
+    Where the training goes on from a model, `pull` times the learning rate of the way that the matrices have
+    come from there is taken back in each step (L2-SP, Li et al. 2018, decoupled as weight decay is): few
+    samples must not make them forget what they knew.
     """
 
     # Arrays, not static: another number of steps must not compile anew (the timing run knows none yet).
@@ -64,6 +68,7 @@ class Objective(eqx.Module):
     learning_rate: Float[Array, ""]
     charges_rate: Float[Array, ""]
     energy_weight: Float[Array, ""]
+    pull: Float[Array, ""]
     with_stress: bool = eqx.field(static=True)
 
     def __init__(
@@ -74,11 +79,13 @@ class Objective(eqx.Module):
         energy_weight: float,
         with_stress: bool,
         charges_rate: float = 0.0,
+        pull: float = 0.0,
     ):
         self.steps = jnp.float32(steps)
         self.learning_rate = jnp.float32(learning_rate)
         self.charges_rate = jnp.float32(charges_rate)
         self.energy_weight = jnp.float32(energy_weight)
+        self.pull = jnp.float32(pull)
         self.with_stress = with_stress
 
     def schedule(self, step: ArrayLike) -> Float[Array, ""]:
@@ -124,21 +131,26 @@ class Objective(eqx.Module):
         gradient: AbstractNetwork,
         step: Float[Array, ""],
         excess: Float[Array, " n_species"] | None = None,
+        pull: ArrayLike = 0.0,
     ) -> Fit:
         """The state of one network after a step.
 
         Args:
-            network: for its shape.
+            network: before the first step.
             largest: learning rate.
             fit: the state before.
             gradient: of the loss.
             step: its number.
             excess: what the constants of the elements are too large by, in the network's numbers.
+            pull: towards the network before the first step.
         """
+        begun = flatten(_fitted(network))
         updates, optimizer = self.optimizer(network, largest).update(
             flatten(gradient), fit.optimizer, fit.parameters
         )
         parameters: Any = optax.apply_updates(fit.parameters, updates)
+        back = pull * self._decayed(largest, step) * (fit.parameters.matrices - begun.matrices)
+        parameters = parameters._replace(matrices=parameters.matrices - back)
         if excess is not None:
             fitted = _fitted(network)
             here = place(fitted, fitted.shift)
@@ -221,7 +233,9 @@ def training_step(
     (value, (errors, counts)), gradient = _over_devices(with_errors)(arrays, data)
     excess = errors / (jnp.maximum(counts, 1e-3) * potential.scale)
     rate = objective.learning_rate
-    changed = objective.stepped(potential.network, rate, fit, gradient[0], step, excess.astype(jnp.float32))
+    changed = objective.stepped(
+        potential.network, rate, fit, gradient[0], step, excess.astype(jnp.float32), objective.pull
+    )
     if fit.charges is None or potential.charges is None:
         return changed, value
     charges = objective.stepped(potential.charges, objective.charges_rate, fit.charges, gradient[1], step)

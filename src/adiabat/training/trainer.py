@@ -41,9 +41,12 @@ RESERVE = 0.02
 LEAST_SHARE = 0.3
 # About so many atoms of the training set say where the energies stand in the end.
 ENOUGH_ATOMS = 500_000
+# A training that goes on from a model looks at each structure so many times at most, and is pulled back to
+# the model, the less the more atoms there are to learn from: by this over the root of their number.
+PASSES, PULL = 800, 3.0
 KIND = "training"
 # Of the rules of a step: a checkpoint that others led to is not gone on from.
-RECIPE = 3
+RECIPE = 4
 
 
 @dataclass
@@ -237,6 +240,7 @@ class Trainer:
         return digest(str((REVISION, RECIPE)), *data, *weights)
 
     def _objective(self, steps: int) -> Objective:
+        n_atoms = sum(int(listed.census.n_atoms.sum()) for listed in self._listed)
         return Objective(
             steps=steps,
             learning_rate=self.options.largest_step(self._start is not None),
@@ -244,6 +248,7 @@ class Trainer:
                 self._start is not None and self._start.charges is not None
             ),
             energy_weight=self.options.energy_weight,
+            pull=0.0 if self._start is None else PULL / n_atoms**0.5,
             with_stress=self.with_stress,
         )
 
@@ -320,16 +325,8 @@ class Trainer:
             state.best_charges, state.best_dipole = charges, state.best_dipole if dipole is None else dipole
 
     def _plan_steps(self, minutes_gone: float, n_tests: int) -> int:
-        """How many steps fit into the time that is left, by timing a few of each shape."""
-        objective = self._objective(10**6)
-        fit = jax.tree.map(jnp.copy, objective.init(self.potential))
-        order = self.train.epoch(self.options.seed, 0)
-        seconds = 0.0
-        with progress("compiling", len(order.rows), "shapes") as bar:
-            for bucket, batches in order.rows:
-                fit, once = self._timed(objective, fit, bucket, batches, TIMING_SECONDS / len(order.rows))
-                seconds += len(batches) / len(order) * once
-                bar.advance(1)
+        """How many steps fit into the time that is left, and make sense."""
+        fit, seconds = self.timed_steps()
         start = time.monotonic()
         evaluate_batches(with_parameters(self.potential, fit.averaged), self.valid)
         compiled = time.monotonic()
@@ -352,8 +349,29 @@ class Trainer:
                 "reading and compiling took most of the time; the training will take longer than asked"
             )
         steps = max(int(max(left, least) / seconds), VALIDATIONS)
+        if self._start is not None:
+            steps = min(steps, self.most_steps)
         self.run.log("timing", seconds_per_step=seconds, seconds_left=left, steps=steps)
         return steps
+
+    @property
+    def most_steps(self) -> int:
+        """The steps of a training that goes on from a model: more would make it forget what it knew."""
+        return max(PASSES * self.train.per_epoch, VALIDATIONS)
+
+    def timed_steps(self, budget: float = TIMING_SECONDS) -> tuple[Fit, float]:
+        """The state after a few steps of each shape, and the seconds for one step, by timing them for
+        `budget` seconds."""
+        objective = self._objective(10**6)
+        fit = jax.tree.map(jnp.copy, objective.init(self.potential))
+        order = self.train.epoch(self.options.seed, 0)
+        seconds = 0.0
+        with progress("compiling", len(order.rows), "shapes") as bar:
+            for bucket, batches in order.rows:
+                fit, once = self._timed(objective, fit, bucket, batches, budget / len(order.rows))
+                seconds += len(batches) / len(order) * once
+                bar.advance(1)
+        return fit, seconds
 
     def _timed(
         self, objective: Objective, fit: Fit, bucket: Bucket, batches: np.ndarray, budget: float
