@@ -168,14 +168,16 @@ def test_going_on_from_another_model(argon, tmp_path):
     assert after["force_rmse_mev_per_ang"] < 0.5 * fresh["force_rmse_mev_per_ang"]
 
 
-def test_a_training_that_goes_on_is_pulled_back(argon, tmp_path):
+def test_a_training_that_is_held_is_pulled_back(argon, tmp_path):
     """By the learning rate, the pull and how far the matrices have come."""
     start, _ = fit(tmp_path / "start", argon, steps=10)
     with RunFolder.create(tmp_path / "run", "train", {}) as run:
         options = TrainingOptions(minutes=None, steps=200)
-        made = Trainer(argon[6:], argon[:6], network=NETWORK, options=options, run=run, start=start)
+        given = {"network": NETWORK, "options": options, "run": run, "start": start}
+        made = Trainer(argon[6:], argon[:6], **given, held=True)
+        assert Trainer(argon[6:], argon[:6], **given)._objective(200).pull == 0
     objective = made._objective(200)
-    assert float(objective.pull) == pytest.approx(3.0 / (13 * len(argon[6:])) ** 0.5)
+    assert float(objective.pull) == pytest.approx(90.0 / (13 * len(argon[6:])))
     data = made.train.make(made.train.buckets[0], range(5))
     found = []
     for pull in (0.0, 0.5):

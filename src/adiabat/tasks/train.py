@@ -203,6 +203,7 @@ def train(
             run=run,
             isolated_atoms=isolated,
             start=before,
+            held=bool(run.results.get("prepared_on")),
             others=others,
         )
         for sample in (sample for name in sets if name != "train" for sample in sets[name]):

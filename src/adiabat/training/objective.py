@@ -58,9 +58,9 @@ class Objective(eqx.Module):
     While steps are large all energies go up and down together, and the other weights should not have to
     make up for that.
 
-    Where the training goes on from a model, `pull` times the learning rate of the way that the matrices have
-    come from there is taken back in each step (L2-SP, Li et al. 2018, decoupled as weight decay is): few
-    samples must not make them forget what they knew.
+    `pull` times the learning rate of the way that the matrices have come from where they began is taken back
+    in each step (L2-SP, Li et al. 2018, decoupled as weight decay is): few samples must not make them forget
+    what they knew.
     """
 
     # Arrays, not static: another number of steps must not compile anew (the timing run knows none yet).

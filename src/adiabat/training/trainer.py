@@ -41,9 +41,10 @@ RESERVE = 0.02
 LEAST_SHARE = 0.3
 # About so many atoms of the training set say where the energies stand in the end.
 ENOUGH_ATOMS = 500_000
-# A training that goes on from a model looks at each structure so many times at most, and is pulled back to
-# the model, the less the more atoms there are to learn from: by this over the root of their number.
-PASSES, PULL = 800, 3.0
+# A training that goes on from a model looks at each structure so many times at most.
+PASSES = 800
+# The pull back to a model that it is held near, times the number of atoms to learn from (decision 0011).
+PULL = 90.0
 KIND = "training"
 # Of the rules of a step: a checkpoint that others led to is not gone on from.
 RECIPE = 4
@@ -119,6 +120,7 @@ class Trainer:
         run: where metrics and checkpoints go.
         isolated_atoms: energies of free atoms [eV]; fitted to the compositions by default.
         start: a potential to go on from; fresh weights by default.
+        held: stay near `start`, which knows the molecules of the samples by another method.
         others: labels of other methods to train on beside, each with a head of its own.
 
     Attributes:
@@ -136,10 +138,11 @@ class Trainer:
         run: RunFolder,
         isolated_atoms: Mapping[int, float] | None = None,
         start: LearnedPotential | None = None,
+        held: bool = False,
         others: Sequence[Head] = (),
     ):
         self._began = time.monotonic()
-        self.options, self.run, self._start = options, run, start
+        self.options, self.run, self._start, self._held = options, run, start, held
         cutoff = parse(network.get("cutoff", 5.0), "length")
         heads = (Head("", train, valid, isolated_atoms), *others)
         self._listed, self._held_out = [Listed(head.train, cutoff) for head in heads], Listed(valid, cutoff)
@@ -248,7 +251,7 @@ class Trainer:
                 self._start is not None and self._start.charges is not None
             ),
             energy_weight=self.options.energy_weight,
-            pull=0.0 if self._start is None else PULL / n_atoms**0.5,
+            pull=PULL / n_atoms if self._held else 0.0,
             with_stress=self.with_stress,
         )
 
@@ -349,8 +352,9 @@ class Trainer:
                 "reading and compiling took most of the time; the training will take longer than asked"
             )
         steps = max(int(max(left, least) / seconds), VALIDATIONS)
-        if self._start is not None:
-            steps = min(steps, self.most_steps)
+        if self._start is not None and steps > self.most_steps:
+            logger.info("the training ends early: %d passes over the samples are enough", PASSES)
+            steps = self.most_steps
         self.run.log("timing", seconds_per_step=seconds, seconds_left=left, steps=steps)
         return steps
 
