@@ -130,6 +130,19 @@ class LearnedPotential(AbstractPotential):
         n_atoms = jnp.maximum(system.sum_atoms(jnp.ones_like(charges)), 1.0)
         return charges - system.spread((system.sum_atoms(charges) - system.charge) / n_atoms)
 
+    def unknown_atoms(self, numbers: np.ndarray, atom_energies: np.ndarray) -> np.ndarray:
+        """Which atoms are where the potential knows nothing: well below the floor of their element, as none
+        of the training set was; shape (n_atoms,).
+
+        Args:
+            numbers: atomic numbers, shape (n_atoms,).
+            atom_energies: what the potential says of them [eV], shape (n_atoms,).
+        """
+        if self.floors is None:
+            return np.zeros(np.shape(numbers), bool)
+        known = self.references + self.scale * (np.asarray(self.floors) - 0.5 * DEPTH)
+        return np.asarray(atom_energies) < np.asarray(known)[np.searchsorted(self.elements, numbers)]
+
     def for_inference(self) -> AbstractPotential:
         """With the network prepared for many calls: on a CPU by the C++ kernel, where it can be compiled."""
         return self._with_networks(lambda network: network.for_inference())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from adiabat.base.files import check_out
 from adiabat.base.progress import progress
 from adiabat.tasks.load import load
+from adiabat.tasks.trust import warn_of_unknown
 
 if TYPE_CHECKING:
     from adiabat.networks import LearnedPotential
@@ -45,5 +46,6 @@ def predict(
     samples = read_samples(structures, **{f"{label}_key": NO_KEY for label in LABELS}, require=())
     with progress("predicting", len(samples), "structures") as bar:
         found = evaluate(potential, samples, bar)
+    warn_of_unknown(potential, found.systems, found.atom_energies, "structure")
     write_samples(out, found.predicted())
     return out

@@ -9,6 +9,7 @@ from adiabat.base import ConvergenceError
 from adiabat.base.files import check_out
 from adiabat.tasks import precision
 from adiabat.tasks.structure import as_potential, as_system
+from adiabat.tasks.trust import warn_of_unknown_system
 
 if TYPE_CHECKING:
     import ase
@@ -75,6 +76,7 @@ def relax(
     potential.check(system)
     found = minimize(system, potential, fmax=fmax, cell=cell, max_steps=max_steps)
     energy = float(found.prediction.energy)
+    warn_of_unknown_system(potential, found.system, "the relaxed structure")
     if path is not None:
         names = ("forces", "stress", "dipole", "charges")
         results = {"energy": energy} | {name: getattr(found.prediction, name) for name in names}

@@ -16,6 +16,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.base.units import FEMTOSECOND
 from adiabat.tasks import precision
 from adiabat.tasks.structure import as_system, describe
+from adiabat.tasks.trust import warn_of_unknown_system
 
 if TYPE_CHECKING:
     import ase
@@ -149,7 +150,9 @@ def _run(
             should_stop=lambda: stop.requested,
             **arguments,
         )
-    return _summarize(result, integrator, folder)
+    run = _summarize(result, integrator, folder)
+    warn_of_unknown_system(potential, run.system, "the last frame")
+    return run
 
 
 def _summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folder: Path | None) -> Run:
