@@ -4,10 +4,9 @@
 
 trains on the official training set for `--minutes`, once for each seed, evaluates on the official test sets,
 and writes the means to benchmarks/results/accuracy-SET.json, for other times than 15 minutes to
-accuracy-SET-8-minutes.json and so on. The settings are the same for all sets. Molecules begin with the
-general model, which knows GFN2-xTB of other molecules, as they do by default; `--start scratch` has fresh
-weights. The network's design was chosen on the test frames of acac, whose figures are not blind
-(docs/decisions/0001-learned-potential.md).
+accuracy-SET-8-minutes.json and so on. The settings are the same for all sets. Molecules learn labels of
+GFN2-xTB first, as they do by default; `--start scratch` has fresh weights. The network's design was chosen on
+the test frames of acac, whose figures are not blind (docs/decisions/0001-learned-potential.md).
 """
 
 import argparse
