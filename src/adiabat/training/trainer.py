@@ -43,8 +43,8 @@ LEAST_SHARE = 0.3
 ENOUGH_ATOMS = 500_000
 # A training that goes on from a model looks at each structure so many times at most.
 PASSES = 800
-# The pull back to a model that it is held near, times the number of atoms to learn from (decision 0011).
-PULL = 90.0
+# The pull back to a model that it is held near, times the root of the number of atoms to learn from.
+PULL = 3.0
 KIND = "training"
 # Of the rules of a step: a checkpoint that others led to is not gone on from.
 RECIPE = 4
@@ -251,7 +251,7 @@ class Trainer:
                 self._start is not None and self._start.charges is not None
             ),
             energy_weight=self.options.energy_weight,
-            pull=PULL / n_atoms if self._held else 0.0,
+            pull=PULL / n_atoms**0.5 if self._held else 0.0,
             with_stress=self.with_stress,
         )
 
