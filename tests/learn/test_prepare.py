@@ -36,8 +36,10 @@ def methanol(tmp_path_factory) -> str:
     return str(path)
 
 
-def test_the_network_gets_to_know_the_molecules(methanol, tmp_path):
+def test_the_network_gets_to_know_the_molecules(methanol, tmp_path, monkeypatch):
+    monkeypatch.setattr("adiabat.training.trainer.PASSES", 30)
     run = train(methanol, minutes=0.4, out=tmp_path / "run")
+    assert run.steps == max(30 * math.ceil(23 / 12), 40)
     made = read_samples(tmp_path / "run" / "prepared.xyz")
     assert 20 < len(made) <= 41
     assert {sample.info["method"] for sample in made} == {"gfn2"}
@@ -51,14 +53,6 @@ def test_the_network_gets_to_know_the_molecules(methanol, tmp_path):
     assert metrics["force_rmse_mev_per_ang"] < 0.5 * size
 
 
-def test_it_takes_the_time_that_the_samples_do_not_need(methanol, tmp_path, monkeypatch):
-    monkeypatch.setattr("adiabat.training.trainer.PASSES", 30)
-    run = train(methanol, minutes=0.5, out=tmp_path / "run")
-    of_run = RunFolder.open(tmp_path / "run")
-    assert 0.3 < of_run.results["preparing_minutes"] < 0.5
-    assert run.steps == max(30 * math.ceil(23 / 12), 40)
-
-
 @pytest.mark.parametrize("options", [{"steps": 5}, {"minutes": 0.1, "start": "scratch"}])
 def test_only_trainings_by_the_clock_that_begin_with_nothing_are_prepared(options, methanol, tmp_path):
     small = {"model": {"n_interactions": 1, "channels": 4}}
@@ -66,9 +60,9 @@ def test_only_trainings_by_the_clock_that_begin_with_nothing_are_prepared(option
     assert not (tmp_path / "run" / "prepared.xyz").exists()
 
 
-def asked(tmp_path, samples: list[Sample]):
+def asked(tmp_path, samples: list[Sample], minutes: float = 0.4):
     """Whether a training is prepared, with what its folder says of it."""
-    options = TrainingOptions(minutes=0.4)
+    options = TrainingOptions(minutes=minutes)
     with RunFolder.create(tmp_path / "run", "train", {}, resume=True) as run:
         potential = prepare.prepared(run, samples, {"kind": "cartesian"}, options, time.monotonic())
         return potential, run.results["prepared_on"]
@@ -96,6 +90,23 @@ def test_its_labels_are_made_once(methanol, tmp_path, monkeypatch):
     assert (tmp_path / "run" / "prepared.xyz").stat().st_mtime_ns == written
     monkeypatch.setattr("adiabat.tasks.train.train", stopped)  # a finished one is not begun again
     assert asked(tmp_path, samples) == (potential, count)
+
+
+@pytest.mark.parametrize(("needed", "expected"), [(30.0, 65.0), (90.0, 50.0)])
+def test_it_has_the_time_that_the_samples_do_not_need(needed, expected, methanol, tmp_path, monkeypatch):
+    """Less what reading and tests take, and half of all in this file at least."""
+    asked_for = []
+
+    def trained(*_, out, minutes, **__):
+        asked_for.append(minutes)
+        out.mkdir()
+        (out / MODEL_NAME).touch()
+
+    monkeypatch.setattr("adiabat.tasks.train.train", trained)
+    monkeypatch.setattr(prepare, "load_model", lambda path: path)
+    monkeypatch.setattr(prepare, "_minutes_needed", lambda *_: needed)
+    asked(tmp_path, read_samples(methanol), minutes=100.0)
+    assert asked_for == pytest.approx([expected], abs=4.0)
 
 
 @pytest.mark.parametrize("why", ["too slow", "many molecules", "other elements", "fails"])

@@ -11,7 +11,7 @@ from adiabat.generate import Surface
 from adiabat.generate import relax as relax_by_labels
 from adiabat.generate.molecules import distorted
 from adiabat.networks import GENERAL, load_model
-from adiabat.system import System, neighbor_list
+from adiabat.system import System
 from adiabat.system.smiles import system_from_smiles
 from adiabat.tasks.relax import relax
 from adiabat.training import evaluate
@@ -52,8 +52,7 @@ def test_there_is_no_hole_at_short_range(general, pair, request):
     (end,) = (end for *ends, end in general.repulsion.ends if tuple(ends) == pair)
     outside, inside = np.arange(4.9, end, -0.05), np.arange(end, 0.2 - 1e-9, -0.01)
     pairs = [System.create(pair, [[0.0, 0, 0], [r, 0, 0]]) for r in (*outside, *inside)]
-    near = neighbor_list(pairs[0], general.cutoff)
-    found = np.array([float(general.predict(system, near).energy) for system in pairs])
+    found = evaluate(general, [Sample(system) for system in pairs]).energies
     farther, energies = np.split(found, [len(outside)])
     assert energies.min() > farther.min() - 0.5
     risen = np.flatnonzero(energies > np.minimum.accumulate(energies) + 0.5)
