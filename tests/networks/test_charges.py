@@ -9,6 +9,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 
 from adiabat.base import AdiabatError
 from adiabat.base.archive import read_archive, write_archive
+from adiabat.dynamics import evaluate
 from adiabat.interfaces import calculator
 from adiabat.networks import LearnedPotential, load_model, networks, save_model
 from adiabat.networks.kernel import build
@@ -84,7 +85,7 @@ def test_where_there_is_no_dipole():
 def test_a_sum_of_potentials_keeps_them():
     near = neighbor_list(ethanol(), CUTOFF)
     model = make()
-    together, alone = (ZBL(longest=CUTOFF) + model)(ethanol(), near), model(ethanol(), near)
+    together, alone = (evaluate(p, ethanol(), near) for p in (ZBL(longest=CUTOFF) + model, model))
     np.testing.assert_allclose(together.dipole, alone.dipole)
 
 

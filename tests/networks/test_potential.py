@@ -8,6 +8,7 @@ import pytest
 
 from adiabat.base import AdiabatError, DataError, UnsupportedError
 from adiabat.base.archive import read_archive, write_archive
+from adiabat.dynamics import evaluate
 from adiabat.networks import LearnedPotential, load_model, networks, save_model
 from adiabat.networks.learned import DEPTH
 from adiabat.potentials import ZBL
@@ -45,7 +46,7 @@ class TestDouble(PotentialChecks):
 def floored(potential: LearnedPotential, system: System) -> LearnedPotential:
     """With a floor in the middle of what it says of the atoms of each element."""
     learned = (
-        potential(system, neighbor_list(system, potential.cutoff)).atom_energies
+        evaluate(potential, system, neighbor_list(system, potential.cutoff)).atom_energies
         - potential.references[np.searchsorted(ELEMENTS, system.numbers)]
     )
     floors = [np.mean(learned[system.numbers == z]) for z in ELEMENTS]
@@ -73,7 +74,7 @@ def test_no_atom_goes_far_below_its_floor():
         pressed = eqx.tree_at(
             lambda s: (s.positions, s.cell), system, (size * system.positions, size * system.cell)
         )
-        free, held = (np.asarray(p(pressed, near).atom_energies) for p in (bare, bounded))
+        free, held = (np.asarray(evaluate(p, pressed, near).atom_energies) for p in (bare, bounded))
         places = np.searchsorted(ELEMENTS, system.numbers)
         floors = np.asarray(bounded.floors)[places] + np.asarray(bare.references)[places]
         np.testing.assert_allclose(held[free > floors], free[free > floors], rtol=0, atol=1e-9)
@@ -191,7 +192,7 @@ def test_files_give_back_every_bit(tmp_path, has_floors):
         np.testing.assert_array_equal(one, other)
     # Not to the bit: how a product of matrices is summed may depend on where they lie in memory.
     np.testing.assert_allclose(
-        again(system, near).forces, potential(system, near).forces, rtol=1e-4, atol=1e-4
+        evaluate(again, system, near).forces, evaluate(potential, system, near).forces, rtol=1e-4, atol=1e-4
     )
     assert again.elements == ELEMENTS
     assert again.summary == {"errors": {"valid": 1.5}}
@@ -212,7 +213,7 @@ def test_files_of_the_first_revision_give_the_same_functions(tmp_path):
     system = systems.ethanol(displacement=0.05)
     near = neighbor_list(system, 4.0)
     np.testing.assert_allclose(
-        load_model(path)(system, near).forces, potential(system, near).forces, atol=1e-4
+        evaluate(load_model(path), system, near).forces, evaluate(potential, system, near).forces, atol=1e-4
     )
     write_archive(path, "model", arrays, header | {"revision": 77})
     with pytest.raises(DataError, match="revision 77"):

@@ -1,6 +1,7 @@
 """What every potential must do, as tests to inherit."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import equinox as eqx
@@ -51,6 +52,10 @@ class PotentialChecks:
             systems.random_gas([18] * 5, size=8.0, seed=2),
         ]
 
+    @cached_property
+    def _potential(self) -> AbstractPotential:
+        return self.potential()
+
     @property
     def _exact(self) -> float:
         return 1e-5 if self.single else 1e-10
@@ -65,13 +70,13 @@ class PotentialChecks:
 
     def predict(self, system: System, neighbors: Neighbors | None = None) -> Result:
         """A prediction, compiled once for each shape."""
-        potential = self.potential()
+        potential = self._potential
         neighbors = neighbor_list(system, potential.cutoff) if neighbors is None else neighbors
         return _result(_call(potential, system, neighbors))
 
     def energy_at(self, system: System, positions: ArrayLike, cell: ArrayLike | None = None) -> float:
         """The energy [eV] with other positions, and perhaps another cell."""
-        cutoff = self.potential().cutoff
+        cutoff = self._potential.cutoff
         moved = _moved(system, positions, cell)
         columns = neighbor_list(system, cutoff, skin=0.5).max_neighbors + 8
         return float(self.predict(moved, neighbor_list(moved, cutoff, capacity=columns)).energy)
@@ -157,7 +162,7 @@ class PotentialChecks:
 
     def test_smooth_at_the_cutoff(self) -> None:
         """Energy, force and second derivative are continuous where an atom crosses the cut-off of another."""
-        potential = self.potential()
+        potential = self._potential
         for first, second in sorted(
             {tuple(np.asarray(s.numbers)[[0, -1]].tolist()) for s in self.structures()}
         ):
@@ -175,7 +180,7 @@ class PotentialChecks:
 
     def test_list_may_be_longer_or_wider(self) -> None:
         """Pairs beyond the cut-off and empty columns change nothing."""
-        cutoff = self.potential().cutoff
+        cutoff = self._potential.cutoff
         for system in self.structures():
             exact = self.predict(system)
             for near in (neighbor_list(system, cutoff, skin=1.0), neighbor_list(system, cutoff, capacity=96)):
@@ -185,7 +190,7 @@ class PotentialChecks:
 
     def test_batch_is_its_structures(self) -> None:
         """Several structures in one padded batch are what they are alone."""
-        potential, found = self.potential(), list(self.structures())
+        potential, found = self._potential, list(self.structures())
         lists = [neighbor_list(system, potential.cutoff) for system in found]
         batch, near = batch_systems(
             found,
@@ -216,7 +221,7 @@ class PotentialChecks:
             for angle in angles:
                 place = 0.1 * (np.cos(angle) * first + np.sin(angle) * second)
                 velocity = 0.1 * (-np.sin(angle) * first + np.cos(angle) * second)
-                wide = neighbor_list(system, self.potential().cutoff, skin=0.5)
+                wide = neighbor_list(system, self._potential.cutoff, skin=0.5)
                 forces = self.predict(_moved(system, system.positions + place), wide).forces
                 work += np.vdot(forces, velocity) * 2 * np.pi / len(angles)
                 path += np.linalg.norm(forces) * np.linalg.norm(velocity) * 2 * np.pi / len(angles)
@@ -232,7 +237,7 @@ class PotentialChecks:
     def test_far_atoms_do_not_feel_each_other(self) -> None:
         """No force beyond the cut-off, and nothing that is not a number without a single neighbor."""
         number = int(np.asarray(self.structures()[0].numbers)[0])
-        far = System.create([number] * 2, [[0.0, 0, 0], [2 * self.potential().cutoff, 0, 0]])
+        far = System.create([number] * 2, [[0.0, 0, 0], [2 * self._potential.cutoff, 0, 0]])
         prediction = self.predict(far)
         assert np.isfinite(prediction.energy)
         assert not prediction.forces.any()
