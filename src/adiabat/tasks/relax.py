@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from adiabat.base import ConvergenceError
 from adiabat.base.files import check_out
 from adiabat.tasks import precision
 from adiabat.tasks.structure import as_potential, as_system
-from adiabat.tasks.trust import warn_of_unknown_system
+from adiabat.tasks.trust import warn_of_unknown
 
 if TYPE_CHECKING:
     import ase
@@ -75,8 +77,9 @@ def relax(
     system = as_system(structure)
     potential.check(system)
     found = minimize(system, potential, fmax=fmax, cell=cell, max_steps=max_steps)
-    energy = float(found.prediction.energy)
-    warn_of_unknown_system(potential, found.system, "the relaxed structure")
+    energy, atom_energies = float(found.prediction.energy), found.prediction.atom_energies
+    assert atom_energies is not None
+    warn_of_unknown(potential, [found.system], [np.asarray(atom_energies)], "the relaxed structure")
     if path is not None:
         names = ("forces", "stress", "dipole", "charges")
         results = {"energy": energy} | {name: getattr(found.prediction, name) for name in names}
