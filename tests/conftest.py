@@ -14,7 +14,7 @@ CACHE = Path(__file__).parent.parent / ".jax_cache"
 CACHE.mkdir(mode=0o700, exist_ok=True)
 CACHE.chmod(0o700)
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Tolerances are those of the CPU; for the tests marked gpu: JAX_PLATFORMS=cuda,cpu pytest -m gpu
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 

@@ -24,6 +24,7 @@ from adiabat.networks import MODEL_NAME, LearnedPotential, load_model, save_mode
 from adiabat.system import System
 from adiabat.system.smiles import conformers
 from adiabat.tasks.simulate import Run, simulate
+from adiabat.tasks.visited import FRICTION, TIMESTEP
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.start import starting_point
@@ -35,7 +36,6 @@ MAKES = (STRUCTURES, TRAIN, VALID, "test_*K.xyz", CACHE, NVT, NVE)
 # Shares of the time: labelling; dynamics, evaluation and the report at the end. Training gets what is left.
 LABELLING, AFTERWARDS = 0.22, 0.15
 LEAST_TRAINING = 0.4
-TIMESTEP, FRICTION = 0.5, 0.02  # fs, 1/fs
 MIN_STEPS, MAX_STEPS = 2000, 400_000
 RECORD_EVERY = 10
 # The test sets start from conformers of another embedding than the training set's.

@@ -75,4 +75,4 @@ def _keep_compiled(jax: Any) -> None:
     if folder is not None:
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_compilation_cache_dir", str(folder))
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
