@@ -1,6 +1,7 @@
 """Torsions, bonds, trajectories, filters, the plan, and all of it together."""
 
 import dataclasses
+from collections import Counter
 
 import ase.build
 import numpy as np
@@ -14,6 +15,7 @@ from adiabat.data.labelers import AbstractLabeler, LabelCache, Labels, labelers
 from adiabat.generate import Filter, Surface, langevin_trajectories, make_plan, minima, relax
 from adiabat.generate.datasets import held_out_sets, split_by_trajectory, training_frames
 from adiabat.generate.plan import Plan
+from adiabat.generate.sources import dynamics_frames
 from adiabat.generate.torsions import bonds, turnable_bonds
 from adiabat.generate.trajectories import TrajectoryPlan
 from adiabat.system import System
@@ -146,8 +148,9 @@ def test_filter_names_what_it_drops(argon):
     cost=st.floats(1e-4, 1.0),
     labels=st.one_of(st.none(), st.integers(20, 3000)),
     can_turn=st.booleans(),
+    explored=st.booleans(),
 )
-def test_any_plan_makes_sense(n_atoms, seconds, cost, labels, can_turn):
+def test_any_plan_makes_sense(n_atoms, seconds, cost, labels, can_turn, explored):
     plan = make_plan(
         n_atoms=n_atoms,
         seconds=seconds,
@@ -156,6 +159,7 @@ def test_any_plan_makes_sense(n_atoms, seconds, cost, labels, can_turn):
         labels=labels,
         seed=0,
         can_turn=can_turn,
+        explored=explored,
     )
     total = sum(plan.labels.values())
     assert total == labels if labels is not None else total >= 50
@@ -165,6 +169,33 @@ def test_any_plan_makes_sense(n_atoms, seconds, cost, labels, can_turn):
     assert Plan.from_dict(plan.as_dict()) == plan
     if labels is None and seconds / cost > 2000:
         assert (plan.n_evaluations + plan.n_test_evaluations) * cost < 1.15 * seconds
+
+
+def test_frames_of_trajectories_that_something_else_runs():
+    """They are labelled by the method and numbered; what has fallen apart on the way is not labelled."""
+    methanol = conformers("CO", 1)[0]
+    labeler = labelers.get("gfn2")(workers=1)
+    surface, start = Surface(methanol, labeler), np.asarray(methanol.positions)
+    asked = []
+
+    def explore(starts, temperatures, frames, seed):
+        asked.append((len(starts), tuple(temperatures), frames))
+        shaken = starts + np.random.default_rng(seed).normal(scale=0.03, size=(frames, *starts.shape))
+        shaken[0, 1, 5, 0] += 30.0
+        return [*np.swapaxes(shaken, 0, 1)[:-1], np.empty((0, *start.shape))]
+
+    plan = make_plan(
+        n_atoms=6, seconds=1, seconds_per_evaluation=0.01, temperature=300, labels=60, seed=0, explored=True
+    )
+    keep = Filter(surface, start, surface(start[None])[0][0], 990.0)
+    frames = dynamics_frames(surface, start[None], plan, keep, 3, explore)
+    assert asked == [(8, (300.0, 600.0, 990.0, 300.0, 600.0, 990.0, 300.0, 600.0), 7)]
+    assert surface.n_evaluations == 1 + 7 * 7 - 1
+    assert keep.dropped == {"fallen apart": 1}
+    assert Counter(s.info["trajectory"] for s in frames) == {k: 7 - (k == 1) for k in range(7)}
+    again = labeler.label([frames[9].system])[0]
+    assert frames[9].energy == again.energy
+    assert frames[9].info["temperature"] == 600.0
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,26 @@ def test_sampling_killed_anywhere_goes_on_to_the_same_bytes(tmp_path):
     assert min(np.abs(a - b).max() for a in test for b in train) > 0.01
 
 
+@pytest.mark.parametrize("how", ["explored", "unfamiliar", "scratch", "charged"])
+def test_the_general_model_explores_what_it_knows(how, tmp_path, monkeypatch):
+    """The method is then asked for labels only: of few structures, where it else ran the dynamics too."""
+    molecule = "[NH4+]" if how == "charged" else "CO"
+    if how == "unfamiliar":
+        monkeypatch.setattr("adiabat.tasks.learning.FAMILIAR", 1e-6)
+    config = {**CONFIG, "molecule": molecule, **({"start": "scratch"} if how == "scratch" else {})}
+    with RunFolder.create(tmp_path / "run", "learn", config) as run:
+        Learning(run, molecule, starting_structures(molecule, 0)[1]).sample()
+        plan = run.results["sampling"]
+    assert plan["explored"] == (how in ("explored", "unfamiliar"))
+    # Apart from the tests, conformers and vibrations take some hundreds.
+    evaluations = run.results["evaluations"] - 2 * plan["test_replicas"] * (plan["test_steps"] + 1)
+    dynamics = plan["n_replicas"] * plan["steps"]
+    assert (evaluations > dynamics) == (how != "explored")
+    train = read_samples(tmp_path / "run" / "train.xyz")
+    temperatures = {s.info["temperature"] for s in train if s.info["origin"] == "dynamics"}
+    assert temperatures == set(plan["temperatures"])
+
+
 def test_a_structure_file_is_sampled_like_a_smiles_string(tmp_path, monkeypatch):
     """All sets are there, and the file's charge is honoured, when training begins."""
 

@@ -40,8 +40,8 @@ def test_forces_on_molecules_left_out_of_its_training(general, smiles):
 @pytest.mark.parametrize("pair", list(combinations_with_replacement((1, 6, 7, 8, 9, 16, 17), 2)))
 def test_there_is_no_hole_at_short_range(general, pair):
     """Two atoms pressed together to 0.2 Å. From where the repulsion ends, the energy never lies half an eV
-    below all that is farther apart. Once it has risen by as much it never falls by as much again, and it rises
-    by 20 eV at least.
+    below all that is farther apart. Once it has risen by as much it never falls by as much again, and it
+    rises by 20 eV at least.
     """
     (end,) = (end for *ends, end in general.repulsion.ends if tuple(ends) == pair)
     outside, inside = np.arange(4.9, end, -0.05), np.arange(end, 0.2 - 1e-9, -0.01)

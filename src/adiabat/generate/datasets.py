@@ -10,6 +10,7 @@ from adiabat.generate.filters import Filter
 from adiabat.generate.normal_modes import normal_modes
 from adiabat.generate.plan import Plan
 from adiabat.generate.sources import (
+    Explorer,
     bond_frames,
     dynamics_frames,
     held_out_frames,
@@ -22,7 +23,9 @@ from adiabat.generate.surface import Array, Surface
 VALID_FRACTION = 0.1
 
 
-def training_frames(surface: Surface, minima: Array, plan: Plan, keep: Filter) -> list[Sample]:
+def training_frames(
+    surface: Surface, minima: Array, plan: Plan, keep: Filter, explore: Explorer | None = None
+) -> list[Sample]:
     """Labelled structures from every source, according to `plan`.
 
     Args:
@@ -30,6 +33,7 @@ def training_frames(surface: Surface, minima: Array, plan: Plan, keep: Filter) -
         minima: relaxed geometries [Å], shape (k, n_atoms, 3), the lowest first.
         plan: how many of which.
         keep: what is dropped.
+        explore: what runs the trajectories, whose frames the method then labels; the method by default.
 
     Raises:
         ConvergenceError: hardly any structure passed; the message counts the reasons.
@@ -48,7 +52,7 @@ def training_frames(surface: Surface, minima: Array, plan: Plan, keep: Filter) -
     turned.sort(key=lambda sample: sample.energy or 0.0)
     others = [np.asarray(sample.system.positions) for sample in turned[: plan.n_replicas // 2]]
     starts = [one for k, other in enumerate(others) for one in (minima[k % len(minima)], other)]
-    samples += dynamics_frames(surface, np.array(starts or list(minima)), plan, keep, seeds[3])
+    samples += dynamics_frames(surface, np.array(starts or list(minima)), plan, keep, seeds[3], explore)
     if len(samples) < 10:
         reasons = ", ".join(f"{n} {why}" for why, n in (keep.dropped + surface.failures).most_common())
         raise ConvergenceError(

@@ -31,7 +31,8 @@ class Plan:
         n_minima: of those, how many get normal modes; 0 leaves them out.
         hessian: evaluations that the normal modes of one minimum take.
         n_replicas: trajectories side by side for training.
-        steps: of each.
+        steps: of each, by the method.
+        explored: a model runs the trajectories, and the method labels their frames only.
         test_replicas: trajectories of each test set.
         test_steps: of each, those of the equilibration included.
         seed: of everything random.
@@ -49,12 +50,14 @@ class Plan:
     test_replicas: int
     test_steps: int
     seed: int
+    explored: bool = False
 
     @property
     def n_evaluations(self) -> int:
         """Evaluations that the training structures take, about; the conformers' relaxation not included."""
         others = sum(n for source, n in self.labels.items() if source != "dynamics")
-        return self.n_replicas * (self.steps + 1) + self.n_minima * self.hessian + others
+        dynamics = self.labels["dynamics"] if self.explored else self.n_replicas * (self.steps + 1)
+        return dynamics + self.n_minima * self.hessian + others
 
     @property
     def n_test_evaluations(self) -> int:
@@ -85,6 +88,7 @@ def make_plan(
     labels: int | None,
     seed: int,
     can_turn: bool = True,
+    explored: bool = False,
 ) -> Plan:
     """The plan that fits.
 
@@ -96,6 +100,7 @@ def make_plan(
         labels: training and validation structures wanted, None for as many as the time allows.
         seed: of everything random.
         can_turn: the molecule has a torsion.
+        explored: see `Plan`.
     """
     evaluations = max(300, int(seconds / seconds_per_evaluation))
     test_replicas = 4 if evaluations > 6000 else 2
@@ -104,8 +109,10 @@ def make_plan(
     hessian = 6 * n_atoms
     n_minima = int(np.clip(0.2 * evaluations / hessian, 0, 4))
     rest = max(100, int(evaluations * 0.7) - n_conformers * RELAXATION - n_minima * hessian)
-    # Frames of a trajectory nearer than 8 fs teach little, unless there are few of them.
-    total = labels if labels is not None else int(np.clip(rest / 8, min(150, rest // 2), MAX_LABELS))
+    # Frames of a trajectory nearer than 8 fs teach little, unless there are few of them. A model's are as far
+    # from each other as one likes.
+    spaced = rest / (1 if explored else 8)
+    total = labels if labels is not None else int(np.clip(spaced, min(150, rest // 2), MAX_LABELS))
     shares = dict(SHARES)
     if n_minima == 0:
         shares["dynamics"] += shares.pop("normal modes")
@@ -127,4 +134,5 @@ def make_plan(
         test_replicas=test_replicas,
         test_steps=test_steps,
         seed=seed,
+        explored=explored,
     )

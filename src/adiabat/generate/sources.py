@@ -16,6 +16,9 @@ from adiabat.system import System
 
 # Bonds are pressed and stretched within these factors: at most about 1 eV for a C-C bond.
 PRESSED, STRETCHED = 0.88, 1.15
+# What runs trajectories in the place of the method: from starts (k, n_atoms, 3) [Å] at temperatures (k,) [K],
+# so many frames of each, with this seed; the frames of each trajectory (m, n_atoms, 3) [Å].
+Explorer = Callable[[Array, Array, int, int], Sequence[Array]]
 # Candidates drawn for each structure wanted, for those that the filter drops before they cost anything.
 TRIES = 20
 TEST_FRICTION = 0.05  # 1/fs
@@ -35,17 +38,23 @@ def dynamics_frames(
     plan: Plan,
     keep: Filter,
     seed: int,
+    explore: Explorer | None = None,
 ) -> list[Sample]:
-    """Frames of Langevin trajectories at the plan's temperatures, from `starts` (k, n_atoms, 3) in turn [Å].
+    """Frames of Langevin trajectories at the plan's temperatures, from `starts` (k, n_atoms, 3) in turn [Å];
+    with `explore`, of those that it runs.
 
     `info["trajectory"]` numbers the trajectory, so that a split can keep whole ones apart.
     """
     wanted = plan.labels["dynamics"]
     temperatures = np.resize(plan.temperatures, plan.n_replicas)
-    stride = max(1, plan.n_replicas * plan.steps // max(1, wanted))
-    moves = TrajectoryPlan(temperatures=temperatures, steps=plan.steps, timestep=TIMESTEP, stride=stride)
     positions = starts[np.arange(plan.n_replicas) % len(starts)]
-    frames = langevin_trajectories(surface, positions, moves, keep, seed)
+    if explore is None:
+        stride = max(1, plan.n_replicas * plan.steps // max(1, wanted))
+        moves = TrajectoryPlan(temperatures=temperatures, steps=plan.steps, timestep=TIMESTEP, stride=stride)
+        frames = langevin_trajectories(surface, positions, moves, keep, seed)
+    else:
+        found = explore(positions, temperatures, -(-wanted // plan.n_replicas), seed)
+        frames = [surface.label(keep.geometries(one)) for one in found]
     samples = []
     for number, (temperature, one) in enumerate(zip(temperatures, frames, strict=True)):
         samples += tagged(keep.samples(one), "dynamics", temperature, trajectory=number)

@@ -18,16 +18,16 @@ from adiabat.data.labelers import AbstractLabeler, LabelCache, labelers
 from adiabat.dynamics import Langevin, VelocityVerlet
 from adiabat.generate import Filter, Plan, Surface, make_plan, minima
 from adiabat.generate.datasets import held_out_sets, split_by_trajectory, training_frames
-from adiabat.generate.sources import tagged
+from adiabat.generate.sources import Explorer, tagged
 from adiabat.generate.torsions import turnable_bonds
-from adiabat.networks import MODEL_NAME, LearnedPotential, load_model, save_model, shape_of
+from adiabat.networks import GENERAL, MODEL_NAME, LearnedPotential, load_model, save_model, shape_of
 from adiabat.system import System
 from adiabat.system.smiles import conformers
 from adiabat.tasks.simulate import Run, simulate
-from adiabat.tasks.visited import FRICTION, TIMESTEP
+from adiabat.tasks.visited import FRICTION, TIMESTEP, model_trajectories
 from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
-from adiabat.training.start import starting_point
+from adiabat.training.start import SCRATCH, general_for, starting_point
 
 STRUCTURES, TRAIN, VALID = "structures.xyz", "train.xyz", "valid.xyz"
 CACHE, REPORT = "labels.cache", "report.html"
@@ -40,6 +40,9 @@ MIN_STEPS, MAX_STEPS = 2000, 400_000
 RECORD_EVERY = 10
 # The test sets start from conformers of another embedding than the training set's.
 OTHER_EMBEDDING = 104_729
+# The general model runs the trajectories for the training set, so many steps each and so far from frame to
+# frame at least, where its forces on relaxed conformers are below this: those of heat are about 1 eV/Å.
+EXPLORED_STEPS, EXPLORED_EVERY, FAMILIAR = 2500, 20, 0.3
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Learning:
             hottest = max(plan.temperatures)
             with progress("labelling", plan.n_evaluations, "evaluations") as surface.progress:
                 keep = Filter(surface, positions[0], energy, hottest)
-                frames = training_frames(surface, positions, plan, keep)
+                explore = self._explorer(plan, lowest)
+                frames = training_frames(surface, positions, plan, keep, explore)
             train, valid = split_by_trajectory(frames, plan.seed)
             with progress("labelling tests", plan.n_test_evaluations, "evaluations") as surface.progress:
                 tests_keep = Filter(surface, positions[0], energy, hottest)
@@ -97,7 +101,12 @@ class Learning:
             self.run.log(
                 "labelled", evaluations=surface.n_evaluations, failures=failures, dropped=keep.dropped
             )
-            self.run.result(evaluations=surface.n_evaluations, dropped=dict(keep.dropped), failures=failures)
+            self.run.result(
+                evaluations=surface.n_evaluations,
+                dropped=dict(keep.dropped),
+                failures=failures,
+                explored_by=GENERAL if explore else labeler.name,
+            )
         (self.run.path / CACHE).unlink(missing_ok=True)
 
     def _plan(self, labeler: AbstractLabeler) -> Plan:
@@ -119,10 +128,37 @@ class Learning:
             labels=self.config.get("labels"),
             seed=self.config["seed"],
             can_turn=bool(turnable_bonds(system)),
+            explored=self._general() is not None,
         )
         self.run.log("plan", seconds_per_evaluation=seconds, **plan.as_dict())
         self.run.result(sampling=plan.as_dict())
         return plan
+
+    def _general(self) -> LearnedPotential | None:
+        """The general model, where it is to be used and is for this molecule."""
+        scratch = self.config.get("start") == SCRATCH
+        return None if scratch else general_for([Sample(self.starts[0])])
+
+    def _explorer(self, plan: Plan, minima: Sequence[Sample]) -> Explorer | None:
+        """The general model's dynamics, where it knows the molecule well enough."""
+        general = self._general() if plan.explored else None
+        if general is None:
+            return None
+        error = evaluate(general, minima).metrics["force_rmse_mev_per_ang"] / 1000
+        self.run.log("explorer", force_rmse_ev_per_ang=error)
+        if not error < FAMILIAR:
+            return None
+
+        def explore(starts: np.ndarray, temperatures: np.ndarray, frames: int, seed: int) -> list[np.ndarray]:
+            systems = [self.starts[0].moved(one) for one in starts]
+            every = max(EXPLORED_EVERY, EXPLORED_STEPS // frames)
+            found = model_trajectories(
+                general, systems, temperatures.tolist(), frames, every=every, seed=seed
+            )
+            empty = np.empty((0, *starts.shape[1:]))
+            return [np.array([s.positions for s in one]) if one else empty for one in found]
+
+        return explore
 
     def _relaxed(self, surface: Surface, plan: Plan) -> list[Sample]:
         """The distinct minima, the lowest first."""

@@ -104,11 +104,13 @@ def _sampling(
     facts: dict[str, Any] = {f"dropped: {why}": str(n) for why, n in run.results.get("dropped", {}).items()}
     facts |= {f"{run.config['method']} failed: {why}": str(n) for why, n in run.results["failures"].items()}
     tests = "; ".join(f"{len(e.energies)} at {name}" for name, e in evaluations.items())
+    explorer = run.results["explored_by"]
+    known = "" if explorer == method else f"Dynamics with the {explorer} model came by most of them. "
     lead = (
-        f"{len(labels)} structures labelled with {method}. Test structures ({tests}) are frames of separate "
-        f"{method} trajectories, {plan['test_replicas']} at each temperature. They start with velocities "
-        "of their own, from other conformers where there are any, and are equilibrated for 0.1 ps; none is a "
-        "neighbor in time of a training structure."
+        f"{len(labels)} structures labelled with {method}. {known}"
+        f"Test structures ({tests}) are frames of separate {method} trajectories, {plan['test_replicas']} at "
+        "each temperature. They start with velocities of their own, from other conformers where there are "
+        "any, and are equilibrated for 0.1 ps; none is a neighbor in time of a training structure."
     )
     cards: list[Any] = [
         Table(["source", "temperature", "structures"], rows, "Training and validation structures."),

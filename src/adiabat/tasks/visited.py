@@ -50,18 +50,46 @@ def visited(
     starts = [systems[k] for k in rng.permutation(len(systems))[:n_trajectories]]
     own = [systems[k] for k in rng.permutation(len(systems))[: frames // 3]]
     wanted = -(-(frames - len(own)) // n_trajectories)
-    found, failures = list(own), []
+    moved = model_trajectories(model, starts, temperatures, wanted, every=every, seed=seed)
+    return own + [system for one in moved for system in one]
+
+
+def model_trajectories(
+    model: LearnedPotential,
+    starts: Sequence[System],
+    temperatures: Sequence[float],
+    frames: int,
+    *,
+    every: int,
+    seed: int,
+) -> list[list[System]]:
+    """So many frames of Langevin dynamics from each of the structures; none where the simulation fails.
+
+    Args:
+        model: gives the forces.
+        starts: where the simulations start.
+        temperatures: of the simulations [K], in turn.
+        frames: of each, after the start is forgotten.
+        every: steps from frame to frame.
+        seed: of everything random.
+
+    Raises:
+        SimulationError: all simulations failed.
+    """
+    found, failures = [], []
     for number, start in enumerate(starts):
-        temperature = temperatures[number % len(temperatures)]
+        temperature = float(temperatures[number % len(temperatures)])
         langevin = Langevin(timestep=TIMESTEP, temperature=temperature, friction=FRICTION)
-        steps = FORGOTTEN + wanted * every
+        steps = FORGOTTEN + frames * every
         try:
             run = simulate(start, model, langevin, steps=steps, record_every=every, seed=seed + number)
         except SimulationError as error:
             logger.warning("a simulation failed: %s", error.message)
             failures.append(error)
+            found.append([])
             continue
-        found += [start.moved(one) for one in np.asarray(run.trajectory.positions[FORGOTTEN // every + 1 :])]
-    if len(failures) == n_trajectories:
+        kept = np.asarray(run.trajectory.positions)[-frames:]
+        found.append([start.moved(one) for one in kept])
+    if len(failures) == len(starts):
         raise failures[-1]
     return found
