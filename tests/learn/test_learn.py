@@ -13,6 +13,7 @@ import adiabat
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, read_samples, write_samples
+from adiabat.generate import make_plan
 from adiabat.system import System
 from adiabat.tasks.learn import learn, starting_structures
 from adiabat.tasks.learning import Learning
@@ -68,7 +69,8 @@ with RunFolder.create(sys.argv[1], "learn", config, resume=True) as run:
 
 
 def test_sampling_killed_anywhere_goes_on_to_the_same_bytes(tmp_path):
-    command = [sys.executable, "-c", _SCRIPT, str(tmp_path / "killed"), json.dumps(CONFIG)]
+    config = CONFIG | {"start": "scratch"}  # the method's own dynamics, which is all in the cache
+    command = [sys.executable, "-c", _SCRIPT, str(tmp_path / "killed"), json.dumps(config)]
     cache = tmp_path / "killed" / "labels.cache"
     for lines in (60, 400):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -79,7 +81,7 @@ def test_sampling_killed_anywhere_goes_on_to_the_same_bytes(tmp_path):
     assert RunFolder.open(tmp_path / "killed").status == "killed"
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     plan = RunFolder.open(tmp_path / "killed").results["sampling"]
-    with RunFolder.create(tmp_path / "whole", "learn", CONFIG) as run:
+    with RunFolder.create(tmp_path / "whole", "learn", config) as run:
         learning = Learning(run, "CO", starting_structures("CO", CONFIG["seed"])[1])
         run.result(sampling=plan)  # what depends on the clock is the plan, and only that
         learning.sample()
@@ -95,24 +97,39 @@ def test_sampling_killed_anywhere_goes_on_to_the_same_bytes(tmp_path):
     assert min(np.abs(a - b).max() for a in test for b in train) > 0.01
 
 
-@pytest.mark.parametrize("how", ["explored", "unfamiliar", "scratch", "charged"])
-def test_the_general_model_explores_what_it_knows(how, tmp_path, monkeypatch):
-    """The method is then asked for labels only: of few structures, where it else ran the dynamics too."""
-    molecule = "[NH4+]" if how == "charged" else "CO"
-    if how == "unfamiliar":
-        monkeypatch.setattr("adiabat.tasks.learning.FAMILIAR", 1e-6)
-    config = {**CONFIG, "molecule": molecule, **({"start": "scratch"} if how == "scratch" else {})}
-    with RunFolder.create(tmp_path / "run", "learn", config) as run:
+def sampled(folder, molecule, plan=None, **config) -> RunFolder:
+    with RunFolder.create(folder, "learn", {**CONFIG, "molecule": molecule, **config}) as run:
+        if plan is not None:
+            run.result(sampling=plan.as_dict())
         Learning(run, molecule, starting_structures(molecule, 0)[1]).sample()
-        plan = run.results["sampling"]
-    assert plan["explored"] == (how in ("explored", "unfamiliar"))
-    # Apart from the tests, conformers and vibrations take some hundreds.
-    evaluations = run.results["evaluations"] - 2 * plan["test_replicas"] * (plan["test_steps"] + 1)
-    dynamics = plan["n_replicas"] * plan["steps"]
-    assert (evaluations > dynamics) == (how != "explored")
-    train = read_samples(tmp_path / "run" / "train.xyz")
-    temperatures = {s.info["temperature"] for s in train if s.info["origin"] == "dynamics"}
-    assert temperatures == set(plan["temperatures"])
+    return run
+
+
+def test_the_general_model_explores_what_it_knows(tmp_path):
+    """The method is then asked for labels only, of frames at all temperatures; the seed decides all."""
+    options = {"n_atoms": 6, "seconds": 10.0, "seconds_per_evaluation": 0.005, "temperature": 300.0}
+    plan = make_plan(**options, labels=60, seed=3, explored=True)
+    run, _ = (sampled(tmp_path / name, "CO", plan) for name in "ab")
+    assert run.results["explored_by"] == "general"
+    # Conformers, vibrations and labels are fewer than the steps that the method would have had to run.
+    evaluations = run.results["evaluations"] - plan.n_test_evaluations
+    assert evaluations < 0.5 * plan.n_replicas * plan.steps
+    train = read_samples(tmp_path / "a" / "train.xyz")
+    frames = [s for s in train if s.info["origin"] == "dynamics"]
+    assert len(frames) > 40
+    assert {s.info["temperature"] for s in frames} == set(plan.temperatures)
+    assert (tmp_path / "b" / "train.xyz").read_bytes() == (tmp_path / "a" / "train.xyz").read_bytes()
+
+
+@pytest.mark.parametrize("why", ["unfamiliar", "scratch", "charged"])
+def test_the_method_explores_what_the_general_model_does_not_know(why, tmp_path, monkeypatch):
+    if why == "unfamiliar":
+        monkeypatch.setattr("adiabat.tasks.learning.FAMILIAR", 1e-6)
+    molecule = "[NH4+]" if why == "charged" else "CO"
+    run = sampled(tmp_path / "run", molecule, **({"start": "scratch"} if why == "scratch" else {}))
+    plan = run.results["sampling"]
+    assert run.results["explored_by"] == "gfn2"
+    assert run.results["evaluations"] > plan["n_replicas"] * plan["steps"]
 
 
 def test_a_structure_file_is_sampled_like_a_smiles_string(tmp_path, monkeypatch):

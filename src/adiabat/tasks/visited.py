@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from adiabat.base import SimulationError
-from adiabat.dynamics import Langevin
+from adiabat.base.interrupts import interruptible
+from adiabat.base.progress import progress
+from adiabat.dynamics import Langevin, run_dynamics
 from adiabat.networks import LearnedPotential
 from adiabat.system import System
-from adiabat.tasks.simulate import simulate
 
 logger = logging.getLogger(__name__)
 TIMESTEP, FRICTION = 0.5, 0.02  # fs, 1/fs
@@ -75,21 +76,35 @@ def model_trajectories(
 
     Raises:
         SimulationError: all simulations failed.
+        Interrupted: SIGINT or SIGTERM came.
     """
     found, failures = [], []
-    for number, start in enumerate(starts):
-        temperature = float(temperatures[number % len(temperatures)])
-        langevin = Langevin(timestep=TIMESTEP, temperature=temperature, friction=FRICTION)
-        steps = FORGOTTEN + frames * every
-        try:
-            run = simulate(start, model, langevin, steps=steps, record_every=every, seed=seed + number)
-        except SimulationError as error:
-            logger.warning("a simulation failed: %s", error.message)
-            failures.append(error)
-            found.append([])
-            continue
-        kept = np.asarray(run.trajectory.positions)[-frames:]
-        found.append([start.moved(one) for one in kept])
+    steps = FORGOTTEN + frames * every
+    with progress("dynamics", len(starts) * steps, "steps") as bar, interruptible() as stop:
+        for number, start in enumerate(starts):
+            temperature = float(temperatures[number % len(temperatures)])
+            langevin = Langevin(timestep=TIMESTEP, temperature=temperature, friction=FRICTION)
+            try:
+                run = run_dynamics(
+                    start,
+                    model,
+                    langevin,
+                    steps=steps,
+                    record_every=every,
+                    seed=seed + number,
+                    should_stop=lambda: stop.requested,
+                )
+            except SimulationError as error:
+                logger.warning("a simulation failed: %s", error.message)
+                failures.append(error)
+                found.append([])
+            else:
+                assert run.trajectory is not None
+                kept = np.asarray(run.trajectory.positions)[-frames:]
+                found.append([start.moved(one) for one in kept])
+            if stop.requested:
+                break
+            bar.advance(steps, temperature=temperature)
     if len(failures) == len(starts):
         raise failures[-1]
     return found
