@@ -2,8 +2,8 @@
 
     python -m benchmarks.transfer
 
-learns each molecule with GFN2-xTB labels twice: without the general model, and by default, which is with it, in
-half of the time. The tests are trajectories at 300 and 600 K from other conformers, those of the first.
+learns each molecule with GFN2-xTB labels twice: without the general model, and by default, which is with it,
+in half of the time. The tests are trajectories at 300 and 600 K from other conformers, those of the first.
 """
 
 import argparse
