@@ -110,8 +110,8 @@ def make_plan(
     n_minima = int(np.clip(0.2 * evaluations / hessian, 0, 4))
     rest = max(100, int(evaluations * 0.7) - n_conformers * RELAXATION - n_minima * hessian)
     # Frames of a trajectory nearer than 8 fs teach little, unless there are few of them. A model's are as far
-    # from each other as one likes, and half of the time is for it.
-    spaced = rest / (2 if explored else 8)
+    # from each other as one likes.
+    spaced = rest / (1 if explored else 8)
     total = labels if labels is not None else int(np.clip(spaced, min(150, rest // 2), MAX_LABELS))
     shares = dict(SHARES)
     if n_minima == 0:

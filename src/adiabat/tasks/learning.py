@@ -42,7 +42,7 @@ RECORD_EVERY = 10
 OTHER_EMBEDDING = 104_729
 # The general model runs the trajectories for the training set, so many steps each and so far from frame to
 # frame at least, where its forces on relaxed conformers are below this: those of heat are about 1 eV/Å.
-EXPLORED_STEPS, EXPLORED_EVERY, FAMILIAR = 2500, 20, 0.3
+EXPLORED_STEPS, EXPLORED_EVERY, FAMILIAR = 2500, 10, 0.3
 
 
 @dataclass(frozen=True)
