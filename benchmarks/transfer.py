@@ -3,8 +3,8 @@
     python -m benchmarks.transfer
 
 learns each molecule with GFN2-xTB labels three times: without the general model, and by default, which is
-with it, in half of the time and in the same. The tests are trajectories at 300 and 600 K from other conformers,
-those of the first of the three.
+with it, in half of the time and in the same. The tests are trajectories at 300 and 600 K from other
+conformers, those of the first of the three.
 """
 
 import argparse
