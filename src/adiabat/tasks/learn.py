@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adiabat.base import ConfigError, DataError, SimulationError, UnsupportedError
+from adiabat.base.interrupts import Interrupted
 from adiabat.base.runs import RunFolder
 from adiabat.tasks.precision import enable
 
@@ -74,7 +75,10 @@ def learn(
         run.note(**environment)
         of_smiles = isinstance(molecule, str) and not _is_file(molecule)
         learning = Learning(run, name if of_smiles else starts[0], starts)
-        learning.sample()
+        try:
+            learning.sample()
+        except KeyboardInterrupt as stop:  # what is labelled is in the cache
+            raise stop if isinstance(stop, Interrupted) else Interrupted() from None
         potential = learning.train()
         try:
             learning.simulate(potential)
