@@ -37,12 +37,17 @@ def test_forces_on_molecules_left_out_of_its_training(general, smiles):
     assert metrics["energy_rmse_mev_per_atom"] < 15.0
 
 
+# Here the network's energy falls by 0.4 eV within the wall; a model that does not has to lose the entry.
+DIPS = {(6, 6)}
+
+
 @pytest.mark.parametrize("pair", list(combinations_with_replacement((1, 6, 7, 8, 9, 16, 17), 2)))
-def test_there_is_no_hole_at_short_range(general, pair):
+def test_there_is_no_hole_at_short_range(general, pair, request):
     """Two atoms pressed together to 0.2 Å. From where the repulsion ends, the energy never lies half an eV
-    below all that is farther apart. Once it has risen by as much it never falls by as much again, and it
-    rises by 20 eV at least.
+    below all that is farther apart, and once it has risen by as much it rises all the way, by 20 eV at least.
     """
+    if pair in DIPS:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="a dip of the network"))
     (end,) = (end for *ends, end in general.repulsion.ends if tuple(ends) == pair)
     outside, inside = np.arange(4.9, end, -0.05), np.arange(end, 0.2 - 1e-9, -0.01)
     pairs = [System.create(pair, [[0.0, 0, 0], [r, 0, 0]]) for r in (*outside, *inside)]
@@ -50,8 +55,7 @@ def test_there_is_no_hole_at_short_range(general, pair):
     farther, energies = np.split(found, [len(outside)])
     assert energies.min() > farther.min() - 0.5
     risen = np.flatnonzero(energies > np.minimum.accumulate(energies) + 0.5)
-    wall = energies[risen[0] :]
-    assert np.all(wall > np.maximum.accumulate(wall) - 0.5)
+    assert np.all(np.diff(energies[risen[0] :]) > 0)
     assert energies[-1] > energies.min() + 20
 
 

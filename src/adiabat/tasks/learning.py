@@ -14,11 +14,11 @@ import numpy as np
 from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, describe, read_samples, write_samples
-from adiabat.data.labelers import AbstractLabeler, LabelCache, labelers
+from adiabat.data.labelers import AbstractLabeler, LabelCache, is_labelled, labelers
 from adiabat.dynamics import Langevin, VelocityVerlet
 from adiabat.generate import Filter, Plan, Surface, make_plan, minima
 from adiabat.generate.datasets import held_out_sets, split_by_trajectory, training_frames
-from adiabat.generate.sources import Explorer, tagged
+from adiabat.generate.sources import tagged
 from adiabat.generate.torsions import turnable_bonds
 from adiabat.networks import GENERAL, MODEL_NAME, LearnedPotential, load_model, save_model, shape_of
 from adiabat.system import System
@@ -41,7 +41,7 @@ RECORD_EVERY = 10
 # The test sets start from conformers of another embedding than the training set's.
 OTHER_EMBEDDING = 104_729
 # The general model runs the trajectories for the training set, so many steps each and so far from frame to
-# frame at least, where its forces on relaxed conformers are below this: those of heat are about 1 eV/Å.
+# frame at least, where its forces are off by less than this [eV/Å]: those of heat are about 1 eV/Å.
 EXPLORED_STEPS, EXPLORED_EVERY, FAMILIAR = 2500, 10, 0.3
 
 
@@ -88,7 +88,7 @@ class Learning:
             hottest = max(plan.temperatures)
             with progress("labelling", plan.n_evaluations, "evaluations") as surface.progress:
                 keep = Filter(surface, positions[0], energy, hottest)
-                explore = self._explorer(plan, lowest)
+                explore = self._explore if plan.explored else None
                 frames = training_frames(surface, positions, plan, keep, explore)
             train, valid = split_by_trajectory(frames, plan.seed)
             with progress("labelling tests", plan.n_test_evaluations, "evaluations") as surface.progress:
@@ -105,7 +105,7 @@ class Learning:
                 evaluations=surface.n_evaluations,
                 dropped=dict(keep.dropped),
                 failures=failures,
-                explored_by=GENERAL if explore else labeler.name,
+                explored_by=GENERAL if plan.explored else labeler.name,
             )
         (self.run.path / CACHE).unlink(missing_ok=True)
 
@@ -128,37 +128,32 @@ class Learning:
             labels=self.config.get("labels"),
             seed=self.config["seed"],
             can_turn=bool(turnable_bonds(system)),
-            explored=self._general() is not None,
+            explored=self._is_familiar(labeler.label(shaken[:4])),
         )
         self.run.log("plan", seconds_per_evaluation=seconds, **plan.as_dict())
         self.run.result(sampling=plan.as_dict())
         return plan
 
-    def _general(self) -> LearnedPotential | None:
-        """The general model, where it is to be used and is for this molecule."""
-        scratch = self.config.get("start") == SCRATCH
-        return None if scratch else general_for([Sample(self.starts[0])])
+    def _is_familiar(self, labelled: Sequence[Sample]) -> bool:
+        """Whether the general model is to be used and knows this molecule well enough for its dynamics."""
+        general = None if self.config.get("start") == SCRATCH else general_for(labelled)
+        known = [sample for sample in labelled if is_labelled(sample)]
+        if general is None or not known:
+            return False
+        error = evaluate(general, known).metrics["force_rmse_mev_per_ang"] / 1000
+        self.run.log("general model", force_rmse_ev_per_ang=error)
+        return error < FAMILIAR
 
-    def _explorer(self, plan: Plan, minima: Sequence[Sample]) -> Explorer | None:
-        """The general model's dynamics, where it knows the molecule well enough."""
-        general = self._general() if plan.explored else None
-        if general is None:
-            return None
-        error = evaluate(general, minima).metrics["force_rmse_mev_per_ang"] / 1000
-        self.run.log("explorer", force_rmse_ev_per_ang=error)
-        if not error < FAMILIAR:
-            return None
-
-        def explore(starts: np.ndarray, temperatures: np.ndarray, frames: int, seed: int) -> list[np.ndarray]:
-            systems = [self.starts[0].moved(one) for one in starts]
-            every = max(EXPLORED_EVERY, EXPLORED_STEPS // frames)
-            found = model_trajectories(
-                general, systems, temperatures.tolist(), frames, every=every, seed=seed
-            )
-            empty = np.empty((0, *starts.shape[1:]))
-            return [np.array([s.positions for s in one]) if one else empty for one in found]
-
-        return explore
+    def _explore(
+        self, starts: np.ndarray, temperatures: np.ndarray, frames: int, seed: int
+    ) -> list[np.ndarray]:
+        """An `Explorer`: the general model's dynamics."""
+        systems = [self.starts[0].moved(one) for one in starts]
+        general = general_for([Sample(self.starts[0])])
+        assert general is not None
+        every = max(EXPLORED_EVERY, EXPLORED_STEPS // frames)
+        found = model_trajectories(general, systems, temperatures.tolist(), frames, every=every, seed=seed)
+        return [np.array([s.positions for s in one]).reshape(-1, *starts.shape[1:]) for one in found]
 
     def _relaxed(self, surface: Surface, plan: Plan) -> list[Sample]:
         """The distinct minima, the lowest first."""
