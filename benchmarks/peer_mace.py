@@ -16,7 +16,7 @@ from e3nn import o3  # noqa: E402
 from mace import data, modules, tools  # noqa: E402
 from mace.calculators import MACECalculator  # noqa: E402
 from mace.tools import torch_geometric  # noqa: E402
-from peer_jobs import CUTOFF, main  # noqa: E402
+from peer_jobs import CUTOFF, DEVICE, main  # noqa: E402
 
 
 def model(numbers, neighbors, free_atoms=None, scale=1.0, shift=0.0):
@@ -51,12 +51,15 @@ def batch(structures, elements):
         data.AtomicData.from_config(data.config_from_atoms(atoms), z_table=elements, cutoff=CUTOFF)
         for atoms in structures
     ]
-    return next(iter(torch_geometric.dataloader.DataLoader(graphs, batch_size=len(graphs)))).to_dict()
+    return (
+        next(iter(torch_geometric.dataloader.DataLoader(graphs, batch_size=len(graphs)))).to(DEVICE).to_dict()
+    )
 
 
 def prepared(structures, neighbors):
     """The model, and a function that gives energies and forces of the structures."""
     made, elements = model(structures[0].numbers.tolist(), neighbors)
+    made.to(DEVICE)
     inputs = batch(structures, elements)
 
     def predict(training):
@@ -69,7 +72,7 @@ def prepared(structures, neighbors):
 def calculator(atoms, neighbors):
     """Its calculator for ASE."""
     made, _ = model(atoms.numbers.tolist(), neighbors)
-    return MACECalculator(models=[made.double()], device="cpu", default_dtype="float32")
+    return MACECalculator(models=[made.double()], device=DEVICE, default_dtype="float32")
 
 
 if __name__ == "__main__":

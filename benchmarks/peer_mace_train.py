@@ -16,6 +16,7 @@ import time
 import ase.io
 import numpy as np
 import torch
+from peer_jobs import DEVICE
 from peer_mace import CUTOFF, model
 
 from mace import data, modules, tools  # isort: skip  (peer_mace prepares torch for it)
@@ -44,7 +45,8 @@ def loader(file, elements, shuffle):
 def force_error(made, batches):
     """Root mean square error of a component [meV/Å]."""
     squares = [
-        (made(batch.to_dict(), training=False)["forces"].detach() - batch.forces).pow(2) for batch in batches
+        (made(batch.to(DEVICE).to_dict(), training=False)["forces"].detach() - batch.forces).pow(2)
+        for batch in batches
     ]
     return 1e3 * float(torch.cat(squares).mean().sqrt())
 
@@ -65,6 +67,7 @@ def main():
     training, testing = loader(job["train"], elements, True), loader(job["test"], elements, False)
     neighbors = modules.compute_avg_num_neighbors(training)
     made, _ = model(numbers.tolist(), neighbors, job["free_atoms"], forces, float(np.mean(bound)))
+    made.to(DEVICE)
     settings = {"lr": LEARNING_RATE, "weight_decay": DECAY, "beta": BETA, "amsgrad": True}
     given = argparse.Namespace(**settings, lr_params_factors="{}", freeze=None)
     optimizer = torch.optim.Adam(**scripts_utils.get_params_options(given, made))
@@ -72,7 +75,7 @@ def main():
     loss = modules.WeightedEnergyForcesLoss(energy_weight=ENERGY_WEIGHT, forces_weight=FORCES_WEIGHT)
     curve, times, lost = [], list(job["times"]), 0.0
     while times:
-        for batch in training:
+        for batch in (batch.to(DEVICE) for batch in training):
             optimizer.zero_grad(set_to_none=True)
             loss(pred=made(batch.to_dict(), training=True), ref=batch).backward()
             torch.nn.utils.clip_grad_norm_(made.parameters(), max_norm=CLIP)

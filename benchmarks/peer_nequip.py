@@ -49,7 +49,8 @@ def prepared(structures, neighbors):
         for transform in transforms:
             graph = transform(graph)
         graphs.append(graph)
-    inputs = AtomicDataDict.batched_from_list(graphs)
+    model.to(peer_jobs.DEVICE)
+    inputs = AtomicDataDict.to_(AtomicDataDict.batched_from_list(graphs), peer_jobs.DEVICE)
 
     def predict(training):
         model.train(training)
@@ -62,7 +63,7 @@ def prepared(structures, neighbors):
 def calculator(atoms, neighbors):
     """Its calculator for ASE."""
     model, transforms = made(atoms, neighbors)
-    return NequIPCalculator(model, device="cpu", transforms=transforms)
+    return NequIPCalculator(model, device=peer_jobs.DEVICE, transforms=transforms)
 
 
 if __name__ == "__main__":
