@@ -5,9 +5,11 @@
 trains each on the 500 frames of the official training set on this machine, one after the other, with
 `--minutes` each, and takes the error of the averaged weights on 60 frames of the test set as it goes along.
 These stand in the place of the validation set, but choose nothing: the curve has every point, and no best
-one. adiabat's learning rate falls over the minutes that it was given, so that its curve is steep at the end;
-MACE's stays. What is compared are the ends. MACE is 128x0e+128x1o with two layers, harmonics to rank 3, a
-cut-off of 5 Å, in single precision, with batches of 5 (benchmarks/peer_mace_train.py).
+one. Minutes count from the start of the command: adiabat's first go to labels of GFN2-xTB and to learning
+these, but for `scratch`. Where JAX and torch find a GPU it is used, and the curves are recorded as
+`learning-curves-gpu`. adiabat's learning rate falls over the minutes that it was given, so that its curve is
+steep at the end; MACE's stays. What is compared are the ends. MACE is 128x0e+128x1o with two layers,
+harmonics to rank 3, a cut-off of 5 Å, in single precision, with batches of 5 (benchmarks/peer_mace_train.py).
 """
 
 import argparse
@@ -23,23 +25,25 @@ from adiabat.tasks.train import train
 from benchmarks.accuracy import SETS
 from benchmarks.peer import run_peer
 from benchmarks.record import record
+from benchmarks.speed import on_gpu
 
 TEST_FRAMES = 60
 SHOWN = (1.0, 2.0, 4.0, 8.0, 15.0)  # minutes
 REACHED = (30, 20, 15, 10)  # meV/Å
 POINTS = 30
 LATE = 0.1  # minutes that a point may be taken too late, by a step that was under way
-# Name, size, what the training begins with.
-WAYS = (
-    ("accurate, from the general model", "accurate", "general"),
-    ("accurate, from scratch", "accurate", "scratch"),
-    ("fast, from scratch", "fast", "scratch"),
-)
+# Size, and what the training begins with.
+WAYS = {
+    "accurate": ("accurate", None),
+    "accurate, from scratch": ("accurate", "scratch"),
+    "fast": ("fast", None),
+}
+PEER = "MACE"
 Curve = list[tuple[float, float]]
 
 
 def adiabat_curve(
-    files: dict[str, Path], size: Any, start: str, minutes: float, seed: int, out: Path
+    files: dict[str, Path], size: Any, start: str | None, minutes: float, seed: int, out: Path
 ) -> Curve:
     """Minutes and force errors [meV/Å] along a training."""
     train(
@@ -100,6 +104,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=Path(".peers"))
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=[*WAYS, PEER], default=[*WAYS, PEER])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -108,16 +113,21 @@ def main() -> None:
             f"adiabat, {name}": adiabat_curve(
                 files, size, start, options.minutes, options.seed, folder / f"{size}-{start}"
             )
-            for name, size, start in WAYS
+            for name, (size, start) in WAYS.items()
+            if name in options.only
         }
-        curves["MACE"] = mace_curve(files, options.minutes, options.seed, options.peers)
+        if PEER in options.only:
+            curves[PEER] = mace_curve(files, options.minutes, options.seed, options.peers)
     made = [row for name, curve in curves.items() for row in rows(name, curve, options.minutes)]
     for row in made:
         print(f"{row['what']:60s} {row['value']:>12} {row['unit']}")
     command = "python -m benchmarks.learning_curves --data ../shared/data"
     if options.minutes != parser.get_default("minutes"):
         command += f" --minutes {options.minutes:g}"
-    record("learning-curves", made, command, title="Learning curves: acac at 300 K, force RMSE")
+    name, title = "learning-curves", "Learning curves: acac at 300 K, force RMSE"
+    if on_gpu():
+        name, title = f"{name}-gpu", f"{title}, on a GPU"
+    record(name, made, command, title=title)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("adiabat")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test of the GPU must not pass on a CPU; single precision is set as every command sets it."""
+    if item.get_closest_marker("gpu"):
+        jax.config.update("jax_default_matmul_precision", "highest")
+        assert jax.default_backend() == "gpu", "JAX found no GPU; is JAX_PLATFORMS=cuda,cpu set?"
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _few_programs() -> Iterator[None]:
     """What XLA compiled goes when it is much: each program keeps maps of memory, Linux allows 65,530 of them

@@ -205,12 +205,13 @@ def train(
             start=before,
             held=bool(run.results.get("prepared_on")),
             others=others,
+            began=began,
         )
         for sample in (sample for name in sets if name != "train" for sample in sets[name]):
             trainer.begun[0].check(sample.system)  # before the training, not after it
         n_tests = sum(len(sets[name]) for name in sets if name not in ("train", "valid"))
         n_tests += sum(len(head.valid) for head in others)
-        made = trainer.fit_heads(minutes_gone=(time.monotonic() - began) / 60, n_tests=n_tests)
+        made = trainer.fit_heads(n_tests)
         evaluations = evaluate_sets(made[0], sets, options, compiled=trainer.train.buckets)
         evaluations |= evaluate_heads(made[1:], others, compiled=trainer.train.buckets)
         return _finish(run, made, evaluations, sets["train"], others, findings, began)

@@ -122,6 +122,7 @@ class Trainer:
         start: a potential to go on from; fresh weights by default.
         held: stay near `start`, which knows the molecules of the samples by another method.
         others: labels of other methods to train on beside, each with a head of its own.
+        began: when the minutes of the training did, by `time.monotonic`; now by default.
 
     Attributes:
         begun: what each head begins with, that of `train` first.
@@ -140,8 +141,9 @@ class Trainer:
         start: LearnedPotential | None = None,
         held: bool = False,
         others: Sequence[Head] = (),
+        began: float | None = None,
     ):
-        self._began = time.monotonic()
+        self._began = time.monotonic() if began is None else began
         self.options, self.run, self._start, self._held = options, run, start, held
         cutoff = parse(network.get("cutoff", 5.0), "length")
         heads = (Head("", train, valid, isolated_atoms), *others)
@@ -181,16 +183,15 @@ class Trainer:
         # The start's zero of energy is that of another method.
         return begun if start is None else centered(begun, self._said_by(begun, listed))
 
-    def fit(self, minutes_gone: float = 0.0, n_tests: int = 0) -> LearnedPotential:
+    def fit(self) -> LearnedPotential:
         """As `fit_heads`, for the first head alone."""
-        return self.fit_heads(minutes_gone, n_tests)[0]
+        return self.fit_heads()[0]
 
-    def fit_heads(self, minutes_gone: float = 0.0, n_tests: int = 0) -> list[LearnedPotential]:
+    def fit_heads(self, n_tests: int = 0) -> list[LearnedPotential]:
         """Train, or go on from the run's last checkpoint.
 
         Args:
-            minutes_gone: time the caller has spent already of the minutes it was given.
-            n_tests: structures that the caller will evaluate within them afterwards.
+            n_tests: structures that the caller will evaluate within the minutes afterwards.
 
         Returns:
             The best potential of each head, that of `train` first.
@@ -201,9 +202,7 @@ class Trainer:
         """
         store = self.run.checkpoints(KIND)
         saved = store.latest()
-        steps = self.options.steps or (
-            saved.header["steps"] if saved else self._plan_steps(minutes_gone, n_tests)
-        )
+        steps = self.options.steps or (saved.header["steps"] if saved else self._plan_steps(n_tests))
         objective = self._objective(steps)
         fresh = objective.init(self.potential)
         best = jax.tree.map(jnp.copy, (fresh.averaged, fresh.charges and fresh.charges.averaged))
@@ -327,7 +326,7 @@ class Trainer:
         if dipole is None or dipole < state.best_dipole:
             state.best_charges, state.best_dipole = charges, state.best_dipole if dipole is None else dipole
 
-    def _plan_steps(self, minutes_gone: float, n_tests: int) -> int:
+    def _plan_steps(self, n_tests: int) -> int:
         """How many steps fit into the time that is left, and make sense."""
         fit, seconds = self.timed_steps()
         start = time.monotonic()
@@ -341,11 +340,7 @@ class Trainer:
             compiled - start if n_tests else 0.0
         )
         assert self.options.minutes is not None
-        left = (
-            60 * (self.options.minutes * (1 - RESERVE) - minutes_gone)
-            - (time.monotonic() - self._began)
-            - evaluations
-        )
+        left = 60 * self.options.minutes * (1 - RESERVE) - (time.monotonic() - self._began) - evaluations
         least = LEAST_SHARE * 60 * self.options.minutes
         if left < least:
             logger.warning(

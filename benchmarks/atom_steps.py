@@ -1,0 +1,82 @@
+"""Microseconds that dynamics of water takes for an atom and a step, all in, at about 1,000 and 10,000 atoms.
+
+    python -m benchmarks.atom_steps --data ../shared/data --models FOLDER
+
+takes the models in FOLDER/water-accurate and FOLDER/water-fast, and trains each for `--minutes` where there
+is none. Langevin dynamics at 300 K in steps of 0.5 fs, neighbor lists included, compilation left out. Where
+JAX finds a GPU it runs there, and is recorded as `atom-steps-gpu`. Others on an H100: MACE in JAX takes 15.9
+µs, in ALCHEMI 3.0.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import adiabat
+from adiabat.data import read_samples
+from adiabat.dynamics import Langevin, run_dynamics
+from adiabat.networks import MODEL_NAME
+from adiabat.system import System
+from adiabat.tasks.precision import enable
+from adiabat.tasks.train import train
+from benchmarks.accuracy import SETS
+from benchmarks.record import record
+from benchmarks.speed import most_memory, on_gpu
+
+# How often the cell of 192 atoms is repeated in each direction, and the steps that are timed, on a CPU.
+BOXES = {(5, 1, 1): 400, (4, 4, 3): 60}
+GPU_STEPS = 10
+SIZES: tuple[Literal["accurate", "fast"], ...] = ("accurate", "fast")
+PUBLISHED = "MACE in JAX 15.9, in ALCHEMI 3.0"
+
+
+def model_of_water(size: Literal["accurate", "fast"], data: Path, models: Path, minutes: float) -> Any:
+    """The one that is there, or a new one."""
+    folder = models / f"water-{size}"
+    if not (folder / MODEL_NAME).exists():
+        train([str(data / name) for name in SETS["water"].train], size=size, minutes=minutes, out=folder)
+    return adiabat.load(folder)
+
+
+def rows(data: Path, models: Path, minutes: float) -> list[dict[str, Any]]:
+    """Both sizes at both numbers of atoms."""
+    cell = read_samples(data / "water" / "data" / "data_3")[0].system
+    thermostat = Langevin(timestep=0.5, temperature=300, friction=0.01)
+    found: list[dict[str, Any]] = []
+    for size in SIZES:
+        model = model_of_water(size, data, models, minutes)
+        for repeats, steps in BOXES.items():
+            box = System.from_ase(cell.to_ase() * repeats)
+            steps *= GPU_STEPS if on_gpu() else 1
+            run = run_dynamics(box, model, thermostat, steps=steps, record_every=steps)
+            what = f"{size}, {box.n_atoms} atoms of water"
+            note = f"{steps} steps, {run.neighbor_lists} neighbor lists"
+            row = {"what": what, "value": 1e6 / (run.steps_per_second * box.n_atoms), "unit": "µs/atom/step"}
+            found.append(row | {"note": note} | ({"published": PUBLISHED} if on_gpu() else {}))
+            print(f"{what:40s} {row['value']:.3f} µs/atom/step, {note}", file=sys.stderr)
+    found.append({"what": "memory, at most", "value": most_memory() / 2**20, "unit": "GiB"})
+    return found
+
+
+def main() -> None:
+    """Measures and records."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where the data sets are")
+    parser.add_argument("--models", type=Path, required=True, help="folder of run folders")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of a training")
+    options = parser.parse_args()
+    enable()
+    options.models.mkdir(parents=True, exist_ok=True)
+    made = rows(options.data, options.models, options.minutes)
+    where = " on a GPU" if on_gpu() else ""
+    record(
+        "atom-steps-gpu" if on_gpu() else "atom-steps",
+        made,
+        "python -m benchmarks.atom_steps --data ../shared/data --models FOLDER",
+        title=f"Dynamics of large boxes of water{where}",
+    )
+
+
+if __name__ == "__main__":
+    main()
