@@ -1,4 +1,4 @@
-"""The learned potential on a GPU: the conformance kit, and the numbers of the CPU."""
+"""The learned potential says on a GPU what it says on the CPU."""
 
 import equinox as eqx
 import jax
@@ -8,21 +8,9 @@ import pytest
 from adiabat.networks import load_model
 from adiabat.potentials import Prediction
 from adiabat.system import System, neighbor_list
-from adiabat.testing import PotentialChecks, systems
+from adiabat.testing import systems
 
 pytestmark = pytest.mark.gpu
-
-
-class TestGeneralModel(PotentialChecks):
-    """Symmetries, finite differences, stress and batches in single precision."""
-
-    single = True
-
-    def potential(self):
-        return load_model("general")
-
-    def structures(self):
-        return [systems.ethanol(0.05), systems.water(8)]
 
 
 @pytest.mark.parametrize("system", [systems.ethanol(0.05), systems.water(64)], ids=["ethanol", "water"])
