@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adiabat.base import DataError
 from adiabat.system import System, gather, neighbor_list
+from adiabat.system.device_neighbors import device_neighbor_list, has_one_image, is_for_device
 
 
 def brute_force(system: System, cutoff: float) -> set[tuple[int, int, int, int, int]]:
@@ -41,6 +42,31 @@ def as_edges(neighbors) -> list[tuple[int, int, int, int, int]]:
         (int(a), int(neighbors.index[a, b]), *(int(s) for s in neighbors.shift[a, b]))
         for a, b in zip(i, k, strict=True)
     ]
+
+
+@given(st.integers(0, 2**31), st.integers(2, 40), st.floats(0.0, 0.4))
+def test_the_list_of_all_pairs_is_the_same_table(seed: int, n_atoms: int, skew: float):
+    random = np.random.default_rng(seed)
+    cell = 12.0 * (np.diag(random.uniform(0.9, 1.5, 3)) + skew * np.tril(random.uniform(-1, 1, (3, 3)), -1))
+    positions = random.uniform(-3, 3, (n_atoms, 3)) @ cell  # atoms outside the cell
+    system = System.create(np.full(n_atoms, 18), positions, cell=cell, pbc=True)
+    here = neighbor_list(system, 3.5, skin=0.5)
+    assert has_one_image(cell, 4.0)
+    there = device_neighbor_list(system, 3.5, skin=0.5)
+    for name in ("index", "shift", "mask", "reverse", "overflow", "reference_positions", "reference_cell"):
+        np.testing.assert_array_equal(getattr(here, name), getattr(there, name), err_msg=name)
+    wide = device_neighbor_list(system, 3.5, skin=0.5, columns=48)
+    np.testing.assert_array_equal(here.widened(48).reverse, wide.reverse)
+    np.testing.assert_array_equal(here.widened(48).index, wide.index)
+
+
+def test_what_the_list_of_all_pairs_refuses():
+    """Two images of an atom within reach, and what the other list refuses."""
+    assert not has_one_image(np.diag([9.0, 9.0, 7.9]), 4.0)
+    assert not has_one_image(np.array([[9.0, 0, 0], [8.0, 7.0, 0], [0, 0, 9.0]]), 4.0)
+    twice = System.create([18, 18], [[0, 0, 0], [9.0, 0, 1e-4]], cell=np.eye(3) * 9.0, pbc=True)
+    assert device_neighbor_list(twice, 4.0) is None
+    assert not is_for_device(System.create([18], [[0, 0, 0]], cell=np.eye(3) * 9.0, pbc=True), 4.0)  # a CPU
 
 
 @st.composite

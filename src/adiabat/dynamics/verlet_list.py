@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adiabat.system import Neighbors, System, neighbor_list
+from adiabat.system.device_neighbors import device_neighbor_list, is_for_device
 from adiabat.system.neighbors import CAPACITY_STEP
 
 DEFAULT_SKIN = 0.5
@@ -42,7 +43,11 @@ class VerletList:
         Raises:
             DataError: as `neighbor_list`.
         """
-        near = neighbor_list(system, self.cutoff, self.skin)
+        near = None
+        if is_for_device(system, self.cutoff + self.skin):
+            near = device_neighbor_list(system, self.cutoff, self.skin, self.capacity)
+        if near is None:
+            near = neighbor_list(system, self.cutoff, self.skin)
         others = system.n_atoms - 1
         # Decided by the structure alone, so that a list made again from the same positions is the same.
         if not any(system.pbc) and others <= _ALL_PAIRS * near.max_neighbors:
