@@ -102,11 +102,6 @@ class TestSingle(PotentialChecks):
         return [systems.ethanol(displacement=0.05), systems.random_gas([1, 6, 8, 1], size=4.5)]
 
 
-@pytest.mark.gpu
-class TestSingleOnGpu(TestSingle):
-    """The same on a GPU."""
-
-
 def test_a_free_atom_has_its_reference_energy():
     potential = make(np.float32)
     for number, reference in zip(ELEMENTS, (-13.6, -1028.0, -2041.0), strict=True):
