@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import adiabat
-from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.base import ConfigError, DataError, SimulationError, UnsupportedError
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, read_samples, write_samples
 from adiabat.generate import make_plan
@@ -121,10 +121,16 @@ def test_the_general_model_explores_what_it_knows(tmp_path):
     assert (tmp_path / "b" / "train.xyz").read_bytes() == (tmp_path / "a" / "train.xyz").read_bytes()
 
 
-@pytest.mark.parametrize("why", ["unfamiliar", "scratch", "charged"])
+@pytest.mark.parametrize("why", ["unfamiliar", "scratch", "charged", "fails"])
 def test_the_method_explores_what_the_general_model_does_not_know(why, tmp_path, monkeypatch):
     if why == "unfamiliar":
         monkeypatch.setattr("adiabat.tasks.learning.FAMILIAR", 1e-6)
+    if why == "fails":
+
+        def fail(*_, **__):
+            raise SimulationError("two atoms collided")
+
+        monkeypatch.setattr("adiabat.tasks.learning.model_trajectories", fail)
     molecule = "[NH4+]" if why == "charged" else "CO"
     run = sampled(tmp_path / "run", molecule, **({"start": "scratch"} if why == "scratch" else {}))
     plan = run.results["sampling"]

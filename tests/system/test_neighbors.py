@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adiabat.base import DataError
@@ -44,6 +44,7 @@ def as_edges(neighbors) -> list[tuple[int, int, int, int, int]]:
     ]
 
 
+@settings(max_examples=8)  # each number of atoms is compiled
 @given(st.integers(0, 2**31), st.integers(2, 40), st.floats(0.0, 0.4))
 def test_the_list_of_all_pairs_is_the_same_table(seed: int, n_atoms: int, skew: float):
     random = np.random.default_rng(seed)
@@ -199,6 +200,7 @@ def test_lone_atom_has_an_empty_table():
     assert near.index.shape == (1, 4)
 
 
+@settings(max_examples=8)  # each of another shape, and compiled
 @given(st.integers(0, 2**31), st.booleans())
 def test_derivatives_of_gather(seed, periodic):
     """First and second derivatives are those of plain indexing."""

@@ -1,5 +1,6 @@
 """The stages of `adiabat learn`: each writes a product into the run folder; skipped once it is there."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from adiabat.base import SimulationError
 from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample, describe, read_samples, write_samples
@@ -29,6 +31,7 @@ from adiabat.training import Evaluation, Trainer, TrainingOptions, evaluate
 from adiabat.training.batches import Bucket
 from adiabat.training.start import SCRATCH, general_for, starting_point
 
+logger = logging.getLogger(__name__)
 STRUCTURES, TRAIN, VALID = "structures.xyz", "train.xyz", "valid.xyz"
 CACHE, REPORT = "labels.cache", "report.html"
 NVT, NVE = "nvt", "nve"
@@ -88,8 +91,15 @@ class Learning:
             hottest = max(plan.temperatures)
             with progress("labelling", plan.n_evaluations, "evaluations") as surface.progress:
                 keep = Filter(surface, positions[0], energy, hottest)
-                explore = self._explore if plan.explored else None
-                frames = training_frames(surface, positions, plan, keep, explore)
+                try:
+                    explore = self._explore if plan.explored else None
+                    frames = training_frames(surface, positions, plan, keep, explore)
+                except SimulationError as error:
+                    if not plan.explored:
+                        raise
+                    logger.warning("the general model's dynamics failed, %s runs it: %s", labeler.name, error)
+                    plan = self._new_plan(labeler, may_explore=False)
+                    frames = training_frames(surface, positions, plan, keep)
             train, valid = split_by_trajectory(frames, plan.seed)
             with progress("labelling tests", plan.n_test_evaluations, "evaluations") as surface.progress:
                 tests_keep = Filter(surface, positions[0], energy, hottest)
@@ -113,6 +123,10 @@ class Learning:
         """How much is sampled; measured once, then kept in run.json."""
         if "sampling" in self.run.results:
             return Plan.from_dict(self.run.results["sampling"])
+        return self._new_plan(labeler)
+
+    def _new_plan(self, labeler: AbstractLabeler, may_explore: bool = True) -> Plan:
+        """For the time that is left, with dynamics by the general model where it may and can."""
         system = self.starts[0]
         rng = np.random.default_rng(0)
         shaken = [
@@ -128,7 +142,7 @@ class Learning:
             labels=self.config.get("labels"),
             seed=self.config["seed"],
             can_turn=bool(turnable_bonds(system)),
-            explored=self._is_familiar(labeler.label(shaken[:4])),
+            explored=may_explore and self._is_familiar(labeler.label(shaken[:4])),
         )
         self.run.log("plan", seconds_per_evaluation=seconds, **plan.as_dict())
         self.run.result(sampling=plan.as_dict())
