@@ -4,7 +4,7 @@
 
 learns each molecule with GFN2-xTB labels three times: without the general model, and by default, which is
 with it, in half of the time and in the same. The tests are trajectories at 300 and 600 K from other
-conformers, those of the first of the three.
+conformers, those of the first of the three. Runs that are in `--out` already are taken as they are.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def rows(name: str, smiles: str, folder: Path, seed: int) -> list[dict[str, Any]
     found, tests = [], []
     for way, start, minutes in WAYS:
         out = folder / f"{name}-{way.replace(' ', '-')}-{seed}"
-        summary = learn(smiles, out=out, start=start, seed=seed, minutes=minutes)
+        summary = learn(smiles, out=out, start=start, seed=seed, minutes=minutes, resume=True)
         evaluations = RunFolder.open(out).results["evaluations"]
         labels = sum(summary["labels"].values())
         spent = f"{labels} labels, {evaluations} evaluations of GFN2, {summary['minutes']} min in all"
