@@ -13,6 +13,7 @@ harmonics to rank 3, a cut-off of 5 Å, in single precision, with batches of 5 (
 """
 
 import argparse
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,8 @@ def main() -> None:
     command = "python -m benchmarks.learning_curves --data ../shared/data"
     if options.minutes != parser.get_default("minutes"):
         command += f" --minutes {options.minutes:g}"
+    if options.only != parser.get_default("only"):
+        command += f" --only {shlex.join(options.only)}"
     name, title = "learning-curves", "Learning curves: acac at 300 K, force RMSE"
     if on_gpu():
         name, title = f"{name}-gpu", f"{title}, on a GPU"
