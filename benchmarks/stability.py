@@ -185,6 +185,8 @@ def main() -> None:
     for row in rows:
         print(f"{row['what']:70s} {row['value']} {row['unit']}  {row.get('note', '')}")
     command = "python -m benchmarks.stability --data ../shared/data --models FOLDER"
+    if options.sets != parser.get_default("sets"):
+        command += f" --sets {' '.join(options.sets)}"
     record("stability", rows, command, title="Stability of long dynamics")
 
 
