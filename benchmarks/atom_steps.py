@@ -69,12 +69,11 @@ def main() -> None:
     enable()
     options.models.mkdir(parents=True, exist_ok=True)
     made = rows(options.data, options.models, options.minutes)
-    where = " on a GPU" if on_gpu() else ""
     record(
-        "atom-steps-gpu" if on_gpu() else "atom-steps",
+        "atom-steps",
         made,
         "python -m benchmarks.atom_steps --data ../shared/data --models FOLDER",
-        title=f"Dynamics of large boxes of water{where}",
+        title="Dynamics of large boxes of water",
     )
 
 

@@ -26,7 +26,6 @@ from adiabat.tasks.train import train
 from benchmarks.accuracy import SETS
 from benchmarks.peer import run_peer
 from benchmarks.record import record
-from benchmarks.speed import on_gpu
 
 TEST_FRAMES = 60
 SHOWN = (1.0, 2.0, 4.0, 8.0, 15.0)  # minutes
@@ -127,10 +126,7 @@ def main() -> None:
         command += f" --minutes {options.minutes:g}"
     if options.only != parser.get_default("only"):
         command += f" --only {shlex.join(options.only)}"
-    name, title = "learning-curves", "Learning curves: acac at 300 K, force RMSE"
-    if on_gpu():
-        name, title = f"{name}-gpu", f"{title}, on a GPU"
-    record(name, made, command, title=title)
+    record("learning-curves", made, command, title="Learning curves: acac at 300 K, force RMSE")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ def record(name: str, rows: Sequence[Mapping[str, Any]], command: str, *, title:
     """Write `benchmarks/results/<name>.json`, replacing what an earlier run left there.
 
     Args:
-        name: file name without ending; lower case, words joined by hyphens.
+        name: file name without ending; lower case, words joined by hyphens. What ran on a GPU gets `-gpu`
+            behind it, and says so in its title.
         rows: what was measured, one mapping a row, in the order of the table. `what` and `value` are
             required; `unit`, `bar` (what we aim at, e.g. "<= 14"), `published` (what others report, with
             the source in `note`) and `note` are optional. Values are numbers or short strings.
@@ -36,11 +37,14 @@ def record(name: str, rows: Sequence[Mapping[str, Any]], command: str, *, title:
         unknown = sorted(set(row) - set(ROW_KEYS))
         if unknown or "what" not in row or "value" not in row:
             raise ValueError(f"a row needs 'what' and 'value' and may have {ROW_KEYS[1:]}; got {dict(row)}")
+    machine, title = describe_machine(), title or name.replace("-", " ").capitalize()
+    if machine["devices"] != ["cpu"]:
+        name, title = f"{name}-gpu", f"{title}, on a GPU"
     content = {
         "name": name,
-        "title": title or name.replace("-", " ").capitalize(),
+        "title": title,
         "command": command,
-        "machine": describe_machine(),
+        "machine": machine,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "rows": [dict(row) for row in rows],
     }

@@ -250,10 +250,10 @@ def main() -> None:
         print(f"{row['what']:60s} {row['value']:>10.4g} {row.get('unit', '')}", file=sys.stderr)
     peers = " and ".join(arguments.against)
     record(
-        "speed-gpu" if on_gpu() else "speed",
+        "speed",
         rows,
         "python -m benchmarks.speed --data ../shared/data",
-        title=f"Speed against {peers}{', on a GPU' if on_gpu() else ''}",
+        title=f"Speed against {peers}",
     )
 
 
