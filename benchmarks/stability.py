@@ -176,18 +176,15 @@ def main() -> None:
     parser.add_argument("--picoseconds", type=float, default=100.0)
     options = parser.parse_args()
     options.models.mkdir(parents=True, exist_ok=True)
-    rows = []
     for name in options.sets:
         folder = options.models / f"{name}-0"
         if not (folder / MODEL_NAME).exists():
             run(SETS[name], options.data, folder, minutes=options.minutes, seed=0, start=None)
-        rows += dynamics(name, options.data, folder, options.picoseconds)
-    for row in rows:
-        print(f"{row['what']:70s} {row['value']} {row['unit']}  {row.get('note', '')}")
-    command = "python -m benchmarks.stability --data ../shared/data --models FOLDER"
-    if options.sets != parser.get_default("sets"):
-        command += f" --sets {' '.join(options.sets)}"
-    record("stability", rows, command, title="Stability of long dynamics")
+        rows = dynamics(name, options.data, folder, options.picoseconds)
+        for row in rows:
+            print(f"{row['what']:70s} {row['value']} {row['unit']}  {row.get('note', '')}")
+        command = f"python -m benchmarks.stability --models FOLDER --sets {name}"
+        record(f"stability-{name}", rows, command, title=f"Stability of long dynamics: {name}")
 
 
 if __name__ == "__main__":
