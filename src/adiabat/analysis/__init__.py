@@ -12,7 +12,7 @@ from adiabat.analysis.geometry import (
     whole_molecules,
 )
 from adiabat.analysis.internal import Distribution, bond_statistics, jensen_shannon
-from adiabat.analysis.radial import RadialDistribution, cell_heights, radial_distribution
+from adiabat.analysis.radial import RadialDistribution, radial_distribution
 from adiabat.analysis.statistics import (
     Average,
     autocorrelation,
@@ -58,7 +58,6 @@ __all__ = [
     "bond_statistics",
     "bonded_radii",
     "bootstrap_rmse",
-    "cell_heights",
     "common_bonds",
     "density",
     "diffusion_coefficient",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabat.base import DataError
+from adiabat.system import cell_heights
 
 _N_BLOCKS = 5
 _MAX_FRAMES = 200
@@ -73,18 +74,6 @@ def radial_distribution(
         histograms[row] = flat.reshape(-1, n_bins)
     volumes = np.abs(np.linalg.det(cells))
     return _normalized(histograms, volumes, -elements, np.bincount(kinds), edges)
-
-
-def cell_heights(cell: np.ndarray) -> np.ndarray:
-    """Distances between the opposite faces of a cell [Å], shape (3,).
-
-    Raises:
-        DataError: the cell has no volume.
-    """
-    volume = abs(float(np.linalg.det(cell)))
-    if volume < 1e-9:
-        raise DataError("the cell has no volume: a radial distribution needs a periodic system")
-    return volume / np.linalg.norm(np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0)), axis=1)
 
 
 def _normalized(

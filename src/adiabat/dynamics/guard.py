@@ -3,6 +3,7 @@
 import enum
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -71,7 +72,13 @@ class Guard(eqx.Module):
         jump = jnp.abs(info.conserved - info_before.conserved) > self.energy_jump + 0.01 * atoms
         verdict = jnp.where(jump, Verdict.ENERGY_JUMP, Verdict.FINE)
         if self.lost_atoms and not any(after.system.pbc):
-            lost = jnp.any(_alone(after, neighbors, cutoff) & ~_alone(before, neighbors, cutoff))
+            alone = _alone(after, neighbors, cutoff)
+            # Which were alone before, a second look at all pairs, matters only where one is now.
+            lost = jax.lax.cond(
+                jnp.any(alone),
+                lambda: jnp.any(alone & ~_alone(before, neighbors, cutoff)),
+                lambda: jnp.array(False),
+            )
             verdict = jnp.where(lost, Verdict.LOST_ATOM, verdict)
         fast = fastest_atom(after) > self.atom_energy + 50 * BOLTZMANN * self.temperature
         verdict = jnp.where(fast, Verdict.FAST_ATOM, verdict)

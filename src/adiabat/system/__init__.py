@@ -6,7 +6,7 @@ Files belong in `adiabat.io`; energies in `adiabat.potentials`.
 from adiabat.system.batch import Batch, batch_systems
 from adiabat.system.moments import about_center_of_mass, center_of_mass, dipole_moment
 from adiabat.system.neighbors import Neighbors, gather, neighbor_list
-from adiabat.system.system import System
+from adiabat.system.system import System, cell_heights
 
 __all__ = [
     "Batch",
@@ -14,6 +14,7 @@ __all__ = [
     "System",
     "about_center_of_mass",
     "batch_systems",
+    "cell_heights",
     "center_of_mass",
     "dipole_moment",
     "gather",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adiabat.system.neighbors import CAPACITY_STEP, MAX_NEIGHBORS, SAME_PLACE, Neighbors
-from adiabat.system.system import System
+from adiabat.system.system import System, cell_heights
 
 # So many squared are the pairs, of which each takes a few bytes.
 MOST_ATOMS = 16_384
@@ -23,8 +23,7 @@ def is_for_device(system: System, radius: float) -> bool:
 
 def has_one_image(cell: np.ndarray, radius: float) -> bool:
     """Whether no atom of this periodic cell [Å] has two images of another within `radius` [Å]."""
-    heights = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
-    return bool(heights.min() > 2 * radius)
+    return bool(cell_heights(cell).min() > 2 * radius)
 
 
 def device_neighbor_list(

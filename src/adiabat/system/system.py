@@ -191,3 +191,18 @@ class System(eqx.Module):
     def spread(self, values: Float[Array, "..."]) -> Float[Array, "n_atoms ..."]:
         """The value of its system for each atom."""
         return jnp.broadcast_to(values, (self.n_atoms, *values.shape))
+
+
+def cell_heights(cell: np.ndarray) -> np.ndarray:
+    """Distances between the opposite faces of a cell [Å], shape (3,).
+
+    Args:
+        cell: rows are lattice vectors [Å], shape (3, 3).
+
+    Raises:
+        DataError: the cell has no volume.
+    """
+    volume = abs(float(np.linalg.det(cell)))
+    if volume < 1e-9:
+        raise DataError("the cell has no volume", "give three lattice vectors that are not in one plane")
+    return volume / np.linalg.norm(np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0)), axis=1)

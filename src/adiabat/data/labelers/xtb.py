@@ -10,7 +10,7 @@ import numpy as np
 from adiabat.base import ConvergenceError, DataError, UnsupportedError
 from adiabat.base.units import BOHR, BOLTZMANN, HARTREE
 from adiabat.data.labelers.labeler import AbstractLabeler, Labels
-from adiabat.system import System, about_center_of_mass
+from adiabat.system import System, about_center_of_mass, cell_heights
 
 MAX_NUMBER = 86
 # tblite's thresholds at 0.1 of their default cost nothing and bring the forces from 1e-4 to 5e-6 eV/Å of the
@@ -84,7 +84,7 @@ class AbstractXTB(AbstractLabeler):
         if any(system.pbc):
             if not all(system.pbc):
                 raise UnsupportedError(f"{self.name} treats three periodic directions or none")
-            heights = 1 / np.linalg.norm(np.linalg.inv(np.asarray(system.cell)), axis=0)
+            heights = cell_heights(np.asarray(system.cell))
             if heights.min() < MIN_CELL_HEIGHT:
                 raise UnsupportedError(
                     f"the cell is {heights.min():.1f} Å thick; {self.name} samples the Gamma point only",
