@@ -35,7 +35,7 @@ def measure(name: str, system, steps: int) -> list[dict[str, Any]]:
     potential, integrator = LennardJones(), Langevin(timestep=1.0, temperature=20)
     neighbors = VerletList(potential.cutoff).build(system)
     state = integrator.init(system, potential, neighbors, key=jax.random.key(0))
-    options = {"degrees_of_freedom": 3 * system.n_atoms, "stop": steps, "record_every": 10, "capacity": 64}
+    options = {"stop": steps, "record_every": 10, "capacity": 64}
     chunk = best(lambda: run_chunk(potential, integrator, Guard(), state, neighbors, **options).state)
     bare = best(lambda: forces_only(potential, state, neighbors, steps))
     run = run_dynamics(system, potential, integrator, steps=20 * steps)

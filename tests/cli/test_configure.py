@@ -62,6 +62,7 @@ def test_check_prints_resolved_values_with_units(adiabat, md_toml):
             "temperature": "298.15 K",
             "friction": "0.01 1/fs",
         },
+        "barostat": {"kind": "none"},
     }
     assert adiabat("check", md_toml(), "--json").json == tomllib.loads(answer.out)
 

@@ -7,7 +7,14 @@ import pytest
 
 from adiabat.base import ConfigError
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND
-from adiabat.dynamics import Langevin, VelocityVerlet, integrators, run_dynamics
+from adiabat.dynamics import (
+    Langevin,
+    NoseHoover,
+    VelocityRescaling,
+    VelocityVerlet,
+    integrators,
+    run_dynamics,
+)
 from adiabat.dynamics.momenta import (
     kinetic_energy,
     maxwell_boltzmann,
@@ -40,15 +47,46 @@ def test_baoab_is_exact_for_positions_of_springs(timestep):
     assert measured == pytest.approx(200, abs=4)
 
 
-def test_langevin_temperature_of_springs():
+@pytest.mark.parametrize(
+    "thermostat",
+    [
+        Langevin(timestep=5, temperature=300, friction=0.02),
+        VelocityRescaling(timestep=5, temperature=300, relaxation_time=50),
+    ],
+    ids=lambda thermostat: type(thermostat).__name__,
+)
+def test_thermostats_of_springs(thermostat):
     """Mean and variance of the kinetic energy are those of the canonical ensemble."""
-    system, potential = springs(200, stiffness=0.5)
-    run = run_dynamics(
-        system, potential, Langevin(timestep=5, temperature=300, friction=0.02), steps=12_000, record_every=10
-    )
+    system, potential = springs(100, stiffness=0.5)
+    run = run_dynamics(system, potential, thermostat, steps=6000, record_every=10)
     temperature = run.trajectory.observables["temperature"][100:]
+    freedom = run.degrees_of_freedom
     assert temperature.mean() == pytest.approx(300, rel=0.01)
-    assert temperature.std() == pytest.approx(300 * np.sqrt(2 / 600), rel=0.15)
+    assert temperature.std() == pytest.approx(300 * np.sqrt(2 / freedom), rel=0.15)
+
+
+def test_nose_hoover_of_a_liquid():
+    """Argon at 150 K: the kinetic energy has the mean and the variance of the canonical ensemble."""
+    system = systems.argon(32, displacement=0.1)
+    thermostat = NoseHoover(timestep=4, temperature=150, relaxation_time=100)
+    run = run_dynamics(system, LennardJones(cutoff=6.0), thermostat, steps=6000, record_every=10)
+    temperature = run.trajectory.observables["temperature"][100:]
+    assert temperature.mean() == pytest.approx(150, rel=0.02)
+    assert temperature.std() == pytest.approx(150 * np.sqrt(2 / 93), rel=0.2)
+
+
+@pytest.mark.parametrize("n_atoms", [1, 2])
+def test_velocity_rescaling_of_few_atoms(n_atoms):
+    """The kinetic energy of one, and of six degrees of freedom less three: a gamma distribution each."""
+    system = System.create([18] * n_atoms, [[0.0, 0, 0], [5, 0, 0]][:n_atoms], 10 * np.eye(3), pbc=True)
+    thermostat = VelocityRescaling(timestep=10, temperature=300, relaxation_time=20)
+    gas = LennardJones(epsilon=0.0, cutoff=0.01, smooth=False)
+    run = run_dynamics(system, gas, thermostat, steps=20_000, record_every=5, skin=4.0)
+    freedom = 3
+    assert run.degrees_of_freedom == freedom
+    kinetic = run.trajectory.observables["kinetic_energy"][20:] / (BOLTZMANN * 300)
+    assert kinetic.mean() == pytest.approx(freedom / 2, rel=0.06)
+    assert kinetic.var() == pytest.approx(freedom / 2, rel=0.15)
 
 
 def test_heat_balances_the_energy():

@@ -79,11 +79,26 @@ def test_md_writes_a_run_folder(tmp_path):
 
 
 def test_ensembles(tmp_path):
-    with pytest.raises(UnsupportedError, match="npt"):
-        md(POTENTIAL, ARGON, steps=1, ensemble="npt", out=tmp_path / "a")
+    with pytest.raises(UnsupportedError, match="periodic"):
+        md(POTENTIAL, systems.argon_cluster(7), steps=1, ensemble="npt", out=tmp_path / "a")
     with pytest.raises(ConfigError, match="nvt"):
         md(POTENTIAL, ARGON, steps=1, ensemble="nvtt", out=tmp_path / "a")
+    with pytest.raises(ConfigError, match="no pressure to set"):
+        md(POTENTIAL, ARGON, steps=1, ensemble="nvt", pressure=1.0, out=tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_constant_pressure(tmp_path):
+    """The folder says what was run, and a run with another pressure is not gone on with."""
+    out = tmp_path / "npt"
+    options = {"ensemble": "npt", "temperature": 40.0, "timestep": 2.0, "out": out}
+    run = md(POTENTIAL, ARGON, steps=40, pressure=0.1, **options)
+    assert RunFolder.open(out).config["barostat"]["pressure"] == 0.1
+    assert 0 <= run.summary["barostat_accepted"] <= 1
+    assert run.summary["density_g_per_cm3"] > 1
+    assert len(np.unique(run.trajectory.cells[:, 0, 0])) > 1
+    with pytest.raises(ConfigError, match="begun otherwise"):
+        md(POTENTIAL, ARGON, steps=60, pressure=0.2, resume=True, **options)
 
 
 def test_structure_of_several_frames(tmp_path, caplog):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adiabat.dynamics import Langevin, VelocityVerlet
+from adiabat.dynamics import Langevin, NoseHoover, VelocityVerlet
 from adiabat.potentials import ZBL, AbstractPotential, LennardJones
 from adiabat.testing import IntegratorChecks, PotentialChecks, systems
 
@@ -37,6 +37,11 @@ class TestVelocityVerlet(IntegratorChecks):
 class TestLangevin(IntegratorChecks):
     def integrator(self, timestep, temperature):
         return Langevin(timestep=timestep, temperature=temperature, friction=2e-4)
+
+
+class TestNoseHoover(IntegratorChecks):
+    def integrator(self, timestep, temperature):
+        return NoseHoover(timestep=timestep, temperature=temperature, relaxation_time=500)
 
 
 class Wrong(AbstractPotential):

@@ -26,7 +26,6 @@ from adiabat.cli.options import (
 from adiabat.cli.output import note, print_result
 
 PANEL = "Use a model"
-ENSEMBLES = {"nve": "velocity_verlet", "nvt": "langevin"}
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: adiabat evaluate run-train test.xyz --json")
@@ -107,7 +106,9 @@ def md(
     ensemble: Annotated[
         str | None,
         typer.Option(
-            metavar="nve|nvt", help="Constant energy, or temperature (Langevin).", show_default="nvt"
+            metavar="nve|nvt|npt",
+            help="Constant energy, temperature, or temperature and pressure.",
+            show_default="nvt",
         ),
     ] = None,
     temperature: Annotated[
@@ -125,6 +126,21 @@ def md(
     friction: Annotated[
         float | None,
         option_of("friction", "--friction", "Of the thermostat (a bare number: 1/fs).", "0.01 1/fs"),
+    ] = None,
+    pressure: Annotated[
+        float | None, option_of("pressure", "--pressure", "For npt (a bare number: GPa).", "1 bar")
+    ] = None,
+    thermostat: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", help="langevin, velocity_rescaling or nose_hoover.", show_default="langevin"
+        ),
+    ] = None,
+    barostat: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", help="For npt: cell_rescaling or monte_carlo.", show_default="cell_rescaling"
+        ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="How many in all.", show_default=False)
@@ -144,11 +160,12 @@ def md(
 
     Writes RUN with trajectory.h5. An exploded system ends with exit code 3, its frames saved.
 
-    With --resume, --steps is the new total.
+    With --resume, --steps is the new total. All settings of thermostat and barostat: adiabat new md.
     """
     from adiabat.base import ConfigError
     from adiabat.base.schema import build_kind
-    from adiabat.dynamics import integrators
+    from adiabat.dynamics import barostats, integrators
+    from adiabat.tasks.md import choose_kinds
     from adiabat.tasks.md import md as task
     from adiabat.tasks.templates import settings
 
@@ -157,22 +174,21 @@ def md(
             "md needs MODEL, STRUCTURE and --steps, or --config FILE.toml", "see adiabat md --help"
         )
     top = {"model": model, "structure": structure, "steps": steps, "record_every": record_every, "seed": seed}
-    table = {"kind": _kind(ensemble), "temperature": temperature, "timestep": timestep, "friction": friction}
-    chosen = settings("md", config, {"": top, "integrator": table}, set_ or [])
-    integrator = build_kind(integrators, chosen.pop("integrator"), "integrator")
-    run = task(**chosen, integrator=integrator, out=out, resume=resume, force=force)
+    moves: dict[str, Any] = {"temperature": temperature, "timestep": timestep, "friction": friction}
+    presses: dict[str, Any] = {"pressure": pressure}
+    if any(value is not None for value in (ensemble, thermostat, barostat, pressure)):
+        moves["kind"], presses["kind"] = choose_kinds(ensemble, thermostat, barostat, pressure)
+    given = {"": top, "integrator": moves, "barostat": presses}
+    chosen = settings("md", config, given, set_ or [])
+    run = task(
+        **chosen
+        | {
+            "integrator": build_kind(integrators, chosen["integrator"], "integrator"),
+            "barostat": build_kind(barostats, chosen["barostat"], "barostat"),
+        },
+        out=out,
+        resume=resume,
+        force=force,
+    )
     print_result({"out": str(out), **run.summary}, json, labels=DYNAMICS)
     note(f"see: adiabat analyze {out}")
-
-
-def _kind(ensemble: str | None) -> Any:
-    """The integrator of an ensemble."""
-    from adiabat.base import ConfigError, UnsupportedError, did_you_mean
-
-    if ensemble is None:
-        return None
-    if ensemble.lower() == "npt":
-        raise UnsupportedError("constant pressure (npt) is not there yet", hint="choose nvt or nve")
-    if ensemble.lower() not in ENSEMBLES:
-        raise ConfigError(f"unknown ensemble {ensemble!r}", hint=did_you_mean(ensemble, ENSEMBLES))
-    return ENSEMBLES[ensemble.lower()]

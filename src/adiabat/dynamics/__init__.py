@@ -4,13 +4,16 @@ Energies and forces belong in `adiabat.potentials`; what is learned from a traje
 """
 
 from adiabat.base.registry import Registry
+from adiabat.dynamics.barostat import AbstractBarostat, CellRescaling, ConstantPressure, MonteCarloBarostat
 from adiabat.dynamics.evaluate import evaluate
 from adiabat.dynamics.guard import Guard, Verdict
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.langevin import Langevin
 from adiabat.dynamics.minimize import Minimum, minimize
+from adiabat.dynamics.nose_hoover import NoseHoover
 from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, run_dynamics
 from adiabat.dynamics.state import Info, State
+from adiabat.dynamics.velocity_rescaling import VelocityRescaling
 from adiabat.dynamics.verlet import VelocityVerlet
 from adiabat.dynamics.verlet_list import DEFAULT_SKIN, VerletList
 
@@ -18,24 +21,42 @@ integrators = Registry(
     "integrator",
     {
         "langevin": "adiabat.dynamics.langevin:Langevin",
+        "nose_hoover": "adiabat.dynamics.nose_hoover:NoseHoover",
+        "velocity_rescaling": "adiabat.dynamics.velocity_rescaling:VelocityRescaling",
         "velocity_verlet": "adiabat.dynamics.verlet:VelocityVerlet",
     },
     group="adiabat.integrators",
+)
+barostats = Registry(
+    "barostat",
+    {
+        "cell_rescaling": "adiabat.dynamics.barostat:CellRescaling",
+        "monte_carlo": "adiabat.dynamics.barostat:MonteCarloBarostat",
+        "none": "adiabat.dynamics.barostat:fixed_cell",
+    },
+    group="adiabat.barostats",
 )
 
 __all__ = [
     "DEFAULT_SKIN",
     "TRAJECTORY_FILE",
+    "AbstractBarostat",
     "AbstractIntegrator",
+    "CellRescaling",
+    "ConstantPressure",
     "DynamicsResult",
     "Guard",
     "Info",
     "Langevin",
     "Minimum",
+    "MonteCarloBarostat",
+    "NoseHoover",
     "State",
+    "VelocityRescaling",
     "VelocityVerlet",
     "Verdict",
     "VerletList",
+    "barostats",
     "evaluate",
     "integrators",
     "minimize",

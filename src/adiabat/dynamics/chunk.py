@@ -65,9 +65,8 @@ def frame(state: State, info: Info) -> Frames:
 def _run(
     dynamic: Any, static: Any, state: State, neighbors: Neighbors, stop: Array, every: Array, capacity: int
 ):
-    potential, integrator, guard = eqx.combine(dynamic, static[:3])
-    degrees_of_freedom = static[3]
-    observe = partial(integrator.info, degrees_of_freedom=degrees_of_freedom)
+    potential, integrator, guard = eqx.combine(dynamic, static)
+    observe = integrator.info
     blank = jax.tree.map(lambda x: jnp.zeros((capacity, *x.shape), x.dtype), frame(state, observe(state)))
 
     def goes_on(carry):
@@ -79,7 +78,10 @@ def _run(
         _, before, _, frames, recorded = carry
         after = integrator.step(before, potential, neighbors)
         info = observe(after)
-        verdict = guard.check(before, observe(before), after, info, neighbors, potential.cutoff)
+        same_cell = not integrator.changes_cell
+        verdict = guard.check(
+            before, observe(before), after, info, neighbors, potential.cutoff, same_cell=same_cell
+        )
         new = frame(after, info)
         frames = jax.tree.map(lambda rows, row: rows.at[recorded].set(row), frames, new)
         due = (verdict == Verdict.FINE) & (after.step % every == 0)
@@ -100,7 +102,6 @@ def run_chunk(
     state: State,
     neighbors: Neighbors,
     *,
-    degrees_of_freedom: int,
     stop: int,
     record_every: int,
     capacity: int,
@@ -116,7 +117,6 @@ def run_chunk(
         guard: refuses wild ones.
         state: to start from.
         neighbors: complete at the positions of `state`.
-        degrees_of_freedom: of the whole system, for the temperature.
         stop: the number of the last step.
         record_every: a step whose number is a multiple of it is recorded.
         capacity: frames the buffer holds.
@@ -124,5 +124,5 @@ def run_chunk(
     # The numbers of integrator and guard are traced too: another temperature needs no compilation.
     weights, formula = eqx.partition(potential, eqx.is_array)
     numbers, rules = eqx.partition((integrator, guard), eqx.is_inexact_array_like)
-    dynamic, static = (weights, *numbers), (formula, *rules, degrees_of_freedom)
+    dynamic, static = (weights, *numbers), (formula, *rules)
     return _run(dynamic, static, state, neighbors, jnp.int32(stop), jnp.int32(record_every), capacity)

@@ -21,7 +21,6 @@ def fail(
     attempt: State,
     verdict: Verdict,
     integrator: AbstractIntegrator,
-    degrees_of_freedom: int,
     folder: Path | None,
 ) -> NoReturn:
     """Writes both frames, when there is a folder, and raises.
@@ -29,7 +28,7 @@ def fail(
     Raises:
         SimulationError: always.
     """
-    before, after = (integrator.info(state, degrees_of_freedom) for state in (good, attempt))
+    before, after = (integrator.info(state) for state in (good, attempt))
     match verdict:
         case Verdict.TOO_HOT:
             reason = f"the temperature is {float(after.temperature):.0f} K"

@@ -62,13 +62,23 @@ class Guard(eqx.Module):
         self.lost_atoms = lost_atoms
 
     def check(
-        self, before: State, info_before: Info, after: State, info: Info, neighbors: Neighbors, cutoff: float
+        self,
+        before: State,
+        info_before: Info,
+        after: State,
+        info: Info,
+        neighbors: Neighbors,
+        cutoff: float,
+        same_cell: bool = True,
     ) -> Int[Array, ""]:
-        """The `Verdict` on a step from `before` to `after`; the gravest of several."""
+        """The `Verdict` on a step from `before` to `after`; the gravest of several.
+
+        `same_cell` says that the cell cannot have moved, which saves its inverse.
+        """
         atoms = jnp.sum(after.system.mask)
         placed = jnp.all(jnp.isfinite(after.positions))
         finite = placed & jnp.isfinite(info.conserved) & jnp.all(jnp.isfinite(after.forces))
-        complete = neighbors.is_complete(after.positions, after.system.cell, cutoff)
+        complete = neighbors.is_complete(after.positions, after.system.cell, cutoff, same_cell)
         jump = jnp.abs(info.conserved - info_before.conserved) > self.energy_jump + 0.01 * atoms
         verdict = jnp.where(jump, Verdict.ENERGY_JUMP, Verdict.FINE)
         if self.lost_atoms and not any(after.system.pbc):
@@ -87,13 +97,18 @@ class Guard(eqx.Module):
         verdict = jnp.where(finite, verdict, Verdict.NOT_FINITE)
         # What was computed with an incomplete list says nothing; where the atoms went does.
         verdict = jnp.where(complete | ~placed, verdict, Verdict.LIST_OUTRUN)
-        verdict = jnp.where(longest_step(before, after) > self.longest_step, Verdict.LONG_STEP, verdict)
+        verdict = jnp.where(
+            longest_step(before, after, same_cell) > self.longest_step, Verdict.LONG_STEP, verdict
+        )
         return verdict.astype(jnp.int32)
 
 
-def longest_step(before: State, after: State) -> Float[Array, ""]:
-    """How far an atom went from one state to the other [Å]."""
-    return jnp.sqrt(jnp.max(jnp.sum((after.positions - before.positions) ** 2, axis=1)))
+def longest_step(before: State, after: State, same_cell: bool = True) -> Float[Array, ""]:
+    """How far an atom went from one state to the other [Å], beyond what it was carried by its cell."""
+    carried = before.positions
+    if not same_cell:
+        carried = carried @ jnp.linalg.solve(before.system.cell, after.system.cell)
+    return jnp.sqrt(jnp.max(jnp.sum((after.positions - carried) ** 2, axis=1)))
 
 
 def fastest_atom(state: State) -> Float[Array, ""]:

@@ -1,6 +1,7 @@
 """What every integrator is: a start and a step."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -32,6 +33,12 @@ class AbstractIntegrator(eqx.Module):
     """At which the momenta are drawn at the start, and kept when there is a thermostat [K]."""
     conserves_momentum: eqx.AbstractClassVar[bool]
     """Whether the total momentum, and a molecule's angular momentum, stay what they are."""
+
+    changes_cell: ClassVar[bool] = False
+    """Whether the cell moves."""
+
+    def check(self, system: System) -> None:
+        """Raises UnsupportedError when the integrator cannot move such a system."""
 
     @abc.abstractmethod
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
@@ -74,6 +81,7 @@ class AbstractIntegrator(eqx.Module):
             heat=jnp.zeros((), system.positions.dtype),
             shadow=jnp.zeros((), system.positions.dtype),
             step=jnp.zeros((), jnp.int32),
+            degrees_of_freedom=jnp.asarray(self.degrees_of_freedom(system), system.positions.dtype),
             key=key,
         )
         return self._begun(state, potential, neighbors)
@@ -87,7 +95,7 @@ class AbstractIntegrator(eqx.Module):
         atoms = int(np.sum(np.asarray(system.mask)))
         return max(1, 3 * atoms - (rigid_motions(system) if self.conserves_momentum else 0))
 
-    def info(self, state: State, degrees_of_freedom: int) -> Info:
+    def info(self, state: State) -> Info:
         """What is recorded of a state."""
         kinetic = kinetic_energy(state.momenta, state.system.masses)
         pressure = None
@@ -100,7 +108,7 @@ class AbstractIntegrator(eqx.Module):
             potential_energy=state.energy,
             kinetic_energy=kinetic,
             conserved=state.energy + kinetic - state.heat + state.shadow,
-            temperature=2 * kinetic / (degrees_of_freedom * BOLTZMANN),
+            temperature=2 * kinetic / (state.degrees_of_freedom * BOLTZMANN),
             pressure=pressure,
         )
 
@@ -114,8 +122,7 @@ class AbstractIntegrator(eqx.Module):
 def _starting_momenta(
     system: System, temperature: float, key: PRNGKeyArray, without_drift: bool
 ) -> Float[Array, "n_atoms 3"]:
-    # The steps use 0, 1, 2, ...: the last number is left for the start.
-    momenta = maxwell_boltzmann(system, temperature, jax.random.fold_in(key, np.uint32(2**32 - 1)))
+    momenta = maxwell_boltzmann(system, temperature, key)
     if without_drift and system.n_atoms > 1:
         momenta = without_translation(momenta, system.masses)
         if not any(system.pbc):
@@ -143,8 +150,19 @@ def moved(
         heat=state.heat,
         shadow=state.shadow,
         step=state.step + 1,
+        degrees_of_freedom=state.degrees_of_freedom,
         key=state.key,
+        extra=state.extra,
     )
+
+
+def kick_drift_kick(state: State, dt: float, potential: AbstractPotential, neighbors: Neighbors) -> State:
+    """One step of velocity Verlet of length `dt` [Å sqrt(amu/eV)] (Swope et al. 1982,
+    doi 10.1063/1.442716)."""
+    momenta = state.momenta + 0.5 * dt * state.forces
+    positions = state.positions + dt * momenta / state.system.masses[:, None]
+    after = moved(state, positions, momenta, potential, neighbors)
+    return eqx.tree_at(lambda s: s.momenta, after, momenta + 0.5 * dt * after.forces)
 
 
 def check_positive(**values: float) -> None:

@@ -3,7 +3,6 @@
 from typing import Annotated, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from adiabat.base.units import BOLTZMANN, Unit
@@ -53,8 +52,7 @@ class Langevin(AbstractIntegrator):
         decay, spread = jnp.exp(-memory), jnp.sqrt(-jnp.expm1(-2 * memory) * BOLTZMANN * self.temperature)
         momenta = state.momenta + 0.5 * dt * state.forces
         positions = state.positions + 0.5 * dt * momenta / masses
-        noise = jax.random.normal(state.step_key, momenta.shape, momenta.dtype)
-        thermal = decay * momenta + spread * jnp.sqrt(masses) * noise
+        thermal = decay * momenta + spread * jnp.sqrt(masses) * state.atom_noise()
         thermal = jnp.where(state.system.mask[:, None], thermal, 0.0)
         heat = kinetic_energy(thermal, state.system.masses) - kinetic_energy(momenta, state.system.masses)
         positions = positions + 0.5 * dt * thermal / masses

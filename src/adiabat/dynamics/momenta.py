@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from adiabat.base.units import BOLTZMANN
+from adiabat.dynamics.noise import normal
 from adiabat.system import System
 
 
@@ -17,8 +18,10 @@ def kinetic_energy(momenta: Float[Array, "n_atoms 3"], masses: Float[Array, " n_
 def maxwell_boltzmann(system: System, temperature: float, key: PRNGKeyArray) -> Float[Array, "n_atoms 3"]:
     """Momenta at a temperature [K], each component normal with variance m k_B T; padding stays at rest."""
     scale = jnp.sqrt(jnp.asarray(system.masses) * BOLTZMANN * temperature)
-    normal = jax.random.normal(key, (system.n_atoms, 3), scale.dtype)
-    return jnp.where(jnp.asarray(system.mask)[:, None], normal * scale[:, None], 0.0)
+    number = 3 * system.numbering()[:, None] + jnp.arange(3)
+    # The steps use 0, 1, 2, ...: the last number is left for the start.
+    drawn = normal(system.spread(jax.random.key_data(key))[:, None], jnp.uint32(2**32 - 1), number)
+    return jnp.where(jnp.asarray(system.mask)[:, None], drawn * scale[:, None], 0.0)
 
 
 def without_translation(

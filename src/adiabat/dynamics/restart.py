@@ -18,6 +18,9 @@ from adiabat.potentials import AbstractPotential
 from adiabat.system import System
 
 KIND = "dynamics"
+# Raised when a state gets another part.
+_FORMAT = 2
+_EXTRA = "extra "
 
 
 class Restart:
@@ -47,6 +50,7 @@ class Restart:
     ):
         self.store = CheckpointStore(folder / "checkpoints", KIND)
         self.settings: dict[str, Any] = {
+            "format": _FORMAT,
             "integrator": repr(integrator),
             "record_every": record_every,
             "seed": seed,
@@ -72,12 +76,14 @@ class Restart:
             "energy": state.energy,
             "heat": state.heat,
             "shadow": state.shadow,
+            "degrees_of_freedom": state.degrees_of_freedom,
             "key": jax.random.key_data(state.key),
             "reference_positions": near.reference_positions,
             "reference_cell": near.reference_cell,
         }
         if state.stress is not None:
             arrays["stress"] = state.stress
+        arrays |= {_EXTRA + name: value for name, value in state.extra.items()}
         header = {
             "settings": self.settings,
             "n_frames": n_frames,
@@ -121,7 +127,13 @@ class Restart:
             heat=jnp.asarray(arrays["heat"]),
             shadow=jnp.asarray(arrays["shadow"]),
             step=jnp.asarray(checkpoint.step, jnp.int32),
+            degrees_of_freedom=jnp.asarray(arrays["degrees_of_freedom"]),
             key=jax.random.wrap_key_data(jnp.asarray(arrays["key"])),
+            extra={
+                name.removeprefix(_EXTRA): jnp.asarray(values)
+                for name, values in arrays.items()
+                if name.startswith(_EXTRA)
+            },
         )
         return state, int(header["n_frames"])
 

@@ -92,11 +92,13 @@ def run_dynamics(
 
     Raises:
         SimulationError: a step was refused; `last_good.xyz` and `offending.xyz` are in the folder.
+        UnsupportedError: the integrator cannot move such a system.
         ConfigError: a setting makes no sense, or is not the one of the run to be resumed.
         DataError: two atoms at one place, a damaged checkpoint or trajectory, a full disk.
     """
     if steps < 0 or record_every < 1:
         raise ConfigError(f"steps ({steps}) must be at least 0, and record_every ({record_every}) at least 1")
+    integrator.check(system)
     guard = Guard(temperature=integrator.temperature) if guard is None else guard
     # Positions and momenta are kept in float64 whatever the setting of the process.
     with jax.enable_x64(True):
@@ -145,7 +147,6 @@ class _Loop:
         self.potential, self.integrator, self.guard = potential, integrator, guard
         self.verlet_list, self.recorder, self.restart, self.folder = verlet_list, recorder, restart, folder
         self.state, self.record_every = state, record_every
-        self.degrees_of_freedom = integrator.degrees_of_freedom(recorder.template)
         first = self._frame()
         self.capacity = int(np.clip(_BUFFER_BYTES // sum(x.nbytes for x in jax.tree.leaves(first)), 1, 512))
         self.compiled: set[int] = set()
@@ -183,7 +184,7 @@ class _Loop:
         return DynamicsResult(
             state=self.state,
             trajectory=self.recorder.in_memory(),
-            degrees_of_freedom=self.degrees_of_freedom,
+            degrees_of_freedom=int(self.state.degrees_of_freedom),
             steps_per_second=self._pace(),
             neighbor_lists=self.verlet_list.builds,
             compilations=len(self.compiled),
@@ -202,7 +203,6 @@ class _Loop:
             self.guard,
             self.state,
             neighbors,
-            degrees_of_freedom=self.degrees_of_freedom,
             stop=min(steps, before + ahead),
             record_every=self.record_every,
             capacity=self.capacity,
@@ -235,10 +235,10 @@ class _Loop:
             self.restart.save(self.state, self.verlet_list, self.recorder.n_frames)
 
     def _fail(self, attempt: State, verdict: Verdict) -> None:
-        fail(self.state, attempt, verdict, self.integrator, self.degrees_of_freedom, self.folder)
+        fail(self.state, attempt, verdict, self.integrator, self.folder)
 
     def _frame(self) -> Frames:
-        one = frame(self.state, self.integrator.info(self.state, self.degrees_of_freedom))
+        one = frame(self.state, self.integrator.info(self.state))
         return jax.tree.map(lambda x: np.asarray(x)[None], one)
 
     def _pace(self) -> float:

@@ -2,9 +2,15 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from adiabat.dynamics.noise import normal, uniform
 from adiabat.system import System
+
+# Beyond the numbers of any atom.
+_FURTHER, _CHANCE = np.uint32(2**31), np.uint32(2**32 - 1)
 
 
 class State(eqx.Module):
@@ -17,11 +23,13 @@ class State(eqx.Module):
         energy: potential energy [eV].
         stress: of the potential alone [eV/Å^3], shape (3, 3); None unless periodic along all three
             directions.
-        heat: energy that the thermostat has given so far [eV].
+        heat: energy that thermostat and barostat have given so far [eV].
         shadow: energy that the integrator conserves less the total energy [eV]: the error of the timestep as
             far as a formula is known, else 0.
         step: number of steps done.
-        key: of the whole run; the random numbers of a step come from `jax.random.fold_in(key, step)`.
+        degrees_of_freedom: independent momenta, for the temperature.
+        key: of the whole run; the random numbers of a step are functions of it and of the step's number.
+        extra: what else the integrator keeps from step to step, by name.
     """
 
     system: System
@@ -32,17 +40,28 @@ class State(eqx.Module):
     heat: Float[Array, ""]
     shadow: Float[Array, ""]
     step: Int[Array, ""]
+    degrees_of_freedom: Float[Array, ""]
     key: PRNGKeyArray
+    extra: dict[str, Array] = eqx.field(default_factory=dict)
 
     @property
     def positions(self) -> Float[Array, "n_atoms 3"]:
         """The coordinates [Å]; not wrapped into the cell."""
         return self.system.positions
 
-    @property
-    def step_key(self) -> PRNGKeyArray:
-        """The key of the step that starts from this state."""
-        return jax.random.fold_in(self.key, self.step)
+    def atom_noise(self) -> Float[Array, "n_atoms 3"]:
+        """Standard normal numbers of the step that starts from this state, three for each atom."""
+        key = self.system.spread(jax.random.key_data(self.key))
+        number = 3 * self.system.numbering()[:, None] + jnp.arange(3)
+        return normal(key[:, None], self.step, number)
+
+    def noise(self, count: int) -> Float[Array, " count"]:
+        """Further standard normal numbers of the same step."""
+        return normal(jax.random.key_data(self.key)[None], self.step, _FURTHER + jnp.arange(count))
+
+    def chance(self) -> Float[Array, ""]:
+        """One number of the same step, even between 0 and 1."""
+        return uniform(jax.random.key_data(self.key), self.step, jnp.asarray(_CHANCE))
 
 
 class Info(eqx.Module):

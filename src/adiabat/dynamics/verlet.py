@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from adiabat.base import ConfigError
 from adiabat.base.units import Unit
 from adiabat.dynamics.evaluate import evaluate
-from adiabat.dynamics.integrator import AbstractIntegrator, check_positive, moved
+from adiabat.dynamics.integrator import AbstractIntegrator, check_positive, kick_drift_kick
 from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.dynamics.state import State
 from adiabat.potentials import AbstractPotential
@@ -67,12 +67,9 @@ class VelocityVerlet(AbstractIntegrator):
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         dt = self.internal_timestep
-        masses = state.system.masses[:, None]
-        momenta = state.momenta + 0.5 * dt * state.forces
-        positions = state.positions + dt * momenta / masses
-        after = moved(state, positions, momenta, potential, neighbors)
-        after = eqx.tree_at(lambda s: s.momenta, after, momenta + 0.5 * dt * after.forces)
-        return eqx.tree_at(lambda s: s.shadow, after, self._shadow(state, momenta, after))
+        after = kick_drift_kick(state, dt, potential, neighbors)
+        middle = state.momenta + 0.5 * dt * state.forces
+        return eqx.tree_at(lambda s: s.shadow, after, self._shadow(state, middle, after))
 
     def _shadow(self, before: State, momenta: Float[Array, "n_atoms 3"], after: State) -> Float[Array, ""]:
         """H' at the middle of a step, which is H' at its end, less H at the end [eV].

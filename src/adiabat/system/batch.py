@@ -63,6 +63,11 @@ class Batch(eqx.Module):
             jnp.where(real, values, 0), self.system_index, self.n_systems, indices_are_sorted=True
         )
 
+    def numbering(self) -> Int[Array, " n_atoms"]:
+        """The number of each atom within its system."""
+        firsts = jnp.searchsorted(self.system_index, jnp.arange(self.n_systems))
+        return jnp.arange(self.n_atoms) - firsts[self.system_index]
+
     def spread(self, values: Float[Array, "n_systems ..."]) -> Float[Array, "n_atoms ..."]:
         """The value of its system for each atom."""
         return values[self.system_index]

@@ -188,6 +188,10 @@ class System(eqx.Module):
         real = jnp.expand_dims(self.mask, range(1, values.ndim))
         return jnp.sum(jnp.where(real, values, 0), axis=0)
 
+    def numbering(self) -> Int[Array, " n_atoms"]:
+        """The number of each atom within its system."""
+        return jnp.arange(self.n_atoms)
+
     def spread(self, values: Float[Array, "..."]) -> Float[Array, "n_atoms ..."]:
         """The value of its system for each atom."""
         return jnp.broadcast_to(values, (self.n_atoms, *values.shape))

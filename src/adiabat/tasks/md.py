@@ -1,18 +1,20 @@
 """`adiabat md`: molecular dynamics with a model."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from adiabat.base import ConfigError, UnsupportedError, did_you_mean
+from adiabat.base import ConfigError, did_you_mean
 from adiabat.tasks.simulate import Run, simulate
 from adiabat.tasks.structure import as_potential, as_system, describe
 
 if TYPE_CHECKING:
     import ase
 
-    from adiabat.dynamics import AbstractIntegrator
+    from adiabat.dynamics import AbstractBarostat, AbstractIntegrator
     from adiabat.potentials import AbstractPotential
     from adiabat.system import System
+
+ENSEMBLES = ("nve", "nvt", "npt")
 
 
 def md(
@@ -24,8 +26,9 @@ def md(
     ensemble: str = "nvt",
     temperature: float = 300.0,
     timestep: float = 0.5,
-    friction: float = 0.01,
+    pressure: float | None = None,
     integrator: "AbstractIntegrator | None" = None,
+    barostat: "AbstractBarostat | None" = None,
     record_every: int = 10,
     seed: int = 0,
     resume: bool = False,
@@ -38,11 +41,12 @@ def md(
         structure: a file (`FILE@3` for one frame of several) or a structure.
         out: the run folder.
         steps: how many.
-        ensemble: "nve" (velocity Verlet) or "nvt" (Langevin).
+        ensemble: "nve" (velocity Verlet), "nvt" (Langevin) or "npt" (Langevin and stochastic cell rescaling).
         temperature: of the thermostat and of the starting velocities [K].
         timestep: [fs].
-        friction: of the thermostat [1/fs]; without meaning for "nve".
-        integrator: replaces the four above.
+        pressure: [GPa], for "npt"; 1 bar by default.
+        integrator: replaces ensemble, temperature and timestep.
+        barostat: replaces ensemble and pressure.
         record_every: steps between recorded frames.
         seed: of the starting velocities and the thermostat.
         resume: go on with the run in the folder; `steps` is the new total.
@@ -50,18 +54,26 @@ def md(
 
     Raises:
         SimulationError: not a number, an exploded or far too hot system; the frames are in the folder.
-        UnsupportedError: an ensemble that is not there yet, or an element the model does not know.
+        UnsupportedError: an element the model does not know, or "npt" of what is not periodic.
         ConfigError: a setting makes no sense.
         DataError: a file cannot be read or written.
     """
+    from adiabat.base.schema import build_kind
+    from adiabat.dynamics import barostats, integrators
+
+    kinds = choose_kinds(ensemble, pressure=pressure)
     if integrator is None:
-        integrator = choose_integrator(ensemble, temperature, timestep, friction)
+        chosen = {"kind": kinds[0], "timestep": timestep, "temperature": temperature}
+        integrator = cast("AbstractIntegrator", build_kind(integrators, chosen))
+        if barostat is None:
+            chosen = {"kind": kinds[1]} | ({} if pressure is None else {"pressure": pressure})
+            barostat = build_kind(barostats, chosen)
     potential = as_potential(model)
     system = as_system(structure)
     paths = (str, os.PathLike)
     named = {
         "model": os.fspath(model) if isinstance(model, paths) else type(model).__name__,
-        **describe(system, integrator),
+        **describe(system, integrator, barostat),
     }
     if isinstance(structure, paths):
         named["structure"] = os.fspath(structure)
@@ -70,6 +82,7 @@ def md(
         potential,
         integrator,
         steps=steps,
+        barostat=barostat,
         record_every=record_every,
         seed=seed,
         out=out,
@@ -79,22 +92,30 @@ def md(
     )
 
 
-def choose_integrator(
-    ensemble: str, temperature: float, timestep: float, friction: float
-) -> "AbstractIntegrator":
-    """The integrator for an ensemble: velocity Verlet for "nve", Langevin for "nvt".
+def choose_kinds(
+    ensemble: str | None,
+    thermostat: str | None = None,
+    barostat: str | None = None,
+    pressure: float | str | None = None,
+) -> tuple[str, str]:
+    """The kinds of integrator and barostat for an ensemble; without one, what the other options ask for.
+
+    Args:
+        ensemble: "nve", "nvt" or "npt".
+        thermostat: the kind of integrator; Langevin by default.
+        barostat: its kind; stochastic cell rescaling by default.
+        pressure: only looked at for whether it is given.
 
     Raises:
-        UnsupportedError: "npt".
-        ConfigError: another name.
+        ConfigError: another name, or options of another ensemble.
     """
-    from adiabat.dynamics import Langevin, VelocityVerlet
-
-    match ensemble.lower():
-        case "nve":
-            return VelocityVerlet(timestep=timestep, temperature=temperature)
-        case "nvt":
-            return Langevin(timestep=timestep, temperature=temperature, friction=friction)
-        case "npt":
-            raise UnsupportedError("constant pressure (npt) is not there yet", "choose nvt or nve")
-    raise ConfigError(f"unknown ensemble {ensemble!r}", did_you_mean(ensemble, ["nve", "nvt"]))
+    pressed = pressure is not None or barostat is not None
+    name = (ensemble or ("npt" if pressed else "nvt")).lower()
+    if name not in ENSEMBLES:
+        raise ConfigError(f"unknown ensemble {ensemble!r}", did_you_mean(name, ENSEMBLES))
+    if name == "nve" and thermostat is not None:
+        raise ConfigError("the ensemble nve has no thermostat", "choose nvt")
+    if name != "npt" and pressed:
+        raise ConfigError(f"the ensemble {name} has no pressure to set", "choose npt")
+    integrator = "velocity_verlet" if name == "nve" else thermostat or "langevin"
+    return integrator, (barostat or "cell_rescaling") if name == "npt" else "none"

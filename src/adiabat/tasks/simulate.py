@@ -21,7 +21,7 @@ from adiabat.tasks.trust import warn_of_unknown_system
 if TYPE_CHECKING:
     import ase
 
-    from adiabat.dynamics import AbstractIntegrator, DynamicsResult, Guard
+    from adiabat.dynamics import AbstractBarostat, AbstractIntegrator, DynamicsResult, Guard
     from adiabat.io.trajectory import Trajectory
     from adiabat.potentials import AbstractPotential
     from adiabat.system import System
@@ -36,7 +36,8 @@ class Run:
         velocities: at the end [Å/fs], shape (n_atoms, 3).
         summary: numbers of the whole run: `steps`, `frames`, `time_ps`, `temperature` [K],
             `drift_ev_per_atom_ns` of the conserved energy with its standard error
-            `drift_ev_per_atom_ns_error`, `steps_per_second`.
+            `drift_ev_per_atom_ns_error`, `steps_per_second`; of a periodic system `pressure_gpa`, and with a
+            barostat `density_g_per_cm3` and the share of its moves that were accepted, `barostat_accepted`.
         folder: of the run, or None.
     """
 
@@ -64,6 +65,7 @@ def simulate(
     integrator: "AbstractIntegrator",
     *,
     steps: int,
+    barostat: "AbstractBarostat | None" = None,
     record_every: int = 10,
     seed: int = 0,
     velocities: np.ndarray | None = None,
@@ -78,8 +80,11 @@ def simulate(
     Args:
         system: the structure to start from.
         potential: gives the forces.
-        integrator: `Langevin(...)` or `VelocityVerlet(...)`; holds timestep and temperature.
+        integrator: `Langevin(...)`, `VelocityRescaling(...)`, `NoseHoover(...)` or `VelocityVerlet(...)`;
+            holds timestep and temperature.
         steps: how many.
+        barostat: `CellRescaling(...)` or `MonteCarloBarostat(...)`, for constant pressure; holds the
+            pressure. By default the cell stays as it is.
         record_every: steps between recorded frames.
         seed: of the starting velocities and the thermostat.
         velocities: to start with [Å/fs], shape (n_atoms, 3); drawn at the integrator's temperature by
@@ -92,7 +97,7 @@ def simulate(
 
     Raises:
         SimulationError: not a number, an exploded or far too hot system.
-        UnsupportedError: an element that the potential does not know.
+        UnsupportedError: an element that the potential does not know, a barostat without a periodic cell.
         Interrupted: SIGINT or SIGTERM came; everything is saved.
 
     Example:
@@ -100,6 +105,8 @@ def simulate(
         steps=10_000)
         >>> run.trajectory.observables["temperature"].mean()
     """
+    from adiabat.dynamics import ConstantPressure
+
     environment = precision.enable()
     system = as_system(system)
     potential.check(system)
@@ -110,9 +117,12 @@ def simulate(
             raise ConfigError(f"velocities are {system.n_atoms} x 3 finite numbers [Å/fs], got shape {shape}")
         momenta = np.asarray(velocities) / FEMTOSECOND * np.asarray(system.masses)[:, None]
     arguments = {"record_every": record_every, "seed": seed, "momenta": momenta, "guard": guard}
+    settings = dict(config) if config is not None else describe(system, integrator, barostat)
+    if barostat is not None:
+        integrator = ConstantPressure(thermostat=integrator, barostat=barostat)
+    integrator.check(system)
     if out is None:
         return _run(system, potential, integrator, None, steps, resume, arguments)
-    settings = dict(config) if config is not None else describe(system, integrator)
     settings |= {"steps": steps, "record_every": record_every, "seed": seed}
     with RunFolder.create(out, "md", settings, force=force, resume=resume, may_change=("steps",)) as folder:
         folder.note(**environment)
@@ -133,10 +143,9 @@ def _run(
     from adiabat.dynamics import run_dynamics
 
     with progress("dynamics", total=steps, unit="steps") as bar, interruptible() as stop:
-        degrees_of_freedom = integrator.degrees_of_freedom(system)
 
         def show(state: Any) -> None:
-            info = integrator.info(state, degrees_of_freedom)
+            info = integrator.info(state)
             bar.advance(int(state.step) - bar.completed, temperature=float(info.temperature))
 
         result = run_dynamics(
@@ -174,6 +183,7 @@ def _summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folde
         time_ps=float(state.step * integrator.timestep / 1000),
         temperature=float(np.mean(trajectory.observables["temperature"])),
         **_drift(trajectory),
+        **_of_the_cell(trajectory, state.extra),
         steps_per_second=round(result.steps_per_second, 1) or None,
         neighbor_lists=result.neighbor_lists,
     )
@@ -189,3 +199,19 @@ def _drift(trajectory: "Trajectory") -> dict[str, float]:
     n_atoms = trajectory.positions.shape[1]
     drift = energy_drift(trajectory.times, trajectory.observables["conserved"], n_atoms)
     return {"drift_ev_per_atom_ns": drift.slope, "drift_ev_per_atom_ns_error": drift.error}
+
+
+def _of_the_cell(trajectory: "Trajectory", extra: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Means of what a periodic system has."""
+    from adiabat.analysis import density
+    from adiabat.dynamics.barostat import ACCEPTED, ATTEMPTS
+
+    found = {}
+    if "pressure" in trajectory.observables:
+        found["pressure_gpa"] = float(np.mean(trajectory.observables["pressure"]))
+    if ATTEMPTS in extra:
+        found["density_g_per_cm3"] = float(
+            np.mean(density(np.asarray(trajectory.template.masses), trajectory.cells))
+        )
+        found["barostat_accepted"] = float(extra[ACCEPTED] / max(1, extra[ATTEMPTS]))
+    return found

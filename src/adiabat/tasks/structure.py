@@ -11,7 +11,8 @@ from adiabat.base.digest import digest
 if TYPE_CHECKING:
     import ase
 
-    from adiabat.dynamics import AbstractIntegrator
+    from adiabat.base.registry import Registry
+    from adiabat.dynamics import AbstractBarostat, AbstractIntegrator
     from adiabat.potentials import AbstractPotential
     from adiabat.system import System
 
@@ -71,17 +72,19 @@ def as_potential(model: "AbstractPotential | str | os.PathLike") -> "AbstractPot
     return load_model(model)
 
 
-def describe(system: "System", integrator: "AbstractIntegrator") -> dict[str, Any]:
+def describe(
+    system: "System", integrator: "AbstractIntegrator", barostat: "AbstractBarostat | None" = None
+) -> dict[str, Any]:
     """What was simulated, as a configuration holds it; the digest is of the structure."""
-    from adiabat.dynamics import integrators
+    from adiabat.dynamics import barostats, integrators
 
-    settings = {
-        name: value for name, value in vars(integrator).items() if isinstance(value, (int, float, str))
-    }
-    return {
+    described = {
         "structure": digest(system.numbers, system.positions, system.cell, system.masses),
-        "integrator": {
-            "kind": integrators.name_of(type(integrator)) or type(integrator).__name__,
-            **settings,
-        },
+        "integrator": _settings(integrator, integrators),
     }
+    return described if barostat is None else described | {"barostat": _settings(barostat, barostats)}
+
+
+def _settings(chosen: Any, registry: "Registry") -> dict[str, Any]:
+    values = {name: value for name, value in vars(chosen).items() if isinstance(value, (int, float, str))}
+    return {"kind": registry.name_of(type(chosen)) or type(chosen).__name__, **values}

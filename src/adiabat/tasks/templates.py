@@ -53,9 +53,13 @@ def _train() -> list[Section]:
 
 
 def _md() -> list[Section]:
-    from adiabat.dynamics import integrators
+    from adiabat.dynamics import barostats, integrators
 
-    return [Section("", MolecularDynamics), Section("integrator", integrators, "langevin")]
+    return [
+        Section("", MolecularDynamics),
+        Section("integrator", integrators, "langevin"),
+        Section("barostat", barostats, "none"),
+    ]
 
 
 _TASKS: dict[str, Callable[[], list[Section]]] = {"train": _train, "md": _md}
@@ -209,7 +213,15 @@ def _section_template(section: Section) -> str:
         return schemas.template(section.target, section.name)
     names = ", ".join(section.target.names())
     body = schemas.template(section.target.get(section.kind))
-    return f'[{section.name}]\n# One of: {names}.\nkind = "{section.kind}"\n{body}'
+    others = [_commented(section.target, name) for name in section.target.names() if name != section.kind]
+    return f'[{section.name}]\n# One of: {names}.\nkind = "{section.kind}"\n{body}{"".join(others)}'
+
+
+def _commented(registry: Registry, kind: str) -> str:
+    """The settings of another kind, as a comment."""
+    body = schemas.template(registry.get(kind)).splitlines()
+    keys = [line for line in body if line and not line.startswith("#")]
+    return "\n".join([f'# With kind = "{kind}":', *(f"#   {line}" for line in keys)]) + "\n" if keys else ""
 
 
 def _section_schema(section: Section) -> dict[str, Any]:

@@ -115,7 +115,6 @@ def _start(integrator: AbstractIntegrator, seed: int = 0) -> State:
 
 def _advance(integrator: AbstractIntegrator, state: State, pieces: list[int]) -> State:
     """Steps in chunks of these lengths; the list is made anew where it must be."""
-    degrees_of_freedom = integrator.degrees_of_freedom(_crystal())
     verlet_list = _list()
     neighbors = verlet_list.build(state.system)
     for stop in int(state.step) + np.cumsum(pieces):
@@ -126,7 +125,6 @@ def _advance(integrator: AbstractIntegrator, state: State, pieces: list[int]) ->
                 Guard(temperature=integrator.temperature),
                 state,
                 neighbors,
-                degrees_of_freedom=degrees_of_freedom,
                 stop=int(stop),
                 record_every=10**6,
                 capacity=1,

@@ -1,0 +1,370 @@
+"""Constant pressure: moves of the cell between steps of a thermostat, accepted by the law of Metropolis."""
+
+import abc
+from typing import Annotated, Literal, get_args
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from adiabat.base import ConfigError, UnsupportedError
+from adiabat.base.units import BOLTZMANN, GIGAPASCAL, Unit
+from adiabat.dynamics.integrator import AbstractIntegrator, check_positive
+from adiabat.dynamics.momenta import kinetic_energy
+from adiabat.dynamics.state import State
+from adiabat.dynamics.verlet import VelocityVerlet
+from adiabat.potentials import AbstractPotential
+from adiabat.system import Neighbors, System
+
+Shape = Literal["isotropic", "anisotropic", "triclinic"]
+ATTEMPTS, ACCEPTED, SIZE = "barostat attempts", "barostat accepted", "barostat size"
+_FIRST_SIZE = 0.003
+_LONGEST_DRIFT, _LONGEST_DRAWN = 0.01, 0.1
+
+
+class AbstractBarostat(eqx.Module):
+    """Moves the cell of a state. Every so many steps a strain is drawn and the state deformed; whether it
+    stays so is decided by its energy, so that volumes have the distribution of the ensemble
+
+        exp(-(U + P V) / k_B T) V^N dV,
+
+    and cells of any shape that times the measure of the shapes that no deformation changes.
+    """
+
+    pressure: eqx.AbstractVar[float]
+    """[GPa]."""
+    shape: eqx.AbstractVar[Shape]
+    """How the cell may change: all lengths by one factor, each by its own, or its angles as well."""
+    every: eqx.AbstractVar[int]
+    """Steps between two moves."""
+
+    def begin(self) -> dict[str, Array]:
+        """What is kept from move to move."""
+        zero = jnp.zeros((), jnp.int32)
+        return {ATTEMPTS: zero, ACCEPTED: zero}
+
+    @abc.abstractmethod
+    def draw(self, state: State, noise: Float[Array, " strains"], law: "Law") -> Float[Array, " strains"]:
+        """Components of the strain along `strains(shape)`, made of as many normal numbers."""
+
+    @abc.abstractmethod
+    def log_ratio(
+        self, old: State, new: State, strain: Float[Array, " strains"], law: "Law"
+    ) -> Float[Array, ""]:
+        """The logarithm of the odds for the new state, the probabilities of being drawn included."""
+
+    scales_momenta: eqx.AbstractClassVar[bool]
+    """Whether momenta shrink as the cell grows."""
+
+    def learn(self, extra: dict[str, Array], chance: Float[Array, ""]) -> dict[str, Array]:
+        """What is kept after a move that had this chance to be accepted."""
+        return extra
+
+
+class Law(eqx.Module):
+    """What a move depends on besides the barostat: the thermostat's temperature and timestep.
+
+    Attributes:
+        thermal: k_B T [eV].
+        interval: time between two moves [fs].
+        atoms: how many.
+        free_atoms: how many atoms the momenta count for, degrees of freedom / 3.
+    """
+
+    thermal: float
+    interval: float
+    atoms: Float[Array, ""]
+    free_atoms: Float[Array, ""]
+
+
+def strains(shape: Shape) -> Float[np.ndarray, "strains 3 3"]:
+    """The symmetric deformations a cell may undergo, each of unit norm."""
+    diagonal = [np.diag(row) for row in np.eye(3)]
+    if shape == "isotropic":
+        return np.eye(3)[None] / np.sqrt(3)
+    if shape == "anisotropic":
+        return np.array(diagonal)
+    sheared = []
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        one = np.zeros((3, 3))
+        one[first, second] = one[second, first] = 1 / np.sqrt(2)
+        sheared.append(one)
+    return np.array(diagonal + sheared)
+
+
+class ConstantPressure(AbstractIntegrator):
+    """A thermostat with a barostat: after each `barostat.every` steps the cell may change.
+
+    Positions are scaled atom by atom. A move costs one more evaluation of the potential. The energy that is
+    given with it counts as heat, so that the conserved quantity shows the error of the timestep alone.
+
+    Args:
+        thermostat: an integrator at constant temperature.
+        barostat: `CellRescaling(...)` or `MonteCarloBarostat(...)`.
+
+    Raises:
+        ConfigError: the thermostat is none.
+    """
+
+    thermostat: AbstractIntegrator
+    barostat: AbstractBarostat
+
+    def __init__(self, *, thermostat: AbstractIntegrator, barostat: AbstractBarostat):
+        if isinstance(thermostat, VelocityVerlet):
+            raise ConfigError(
+                "constant pressure needs a thermostat, and velocity Verlet is none", "choose Langevin"
+            )
+        self.thermostat = thermostat
+        self.barostat = barostat
+
+    @property
+    def timestep(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """[fs]."""
+        return self.thermostat.timestep
+
+    @property
+    def temperature(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """[K]."""
+        return self.thermostat.temperature
+
+    @property
+    def conserves_momentum(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the thermostat does."""
+        return self.thermostat.conserves_momentum
+
+    @property
+    def changes_cell(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Yes."""
+        return True
+
+    def check(self, system: System) -> None:
+        if not system.is_periodic:
+            raise UnsupportedError(
+                "constant pressure needs a cell that is periodic along all three directions",
+                "a molecule in vacuum has no pressure: choose nvt",
+            )
+        self.thermostat.check(system)
+
+    def _begun(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        state = self.thermostat._begun(state, potential, neighbors)
+        return eqx.tree_at(lambda s: s.extra, state, state.extra | self.barostat.begin())
+
+    def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        after = self.thermostat.step(state, potential, neighbors)
+        # Forces from an incomplete list must not move the cell; who called throws the step away.
+        complete = neighbors.is_complete(
+            after.positions, after.system.cell, potential.cutoff, same_cell=False
+        )
+        due = (after.step % self.barostat.every == 0) & complete
+        return jax.lax.cond(due, lambda s: self._move(s, potential, neighbors), lambda s: s, after)
+
+    def _move(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        barostat = self.barostat
+        atoms = jnp.sum(state.system.mask).astype(state.positions.dtype)
+        law = Law(
+            thermal=BOLTZMANN * self.temperature,
+            interval=barostat.every * self.timestep,
+            atoms=atoms,
+            free_atoms=state.degrees_of_freedom / 3,
+        )
+        allowed = jnp.asarray(strains(barostat.shape))
+        components = barostat.draw(state, state.noise(len(allowed)), law)
+        strain = jnp.tensordot(components, allowed, axes=1)
+        trial = deformed(state, strain, potential, neighbors, barostat.scales_momenta)
+        odds = barostat.log_ratio(state, trial, components, law)
+        taken = jnp.log(state.chance()) < odds
+        # A trial beyond the list is handed out as it is: the step is thrown away and the list made anew.
+        known = neighbors.is_complete(trial.positions, trial.system.cell, potential.cutoff, same_cell=False)
+        after = jax.tree.map(lambda new, old: jnp.where(taken | ~known, new, old), trial, state)
+        extra = barostat.learn(state.extra, jnp.exp(jnp.minimum(odds, 0.0)))
+        extra = extra | {ATTEMPTS: extra[ATTEMPTS] + 1, ACCEPTED: extra[ACCEPTED] + taken}
+        return eqx.tree_at(lambda s: s.extra, after, extra)
+
+
+def deformed(
+    state: State,
+    strain: Float[Array, "3 3"],
+    potential: AbstractPotential,
+    neighbors: Neighbors,
+    scales_momenta: bool,
+) -> State:
+    """The state with its cell and positions mapped by x -> x exp(strain), and momenta by p exp(-strain).
+
+    Energy, forces and stress are those of the new positions; what energy was added counts as heat.
+    """
+    growth, shrinkage = _exponential(strain), _exponential(-strain)
+    system = eqx.tree_at(
+        lambda s: (s.positions, s.cell), state.system, (state.positions @ growth, state.system.cell @ growth)
+    )
+    momenta = state.momenta @ shrinkage if scales_momenta else state.momenta
+    prediction = potential(system, neighbors)
+    assert prediction.forces is not None
+    assert prediction.stress is not None
+    masses = system.masses
+    kinetic = kinetic_energy(momenta, masses) - kinetic_energy(state.momenta, masses)
+    return eqx.tree_at(
+        lambda s: (s.system, s.momenta, s.forces, s.energy, s.stress, s.heat),
+        state,
+        (
+            system,
+            momenta,
+            prediction.forces.astype(state.forces.dtype),
+            prediction.energy,
+            prediction.stress,
+            state.heat + prediction.energy - state.energy + kinetic,
+        ),
+    )
+
+
+def _exponential(strain: Float[Array, "3 3"]) -> Float[Array, "3 3"]:
+    """Of a small matrix, by its series: exact to rounding below 0.1."""
+    result = term = jnp.eye(3, dtype=strain.dtype)
+    for order in range(1, 11):
+        term = term @ strain / order
+        result = result + term
+    return result
+
+
+class CellRescaling(AbstractBarostat):
+    """Stochastic cell rescaling: the strain follows the pressure's deviation, with noise that belongs to it.
+
+    Along each allowed strain E of unit norm the cell moves within an interval dt by
+
+        D [V E : (P_inst - P) / k_B T + n tr E] dt + sqrt(2 D dt) R,    D = k_B T kappa / (3 tau V)
+
+    with P_inst of the momenta and the virial, R normal, kappa the compressibility, and n = 1 where the total
+    momentum is zero, for the atom whose momentum does not count, else 0: the law of Bernetti and Bussi 2020
+    (doi 10.1063/5.0020514) and Del Tatto et al. 2022 (doi 10.3390/app12031139) in its Itô form. Momenta are
+    scaled inversely. Each such move is accepted or refused as a proposal of Metropolis, which makes the
+    ensemble exact for any interval and compressibility; near the right one few are refused.
+
+    Args:
+        pressure: [GPa].
+        relaxation_time: in which the volume forgets, tau [fs].
+        compressibility: a guess, to a factor of ten [1/GPa]: 0.45 for water, 0.01 for a metal. With one that
+            is too large the volume forgets faster by its factor, and more moves are refused.
+        shape: "isotropic" for liquids, "anisotropic" for boxes, "triclinic" for crystals.
+        every: steps between two moves.
+    """
+
+    pressure: float
+    relaxation_time: float
+    compressibility: float
+    shape: Shape = eqx.field(static=True)
+    every: int = eqx.field(static=True)
+    scales_momenta = True
+
+    def __init__(
+        self,
+        *,
+        pressure: Annotated[float, Unit("pressure")] = 1e-4,
+        relaxation_time: Annotated[float, Unit("time")] = 1000.0,
+        compressibility: float = 0.45,
+        shape: Shape = "isotropic",
+        every: int = 10,
+    ):
+        check_positive(relaxation_time=relaxation_time, compressibility=compressibility)
+        _check(pressure, shape, every)
+        self.pressure = float(pressure)
+        self.relaxation_time = float(relaxation_time)
+        self.compressibility = float(compressibility)
+        self.shape = shape
+        self.every = int(every)
+
+    def draw(self, state: State, noise: Float[Array, " strains"], law: Law) -> Float[Array, " strains"]:
+        mean, variance = self._proposal(state, law)
+        return mean + jnp.sqrt(variance) * noise
+
+    def log_ratio(
+        self, old: State, new: State, strain: Float[Array, " strains"], law: Law
+    ) -> Float[Array, ""]:
+        growth = jnp.log(new.system.volume / old.system.volume)
+        work = self.pressure * GIGAPASCAL * (new.system.volume - old.system.volume)
+        # The heat of a trial is what energy it has more. The volume of phase space of scaled positions and
+        # momenta grows by V only for the atom whose momentum does not count, and dV by V.
+        weight = -(new.heat - old.heat + work) / law.thermal + (1 + law.atoms - law.free_atoms) * growth
+
+        def drawn(state: State, components: Float[Array, " strains"]) -> Float[Array, ""]:
+            mean, variance = self._proposal(state, law)
+            return -jnp.sum((components - mean) ** 2 / (2 * variance) + 0.5 * jnp.log(variance))
+
+        return weight + drawn(new, -strain) - drawn(old, strain)
+
+    def _proposal(self, state: State, law: Law) -> tuple[Float[Array, " strains"], Float[Array, ""]]:
+        """Mean and variance of the strain's components."""
+        assert state.stress is not None
+        volume = state.system.volume
+        basis = jnp.asarray(strains(self.shape))
+        kinetic = jnp.einsum("na,nb->ab", state.momenta / state.system.masses[:, None], state.momenta)
+        excess = kinetic / volume - state.stress - self.pressure * GIGAPASCAL * jnp.eye(3)
+        missing = law.atoms - law.free_atoms
+        slope = volume / law.thermal * jnp.einsum("kab,ab->k", basis, excess)
+        slope = slope + missing * jnp.trace(basis, axis1=1, axis2=2)
+        rate = law.thermal * self.compressibility / GIGAPASCAL / (3 * self.relaxation_time * volume)
+        # Far from equilibrium the cell moves at most one in a hundred, so that the atoms can follow.
+        mean = jnp.clip(rate * slope * law.interval, -_LONGEST_DRIFT, _LONGEST_DRIFT)
+        return mean, 2 * rate * law.interval
+
+
+class MonteCarloBarostat(AbstractBarostat):
+    """Random strains, accepted by their energy (McDonald 1972, doi 10.1080/00268977200100031).
+
+    Momenta are left alone; no virial is needed. The odds of a strain are
+    -(dU + P dV) / k_B T + (N + 1) d ln V, the strain being normal, of a size that is fitted, less and less,
+    until half of the moves are accepted.
+
+    Args:
+        pressure: [GPa].
+        shape: "isotropic" for liquids, "anisotropic" for boxes, "triclinic" for crystals.
+        every: steps between two moves.
+    """
+
+    pressure: float
+    shape: Shape = eqx.field(static=True)
+    every: int = eqx.field(static=True)
+    scales_momenta = False
+
+    def __init__(
+        self,
+        *,
+        pressure: Annotated[float, Unit("pressure")] = 1e-4,
+        shape: Shape = "isotropic",
+        every: int = 25,
+    ):
+        _check(pressure, shape, every)
+        self.pressure = float(pressure)
+        self.shape = shape
+        self.every = int(every)
+
+    def begin(self) -> dict[str, Array]:
+        return super().begin() | {SIZE: jnp.asarray(_FIRST_SIZE)}
+
+    def draw(self, state: State, noise: Float[Array, " strains"], law: Law) -> Float[Array, " strains"]:
+        return state.extra[SIZE] * noise
+
+    def log_ratio(
+        self, old: State, new: State, strain: Float[Array, " strains"], law: Law
+    ) -> Float[Array, ""]:
+        growth = jnp.log(new.system.volume / old.system.volume)
+        work = self.pressure * GIGAPASCAL * (new.system.volume - old.system.volume)
+        return -(new.heat - old.heat + work) / law.thermal + (law.atoms + 1) * growth
+
+    def learn(self, extra: dict[str, Array], chance: Float[Array, ""]) -> dict[str, Array]:
+        gain = 1 / (1 + extra[ATTEMPTS] / 10) ** 0.7
+        size = jnp.minimum(extra[SIZE] * jnp.exp(gain * (chance - 0.5)), _LONGEST_DRAWN)
+        return extra | {SIZE: size}
+
+
+def fixed_cell() -> None:
+    """No barostat: the cell stays as it is."""
+
+
+def _check(pressure: float, shape: str, every: int) -> None:
+    if not np.isfinite(pressure):
+        raise ConfigError(f"a pressure of {pressure} GPa makes no sense")
+    if shape not in get_args(Shape):
+        raise ConfigError(f"unknown shape {shape!r}", f"choose one of {', '.join(get_args(Shape))}")
+    if every < 1:
+        raise ConfigError(f"a barostat acts every 1 or more steps, not every {every}")
