@@ -3,7 +3,13 @@
 Pages and figures belong in `adiabat.report`; free energies in a room of their own.
 """
 
-from adiabat.analysis.diffusion import diffusion_coefficient, mean_squared_displacement
+from adiabat.analysis.correlation import time_step, velocity_autocorrelation
+from adiabat.analysis.diffusion import (
+    diffusion_coefficient,
+    finite_size_correction,
+    green_kubo_diffusion,
+    mean_squared_displacement,
+)
 from adiabat.analysis.geometry import (
     bond_angles,
     bond_lengths,
@@ -11,8 +17,15 @@ from adiabat.analysis.geometry import (
     torsion_angles,
     whole_molecules,
 )
+from adiabat.analysis.hydrogen_bonds import HydrogenBonds, donor_hydrogens, hydrogen_bonds
 from adiabat.analysis.internal import Distribution, bond_statistics, jensen_shannon
 from adiabat.analysis.radial import RadialDistribution, radial_distribution
+from adiabat.analysis.spectra import (
+    PER_CM,
+    Spectrum,
+    infrared_spectrum,
+    vibrational_density_of_states,
+)
 from adiabat.analysis.statistics import (
     Average,
     autocorrelation,
@@ -23,11 +36,17 @@ from adiabat.analysis.statistics import (
     running_mean,
     statistical_inefficiency,
 )
+from adiabat.analysis.structure_factor import (
+    StructureFactor,
+    structure_factor,
+    structure_factor_from_radial,
+)
 from adiabat.analysis.thermodynamics import (
     Drift,
     TemperatureStatistics,
     density,
     energy_drift,
+    heat_capacity,
     temperature_statistics,
 )
 from adiabat.analysis.topology import (
@@ -44,11 +63,15 @@ from adiabat.analysis.topology import (
 
 __all__ = [
     "BOND_SCALE",
+    "PER_CM",
     "Average",
     "Distribution",
     "Drift",
     "Fragmentation",
+    "HydrogenBonds",
     "RadialDistribution",
+    "Spectrum",
+    "StructureFactor",
     "TemperatureStatistics",
     "angles_from_bonds",
     "autocorrelation",
@@ -61,10 +84,16 @@ __all__ = [
     "common_bonds",
     "density",
     "diffusion_coefficient",
+    "donor_hydrogens",
     "energy_drift",
     "equilibrated_average",
     "find_bonds",
+    "finite_size_correction",
     "fragmentation",
+    "green_kubo_diffusion",
+    "heat_capacity",
+    "hydrogen_bonds",
+    "infrared_spectrum",
     "jensen_shannon",
     "mean_squared_displacement",
     "mean_with_error",
@@ -73,8 +102,13 @@ __all__ = [
     "radial_distribution",
     "running_mean",
     "statistical_inefficiency",
+    "structure_factor",
+    "structure_factor_from_radial",
     "temperature_statistics",
+    "time_step",
     "torsion_angles",
     "torsions_from_bonds",
+    "velocity_autocorrelation",
+    "vibrational_density_of_states",
     "whole_molecules",
 ]

@@ -1,10 +1,11 @@
-"""Distributions of bonds, angles and torsions, and how far two sets of frames agree on them."""
+"""Distributions of bonds, angles and torsions, and how far those of reference frames agree with them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from adiabat.analysis.geometry import bond_angles, bond_lengths, torsion_angles
+from adiabat.analysis.statistics import Average, mean_with_error
 from adiabat.analysis.topology import angles_from_bonds, common_bonds, torsions_from_bonds
 
 _MAX_VALUES = 200_000
@@ -13,14 +14,15 @@ _BINS = 60
 
 @dataclass(frozen=True)
 class Distribution:
-    """Values of one kind of internal coordinate in a trajectory and in reference frames.
+    """Values of one kind of internal coordinate in a trajectory and, if there are any, in reference frames.
 
     Attributes:
         kind: "bond" [Å], "angle" [degrees] or "torsion" [degrees].
         label: the elements along it, as "C–H" or "O–C–C".
         n_coordinates: how many such coordinates the structure has.
-        values: of all of them in all frames, shape (n_values,).
-        reference: the same in the reference frames, shape (m_values,).
+        values: of all of them, frame after frame, shape (n_frames * n_coordinates,).
+        reference: the same in the reference frames, shape (m_frames * n_coordinates,); empty without any, and
+            then what compares the two is nan.
     """
 
     kind: str
@@ -33,6 +35,11 @@ class Distribution:
     def mean(self) -> float:
         """Mean of the trajectory; circular for torsions."""
         return _mean(self.kind, self.values)
+
+    @property
+    def average(self) -> Average:
+        """Mean over the coordinates with its standard error, frames being correlated; not for torsions."""
+        return mean_with_error(self.values.reshape(-1, self.n_coordinates).mean(axis=1))
 
     @property
     def deviation(self) -> float:
@@ -52,11 +59,13 @@ class Distribution:
     @property
     def divergence(self) -> float:
         """Jensen-Shannon divergence of the two histograms, 0 (equal) to 1 (disjoint)."""
-        return jensen_shannon(*self.histograms()[1:])
+        return jensen_shannon(*self.histograms()[1:]) if len(self.reference) else float("nan")
 
     @property
     def outside(self) -> float:
         """Fraction of the values outside the range of the reference, where a model extrapolates."""
+        if len(self.reference) == 0:
+            return float("nan")
         if self.kind == "torsion":
             _, density, reference = self.histograms()
             return float(density[reference == 0].sum() / density.sum())
@@ -68,8 +77,8 @@ class Distribution:
         if self.kind == "torsion":
             low, high = -180.0, 180.0
         else:
-            low = float(min(self.values.min(), self.reference.min()))
-            high = float(max(self.values.max(), self.reference.max()))
+            every = np.concatenate([self.values, self.reference])
+            low, high = float(every.min()), float(every.max())
         edges = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
         counts = [np.histogram(values, edges)[0] for values in (self.values, self.reference)]
         width = edges[1] - edges[0]
@@ -92,29 +101,27 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
 def bond_statistics(
     numbers: np.ndarray,
     frames: np.ndarray,
-    reference: np.ndarray,
+    reference: np.ndarray | None = None,
     cell: np.ndarray | None = None,
     reference_cell: np.ndarray | None = None,
 ) -> list[Distribution]:
     """Bonds, angles and torsions of a trajectory beside those of reference frames, by kind and elements.
 
-    Bonds are those found in more than half of the reference frames. Hydrogens are left out of the torsions,
-    unless nothing else is there.
+    Bonds are those found in more than half of the reference frames, or of the frames without any. Hydrogens
+    are left out of the torsions, unless nothing else is there.
 
     Args:
         numbers: shape (n_atoms,), the same atoms in the same order in both sets.
         frames: positions [Å], shape (n_frames, n_atoms, 3).
-        reference: positions [Å], shape (m_frames, n_atoms, 3).
+        reference: positions [Å], shape (m_frames, n_atoms, 3), or None.
         cell: of the frames [Å], shape (3, 3) or (n_frames, 3, 3); None for a molecule.
         reference_cell: of the reference frames.
 
     Returns:
         Bonds, then angles, then torsions, each in the order of their labels; empty without bonds.
     """
-    first_cell = (
-        reference_cell if reference_cell is None or np.ndim(reference_cell) == 2 else reference_cell[0]
-    )
-    bonds = common_bonds(numbers, reference, first_cell)
+    known, box = (frames, cell) if reference is None else (reference, reference_cell)
+    bonds = common_bonds(numbers, known, box if box is None or np.ndim(box) == 2 else box[0])
     if len(bonds) == 0:
         return []
     torsions = torsions_from_bonds(bonds)
@@ -130,7 +137,9 @@ def bond_statistics(
         for label in sorted(set(labels.tolist())):
             chosen = indices[labels == label]
             values = _values(function, frames, chosen, cell)
-            expected = _values(function, reference, chosen, reference_cell)
+            expected = (
+                np.zeros(0) if reference is None else _values(function, reference, chosen, reference_cell)
+            )
             found.append(Distribution(kind, label, len(chosen), values, expected))
     return found
 
@@ -152,12 +161,16 @@ def _label(numbers: np.ndarray, atoms: np.ndarray) -> str:
 
 
 def _mean(kind: str, values: np.ndarray) -> float:
+    if len(values) == 0:
+        return float("nan")
     if kind != "torsion":
         return float(values.mean())
     return float(np.degrees(np.angle(np.exp(1j * np.radians(values)).mean())))
 
 
 def _deviation(kind: str, values: np.ndarray) -> float:
+    if len(values) == 0:
+        return float("nan")
     if kind != "torsion":
         return float(values.std())
     length = np.abs(np.exp(1j * np.radians(values)).mean())

@@ -1,12 +1,19 @@
-"""Drift of the conserved energy, temperature, density."""
+"""Drift of the conserved energy, temperature, heat capacity, density."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.constants
 
-from adiabat.analysis.statistics import equilibrated_average, finite_series, statistical_inefficiency
+from adiabat.analysis.statistics import (
+    Average,
+    equilibrated_average,
+    finite_series,
+    mean_with_error,
+    statistical_inefficiency,
+)
 from adiabat.base import DataError
+from adiabat.base.units import BOLTZMANN
 
 _FS_PER_NS = 1e6
 _GRAMS_PER_CM3 = scipy.constants.atomic_mass * 1e27  # amu/Å^3 in g/cm^3
@@ -108,6 +115,34 @@ def temperature_statistics(temperature: np.ndarray, degrees_of_freedom: int) -> 
         start=average.start,
         n_effective=average.n_effective,
     )
+
+
+def heat_capacity(potential_energy: np.ndarray, temperature: float, degrees_of_freedom: float) -> Average:
+    """Heat capacity at constant volume [eV/K] of the whole system, from the fluctuation of its energy.
+
+    C_V = f k / 2 + (<U^2> - <U>^2) / (k T^2), the kinetic part being exact (Allen and Tildesley 2017,
+    doi:10.1093/oso/9780198803195.001.0001, section 2.5). It holds in the canonical ensemble (NVT) alone: at
+    constant energy or pressure U fluctuates otherwise. Nuclei are classical: stiff bonds, frozen in nature,
+    count in full.
+
+    Args:
+        potential_energy: after equilibration [eV], shape (n,), n >= 8.
+        temperature: of the thermostat [K].
+        degrees_of_freedom: of the kinetic energy.
+
+    Raises:
+        DataError: too short, not finite, or a temperature that is not above zero.
+    """
+    series = finite_series(potential_energy, minimum=8, name="potential energy")
+    if not temperature > 0:
+        raise DataError(f"a heat capacity needs a temperature above zero, got {temperature:g} K")
+    squares = (series - series.mean()) ** 2
+    # The mean was taken from the same values: of n / g independent ones, one is used up.
+    independent = max(len(series) / statistical_inefficiency(series), 2.0)
+    found = mean_with_error(squares)
+    scale = independent / (independent - 1) / (BOLTZMANN * temperature**2)
+    mean = 0.5 * degrees_of_freedom * BOLTZMANN + found.mean * scale
+    return Average(mean, found.error * scale, min(found.n_effective, independent))
 
 
 def density(masses: np.ndarray, cell: np.ndarray) -> np.ndarray:

@@ -1,0 +1,178 @@
+"""Hydrogen bonds by distance and angle: how many there are, and how long they last."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from adiabat.analysis.correlation import summed_autocorrelation, time_step
+from adiabat.analysis.statistics import Average, mean_with_error
+from adiabat.analysis.topology import find_bonds, molecules
+from adiabat.base import DataError
+
+_POLAR = (7, 8, 9)  # N, O, F give and take hydrogen bonds
+_REACH = 3.5  # Å, donor to acceptor
+_ANGLE = 30.0  # degrees, at the donor
+_MAX_FRAMES, _MAX_BONDS = 10_000, 1_000_000  # bonds: frames times donor hydrogens
+_PAIRS_AT_A_TIME = 256
+_N_BLOCKS = 5
+
+
+@dataclass(frozen=True)
+class HydrogenBonds:
+    """The hydrogen bonds of a trajectory.
+
+    Attributes:
+        n_molecules: that can have any.
+        per_molecule: bonds that a molecule takes part in, given and taken, averaged over molecules.
+        lag: [fs], shape (n,).
+        correlation: how likely a bond is there again after each lag, 1 at zero and 0 where nothing is
+            remembered, whether or not it was broken between; shape (n,).
+        lifetime: when that has fallen to 1/e [fs], with an error from five blocks; None where it does not
+            fall so far within half a block, or there are no bonds.
+    """
+
+    n_molecules: int
+    per_molecule: Average
+    lag: np.ndarray
+    correlation: np.ndarray
+    lifetime: Average | None
+
+
+def donor_hydrogens(numbers: np.ndarray, bonds: np.ndarray) -> np.ndarray:
+    """Indices of the hydrogens bonded to N, O or F, shape (n_donors,).
+
+    Args:
+        numbers: shape (n_atoms,).
+        bonds: from `find_bonds`, shape (n_bonds, 2).
+    """
+    numbers = np.asarray(numbers)
+    both = np.concatenate([bonds, bonds[:, ::-1]])
+    return np.unique(both[(numbers[both[:, 0]] == 1) & np.isin(numbers[both[:, 1]], _POLAR), 0])
+
+
+def hydrogen_bonds(
+    time: np.ndarray, numbers: np.ndarray, frames: np.ndarray, cell: np.ndarray | None = None
+) -> HydrogenBonds:
+    """Counts hydrogen bonds between N, O and F, and follows them.
+
+    D-H...A is one when D and A are closer than 3.5 Å and the angle H-D-A is below 30 degrees (Luzar and
+    Chandler 1996, doi:10.1038/379055a0). The donor of a hydrogen is the nearest of N, O, F in each frame, so
+    that a proton may change its place. The correlation is c(t) = <h(0) h(t)> / <h> of that paper, less its
+    value for unrelated times. Of more than 10,000 frames, or a million frames times donor hydrogens,
+    every second, third, ... is looked at.
+
+    Args:
+        time: [fs], shape (n_frames,), evenly spaced, at least 8 frames.
+        numbers: shape (n_atoms,).
+        frames: positions [Å], shape (n_frames, n_atoms, 3); wrapped or not.
+        cell: of a system periodic along all directions [Å], shape (3, 3) or (n_frames, 3, 3); None for a
+            molecule.
+
+    Raises:
+        DataError: no donor hydrogen, too few frames, or frames that are not evenly spaced in time.
+    """
+    numbers = np.asarray(numbers)
+    cells = None if cell is None else np.broadcast_to(np.asarray(cell, dtype=np.float64), (len(frames), 3, 3))
+    bonds = find_bonds(numbers, frames[0], None if cells is None else cells[0])
+    hydrogens = donor_hydrogens(numbers, bonds)
+    polar = np.flatnonzero(np.isin(numbers, _POLAR))
+    if len(hydrogens) == 0 or len(frames) < 8:
+        raise DataError(f"hydrogen bonds need N-H, O-H or F-H and 8 frames, got {len(frames)} frames")
+    stride = max(-(-len(frames) // _MAX_FRAMES), -(-len(frames) * len(hydrogens) // _MAX_BONDS))
+    step = time_step(time) * stride
+    looked_at = range(0, len(frames), stride)
+    found = [_of_frame(frames[k], None if cells is None else cells[k], hydrogens, polar) for k in looked_at]
+    member = molecules(len(numbers), bonds)
+    able = len(np.unique(member[polar]))
+    shared = [np.sum(1 + (member[hydrogens[h]] != member[polar[a]])) / able for h, a in found]
+    row = np.repeat(np.arange(len(found)), [len(h) for h, _ in found])
+    pair = np.concatenate([h * len(polar) + a for h, a in found])
+    n_candidates = len(hydrogens) * (len(polar) - 1)
+    correlation = _correlation(row, pair, len(found), n_candidates)
+    return HydrogenBonds(
+        able,
+        mean_with_error(np.array(shared)),
+        step * np.arange(len(correlation)),
+        correlation,
+        _lifetime(row, pair, len(found), n_candidates, step, correlation),
+    )
+
+
+def _of_frame(
+    positions: np.ndarray, box: np.ndarray | None, hydrogens: np.ndarray, polar: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which hydrogen (its number among them) is bonded to which acceptor (likewise), each pair once."""
+    import vesin
+
+    atoms = np.concatenate([hydrogens, polar])
+    points = np.ascontiguousarray(positions[atoms], dtype=np.float64)
+    # With D-A < 3.5 Å and less than 30 degrees at D, H is nearer to A than D is.
+    finder = vesin.NeighborList(cutoff=_REACH, full_list=True, n_threads=1)
+    cell = np.zeros((3, 3)) if box is None else box
+    first, second, to, distance = finder.compute(points, cell, periodic=box is not None, quantities="ijDd")
+    n_hydrogens = len(hydrogens)
+    kept = (first < n_hydrogens) & (second >= n_hydrogens)
+    order = np.lexsort((distance[kept], first[kept]))
+    hydrogen, acceptor = (
+        first[kept][order].astype(np.int64),
+        second[kept][order].astype(np.int64) - n_hydrogens,
+    )
+    to = to[kept][order]
+    owner, start = np.unique(hydrogen, return_index=True)  # the first of each is its donor, the nearest
+    nearest = np.zeros(n_hydrogens, dtype=np.int64)
+    nearest[owner] = start
+    donor = nearest[hydrogen]
+    arm = -to[donor]  # donor to hydrogen
+    across = to + arm  # donor to acceptor
+    reach = np.linalg.norm(across, axis=1)
+    along = np.sum(arm * across, axis=1)
+    near = (reach < _REACH) & (along > np.cos(np.radians(_ANGLE)) * np.linalg.norm(arm, axis=1) * reach)
+    near &= np.arange(len(hydrogen)) != donor
+    pairs = np.unique(np.stack([hydrogen[near], acceptor[near]], axis=1), axis=0)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _correlation(row: np.ndarray, pair: np.ndarray, n_frames: int, n_candidates: int) -> np.ndarray:
+    """(c(t) - <h>) / (1 - <h>) up to half of the frames; zero where no bond, or each, is always there."""
+    n_lags = max(n_frames // 2, 1)
+    mean = len(row) / (n_frames * max(n_candidates, 1))
+    if not 0 < mean < 1:
+        return np.zeros(n_lags)
+    _, number = np.unique(pair, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    row, number = row[order], number[order]
+    total = np.zeros(n_lags)
+    for first in range(0, int(number[-1]) + 1, _PAIRS_AT_A_TIME):
+        low, high = np.searchsorted(number, [first, first + _PAIRS_AT_A_TIME])
+        there = np.zeros((n_frames, _PAIRS_AT_A_TIME), dtype=np.float32)
+        there[row[low:high], number[low:high] - first] = 1.0
+        total += summed_autocorrelation(there, n_lags)
+    return (total / (len(row) / n_frames) - mean) / (1 - mean)
+
+
+def _lifetime(
+    row: np.ndarray, pair: np.ndarray, n_frames: int, n_candidates: int, step: float, whole: np.ndarray
+) -> Average | None:
+    """When the correlation has fallen to 1/e [fs], with the error from blocks of frames."""
+    if n_frames < 8 * _N_BLOCKS:
+        return None
+    edges = np.linspace(0, n_frames, _N_BLOCKS + 1, dtype=int)
+    curves = [whole]
+    for low, high in itertools.pairwise(edges):
+        inside = (row >= low) & (row < high)
+        curves.append(_correlation(row[inside] - low, pair[inside], int(high - low), n_candidates))
+    times = [_falls_to(curve, np.exp(-1.0)) for curve in curves]
+    if any(time is None for time in times):
+        return None
+    mean, *blocks = (step * np.array(times, dtype=np.float64)).tolist()
+    return Average(mean, float(np.std(blocks, ddof=1) / np.sqrt(_N_BLOCKS)), float(_N_BLOCKS))
+
+
+def _falls_to(curve: np.ndarray, level: float) -> float | None:
+    """Where a curve first falls below a level, in lags."""
+    below = np.flatnonzero(curve < level)
+    if len(below) == 0 or below[0] == 0:
+        return None
+    end = int(below[0])
+    return end - (level - curve[end]) / (curve[end - 1] - curve[end])
