@@ -103,24 +103,11 @@ def _of_frame(
     positions: np.ndarray, box: np.ndarray | None, hydrogens: np.ndarray, polar: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which hydrogen (its number among them) is bonded to which acceptor (likewise), each pair once."""
-    import vesin
-
-    atoms = np.concatenate([hydrogens, polar])
-    points = np.ascontiguousarray(positions[atoms], dtype=np.float64)
-    # With D-A < 3.5 Å and less than 30 degrees at D, H is nearer to A than D is.
-    finder = vesin.NeighborList(cutoff=_REACH, full_list=True, n_threads=1)
-    cell = np.zeros((3, 3)) if box is None else box
-    first, second, to, distance = finder.compute(points, cell, periodic=box is not None, quantities="ijDd")
-    n_hydrogens = len(hydrogens)
-    kept = (first < n_hydrogens) & (second >= n_hydrogens)
-    order = np.lexsort((distance[kept], first[kept]))
-    hydrogen, acceptor = (
-        first[kept][order].astype(np.int64),
-        second[kept][order].astype(np.int64) - n_hydrogens,
-    )
-    to = to[kept][order]
+    hydrogen, acceptor, to = _near(positions[hydrogens], positions[polar], box)
+    order = np.lexsort((np.linalg.norm(to, axis=1), hydrogen))
+    hydrogen, acceptor, to = hydrogen[order], acceptor[order], to[order]
     owner, start = np.unique(hydrogen, return_index=True)  # the first of each is its donor, the nearest
-    nearest = np.zeros(n_hydrogens, dtype=np.int64)
+    nearest = np.zeros(len(hydrogens), dtype=np.int64)
     nearest[owner] = start
     donor = nearest[hydrogen]
     arm = -to[donor]  # donor to hydrogen
@@ -131,6 +118,24 @@ def _of_frame(
     near &= np.arange(len(hydrogen)) != donor
     pairs = np.unique(np.stack([hydrogen[near], acceptor[near]], axis=1), axis=0)
     return pairs[:, 0], pairs[:, 1]
+
+
+def _near(
+    first: np.ndarray, second: np.ndarray, box: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs within reach, one of each set, and the vectors between them: with D-A < 3.5 Å and less than 30
+    degrees at D, H is nearer to A than D is."""
+    if box is None:  # not by a list of cells: a molecule may have left the others far behind
+        vectors = second.astype(np.float64) - first[:, None]
+        i, j = np.nonzero(np.sum(vectors**2, axis=2) < _REACH**2)
+        return i, j, vectors[i, j]
+    import vesin
+
+    points = np.ascontiguousarray(np.concatenate([first, second]), dtype=np.float64)
+    finder = vesin.NeighborList(cutoff=_REACH, full_list=True, n_threads=1)
+    i, j, vectors = finder.compute(points, box, periodic=True, quantities="ijD")
+    kept = (i < len(first)) & (j >= len(first))
+    return i[kept].astype(np.int64), j[kept].astype(np.int64) - len(first), vectors[kept]
 
 
 def _correlation(row: np.ndarray, pair: np.ndarray, n_frames: int, n_candidates: int) -> np.ndarray:
