@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.options import Json
+from adiabat.cli.options import ForceFile, Json, option_of
 from adiabat.cli.output import print_result
 
 PANEL = "Look"
@@ -24,6 +24,15 @@ def analyze(
             metavar="FILE", help="Structures to compare bonds with.", show_default="the training data"
         ),
     ] = None,
+    viscosity: Annotated[
+        float | None,
+        option_of(
+            "viscosity",
+            "--viscosity",
+            "Of the liquid, measured or known otherwise: corrects diffusion for the size of a cubic cell "
+            "(a bare number: mPa s).",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -32,10 +41,33 @@ def analyze(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Numbers of a run with error bars, and its report."""
+    """Numbers of a run with error bars, and its report; with --json also the curves that it draws."""
     from adiabat.tasks.analyze import analyze as task
 
-    print_result(task(run, reference=reference, out=out), json)
+    found = task(run, reference=reference, viscosity=viscosity, out=out)
+    print_result(found if json else {k: v for k, v in found.items() if k != "curves"}, json)
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: adiabat export run-md --out run.xtc")
+def export(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run folder of md, or its trajectory.h5.", show_default=False),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FILE", help="As .xtc, .dcd or .xyz.", show_default=False),
+    ],
+    force: ForceFile = False,
+    json: Json = False,
+) -> None:
+    """The trajectory of a run for other programs: MDAnalysis, mdtraj, VMD, ASE.
+
+    Beside .xtc and .dcd, which know no elements, a .pdb of the first frame is written.
+    """
+    from adiabat.tasks.export import export as task
+
+    print_result(task(run, out=out, force=force), json)
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: adiabat info run-learn")

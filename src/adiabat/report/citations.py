@@ -21,5 +21,16 @@ CITATIONS = {
     "doi:10.1093/oso/9780198803195.001.0001: radial distribution functions.",
     "diffusion": "I.-C. Yeh and G. Hummer, J. Phys. Chem. B 108, 15873 (2004), doi:10.1021/jp0477147: "
     "diffusion depends on the size of the cell.",
+    "green-kubo": "R. Kubo, J. Phys. Soc. Jpn. 12, 570 (1957), doi:10.1143/JPSJ.12.570: "
+    "diffusion from velocities.",
+    "states": "J. M. Dickey and A. Paskin, Phys. Rev. 188, 1407 (1969), doi:10.1103/PhysRev.188.1407, and "
+    "P. D. Welch, IEEE Trans. Audio Electroacoust. 15, 70 (1967), doi:10.1109/TAU.1967.1161901: "
+    "densities of states.",
+    "infrared": "M. Thomas et al., Phys. Chem. Chem. Phys. 15, 6608 (2013), doi:10.1039/c3cp44302g: "
+    "infrared spectra from simulations.",
+    "hydrogen-bonds": "A. Luzar and D. Chandler, Nature 379, 55 (1996), doi:10.1038/379055a0: hydrogen bonds "
+    "and their lifetime.",
+    "fluctuations": "M. P. Allen and D. J. Tildesley, Computer Simulation of Liquids (2017), "
+    "doi:10.1093/oso/9780198803195.001.0001: heat capacity from fluctuations, structure factors.",
     "3dmol": "N. Rego and D. Koes, Bioinformatics 31, 1322 (2015), doi:10.1093/bioinformatics/btu829: 3D.",
 }

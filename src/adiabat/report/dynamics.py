@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 
 from adiabat import analysis
+from adiabat.base.units import BOLTZMANN
 from adiabat.report.cards import Chart, Columns, Facts, Frame, Section, Series, Status, Verdict, Viewer
 from adiabat.report.elements import is_metal
 from adiabat.report.formatting import number, with_error
+from adiabat.report.measurements import Measurements
 from adiabat.report.motion import Motion
-from adiabat.report.structure import bond_cards, liquid_cards
+from adiabat.report.structure import bond_cards, hydrogen_bond_cards, liquid_cards
+from adiabat.report.vibrations import vibration_cards
 
 DRIFT_BAR = 1e-4  # eV/atom/ns
 _MAX_POINTS = 1500
@@ -27,6 +30,7 @@ def dynamics_sections(
     reference_positions: Sequence[np.ndarray] | None = None,
     reference_cells: Sequence[np.ndarray] | None = None,
     n_atoms: int | None = None,
+    measurements: Measurements | None = None,
 ) -> list[Section]:
     """What to say of one simulation.
 
@@ -35,17 +39,20 @@ def dynamics_sections(
         numbers: atomic numbers, shape (n_atoms,).
         trajectory: an `adiabat.io.Trajectory`, or an object with `positions` (n_frames, n_atoms, 3) [Å] and
             `time` (n_frames,) [fs] and, each of shape (n_frames,) or None, `potential`, `kinetic`,
-            `conserved` [eV] and `temperature` [K]; `cell` (3, 3) or (n_frames, 3, 3) [Å] when it is periodic.
+            `conserved` [eV] and `temperature` [K]; `cell` (3, 3) or (n_frames, 3, 3) [Å] when it is periodic;
+            `velocities` [Å/fs] like the positions, and `dipoles` (n_frames, 3) [e Å].
         target_temperature: of the thermostat [K]; None for NVE.
         reference_positions: training frames of the same atoms in the same order [Å], each (n_atoms, 3);
             others are left out.
         reference_cells: their cells [Å], each (3, 3); needed for the comparison of a periodic system.
         n_atoms: to divide the drift by; the number of atoms by default.
+        measurements: of the same motion, so that nothing is computed twice; then `trajectory` is not used.
 
     Raises:
         DataError: a trajectory without frames, or of arrays that do not go together.
     """
-    motion = Motion.of(trajectory, numbers, target_temperature)
+    measured = measurements or Measurements(Motion.of(trajectory, numbers, target_temperature))
+    motion = measured.motion
     verdicts: list[Verdict] = []
     energy, verdict = _energy(title, motion, n_atoms or motion.n_atoms)
     verdicts += verdict
@@ -53,32 +60,53 @@ def dynamics_sections(
     verdicts += verdict
     whole, verdict = _stability(title, motion)
     verdicts += verdict
-    cards: list[Any] = [Facts(_facts(motion) | whole)]
+    cards: list[Any] = [Facts(_facts(measured) | whole)]
     charts = [*energy, *temperature]
     cards += [Columns(charts)] if len(charts) > 1 else charts
     cards.append(_viewer(title, motion))
-    bonds, verdict = bond_cards(title, motion, reference_positions, reference_cells)
+    bonds, verdict_on_bonds = bond_cards(title, measured, reference_positions, reference_cells)
     cards += bonds
+    verdicts += verdict_on_bonds
+    cards += liquid_cards(measured) + hydrogen_bond_cards(measured)
+    spectra, verdict = vibration_cards(title, measured)
+    cards += spectra
     verdicts += verdict
-    cards += liquid_cards(motion)
-    citations = ["inefficiency", "trend", "equilibration", "blocking", "ensemble", "stability", "radii"]
-    citations += (["jensen-shannon"] if bonds else []) + (
-        ["rdf", "diffusion"] if motion.cell is not None else []
-    )
-    return [Section(title, cards, verdicts=verdicts, citations=citations)]
+    return [Section(title, cards, verdicts=verdicts, citations=_citations(measured, bool(verdict_on_bonds)))]
 
 
-def _facts(motion: Motion) -> dict[str, str]:
+def _citations(measured: Measurements, is_compared: bool) -> list[str]:
+    used = {
+        "jensen-shannon": is_compared,
+        "rdf": bool(measured.radial),
+        "diffusion": bool(measured.diffusion),
+        "green-kubo": bool(measured.diffusion_from_velocities),
+        "fluctuations": measured.heat_capacity is not None,
+        "hydrogen-bonds": measured.hydrogen_bonds is not None,
+        "states": bool(measured.vibrations),
+        "infrared": measured.infrared is not None,
+    }
+    always = ["inefficiency", "trend", "equilibration", "blocking", "ensemble", "stability", "radii"]
+    return always + [name for name, is_used in used.items() if is_used]
+
+
+def _facts(measured: Measurements) -> dict[str, str]:
+    motion = measured.motion
     facts = {
         "length": f"{number(float(np.ptp(motion.picoseconds)))} ps",
         "frames": number(motion.n_frames),
         "atoms": number(motion.n_atoms),
     }
-    if motion.cell is not None:
-        from ase.data import atomic_masses
-
-        densities = analysis.density(atomic_masses[motion.numbers], motion.cell)
-        facts["density"] = f"{number(float(densities.mean()))} g/cm³"
+    if measured.density is not None:
+        found = measured.density
+        is_fixed = found.error < 1e-9 * found.mean
+        facts["density"] = (
+            f"{number(found.mean)} g/cm³" if is_fixed else with_error(found.mean, found.error, "g/cm³")
+        )
+    if measured.heat_capacity is not None:
+        found, unit = measured.heat_capacity, BOLTZMANN * motion.n_atoms
+        facts["heat capacity (constant volume, classical)"] = with_error(
+            found.mean / unit, found.error / unit, "k per atom"
+        )
     return facts
 
 

@@ -25,6 +25,8 @@ class Motion:
         conserved: what the integrator should keep constant [eV].
         temperature: [K].
         target_temperature: of the thermostat [K]; None without one.
+        velocities: [Å/fs], shape (n_frames, n_atoms, 3), or None.
+        dipoles: [e Å], shape (n_frames, 3), or None.
     """
 
     numbers: np.ndarray
@@ -36,6 +38,8 @@ class Motion:
     conserved: np.ndarray | None = None
     temperature: np.ndarray | None = None
     target_temperature: float | None = None
+    velocities: np.ndarray | None = None
+    dipoles: np.ndarray | None = None
 
     @classmethod
     def of(cls, trajectory: Any, numbers: Any, target_temperature: float | None = None) -> "Motion":
@@ -67,7 +71,14 @@ class Motion:
             )
         arrays = [None if values is None else np.asarray(values, dtype=np.float64) for values in series]
         return cls(
-            numbers, positions, _cells(cell, len(time)), time, *arrays, target_temperature=target_temperature
+            numbers,
+            positions,
+            _cells(cell, len(time)),
+            time,
+            *arrays,
+            target_temperature=target_temperature,
+            velocities=getattr(trajectory, "velocities", None),
+            dipoles=getattr(trajectory, "dipoles", None),
         )
 
     @property

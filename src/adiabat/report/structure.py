@@ -1,4 +1,4 @@
-"""Cards on structure: bonds against the training data, radial distributions, diffusion."""
+"""Cards on structure: bonds, radial distributions, structure factor, diffusion, hydrogen bonds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,52 +6,53 @@ from typing import Any
 import numpy as np
 
 from adiabat import analysis
-from adiabat.base import DataError
 from adiabat.report import figures
-from adiabat.report.cards import Chart, Facts, Figure, Series, Status, Table, Verdict
+from adiabat.report.cards import Chart, Columns, Facts, Figure, Series, Status, Table, Text, Verdict
 from adiabat.report.elements import is_metal
 from adiabat.report.formatting import number, with_error
+from adiabat.report.measurements import Measurements
 from adiabat.report.motion import Motion
 
 _UNITS = {"bond": "Å", "angle": "°", "torsion": "°"}
 _MAX_PANELS = 12
 _OUTSIDE_BAR = 0.01
 _MAX_REFERENCES = 2000
-_SHORTEST_DIFFUSION = 5.0  # ps; before that atoms rattle in their cages
 
 
 def bond_cards(
     title: str,
-    motion: Motion,
+    measured: Measurements,
     reference_positions: Sequence[np.ndarray] | None,
     reference_cells: Sequence[np.ndarray] | None,
 ) -> tuple[list[Any], list[Verdict]]:
-    """Distributions of bonds, angles and torsions beside those of the training frames, with a verdict."""
+    """Distributions of bonds, angles and torsions; with training frames beside theirs, and with a verdict."""
+    motion = measured.motion
     references, cells = _references(motion, reference_positions, reference_cells)
-    if references is None or is_metal(motion.numbers).all() or not np.isfinite(motion.positions).all():
+    if is_metal(motion.numbers).all() or not np.isfinite(motion.positions).all():
         return [], []
-    found = analysis.bond_statistics(motion.numbers, motion.positions, references, motion.cell, cells)
+    if references is None:
+        found = measured.internals
+    else:
+        found = analysis.bond_statistics(motion.numbers, motion.positions, references, motion.cell, cells)
     if not found:
         return [], []
-    panels = [
-        figures.Histogram(
-            f"{one.label} ({one.n_coordinates})",
-            edges,
-            [reference, density],
-            f"{one.kind} [{_UNITS[one.kind]}]",
-        )
-        for one in found[:_MAX_PANELS]
-        for edges, density, reference in [one.histograms()]
-    ]
-    svg = figures.histograms(panels, ["training data", "simulation"])
-    caption = f"Bonds, angles and torsions by element, against {number(len(references))} training frames."
+    panels = []
+    for one in found[:_MAX_PANELS]:
+        edges, density, reference = one.histograms()
+        both = [density] if references is None else [reference, density]
+        label = f"{one.kind} [{_UNITS[one.kind]}]"
+        panels.append(figures.Histogram(f"{one.label} ({one.n_coordinates})", edges, both, label))
+    svg = figures.histograms(
+        panels, ["simulation"] if references is None else ["training data", "simulation"]
+    )
+    caption = "Bonds, angles and torsions by element"
+    caption += "." if references is None else f", against {number(len(references))} training frames."
     if len(found) > _MAX_PANELS:
         caption += f" The first {_MAX_PANELS} of {len(found)} kinds; the table has all."
-    cards = [
-        Figure(svg, "Histograms of internal coordinates, simulation and training data", caption),
-        _table(found),
-    ]
-    return cards, [_bond_verdict(title, found)]
+    cards = [Figure(svg, "Histograms of internal coordinates", caption)]
+    if references is None:
+        return [*cards, _plain_table(found)], []
+    return [*cards, _table(found)], [_bond_verdict(title, found)]
 
 
 def _references(
@@ -90,6 +91,19 @@ def _table(found: Sequence[analysis.Distribution]) -> Table:
     return Table(columns, rows, caption)
 
 
+def _plain_table(found: Sequence[analysis.Distribution]) -> Table:
+    rows = [
+        [
+            f"{one.kind} {one.label}",
+            number(one.n_coordinates),
+            f"{number(one.mean, 4)} {_UNITS[one.kind]}",
+            f"{number(one.deviation)} {_UNITS[one.kind]}",
+        ]
+        for one in found
+    ]
+    return Table(["coordinate", "number", "mean", "standard deviation"], rows)
+
+
 def _bond_verdict(title: str, found: Sequence[analysis.Distribution]) -> Verdict:
     judged = [one for one in found if one.kind in ("bond", "angle")] or list(found)
     worst = max(judged, key=lambda one: one.outside)
@@ -102,25 +116,22 @@ def _bond_verdict(title: str, found: Sequence[analysis.Distribution]) -> Verdict
     return Verdict(f"Bonds and angles, {title}", f"{100 * (1 - share):.2f} % inside", status, bar, trust)
 
 
-def liquid_cards(motion: Motion) -> list[Any]:
-    """Radial distribution functions and diffusion of a periodic system; nothing for a molecule."""
-    if motion.cell is None or not np.isfinite(motion.positions).all():
+def liquid_cards(measured: Measurements) -> list[Any]:
+    """Radial distributions, structure factor and diffusion of a periodic system; nothing for a molecule."""
+    pairs = measured.radial
+    if not pairs:
         return []
-    half = motion.n_frames // 5
-    pairs = analysis.radial_distribution(motion.numbers, motion.positions[half:], motion.cell[half:])
     lines = [
         Series(pair.label, pair.g, k % 7, band=(pair.g - 2 * pair.error, pair.g + 2 * pair.error))
         for k, pair in enumerate(pairs[:7])
     ]
-    if not lines:
-        return []
     chart = Chart(
         {"distance [Å]": pairs[0].distance},
         lines,
         "g(r)",
         "Radial distribution functions of the pairs of elements",
         title="Radial distribution functions",
-        y_max=_highest(motion, pairs),
+        y_max=_highest(measured.motion, pairs),
         caption="Bands are two standard errors from five blocks; the first fifth of the run is left out.",
     )
     rows = [_peak(pair) for pair in pairs]
@@ -129,7 +140,21 @@ def liquid_cards(motion: Motion) -> list[Any]:
         rows,
         "Of the highest peak; g(r) counts bonded pairs too. Coordination: second atoms up to the minimum.",
     )
-    return [chart, table, *_diffusion(motion)]
+    return [Columns([chart, _structure_factor(measured)]), table, *_diffusion(measured)]
+
+
+def _structure_factor(measured: Measurements) -> Chart:
+    found = measured.structure_factor
+    assert found is not None
+    return Chart(
+        {"q [1/Å]": found.wavevector},
+        [Series("all atoms", found.s, 0, band=(found.s - 2 * found.error, found.s + 2 * found.error))],
+        "S(q)",
+        "Structure factor of all atoms",
+        title="Structure factor",
+        caption="Summed over the wave vectors that fit the cell, each atom counted alike; the first is "
+        f"{number(float(found.wavevector[0]))} 1/Å. Experiments weight the elements differently.",
+    )
 
 
 def _highest(motion: Motion, pairs: Sequence[analysis.RadialDistribution]) -> float:
@@ -144,7 +169,8 @@ def _highest(motion: Motion, pairs: Sequence[analysis.RadialDistribution]) -> fl
     return 1.1 * max(1.0, *(float(g.max(initial=0.0)) for g in beyond))
 
 
-def _peak(pair: analysis.RadialDistribution) -> list[str]:
+def first_peak(pair: analysis.RadialDistribution) -> tuple[float, float, float, float]:
+    """Place of the highest peak [Å], its height, the minimum after it [Å], the coordination up to there."""
     top = int(np.argmax(pair.g))
     after = pair.g[top:]
     # The minimum is sought until g first rises above 1 again, so that noise at long range does not win.
@@ -152,24 +178,62 @@ def _peak(pair: analysis.RadialDistribution) -> list[str]:
     stop = int(ends[0]) + 1 if len(ends) else len(after)
     bottom = top + int(np.argmin(after[: max(stop, 1)]))
     shown = (pair.distance[top], pair.g[top], pair.distance[bottom], pair.coordination[bottom])
-    return [pair.label, *(number(float(value)) for value in shown)]
+    return tuple(float(value) for value in shown)  # pyright: ignore[reportReturnType]
 
 
-def _diffusion(motion: Motion) -> list[Facts]:
-    from ase.data import atomic_masses, chemical_symbols
+def _peak(pair: analysis.RadialDistribution) -> list[str]:
+    return [pair.label, *(number(value) for value in first_peak(pair))]
 
-    masses = atomic_masses[motion.numbers]
-    center = (motion.positions * masses[:, None]).sum(axis=1, keepdims=True) / masses.sum()
-    steady = slice(motion.n_frames // 5, None)
-    if np.ptp(motion.picoseconds[steady]) < _SHORTEST_DIFFUSION:
+
+def _diffusion(measured: Measurements) -> list[Facts | Text]:
+    if not measured.diffusion:
         return []
+    more = measured.finite_size
     facts = {}
-    for element in np.unique(motion.numbers):
-        mine = (motion.positions - center)[steady][:, motion.numbers == element]
-        try:
-            found = analysis.diffusion_coefficient(motion.time[steady], mine)
-        except DataError:  # too few frames to say anything
-            return []
-        facts[chemical_symbols[int(element)]] = with_error(found.mean, found.error, "cm²/s")
-    length = number(float(np.ptp(motion.picoseconds[steady])))
-    return [Facts(facts, title=f"Self-diffusion over {length} ps, not corrected for the size of the cell")]
+    for name, found in measured.diffusion.items():
+        facts[name] = with_error(found.mean, found.error, "cm²/s")
+        if more is not None:
+            facts[f"{name}, corrected"] = with_error(found.mean + more, found.error, "cm²/s")
+        if name in measured.diffusion_from_velocities:
+            other = measured.diffusion_from_velocities[name]
+            facts[f"{name}, from velocities"] = with_error(other.mean, other.error, "cm²/s")
+    length = number(float(np.ptp(measured.time)) / 1000)
+    if more is not None:
+        text = (
+            f"Corrected for the size of the cell (Yeh and Hummer): {number(more)} cm²/s more, with the "
+            f"viscosity of {number(measured.viscosity)} mPa s that was given. That of the model may differ."
+        )
+    elif measured.viscosity is not None:
+        text = "Not corrected for the size of the cell: the formula of Yeh and Hummer needs a cubic cell."
+    else:
+        text = (
+            "Not corrected for the size of the cell, which slows diffusion (small ones by a tenth or more): "
+            "give the viscosity of the liquid to adiabat analyze (--viscosity)."
+        )
+    return [Facts(facts, title=f"Self-diffusion over {length} ps"), Text(text)]
+
+
+def hydrogen_bond_cards(measured: Measurements) -> list[Any]:
+    """How many hydrogen bonds there are and how long they last, where there are any."""
+    found = measured.hydrogen_bonds
+    if found is None or found.per_molecule.mean == 0:
+        return []
+    facts = {"per molecule": with_error(found.per_molecule.mean, found.per_molecule.error)}
+    caption = "A hydrogen bond: donor and acceptor (N, O, F) within 3.5 Å, at most 30° off the line."
+    if found.lifetime is not None:
+        life, spacing = found.lifetime, found.lag[1]
+        facts["lifetime"] = with_error(life.mean / 1000, life.error / 1000, "ps")
+        caption += " Lifetime: when the chance to find a bond again has fallen to 1/e, broken between or not."
+        if life.mean < 3 * spacing:
+            caption += f" Frames every {number(float(spacing))} fs are too far apart to tell it well."
+    else:
+        caption += " The run is too short for their lifetime."
+    chart = Chart(
+        {"time [ps]": found.lag / 1000},
+        [Series("still or again there", found.correlation, 0)],
+        "correlation",
+        "Autocorrelation of the hydrogen bonds",
+        title="Hydrogen bonds",
+        caption=caption,
+    )
+    return [Facts(facts, title=f"Hydrogen bonds of {number(found.n_molecules)} molecules"), chart]

@@ -1,5 +1,6 @@
 """`adiabat analyze`: what a run found, in numbers, and its report written anew."""
 
+import dataclasses
 import logging
 import os
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from adiabat.base.runs import RunFolder
 
 if TYPE_CHECKING:
     from adiabat.data import Sample
+    from adiabat.io.trajectory import Trajectory
+    from adiabat.report.measurements import Measurements
     from adiabat.report.motion import Motion
 
 logger = logging.getLogger(__name__)
@@ -23,6 +26,7 @@ def analyze(
     run: str | os.PathLike,
     *,
     reference: str | os.PathLike | None = None,
+    viscosity: float | None = None,
     out: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Key numbers of a run, with error bars, and its report.
@@ -32,13 +36,22 @@ def analyze(
             one system, whose times [fs] are `time` of each frame and otherwise the numbers of the frames.
         reference: structures to compare the bonds of a simulation with; by default those that the model of
             the run was trained on, where they are still in place.
+        viscosity: of the liquid [mPa s], from experiment or a simulation of its own, with which diffusion is
+            corrected for the size of a cubic cell.
         out: the report; by default `report.html` in the folder, `NAME_report.html` beside a file.
 
     Returns:
-        For a simulation `length_ps`, `frames`, `n_atoms`, `drift_ev_per_atom_ns`, `temperature_k` and, for
-        each, the standard error in `..._error`; `fragments` (first and last), `fragmented_at_ps`,
-        `density_g_per_cm3`. For a training `metrics` by set. For a run of `learn` both, the simulations
-        under their names. Always `report`; what there is no number for is left out.
+        For a simulation `length_ps`, `frames`, `n_atoms`; `drift_ev_per_atom_ns`, `temperature_k`,
+        `density_g_per_cm3`, `heat_capacity_kb_per_atom` (of a run with a thermostat),
+        `hydrogen_bonds_per_molecule`, `hydrogen_bond_lifetime_ps` and, by label, `bond_lengths_ang`,
+        `bond_angles_deg`, `diffusion_cm2_per_s`, `diffusion_from_velocities_cm2_per_s`, each with its
+        standard error in `..._error`; `fragments` (first and last), `fragmented_at_ps`; by pair
+        `radial_peaks_ang` and `coordination`; `finite_size_correction_cm2_per_s`, to be added to a diffusion
+        coefficient, and the `viscosity_mpa_s` it was made with; `vibrational_peaks_per_cm`,
+        `infrared_peaks_per_cm`, the `highest_wavenumber_per_cm` that the frames show and the
+        `line_width_per_cm`; and `curves`, see `adiabat.tasks.measure.curves`. For a training `metrics` by
+        set. For a run of `learn` both, the simulations under their names. Always `report`; what there is no
+        number for is left out.
 
     Raises:
         DataError: no run, no frames, a damaged file, or frames of different systems.
@@ -46,9 +59,8 @@ def analyze(
     """
     path = Path(run)
     if path.is_file():
-        return _analyze_file(
-            path, reference, Path(out) if out else path.with_name(f"{path.stem}_report.html")
-        )
+        page = Path(out) if out else path.with_name(f"{path.stem}_report.html")
+        return _analyze_file(path, reference, viscosity, page)
     folder = RunFolder.open(path)
     if folder.status != "finished":
         why = f": {folder.info['error']}" if folder.info.get("error") else ""
@@ -56,7 +68,7 @@ def analyze(
     page = Path(out) if out else path / REPORT_NAME
     match folder.task:
         case "md":
-            return _analyze_md(folder, reference, page)
+            return _analyze_md(folder, reference, viscosity, page)
         case "train":
             return _analyze_train(folder, page)
         case "learn":
@@ -66,53 +78,28 @@ def analyze(
     )
 
 
-def dynamics_numbers(motion: "Motion") -> dict[str, Any]:
-    """The numbers of one simulation; see `analyze`."""
-    from ase.data import atomic_masses
-
-    from adiabat import analysis
-    from adiabat.report.elements import is_metal
-
-    found: dict[str, Any] = {
-        "length_ps": float(np.ptp(motion.picoseconds)),
-        "frames": motion.n_frames,
-        "n_atoms": motion.n_atoms,
-    }
-    if motion.conserved is not None and motion.n_frames >= 5 and np.isfinite(motion.conserved).all():
-        drift = analysis.energy_drift(motion.time, motion.conserved, motion.n_atoms)
-        found |= {"drift_ev_per_atom_ns": drift.slope, "drift_ev_per_atom_ns_error": drift.error}
-    if motion.temperature is not None and motion.n_frames >= 8 and np.isfinite(motion.temperature).all():
-        warm = analysis.temperature_statistics(motion.temperature, motion.degrees_of_freedom)
-        found |= {"temperature_k": warm.mean, "temperature_k_error": warm.error}
-    if not is_metal(motion.numbers).all() and np.isfinite(motion.positions).all():
-        whole = analysis.fragmentation(motion.numbers, motion.positions, motion.cell)
-        found["fragments"] = [int(whole.n_fragments[0]), int(whole.n_fragments[-1])]
-        if whole.changed is not None:
-            found["fragmented_at_ps"] = float(motion.picoseconds[whole.changed])
-    if motion.cell is not None:
-        found["density_g_per_cm3"] = float(
-            analysis.density(atomic_masses[motion.numbers], motion.cell).mean()
-        )
-    return found
-
-
-def _analyze_md(folder: RunFolder, reference: Any, out: Path) -> dict[str, Any]:
+def _analyze_md(folder: RunFolder, reference: Any, viscosity: float | None, out: Path) -> dict[str, Any]:
     from adiabat.dynamics import TRAJECTORY_FILE
     from adiabat.io.trajectory import read_trajectory
     from adiabat.report import Page, provenance_sections
+    from adiabat.report.measurements import Measurements
     from adiabat.report.motion import Motion
+    from adiabat.tasks.measure import curves, dynamics_numbers
 
     trajectory = read_trajectory(folder.path / TRAJECTORY_FILE)
     integrator = folder.config.get("integrator", {})
     thermostat = "friction" in integrator
     kelvin = integrator.get("temperature")
     motion = Motion.of(trajectory, trajectory.template.numbers, kelvin if thermostat else None)
+    motion = dataclasses.replace(motion, dipoles=_dipoles(folder.config.get("model"), trajectory))
+    measured = Measurements(motion, viscosity)
     title = f"{'NVT' if thermostat else 'NVE'}" + (f" at {kelvin:g} K" if kelvin else "")
     samples = _references(reference, folder.config.get("model"))
     page = Page(f"Molecular dynamics, {folder.path.name}", f"{_formula(motion.numbers)} · {title}")
-    page.add(*_sections(title, motion, samples))
+    page.add(*_sections(title, measured, samples))
     page.add(*provenance_sections({**folder.info, "config": folder.config}))
-    return {"task": "md", **dynamics_numbers(motion), "report": str(page.write(out))}
+    numbers = dynamics_numbers(measured)
+    return {"task": "md", **numbers, "report": str(page.write(out)), "curves": curves(measured)}
 
 
 def _analyze_train(folder: RunFolder, out: Path) -> dict[str, Any]:
@@ -143,8 +130,10 @@ def _analyze_learn(folder: RunFolder, out: Path) -> dict[str, Any]:
     from adiabat.dynamics import TRAJECTORY_FILE
     from adiabat.io.trajectory import read_trajectory
     from adiabat.networks import load_model
+    from adiabat.report.measurements import Measurements
     from adiabat.report.motion import Motion
     from adiabat.tasks import learning, learning_report
+    from adiabat.tasks.measure import dynamics_numbers
     from adiabat.tasks.precision import enable
     from adiabat.training import evaluate
 
@@ -172,17 +161,22 @@ def _analyze_learn(folder: RunFolder, out: Path) -> dict[str, Any]:
         file = folder.path / name / TRAJECTORY_FILE
         if file.exists():
             trajectory = read_trajectory(file)
-            found[name] = dynamics_numbers(Motion.of(trajectory, trajectory.template.numbers))
+            target = cold if name == learning.NVT else None
+            motion = Motion.of(trajectory, trajectory.template.numbers, target)
+            found[name] = dynamics_numbers(Measurements(motion))
     return {**found, "report": str(out)}
 
 
-def _analyze_file(path: Path, reference: Any, out: Path) -> dict[str, Any]:
+def _analyze_file(path: Path, reference: Any, viscosity: float | None, out: Path) -> dict[str, Any]:
     from adiabat.report import Page
+    from adiabat.report.measurements import Measurements
+    from adiabat.tasks.measure import curves, dynamics_numbers
 
-    motion = _read_motion(path)
-    page = Page(f"Trajectory {path.name}", _formula(motion.numbers))
-    page.add(*_sections(path.stem, motion, _references(reference, None)))
-    return {"task": "file", **dynamics_numbers(motion), "report": str(page.write(out))}
+    measured = Measurements(_read_motion(path), viscosity)
+    page = Page(f"Trajectory {path.name}", _formula(measured.motion.numbers))
+    page.add(*_sections(path.stem, measured, _references(reference, None)))
+    numbers = dynamics_numbers(measured)
+    return {"task": "file", **numbers, "report": str(page.write(out)), "curves": curves(measured)}
 
 
 def _read_motion(path: Path) -> "Motion":
@@ -209,17 +203,41 @@ def _read_motion(path: Path) -> "Motion":
         positions=np.array([np.asarray(frame.system.positions, np.float64) for frame in frames]),
         cell=np.array([np.asarray(frame.system.cell) for frame in frames]) if first.is_periodic else None,
         time=np.array(times, dtype=np.float64) if known else np.arange(len(frames), dtype=np.float64),
+        velocities=_all([frame.arrays.get("velocities") for frame in frames]) if known else None,
+        dipoles=_all([frame.info.get("dipole") for frame in frames]) if known else None,
     )
 
 
-def _sections(title: str, motion: "Motion", samples: "Sequence[Sample] | None") -> list[Any]:
+def _all(values: Sequence[Any]) -> np.ndarray | None:
+    """One array of what every frame has."""
+    if any(value is None for value in values):
+        return None
+    return np.array([np.asarray(value, dtype=np.float64) for value in values])
+
+
+def _dipoles(model: Any, trajectory: "Trajectory") -> np.ndarray | None:
+    """Along a run, where its model is still in place and has charges."""
+    from adiabat.tasks.dipoles import trajectory_dipoles
+    from adiabat.tasks.load import load
+    from adiabat.tasks.precision import enable
+
+    if model is None or not Path(str(model)).exists():
+        return None
+    try:
+        enable()
+        return trajectory_dipoles(load(str(model)), trajectory)
+    except (DataError, ConfigError):  # another model has taken its place: the spectrum is left out
+        return None
+
+
+def _sections(title: str, measured: "Measurements", samples: "Sequence[Sample] | None") -> list[Any]:
     from adiabat.report import dynamics_sections
 
     return dynamics_sections(
         title=title,
-        numbers=motion.numbers,
-        trajectory=motion,
-        target_temperature=motion.target_temperature,
+        numbers=measured.motion.numbers,
+        trajectory=measured.motion,
+        measurements=measured,
         reference_positions=None if samples is None else [np.asarray(s.system.positions) for s in samples],
         reference_cells=None if samples is None else [np.asarray(s.system.cell) for s in samples],
     )

@@ -1,0 +1,225 @@
+"""What follows from the frames of a simulation, computed once for the page and for the command line."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from adiabat import analysis
+from adiabat.base import DataError, UnsupportedError
+from adiabat.report.elements import is_metal
+from adiabat.report.motion import Motion
+
+_SHORTEST_DIFFUSION = 5.0  # ps; before that atoms rattle in their cages
+_LONGEST_STEP = 20.0  # fs between velocities that are still related
+_FASTEST = {"hydrogen": 4000.0, "light": 2500.0, "metal": 600.0}  # 1/cm
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Numbers of one simulation, each made when it is first asked for; None or empty where there is none.
+
+    The first fifth of the run is left out everywhere.
+
+    Attributes:
+        motion: the frames.
+        viscosity: of the liquid, for the correction of diffusion [mPa s]; None when nobody said.
+    """
+
+    motion: Motion
+    viscosity: float | None = None
+
+    @property
+    def steady(self) -> slice:
+        """The frames that are looked at."""
+        return slice(self.motion.n_frames // 5, None)
+
+    @cached_property
+    def positions(self) -> np.ndarray | None:
+        """Of these frames [Å], shape (n, n_atoms, 3); None where the run broke."""
+        positions = self.motion.positions[self.steady]
+        return positions if np.isfinite(positions).all() else None
+
+    @property
+    def cells(self) -> np.ndarray | None:
+        """Of these frames [Å], shape (n, 3, 3); None for a molecule."""
+        return None if self.motion.cell is None else self.motion.cell[self.steady]
+
+    @property
+    def time(self) -> np.ndarray:
+        """Of these frames [fs], shape (n,)."""
+        return self.motion.time[self.steady]
+
+    @property
+    def temperature(self) -> float | None:
+        """The thermostat's, or else the mean [K]."""
+        if self.motion.target_temperature is not None or self.motion.temperature is None:
+            return self.motion.target_temperature
+        mean = float(self.motion.temperature[self.steady].mean())
+        return mean if np.isfinite(mean) and mean > 0 else None
+
+    @cached_property
+    def density(self) -> analysis.Average | None:
+        """[g/cm^3]; its error is zero in a cell that does not change."""
+        from ase.data import atomic_masses
+
+        if self.cells is None or len(self.cells) < 2:
+            return None
+        return analysis.mean_with_error(analysis.density(atomic_masses[self.motion.numbers], self.cells))
+
+    @cached_property
+    def radial(self) -> list[analysis.RadialDistribution]:
+        """g(r) of each pair of elements of a periodic system."""
+        if self.positions is None or self.cells is None:
+            return []
+        return analysis.radial_distribution(self.motion.numbers, self.positions, self.cells)
+
+    @cached_property
+    def structure_factor(self) -> analysis.StructureFactor | None:
+        """S(q) of all atoms of a periodic system."""
+        if self.positions is None or self.cells is None:
+            return None
+        return analysis.structure_factor(self.positions, self.cells)
+
+    @cached_property
+    def internals(self) -> list[analysis.Distribution]:
+        """Bonds, angles and torsions; none between metal atoms."""
+        if self.positions is None or is_metal(self.motion.numbers).all():
+            return []
+        return analysis.bond_statistics(self.motion.numbers, self.positions, cell=self.cells)
+
+    @cached_property
+    def diffusion(self) -> dict[str, analysis.Average]:
+        """Self-diffusion coefficients by element [cm^2/s], from displacements; none of short runs."""
+        if self.cells is None or self.positions is None or not self._is_long:
+            return {}
+        masses = self._masses
+        center = np.einsum("fix,i->fx", self.positions, masses)[:, None] / masses.sum()
+        return self._by_element(analysis.diffusion_coefficient, self.positions - center)
+
+    @cached_property
+    def diffusion_from_velocities(self) -> dict[str, analysis.Average]:
+        """The same from velocities, where frames lie less than 20 fs apart."""
+        if self.cells is None or self.velocities is None or not self._is_long or self._step > _LONGEST_STEP:
+            return {}
+        masses = self._masses
+        drift = np.einsum("fix,i->fx", self.velocities, masses)[:, None] / masses.sum()
+        return self._by_element(analysis.green_kubo_diffusion, self.velocities - drift)
+
+    @cached_property
+    def finite_size(self) -> float | None:
+        """What to add to a diffusion coefficient for the size of the cell [cm^2/s]."""
+        if self.viscosity is None or self.temperature is None or self.cells is None:
+            return None
+        try:
+            return analysis.finite_size_correction(self.cells.mean(axis=0), self.temperature, self.viscosity)
+        except UnsupportedError:
+            return None
+
+    @cached_property
+    def heat_capacity(self) -> analysis.Average | None:
+        """C_V [eV/K] of a run with a thermostat; at constant energy the formula does not hold."""
+        energy, kelvin = self.motion.potential, self.motion.target_temperature
+        if energy is None or not kelvin or len(energy) < 40 or not np.isfinite(energy).all():
+            return None
+        return analysis.heat_capacity(energy[self.steady], kelvin, self.motion.degrees_of_freedom)
+
+    @property
+    def velocities(self) -> np.ndarray | None:
+        """Of these frames [Å/fs], shape (n, n_atoms, 3); None where the file has none."""
+        velocities = self.motion.velocities
+        if velocities is None or not np.isfinite(velocities).all():
+            return None
+        return velocities[self.steady]
+
+    @property
+    def fastest(self) -> float:
+        """About the highest wavenumber that such a system has [1/cm]."""
+        if np.any(self.motion.numbers == 1):
+            return _FASTEST["hydrogen"]
+        return _FASTEST["metal" if is_metal(self.motion.numbers).all() else "light"]
+
+    @property
+    def highest(self) -> float:
+        """The highest wavenumber that the time between frames lets see [1/cm]; 0 if they are not even."""
+        return 0.5 * analysis.PER_CM / self._step if self._step else 0.0
+
+    @cached_property
+    def vibrations(self) -> dict[str, analysis.Spectrum]:
+        """Densities of states of all atoms ("all") and by element; empty where most of it is folded back."""
+        if self.velocities is None or len(self.time) < 64 or self.highest < self.fastest / 2:
+            return {}
+        numbers, freedom = self.motion.numbers, self.motion.degrees_of_freedom
+        chosen = {"all": np.full(len(numbers), True)}
+        kinds = self._elements
+        chosen |= {name: numbers == kind for name, kind in kinds.items()} if len(kinds) > 1 else {}
+        found = {}
+        for name, mine in chosen.items():
+            velocities = self.velocities[:, mine]
+            if not velocities.any():
+                return {}
+            found[name] = analysis.vibrational_density_of_states(
+                self.time, velocities, self._masses[mine], freedom * mine.mean()
+            )
+        return found
+
+    @cached_property
+    def velocity_autocorrelation(self) -> np.ndarray | None:
+        """Of all atoms, weighted by their masses, 1 at the start; at most 1000 fs."""
+        if not self.vibrations or self.velocities is None:
+            return None
+        n_lags = int(np.clip(1000 / self._step, 2, len(self.time) // 2))
+        weighted = self.velocities * np.sqrt(self._masses)[:, None]
+        correlation = analysis.velocity_autocorrelation(weighted, n_lags)
+        return correlation / correlation[0]
+
+    @cached_property
+    def infrared(self) -> analysis.Spectrum | None:
+        """Absorption of a molecule whose dipoles are known; None where most of it is folded back."""
+        dipoles = self.motion.dipoles
+        if dipoles is None or not self.temperature or self.highest < self.fastest / 2:
+            return None
+        if not np.isfinite(dipoles).all() or len(self.time) < 64:
+            return None
+        return analysis.infrared_spectrum(self.time, dipoles[self.steady], self.temperature)
+
+    @cached_property
+    def hydrogen_bonds(self) -> analysis.HydrogenBonds | None:
+        """Of a system with N-H, O-H or F-H and with partners."""
+        if self.positions is None or len(self.time) < 8 or not self._step:
+            return None
+        numbers = self.motion.numbers
+        bonds = analysis.find_bonds(numbers, self.positions[0], None if self.cells is None else self.cells[0])
+        if len(analysis.donor_hydrogens(numbers, bonds)) == 0 or np.isin(numbers, (7, 8, 9)).sum() < 2:
+            return None
+        return analysis.hydrogen_bonds(self.time, numbers, self.positions, self.cells)
+
+    @cached_property
+    def _step(self) -> float:
+        """Between frames [fs]; 0 when they are not evenly spaced."""
+        try:
+            return analysis.time_step(self.time)
+        except DataError:
+            return 0.0
+
+    @property
+    def _is_long(self) -> bool:
+        return len(self.time) >= 50 and self._step > 0 and np.ptp(self.time) >= 1000 * _SHORTEST_DIFFUSION
+
+    @property
+    def _masses(self) -> np.ndarray:
+        from ase.data import atomic_masses
+
+        return atomic_masses[self.motion.numbers]
+
+    @property
+    def _elements(self) -> dict[str, int]:
+        from ase.data import chemical_symbols
+
+        return {chemical_symbols[int(kind)]: int(kind) for kind in np.unique(self.motion.numbers)}
+
+    def _by_element(self, function, series: np.ndarray) -> dict[str, analysis.Average]:
+        numbers = self.motion.numbers
+        return {
+            name: function(self.time, series[:, numbers == kind]) for name, kind in self._elements.items()
+        }

@@ -1,0 +1,136 @@
+"""The numbers and curves of one simulation, by the names of the command line."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adiabat.base.units import BOLTZMANN
+
+if TYPE_CHECKING:
+    from adiabat.analysis import Average
+    from adiabat.report.measurements import Measurements
+
+
+def dynamics_numbers(measured: "Measurements") -> dict[str, Any]:
+    """The numbers of one simulation; see `analyze`."""
+    from adiabat import analysis
+    from adiabat.report.elements import is_metal
+
+    motion = measured.motion
+    found: dict[str, Any] = {
+        "length_ps": float(np.ptp(motion.picoseconds)),
+        "frames": motion.n_frames,
+        "n_atoms": motion.n_atoms,
+    }
+    if motion.conserved is not None and motion.n_frames >= 5 and np.isfinite(motion.conserved).all():
+        drift = analysis.energy_drift(motion.time, motion.conserved, motion.n_atoms)
+        found |= {"drift_ev_per_atom_ns": drift.slope, "drift_ev_per_atom_ns_error": drift.error}
+    if motion.temperature is not None and motion.n_frames >= 8 and np.isfinite(motion.temperature).all():
+        warm = analysis.temperature_statistics(motion.temperature, motion.degrees_of_freedom)
+        found |= {"temperature_k": warm.mean, "temperature_k_error": warm.error}
+    if not is_metal(motion.numbers).all() and np.isfinite(motion.positions).all():
+        whole = analysis.fragmentation(motion.numbers, motion.positions, motion.cell)
+        found["fragments"] = [int(whole.n_fragments[0]), int(whole.n_fragments[-1])]
+        if whole.changed is not None:
+            found["fragmented_at_ps"] = float(motion.picoseconds[whole.changed])
+    if measured.density is not None:
+        found["density_g_per_cm3"] = measured.density.mean
+        if measured.density.error > 1e-9 * measured.density.mean:
+            found["density_g_per_cm3_error"] = measured.density.error
+    found |= _with_error(
+        "heat_capacity_kb_per_atom", measured.heat_capacity, 1 / (BOLTZMANN * motion.n_atoms)
+    )
+    return found | _structure(measured) | _motion(measured)
+
+
+def _structure(measured: "Measurements") -> dict[str, Any]:
+    from adiabat.report.structure import first_peak
+
+    found: dict[str, Any] = {}
+    for kind, name in (("bond", "bond_lengths_ang"), ("angle", "bond_angles_deg")):
+        rows = [one for one in measured.internals if one.kind == kind and measured.motion.n_frames >= 10]
+        if rows:
+            found[name] = {}
+            for one in rows:
+                found[name] |= _with_error(one.label, one.average)
+    peaks = {pair.label: first_peak(pair) for pair in measured.radial}
+    if peaks:
+        found["radial_peaks_ang"] = {label: peak[0] for label, peak in peaks.items()}
+        found["coordination"] = {label: peak[3] for label, peak in peaks.items()}
+    bonds = measured.hydrogen_bonds
+    if bonds is not None:
+        found |= _with_error("hydrogen_bonds_per_molecule", bonds.per_molecule)
+        found |= _with_error("hydrogen_bond_lifetime_ps", bonds.lifetime, 1e-3)
+    return found
+
+
+def _motion(measured: "Measurements") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    more = measured.finite_size
+    sources = {
+        "diffusion_cm2_per_s": measured.diffusion,
+        "diffusion_from_velocities_cm2_per_s": measured.diffusion_from_velocities,
+    }
+    for name, averages in sources.items():
+        if averages:
+            found[name] = {}
+            for element, average in averages.items():
+                found[name] |= _with_error(element, average)
+    if more is not None and measured.diffusion:
+        found["finite_size_correction_cm2_per_s"] = more
+        found["viscosity_mpa_s"] = measured.viscosity
+    spectra = {"vibrational": measured.vibrations.get("all"), "infrared": measured.infrared}
+    for name, spectrum in spectra.items():
+        if spectrum is not None:
+            found[f"{name}_peaks_per_cm"] = [round(float(peak), 1) for peak in spectrum.peaks()]
+            found["highest_wavenumber_per_cm"] = spectrum.highest
+            found["line_width_per_cm"] = spectrum.resolution
+    return found
+
+
+def curves(measured: "Measurements") -> dict[str, Any]:
+    """What the report draws, as lists: for other programs.
+
+    Returns:
+        Where the data allow: `radial_distribution` and `distributions` by label, `structure_factor`,
+        `vibrational_density_of_states` by element, `velocity_autocorrelation`, `infrared`,
+        `hydrogen_bond_correlation`. Keys carry units.
+    """
+    found: dict[str, Any] = {}
+    for pair in measured.radial:
+        row = {"distance_ang": pair.distance, "g": pair.g, "g_error": pair.error}
+        found.setdefault("radial_distribution", {})[pair.label] = row
+    if measured.structure_factor is not None:
+        s = measured.structure_factor
+        found["structure_factor"] = {"q_per_ang": s.wavevector, "s": s.s, "s_error": s.error}
+    for one in measured.internals:
+        edges, density, _ = one.histograms()
+        unit = "ang" if one.kind == "bond" else "deg"
+        row = {f"edges_{unit}": edges, f"density_per_{unit}": density}
+        found.setdefault("distributions", {})[f"{one.kind} {one.label}"] = row
+    spectra = {("vibrational_density_of_states", name): one for name, one in measured.vibrations.items()}
+    if measured.infrared is not None:
+        spectra[("infrared_km_per_mol_cm", "molecule")] = measured.infrared
+    for (name, part), one in spectra.items():
+        row = {"wavenumber_per_cm": one.wavenumber, "density": one.density, "density_error": one.error}
+        found.setdefault(name, {})[part] = row
+    if measured.velocity_autocorrelation is not None:
+        lags = measured.time[: len(measured.velocity_autocorrelation)] - measured.time[0]
+        row = {"time_fs": lags, "correlation": measured.velocity_autocorrelation}
+        found["velocity_autocorrelation"] = row
+    if measured.hydrogen_bonds is not None:
+        bonds = measured.hydrogen_bonds
+        found["hydrogen_bond_correlation"] = {"time_fs": bonds.lag, "correlation": bonds.correlation}
+    return _as_lists(found)
+
+
+def _as_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_lists(entry) for name, entry in value.items()}
+    return [float(f"{x:.6g}") for x in value]
+
+
+def _with_error(name: str, average: "Average | None", factor: float = 1.0) -> dict[str, float]:
+    if average is None:
+        return {}
+    return {name: average.mean * factor, f"{name}_error": average.error * factor}
