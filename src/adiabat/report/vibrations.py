@@ -50,6 +50,8 @@ def _verdict(title: str, measured: Measurements) -> Verdict:
     if width > _SHARP:
         status = "fair"
         remarks.append(f"the run is too short for sharper lines: {number(np.ptp(measured.time) / 1000)} ps")
+    if measured.motion.target_temperature is not None:
+        remarks.append("the thermostat widens lines by about its friction (0.01 1/fs: 53 1/cm)")
     remarks = remarks or ["nuclei are classical, and stiff bonds as anharmonic as at this temperature"]
     return Verdict(f"Vibrations, {title}", value, status, bar, "; ".join(remarks))
 

@@ -1,0 +1,214 @@
+"""What the sections and `analyze` say of motions that were made by hand."""
+
+from types import SimpleNamespace
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ase.build import molecule
+from tests.analysis.test_liquids import NUMBERS as DIMER
+from tests.analysis.test_liquids import dimer
+from tests.analysis.test_motion import PER_CM, brownian
+
+from adiabat.base.units import BOLTZMANN
+from adiabat.io.trajectory import Trajectory, TrajectoryWriter
+from adiabat.potentials import AbstractPotential
+from adiabat.report import dynamics_sections
+from adiabat.report.cards import Chart, Columns, Facts, Text
+from adiabat.report.measurements import Measurements
+from adiabat.report.motion import Motion
+from adiabat.system import System
+from adiabat.tasks.analyze import analyze
+from adiabat.tasks.dipoles import trajectory_dipoles
+from adiabat.tasks.measure import curves, dynamics_numbers
+
+ETHANOL = molecule("CH3CH2OH")
+
+
+def flat(section):
+    return [
+        inner for card in section.cards for inner in (card.cards if isinstance(card, Columns) else [card])
+    ]
+
+
+def titles(section):
+    return [card.title for card in flat(section) if isinstance(card, Chart)]
+
+
+def vibrating(step, n=400, wavenumber=1500.0, seed=0):
+    """Ethanol whose coordinates all oscillate at one wavenumber, in a bath; with a dipole along z."""
+    rng = np.random.default_rng(seed)
+    time = step * np.arange(n)
+    phase = rng.uniform(0, 2 * np.pi, (9, 3))
+    frequency = 2 * np.pi * PER_CM * wavenumber
+    angle = frequency * time[:, None, None] + phase
+    freedom = 27
+    kelvin = 300 * rng.chisquare(freedom, size=n) / freedom
+    return Motion(
+        numbers=ETHANOL.numbers,
+        positions=ETHANOL.positions + 0.03 * np.sin(angle),
+        cell=None,
+        time=time,
+        potential=0.5 * BOLTZMANN * 300 * np.sum(rng.normal(size=(n, 21)) ** 2, axis=1),
+        kinetic=0.5 * freedom * BOLTZMANN * kelvin,
+        temperature=kelvin,
+        target_temperature=300.0,
+        velocities=0.03 * frequency * np.cos(angle),
+        dipoles=np.stack([np.zeros(n), np.zeros(n), 0.3 + 0.05 * np.sin(frequency * time)], axis=1),
+    )
+
+
+def sections_of(measured):
+    motion = measured.motion
+    return dynamics_sections(title="run", numbers=motion.numbers, trajectory=motion, measurements=measured)
+
+
+def test_spectra_of_a_molecule():
+    measured = Measurements(vibrating(2.0))
+    [section] = sections_of(measured)
+    assert {"Vibrational density of states", "Velocity autocorrelation", "Infrared spectrum"} <= set(
+        titles(section)
+    )
+    numbers = dynamics_numbers(measured)
+    width = numbers["line_width_per_cm"]
+    assert numbers["vibrational_peaks_per_cm"] == pytest.approx([1500.0], abs=width)
+    assert numbers["infrared_peaks_per_cm"] == pytest.approx([1500.0], abs=width)
+    # 21 harmonic modes and 27 degrees of freedom of the kinetic energy, of 9 atoms.
+    capacity, error = numbers["heat_capacity_kb_per_atom"], numbers["heat_capacity_kb_per_atom_error"]
+    assert abs(capacity - 24 / 9) < 4 * error
+    assert numbers["bond_lengths_ang"]["C–C"] == pytest.approx(1.51, abs=0.02)
+    drawn = curves(measured)
+    states = drawn["vibrational_density_of_states"]
+    assert set(states) == {"all", "H", "C", "O"}
+    area = {name: np.trapezoid(one["density"], one["wavenumber_per_cm"]) for name, one in states.items()}
+    assert area["all"] == pytest.approx(27, rel=0.01)
+    assert area["H"] == pytest.approx(27 * 6 / 9, rel=0.01)
+
+
+@pytest.mark.parametrize(("step", "status"), [(1.0, "fair"), (4.0, "good"), (5.0, "fair")])
+def test_the_sampling_of_vibrations_is_judged(step, status):
+    """1 fs: too short for sharp lines; 4 fs shows hydrogen, 5 fs does not."""
+    [section] = sections_of(Measurements(vibrating(step, n=2300 if step > 1 else 300)))
+    [verdict] = [one for one in section.verdicts if one.label.startswith("Vibrations")]
+    assert verdict.status == status
+    if step == 5.0:
+        assert "folded back" in verdict.trust
+        assert "4.2 fs" in verdict.trust
+
+
+def test_frames_far_apart_give_no_spectrum():
+    measured = Measurements(vibrating(50.0))
+    [section] = sections_of(measured)
+    assert "Vibrational density of states" not in titles(section)
+    assert any("every 4.2 fs" in card.text for card in flat(section) if isinstance(card, Text))
+    assert "vibrational_peaks_per_cm" not in dynamics_numbers(measured)
+
+
+def gas(cell, n=800, step=10.0):
+    """Brownian particles; called copper, between whose atoms no bonds are sought."""
+    velocities, positions = brownian(n, 20, step, 0.05, 1e-4)
+    start = np.random.default_rng(1).random((20, 3)) @ cell
+    kelvin = np.full(n, 300.0)
+    return Motion(np.full(20, 29), start + positions, np.repeat(cell[None], n, axis=0), step * np.arange(n),
+                  temperature=kelvin, velocities=velocities)  # fmt: skip
+
+
+def test_diffusion_is_corrected_with_the_viscosity_given():
+    motion = gas(np.eye(3) * 15.0)
+    plain, corrected = Measurements(motion), Measurements(motion, viscosity=0.9)
+    exact = 1e-4 / 0.05 * 0.1
+    for name in ("diffusion_cm2_per_s", "diffusion_from_velocities_cm2_per_s"):
+        found = dynamics_numbers(plain)[name]
+        assert abs(found["Cu"] - exact) < 4 * found["Cu_error"]
+        assert "finite_size_correction_cm2_per_s" not in dynamics_numbers(plain)
+    more = dynamics_numbers(corrected)["finite_size_correction_cm2_per_s"]
+    assert more == pytest.approx(
+        1.380649e-23 * 300 * 2.837297 / (6 * np.pi * 0.9e-3 * 15e-10) * 1e4, rel=1e-6
+    )
+
+    def said(measured):
+        [section] = sections_of(measured)
+        facts = [
+            card.items for card in flat(section) if isinstance(card, Facts) and "diffusion" in card.title
+        ]
+        return facts[0], " ".join(card.text for card in flat(section) if isinstance(card, Text))
+
+    facts, text = said(plain)
+    assert set(facts) == {"Cu", "Cu, from velocities"}
+    assert "--viscosity" in text
+    facts, text = said(corrected)
+    assert "Cu, corrected" in facts
+    assert "0.900 mPa s that was given" in text
+    facts, text = said(Measurements(gas(np.diag([12.0, 15.0, 18.0])), viscosity=0.9))
+    assert "Cu, corrected" not in facts
+    assert "cubic" in text
+
+
+def test_hydrogen_bonds_are_counted():
+    frames = np.repeat(dimer(2.9, 0)[None], 50, axis=0)
+    frames[::2] = dimer(2.9, 50)
+    measured = Measurements(Motion(DIMER, frames, None, 20.0 * np.arange(50)))
+    assert dynamics_numbers(measured)["hydrogen_bonds_per_molecule"] == pytest.approx(0.5)
+    [section] = sections_of(measured)
+    assert "Hydrogen bonds" in titles(section)
+    assert any("Luzar" in text or text == "hydrogen-bonds" for text in section.citations)
+
+
+class Charged(AbstractPotential):
+    """No energy; charges that follow the height of the atoms."""
+
+    cutoff: float = eqx.field(static=True, default=3.0)
+
+    def atom_energies(self, system, neighbors):
+        return jnp.zeros(system.n_atoms)
+
+    def atom_charges(self, system, neighbors):
+        charges = 0.1 * system.positions[:, 2]
+        return charges - charges.mean()
+
+
+def trajectory_of(periodic=False, n=70):
+    frames = (ETHANOL.positions + np.random.default_rng(0).normal(scale=0.1, size=(n, 9, 3))).astype(
+        np.float32
+    )
+    cell = np.eye(3) * (20.0 if periodic else 0.0)
+    template = System.create(ETHANOL.numbers, frames[0].astype(float), cell=cell, pbc=(periodic,) * 3)
+    cells = np.repeat(cell[None], n, axis=0)
+    return Trajectory(template, np.arange(n), 2.0 * np.arange(n), frames, np.zeros_like(frames), cells)
+
+
+def test_dipoles_along_a_trajectory():
+    trajectory = trajectory_of()
+    found = trajectory_dipoles(Charged(), trajectory)
+    positions = trajectory.positions.astype(float)
+    charges = 0.1 * (positions[..., 2] - positions[..., 2].mean(axis=1, keepdims=True))
+    np.testing.assert_allclose(found, np.einsum("fi,fix->fx", charges, positions), atol=1e-4)
+    assert trajectory_dipoles(Charged(), trajectory_of(periodic=True)) is None
+
+
+def test_files_with_velocities_and_dipoles_give_spectra(tmp_path):
+    from adiabat.io import write_extxyz
+
+    motion = vibrating(2.0, n=120)
+    assert motion.velocities is not None
+    assert motion.dipoles is not None
+    systems = [System.create(ETHANOL.numbers, frame) for frame in motion.positions]
+    results = [{"velocities": v, "dipole": d} for v, d in zip(motion.velocities, motion.dipoles, strict=True)]
+    write_extxyz(tmp_path / "run.xyz", systems, results, [{"time": float(t)} for t in motion.time])
+    found = analyze(tmp_path / "run.xyz")
+    assert found["vibrational_peaks_per_cm"] == pytest.approx([1500.0], abs=found["line_width_per_cm"])
+    assert "infrared_peaks_per_cm" not in found  # nobody says how warm it was
+    assert "Vibrational density of states" in (tmp_path / "run_report.html").read_text()
+
+
+def test_the_motion_of_a_trajectory_has_its_velocities(tmp_path):
+    trajectory = trajectory_of()
+    with TrajectoryWriter.create(tmp_path / "trajectory.h5", trajectory.template, {}) as writer:
+        writer.append(trajectory)
+    motion = Motion.of(trajectory, ETHANOL.numbers)
+    assert motion.velocities is not None
+    assert Measurements(motion).vibrations == {}  # nothing moves
+    assert "vibrational_peaks_per_cm" not in analyze(tmp_path / "trajectory.h5")
+    bare = SimpleNamespace(positions=motion.positions, time=motion.time)
+    assert Motion.of(bare, ETHANOL.numbers).velocities is None
