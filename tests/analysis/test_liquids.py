@@ -113,6 +113,12 @@ def test_a_bond_within_a_molecule_follows_its_proton():
     frames[:5, 5, 0], frames[5:, 5, 0] = -0.25, 0.25
     found = analysis.hydrogen_bonds(np.arange(10.0), numbers, frames)
     assert (found.n_molecules, found.per_molecule.mean) == (1, 1.0)
+    assert not found.correlation.any()  # always there, whichever way round
+    frames[1::3, 5, 1] = -1.2  # broken now and then
+    again = analysis.hydrogen_bonds(np.arange(10.0), numbers, frames)
+    assert again.per_molecule.mean == pytest.approx(0.7)
+    assert again.correlation[0] == pytest.approx(1.0)
+    assert np.abs(again.correlation).max() < 1.5
 
 
 def test_lifetime_of_bonds_that_come_and_go():
@@ -131,8 +137,8 @@ def test_lifetime_of_bonds_that_come_and_go():
     share = forms / (forms + breaks)
     assert found.n_molecules == 20
     assert found.per_molecule.mean == pytest.approx(share, abs=4 * found.per_molecule.error)
-    # The same partner may come back, so that not all memory is lost: one hydrogen of 40, one oxygen of 19.
-    unrelated = share * dimers / (40 * 19)
+    # The same partner may come back, so that not all memory is lost: each of 190 pairs of oxygens might bond.
+    unrelated = share * dimers / 190
     rest = (share - unrelated) / (1 - unrelated)
     decay = (found.correlation[:30] - rest) / (1 - rest)
     np.testing.assert_allclose(decay, (1 - breaks - forms) ** np.arange(30), atol=0.08)
@@ -157,8 +163,10 @@ def test_lifetime_has_an_error_bar():
         frames[k, other] += [2.9, 0, centers[0] - centers[other]]
     found = analysis.hydrogen_bonds(step * np.arange(n), numbers, frames.reshape(n, -1, 3))
     assert found.lifetime is not None
-    rate = jumps * (1 - 1 / (n_waters - 1))
-    assert abs(found.lifetime.mean - step / rate) < 4 * found.lifetime.error + step
+    # It decays to the chance of the same partner, one in eleven, less that of unrelated pairs, one in 66.
+    rest = (1 / 11 - 1 / 66) / (1 - 1 / 66)
+    exact = step * np.log((np.exp(-1) - rest) / (1 - rest)) / np.log(1 - jumps)
+    assert abs(found.lifetime.mean - exact) < 4 * found.lifetime.error + step
     assert 0 < found.lifetime.error < 0.5 * found.lifetime.mean
 
 

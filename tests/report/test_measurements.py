@@ -156,7 +156,7 @@ def test_hydrogen_bonds_are_counted():
 
 
 class Charged(AbstractPotential):
-    """No energy; charges that follow the height of the atoms."""
+    """No energy; charges that follow the height of an atom and of all its neighbors."""
 
     cutoff: float = eqx.field(static=True, default=3.0)
 
@@ -164,7 +164,8 @@ class Charged(AbstractPotential):
         return jnp.zeros(system.n_atoms)
 
     def atom_charges(self, system, neighbors):
-        charges = 0.1 * system.positions[:, 2]
+        others = jnp.where(neighbors.mask, system.positions[neighbors.index, 2], 0.0).sum(axis=1)
+        charges = 0.1 * system.positions[:, 2] + 0.02 * others
         return charges - charges.mean()
 
 
@@ -182,7 +183,8 @@ def test_dipoles_along_a_trajectory():
     trajectory = trajectory_of()
     found = trajectory_dipoles(Charged(), trajectory)
     positions = trajectory.positions.astype(float)
-    charges = 0.1 * (positions[..., 2] - positions[..., 2].mean(axis=1, keepdims=True))
+    # The list holds every pair: the others are all atoms but the one.
+    charges = 0.08 * (positions[..., 2] - positions[..., 2].mean(axis=1, keepdims=True))
     np.testing.assert_allclose(found, np.einsum("fi,fix->fx", charges, positions), atol=1e-4)
     assert trajectory_dipoles(Charged(), trajectory_of(periodic=True)) is None
 

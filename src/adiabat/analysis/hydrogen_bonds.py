@@ -58,9 +58,9 @@ def hydrogen_bonds(
 
     D-H...A is one when D and A are closer than 3.5 Å and the angle H-D-A is below 30 degrees (Luzar and
     Chandler 1996, doi:10.1038/379055a0). The donor of a hydrogen is the nearest of N, O, F in each frame, so
-    that a proton may change its place. The correlation is c(t) = <h(0) h(t)> / <h> of that paper, less its
-    value for unrelated times. Of more than 10,000 frames, or a million frames times donor hydrogens,
-    every second, third, ... is looked at.
+    that a proton may change its place. The correlation is c(t) = <h(0) h(t)> / <h> of that paper, h being 1
+    while two of N, O, F are bonded by any hydrogen, less its value for unrelated times. Of more than 10,000
+    frames, or a million frames times donor hydrogens, every second, third, ... is looked at.
 
     Args:
         time: [fs], shape (n_frames,), evenly spaced, at least 8 frames.
@@ -85,10 +85,12 @@ def hydrogen_bonds(
     found = [_of_frame(frames[k], None if cells is None else cells[k], hydrogens, polar) for k in looked_at]
     member = molecules(len(numbers), bonds)
     able = len(np.unique(member[polar]))
-    shared = [np.sum(1 + (member[hydrogens[h]] != member[polar[a]])) / able for h, a in found]
-    row = np.repeat(np.arange(len(found)), [len(h) for h, _ in found])
-    pair = np.concatenate([h * len(polar) + a for h, a in found])
-    n_candidates = len(hydrogens) * (len(polar) - 1)
+    shared = [np.sum(1 + (member[polar[bond[:, 0]]] != member[polar[bond[:, 1]]])) / able for bond in found]
+    partners = [np.unique(np.sort(bond, axis=1) @ [len(polar), 1]) for bond in found]
+    row, pair = np.repeat(np.arange(len(found)), [len(p) for p in partners]), np.concatenate(partners)
+    both = np.concatenate([bonds, bonds[:, ::-1]])
+    donors = len(np.unique(both[np.isin(both[:, 0], hydrogens) & np.isin(both[:, 1], polar), 1]))
+    n_candidates = donors * (len(polar) - donors) + donors * (donors - 1) // 2
     correlation = _correlation(row, pair, len(found), n_candidates)
     return HydrogenBonds(
         able,
@@ -101,8 +103,8 @@ def hydrogen_bonds(
 
 def _of_frame(
     positions: np.ndarray, box: np.ndarray | None, hydrogens: np.ndarray, polar: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which hydrogen (its number among them) is bonded to which acceptor (likewise), each pair once."""
+) -> np.ndarray:
+    """Donor and acceptor of each bond, by their numbers among N, O and F; shape (n_bonds, 2)."""
     hydrogen, acceptor, to = _near(positions[hydrogens], positions[polar], box)
     order = np.lexsort((np.linalg.norm(to, axis=1), hydrogen))
     hydrogen, acceptor, to = hydrogen[order], acceptor[order], to[order]
@@ -116,8 +118,8 @@ def _of_frame(
     along = np.sum(arm * across, axis=1)
     near = (reach < _REACH) & (along > np.cos(np.radians(_ANGLE)) * np.linalg.norm(arm, axis=1) * reach)
     near &= np.arange(len(hydrogen)) != donor
-    pairs = np.unique(np.stack([hydrogen[near], acceptor[near]], axis=1), axis=0)
-    return pairs[:, 0], pairs[:, 1]
+    bonds = np.stack([hydrogen, acceptor[donor], acceptor], axis=1)[near]
+    return np.unique(bonds, axis=0)[:, 1:]  # two images of an acceptor are one bond
 
 
 def _near(

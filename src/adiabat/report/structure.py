@@ -218,6 +218,7 @@ def hydrogen_bond_cards(measured: Measurements) -> list[Any]:
     found = measured.hydrogen_bonds
     if found is None or found.per_molecule.mean == 0:
         return []
+    molecules = "1 molecule" if found.n_molecules == 1 else f"{number(found.n_molecules)} molecules"
     facts = {"per molecule": with_error(found.per_molecule.mean, found.per_molecule.error)}
     caption = "A hydrogen bond: donor and acceptor (N, O, F) within 3.5 Å, at most 30° off the line."
     if found.lifetime is not None:
@@ -236,4 +237,4 @@ def hydrogen_bond_cards(measured: Measurements) -> list[Any]:
         title="Hydrogen bonds",
         caption=caption,
     )
-    return [Facts(facts, title=f"Hydrogen bonds of {number(found.n_molecules)} molecules"), chart]
+    return [Facts(facts, title=f"Hydrogen bonds of {molecules}"), chart]

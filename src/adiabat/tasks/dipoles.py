@@ -24,7 +24,6 @@ def trajectory_dipoles(potential: "AbstractPotential", trajectory: "Trajectory")
     """
     import equinox as eqx
     import jax
-    import jax.numpy as jnp
 
     from adiabat.system import dipole_moment, neighbor_list
 
@@ -41,12 +40,10 @@ def trajectory_dipoles(potential: "AbstractPotential", trajectory: "Trajectory")
         return None
 
     @eqx.filter_jit
-    def dipoles(positions):
+    def dipoles(potential, system, neighbors, positions):
         def one(frame):
             moved = eqx.tree_at(lambda s: s.positions, system, frame)
-            charges = potential.atom_charges(moved, neighbors)
-            assert charges is not None
-            return dipole_moment(moved, charges)
+            return dipole_moment(moved, potential.atom_charges(moved, neighbors))
 
         return jax.vmap(one)(positions)
 
@@ -54,4 +51,6 @@ def trajectory_dipoles(potential: "AbstractPotential", trajectory: "Trajectory")
         [trajectory.positions, np.repeat(trajectory.positions[-1:], -n_frames % _AT_A_TIME, 0)]
     )
     pieces = np.split(padded.astype(np.float64), len(padded) // _AT_A_TIME)
-    return np.concatenate([np.asarray(dipoles(jnp.asarray(piece))) for piece in pieces])[:n_frames]
+    return np.concatenate([np.asarray(dipoles(potential, system, neighbors, piece)) for piece in pieces])[
+        :n_frames
+    ]
