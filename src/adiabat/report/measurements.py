@@ -12,6 +12,8 @@ from adiabat.report.motion import Motion
 
 _SHORTEST_DIFFUSION = 5.0  # ps; before that atoms rattle in their cages
 _LONGEST_STEP = 20.0  # fs between velocities that are still related
+_SHORTEST_SPECTRUM = 750.0  # fs: lines 200 1/cm wide
+_FEWEST_VALUES = 50  # independent ones, for a variance with an error that can be believed
 _FASTEST = {"hydrogen": 4000.0, "light": 2500.0, "metal": 600.0}  # 1/cm
 
 
@@ -118,11 +120,13 @@ class Measurements:
 
     @cached_property
     def heat_capacity(self) -> analysis.Average | None:
-        """C_V [eV/K] of a run with a thermostat; at constant energy the formula does not hold."""
+        """C_V [eV/K] of a run with a thermostat, of 50 independent values or more; at constant energy the
+        formula does not hold."""
         energy, kelvin = self.motion.potential, self.motion.target_temperature
         if energy is None or not kelvin or len(energy) < 40 or not np.isfinite(energy).all():
             return None
-        return analysis.heat_capacity(energy[self.steady], kelvin, self.motion.degrees_of_freedom)
+        found = analysis.heat_capacity(energy[self.steady], kelvin, self.motion.degrees_of_freedom)
+        return found if found.n_effective >= _FEWEST_VALUES else None
 
     @property
     def velocities(self) -> np.ndarray | None:
@@ -144,10 +148,15 @@ class Measurements:
         """The highest wavenumber that the time between frames lets see [1/cm]; 0 if they are not even."""
         return 0.5 * analysis.PER_CM / self._step if self._step else 0.0
 
+    @property
+    def is_long_for_spectra(self) -> bool:
+        """Whether lines come out narrower than 200 1/cm."""
+        return len(self.time) >= 64 and np.ptp(self.time) >= _SHORTEST_SPECTRUM
+
     @cached_property
     def vibrations(self) -> dict[str, analysis.Spectrum]:
         """Densities of states of all atoms ("all") and by element; empty where most of it is folded back."""
-        if self.velocities is None or len(self.time) < 64 or self.highest < self.fastest / 2:
+        if self.velocities is None or not self.is_long_for_spectra or self.highest < self.fastest / 2:
             return {}
         numbers, freedom = self.motion.numbers, self.motion.degrees_of_freedom
         chosen = {"all": np.full(len(numbers), True)}
@@ -179,7 +188,7 @@ class Measurements:
         dipoles = self.motion.dipoles
         if dipoles is None or not self.temperature or self.highest < self.fastest / 2:
             return None
-        if not np.isfinite(dipoles).all() or len(self.time) < 64:
+        if not np.isfinite(dipoles).all() or not self.is_long_for_spectra:
             return None
         return analysis.infrared_spectrum(self.time, dipoles[self.steady], self.temperature)
 

@@ -15,10 +15,15 @@ _SHARP = 20.0  # 1/cm; a spectrum with wider lines is only a sketch
 def vibration_cards(title: str, measured: Measurements) -> tuple[list[Any], list[Verdict]]:
     """Spectra of a run with velocities or dipoles, and whether its frames lie close enough for them."""
     motion = measured.motion
-    if (measured.velocities is None and motion.dipoles is None) or len(measured.time) < 64:
+    if measured.velocities is None and motion.dipoles is None:
         return [], []
     if measured.velocities is not None and not measured.velocities.any():
         return [], []
+    if not measured.is_long_for_spectra:
+        length = number(np.ptp(measured.time) / 1000)
+        return [
+            Text(f"No vibrational spectrum: {length} ps are too short; 20 ps show lines 8 1/cm wide.")
+        ], []
     if measured.highest < measured.fastest / 2:
         needed = 0.5 * analysis.PER_CM / measured.fastest
         text = (
@@ -33,7 +38,7 @@ def vibration_cards(title: str, measured: Measurements) -> tuple[list[Any], list
     cards: list[Any] = [Columns(charts)] if charts else []
     if measured.infrared is not None:
         cards.append(_infrared(measured.infrared))
-    return cards, [_verdict(title, measured)]
+    return cards, [_verdict(title, measured)] if cards else []
 
 
 def _verdict(title: str, measured: Measurements) -> Verdict:
