@@ -179,13 +179,13 @@ def test_hydrogen_bonds_need_a_donor():
 
 def test_heat_capacity_of_harmonic_oscillators_is_k_for_each_mode():
     n_modes, kelvin = 12, 300.0
-    draws = np.random.default_rng(0).normal(size=(30_000, n_modes))
+    draws = np.random.default_rng(0).normal(size=(30_000, 2 * n_modes))  # of positions and of momenta
     energy = 0.5 * BOLTZMANN * kelvin * np.sum(draws**2, axis=1)
-    found = analysis.heat_capacity(energy - 4000.0, kelvin, n_modes)
+    found = analysis.heat_capacity(energy - 4000.0, kelvin)
     assert found.mean == pytest.approx(n_modes * BOLTZMANN, rel=0.03)
     assert abs(found.mean - n_modes * BOLTZMANN) < 4 * found.error
     with pytest.raises(DataError, match="above zero"):
-        analysis.heat_capacity(energy, 0.0, n_modes)
+        analysis.heat_capacity(energy, 0.0)
 
 
 def test_errors_of_a_heat_capacity_cover_the_truth_and_shrink():
@@ -193,15 +193,15 @@ def test_errors_of_a_heat_capacity_cover_the_truth_and_shrink():
     from scipy.signal import lfilter
 
     def series(n, phi, seed):
-        noise = np.random.default_rng(seed).normal(size=(n + 400, 10)) * np.sqrt(1 - phi**2)
+        noise = np.random.default_rng(seed).normal(size=(n + 400, 20)) * np.sqrt(1 - phi**2)
         modes = lfilter([1.0], [1.0, -phi], noise, axis=0)[400:]
         return 0.5 * BOLTZMANN * 300 * np.sum(modes**2, axis=1)
 
-    found = [analysis.heat_capacity(series(4000, 0.9, seed), 300.0, 10) for seed in range(100)]
+    found = [analysis.heat_capacity(series(4000, 0.9, seed), 300.0) for seed in range(100)]
     inside = np.mean([abs(one.mean - 10 * BOLTZMANN) < 1.96 * one.error for one in found])
     assert 0.87 < inside < 0.98
     assert np.mean([one.mean for one in found]) == pytest.approx(10 * BOLTZMANN, rel=0.01)
-    longer = [analysis.heat_capacity(series(16_000, 0.9, seed), 300.0, 10).error for seed in range(20)]
+    longer = [analysis.heat_capacity(series(16_000, 0.9, seed), 300.0).error for seed in range(20)]
     assert np.mean(longer) == pytest.approx(np.mean([one.error for one in found]) / 2, rel=0.15)
 
 

@@ -37,18 +37,16 @@ def summed_autocorrelation(series: np.ndarray, n_lags: int) -> np.ndarray:
     Returns:
         Shape (n_lags,).
     """
-    from scipy import fft
-
     n = len(series)
-    size = fft.next_fast_len(n + n_lags, real=True)  # so much room that no lag wraps around
+    size = 1 << (n + n_lags - 1).bit_length()  # so much room that no lag wraps around
     power = np.zeros(size // 2 + 1)
     width = max(1, _CHUNK_BYTES // (24 * size))
     for first in range(0, series.shape[1], width):
         columns = np.ascontiguousarray(series[:, first : first + width].T, dtype=np.float64)
-        spectrum = fft.rfft(columns, size, axis=1)
+        spectrum = np.fft.rfft(columns, size, axis=1)
         power += np.sum(spectrum.real**2 + spectrum.imag**2, axis=0)
     # The transform is linear: one inverse does for the sum of all columns.
-    return fft.irfft(power, size)[:n_lags] / (n - np.arange(n_lags))
+    return np.fft.irfft(power, size)[:n_lags] / (n - np.arange(n_lags))
 
 
 def velocity_autocorrelation(velocities: np.ndarray, n_lags: int | None = None) -> np.ndarray:

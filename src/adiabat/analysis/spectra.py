@@ -136,14 +136,12 @@ def _segments(n_frames: int, step: float, resolution: float) -> tuple[list[slice
 
 def _power(piece: np.ndarray, window: np.ndarray) -> np.ndarray:
     """One-sided power of the columns, summed; its sum is their mean square, shape (n // 2 + 1,)."""
-    from scipy import fft
-
     size = len(window)
     power = np.zeros(size // 2 + 1)
     width = max(1, _CHUNK_BYTES // (24 * size))
     for first in range(0, piece.shape[1], width):
         columns = np.ascontiguousarray(piece[:, first : first + width].T, dtype=np.float64) * window
-        spectrum = fft.rfft(columns, axis=1)
+        spectrum = np.fft.rfft(columns, axis=1)
         power += np.sum(spectrum.real**2 + spectrum.imag**2, axis=0)
     power[1:-1] *= 2
     return power / (size * np.sum(window**2))

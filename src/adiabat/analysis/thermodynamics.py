@@ -117,23 +117,22 @@ def temperature_statistics(temperature: np.ndarray, degrees_of_freedom: int) -> 
     )
 
 
-def heat_capacity(potential_energy: np.ndarray, temperature: float, degrees_of_freedom: float) -> Average:
+def heat_capacity(energy: np.ndarray, temperature: float) -> Average:
     """Heat capacity at constant volume [eV/K] of the whole system, from the fluctuation of its energy.
 
-    C_V = f k / 2 + (<U^2> - <U>^2) / (k T^2), the kinetic part being exact (Allen and Tildesley 2017,
-    doi:10.1093/oso/9780198803195.001.0001, section 2.5). It holds in the canonical ensemble (NVT) alone: at
-    constant energy or pressure U fluctuates otherwise. Nuclei are classical: stiff bonds, frozen in nature,
-    count in full.
+    C_V = (<E^2> - <E>^2) / (k T^2) (Allen and Tildesley 2017, doi:10.1093/oso/9780198803195.001.0001, section
+    2.5). It holds in the canonical ensemble (NVT) alone: at constant energy or pressure E fluctuates
+    otherwise. Nuclei are classical: stiff bonds, frozen in nature, count in full. The potential energy alone
+    would fluctuate less; but it oscillates with the vibrations, which hides how slowly a thermostat works.
 
     Args:
-        potential_energy: after equilibration [eV], shape (n,), n >= 8.
+        energy: potential and kinetic, after equilibration [eV], shape (n,), n >= 8.
         temperature: of the thermostat [K].
-        degrees_of_freedom: of the kinetic energy.
 
     Raises:
         DataError: too short, not finite, or a temperature that is not above zero.
     """
-    series = finite_series(potential_energy, minimum=8, name="potential energy")
+    series = finite_series(energy, minimum=8, name="energy")
     if not temperature > 0:
         raise DataError(f"a heat capacity needs a temperature above zero, got {temperature:g} K")
     squares = (series - series.mean()) ** 2
@@ -141,8 +140,7 @@ def heat_capacity(potential_energy: np.ndarray, temperature: float, degrees_of_f
     independent = max(len(series) / statistical_inefficiency(series), 2.0)
     found = mean_with_error(squares)
     scale = independent / (independent - 1) / (BOLTZMANN * temperature**2)
-    mean = 0.5 * degrees_of_freedom * BOLTZMANN + found.mean * scale
-    return Average(mean, found.error * scale, min(found.n_effective, independent))
+    return Average(found.mean * scale, found.error * scale, min(found.n_effective, independent))
 
 
 def density(masses: np.ndarray, cell: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ def topology_path(path: Path) -> Path:
 
 def _mdanalysis(suffix: str) -> Any:
     try:
-        import MDAnalysis
+        import MDAnalysis  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingDependencyError(
             f"{suffix} files are written by MDAnalysis, which is not installed",

@@ -122,10 +122,13 @@ class Measurements:
     def heat_capacity(self) -> analysis.Average | None:
         """C_V [eV/K] of a run with a thermostat, of 50 independent values or more; at constant energy the
         formula does not hold."""
-        energy, kelvin = self.motion.potential, self.motion.target_temperature
-        if energy is None or not kelvin or len(energy) < 40 or not np.isfinite(energy).all():
+        motion, kelvin = self.motion, self.motion.target_temperature
+        if motion.potential is None or motion.kinetic is None or not kelvin or motion.n_frames < 10:
             return None
-        found = analysis.heat_capacity(energy[self.steady], kelvin, self.motion.degrees_of_freedom)
+        energy = (motion.potential + motion.kinetic)[self.steady]
+        if not np.isfinite(energy).all():
+            return None
+        found = analysis.heat_capacity(energy, kelvin)
         return found if found.n_effective >= _FEWEST_VALUES else None
 
     @property
