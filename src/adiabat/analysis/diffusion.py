@@ -36,8 +36,8 @@ def mean_squared_displacement(frames: np.ndarray) -> np.ndarray:
             f"a mean squared displacement needs frames (n >= 2, n_atoms, 3), got {positions.shape}"
         )
     n, n_atoms = positions.shape[:2]
-    # Small numbers keep their digits in the differences below.
-    moved = (positions.astype(np.float64) - positions[0]).reshape(n, -1)
+    moved = positions.astype(np.float64).reshape(n, -1)
+    moved -= moved[0].copy()  # small numbers keep their digits in the differences below
     squares = np.einsum("ij,ij->i", moved, moved)
     passed = np.concatenate([[0.0], np.cumsum(squares)])
     lags = np.arange(n)

@@ -12,6 +12,7 @@ from adiabat.system import cell_heights
 _N_BLOCKS = 5
 _MAX_FRAMES = 200
 _MAX_VECTORS = 30_000
+_ATOMS_AT_A_TIME = 2048
 _MAX_TERMS = 1e9  # frames times atoms times vectors: a few seconds
 
 
@@ -126,10 +127,13 @@ def _density_waves(scaled: np.ndarray, indices: np.ndarray) -> np.ndarray:
     exp(i (a + b + c)) is a product: the sines of n_atoms x n_vectors angles would take most of the time.
     """
     low, high = indices.min(axis=0), indices.max(axis=0)
-    tables = [
-        np.exp(2j * np.pi * np.outer(scaled[:, k], np.arange(low[k], high[k] + 1))).astype(np.complex64)
-        for k in range(3)
-    ]
-    plane = (tables[0][:, :, None] * tables[1][:, None, :]).reshape(len(scaled), -1)
-    waves = (plane.T @ tables[2]).reshape(*(high - low + 1))
+    waves = np.zeros(high - low + 1, dtype=np.complex128)
+    for first in range(0, len(scaled), _ATOMS_AT_A_TIME):
+        few = scaled[first : first + _ATOMS_AT_A_TIME]
+        tables = [
+            np.exp(2j * np.pi * np.outer(few[:, k], np.arange(low[k], high[k] + 1))).astype(np.complex64)
+            for k in range(3)
+        ]
+        plane = (tables[0][:, :, None] * tables[1][:, None, :]).reshape(len(few), -1)
+        waves += (plane.T @ tables[2]).reshape(waves.shape)
     return waves[tuple((indices - low).T)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adiabat.base import ConfigError, DataError
+from adiabat.base import AdiabatError, ConfigError, DataError
 from adiabat.base.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -221,12 +221,12 @@ def _dipoles(model: Any, trajectory: "Trajectory") -> np.ndarray | None:
     from adiabat.tasks.load import load
     from adiabat.tasks.precision import enable
 
-    if model is None or not Path(str(model)).exists():
+    if model is None or not Path(str(model)).exists() or any(trajectory.template.pbc):
         return None
     try:
         enable()
         return trajectory_dipoles(load(str(model)), trajectory)
-    except (DataError, ConfigError):  # another model has taken its place: the spectrum is left out
+    except AdiabatError:  # another model has taken its place: the spectrum is left out
         return None
 
 

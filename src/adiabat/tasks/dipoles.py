@@ -21,6 +21,9 @@ def trajectory_dipoles(potential: "AbstractPotential", trajectory: "Trajectory")
     Args:
         potential: any; that of the run.
         trajectory: at least one frame.
+
+    Raises:
+        UnsupportedError: an element that the potential does not know.
     """
     import equinox as eqx
     import jax
@@ -33,6 +36,7 @@ def trajectory_dipoles(potential: "AbstractPotential", trajectory: "Trajectory")
     if not np.isfinite(trajectory.positions).all():
         return None
     system = trajectory.system(0)
+    potential.check(system)
     # One list does for all frames: it holds every pair of the molecule, and far ones have no weight.
     widest = np.linalg.norm(np.ptp(trajectory.positions, axis=1), axis=-1).max()
     neighbors = neighbor_list(system, max(potential.cutoff, float(widest)))
