@@ -38,10 +38,13 @@ def test_blocking_and_autocorrelation_agree_with_the_exact_error(phi):
     assert np.mean(other) == pytest.approx(exact, rel=0.1)
 
 
-def test_means_lie_within_their_error_bars_as_often_as_they_should():
-    averages = [analysis.mean_with_error(autoregressive(0.9, 5000, seed)) for seed in range(300)]
+@pytest.mark.parametrize("average", [analysis.mean_with_error, analysis.block_average])
+def test_means_lie_within_their_error_bars_as_often_as_they_should(average):
+    averages = [average(autoregressive(0.9, 5000, seed)) for seed in range(300)]
     inside = np.mean([abs(average.mean) < 1.96 * average.error for average in averages])
     assert 0.90 < inside < 0.98
+    longer = [average(autoregressive(0.9, 20_000, seed)).error for seed in range(60)]
+    assert np.mean(longer) == pytest.approx(np.mean([one.error for one in averages]) / 2, rel=0.1)
 
 
 def test_equilibration_is_found():
