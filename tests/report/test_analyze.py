@@ -7,6 +7,7 @@ from tests.report.conftest import ETHANOL, make_trajectory
 
 from adiabat.base import ConfigError, DataError
 from adiabat.base.runs import RunFolder
+from adiabat.dynamics import Langevin
 from adiabat.io import write_extxyz
 from adiabat.potentials import LennardJones
 from adiabat.system import System
@@ -18,8 +19,8 @@ from adiabat.tasks.md import md
 def argon_run(tmp_path_factory):
     argon = System.from_ase(bulk("Ar", "fcc", a=5.3, cubic=True) * (2, 2, 2))
     path = tmp_path_factory.mktemp("runs") / "argon"
-    md(LennardJones(cutoff=5.0), argon, out=path, steps=300, ensemble="nvt", temperature=40.0, timestep=2.0,
-       friction=0.02, record_every=5)  # fmt: skip
+    thermostat = Langevin(timestep=2.0, temperature=40.0, friction=0.02)
+    md(LennardJones(cutoff=5.0), argon, out=path, steps=300, integrator=thermostat, record_every=5)
     return path
 
 
