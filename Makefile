@@ -21,7 +21,7 @@ demo: $(RUN)  ## from a SMILES string to a force field, dynamics and demo/report
 	@$(PY) -m adiabat demo --out demo --force
 
 test: $(DEV)  ## the fast tests (a few minutes)
-	@$(PY) -m pytest -n $(WORKERS) --maxprocesses 8
+	@$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile
 
 test-physics: $(DEV)  ## the slower checks: physics against known answers, crashes at random moments
 	@$(PY) -m pytest -m "physics or slow"

@@ -97,13 +97,13 @@ def test_deformation_is_that_of_the_stress():
     ends = [deformed(state, jnp.asarray(size * strain), potential, neighbors, True) for size in sizes]
     slope = (float(ends[1].energy) - float(ends[0].energy)) / 2e-4
     assert slope == pytest.approx(float(system.volume) * np.vdot(state.stress, strain), rel=1e-5)
-    kinetic = [float(kinetic_energy(end.momenta, system.masses)) for end in ends]
+    kinetic = [float(kinetic_energy(end.momenta, system)) for end in ends]
     flow = np.asarray(state.momenta).T @ (np.asarray(state.momenta) / np.asarray(system.masses)[:, None])
     assert (kinetic[1] - kinetic[0]) / 2e-4 == pytest.approx(-np.vdot(flow, strain), rel=1e-5)
     heats = [float(end.heat) for end in ends]
     assert heats == pytest.approx(
         [
-            float(end.energy - state.energy) + k - float(kinetic_energy(state.momenta, system.masses))
+            float(end.energy - state.energy) + k - float(kinetic_energy(state.momenta, system))
             for end, k in zip(ends, kinetic, strict=True)
         ]
     )

@@ -175,7 +175,7 @@ def test_maxwell_boltzmann():
         drawn = without_rotation(
             without_translation(drawn, molecule.masses), molecule.positions, molecule.masses
         )
-        kinetic.append(float(kinetic_energy(drawn, molecule.masses)))
+        kinetic.append(float(kinetic_energy(drawn, molecule)))
     expected = 0.5 * (27 - 6) * BOLTZMANN * 300
     assert np.mean(kinetic) == pytest.approx(expected, abs=4 * expected * np.sqrt(2 / 21 / 400))
 

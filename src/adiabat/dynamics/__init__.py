@@ -11,6 +11,7 @@ from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.langevin import Langevin
 from adiabat.dynamics.minimize import Minimum, minimize
 from adiabat.dynamics.nose_hoover import NoseHoover
+from adiabat.dynamics.replicas import run_replicas
 from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, run_dynamics
 from adiabat.dynamics.state import Info, State
 from adiabat.dynamics.velocity_rescaling import VelocityRescaling
@@ -61,4 +62,5 @@ __all__ = [
     "integrators",
     "minimize",
     "run_dynamics",
+    "run_replicas",
 ]

@@ -202,8 +202,7 @@ def deformed(
     prediction = potential(system, neighbors)
     assert prediction.forces is not None
     assert prediction.stress is not None
-    masses = system.masses
-    kinetic = kinetic_energy(momenta, masses) - kinetic_energy(state.momenta, masses)
+    kinetic = kinetic_energy(momenta, system) - kinetic_energy(state.momenta, system)
     return eqx.tree_at(
         lambda s: (s.system, s.momenta, s.forces, s.energy, s.stress, s.heat),
         state,

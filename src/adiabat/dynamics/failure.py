@@ -4,14 +4,17 @@ from pathlib import Path
 from typing import NoReturn
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from adiabat.base import SimulationError
 from adiabat.base.units import FEMTOSECOND
 from adiabat.dynamics.guard import Verdict, fastest_atom, longest_step
 from adiabat.dynamics.integrator import AbstractIntegrator
+from adiabat.dynamics.joined import replica_folder
 from adiabat.dynamics.state import State
 from adiabat.io.write import write_extxyz
+from adiabat.system import Batch
 
 LAST_GOOD, OFFENDING = "last_good.xyz", "offending.xyz"
 
@@ -22,8 +25,9 @@ def fail(
     verdict: Verdict,
     integrator: AbstractIntegrator,
     folder: Path | None,
+    number: int | None = None,
 ) -> NoReturn:
-    """Writes both frames, when there is a folder, and raises.
+    """Writes both frames, when there is a folder, and raises; `number` is that of a replica.
 
     Raises:
         SimulationError: always.
@@ -45,13 +49,38 @@ def fail(
             reason = "the energy, a force or a position is not a finite number"
     hint = "try a shorter timestep, relax the structure first, or train on more of what happens here"
     if folder is not None:
+        folder = folder if number is None else replica_folder(folder, number)
         _write(folder / LAST_GOOD, good)
         _write(folder / OFFENDING, attempt)
         hint += f"; the frames before and after are {LAST_GOOD} and {OFFENDING} in {folder}"
     step = int(attempt.step)
+    which = "the simulation" if number is None else f"replica {number}"
     raise SimulationError(
-        f"the simulation failed at step {step} ({step * integrator.timestep:g} fs): {reason}", hint
+        f"{which} failed at step {step} ({step * integrator.timestep:g} fs): {reason}", hint
     )
+
+
+def culprit(good: State, attempt: State, verdict: Verdict, integrator: AbstractIntegrator) -> int:
+    """The number of the replica that a step of a batch was refused for."""
+    batch = attempt.system
+    assert isinstance(batch, Batch)
+    before, after = (integrator.info(state) for state in (good, attempt))
+    match verdict:
+        case Verdict.TOO_HOT:
+            return int(jnp.argmax(after.temperature))
+        case Verdict.ENERGY_JUMP:
+            return int(jnp.argmax(jnp.abs(after.conserved - before.conserved)))
+        case Verdict.FAST_ATOM:
+            worst = jnp.sum(attempt.momenta**2, axis=1) / batch.masses
+        case Verdict.LOST_ATOM:
+            centers = batch.sum_atoms(attempt.positions) / batch.sum_atoms(jnp.ones((batch.n_atoms, 1)))
+            worst = jnp.sum((attempt.positions - batch.spread(centers)) ** 2, axis=1)
+        case Verdict.LONG_STEP:
+            worst = jnp.sum((attempt.positions - good.positions) ** 2, axis=1)
+        case _:
+            strange = ~jnp.isfinite(attempt.positions + attempt.forces).all(axis=1)
+            worst = strange + batch.spread(~jnp.isfinite(after.conserved))
+    return int(batch.system_index[jnp.argmax(worst)])
 
 
 def _write(path: Path, state: State) -> None:

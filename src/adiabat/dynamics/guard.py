@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics.state import Info, State
-from adiabat.system import Neighbors
+from adiabat.system import Batch, Neighbors
 
 
 class Verdict(enum.IntEnum):
@@ -75,13 +75,14 @@ class Guard(eqx.Module):
 
         `same_cell` says that the cell cannot have moved, which saves its inverse.
         """
-        atoms = jnp.sum(after.system.mask)
+        system = after.system
+        atoms = system.sum_atoms(jnp.ones(system.n_atoms))
         placed = jnp.all(jnp.isfinite(after.positions))
-        finite = placed & jnp.isfinite(info.conserved) & jnp.all(jnp.isfinite(after.forces))
-        complete = neighbors.is_complete(after.positions, after.system.cell, cutoff, same_cell)
+        finite = placed & jnp.all(jnp.isfinite(info.conserved)) & jnp.all(jnp.isfinite(after.forces))
+        complete = neighbors.is_complete(after.positions, system.cell, cutoff, same_cell)
         jump = jnp.abs(info.conserved - info_before.conserved) > self.energy_jump + 0.01 * atoms
-        verdict = jnp.where(jump, Verdict.ENERGY_JUMP, Verdict.FINE)
-        if self.lost_atoms and not any(after.system.pbc):
+        verdict = jnp.where(jnp.any(jump), Verdict.ENERGY_JUMP, Verdict.FINE)
+        if self.lost_atoms and (isinstance(system, Batch) or not any(system.pbc)):
             alone = _alone(after, neighbors, cutoff)
             # Which were alone before, a second look at all pairs, matters only where one is now.
             lost = jax.lax.cond(
@@ -90,10 +91,11 @@ class Guard(eqx.Module):
                 lambda: jnp.array(False),
             )
             verdict = jnp.where(lost, Verdict.LOST_ATOM, verdict)
-        fast = fastest_atom(after) > self.atom_energy + 50 * BOLTZMANN * self.temperature
-        verdict = jnp.where(fast, Verdict.FAST_ATOM, verdict)
-        hot = info.temperature > jnp.maximum(10 * self.temperature, self.temperature + 10_000)
-        verdict = jnp.where(hot, Verdict.TOO_HOT, verdict)
+        temperature = jnp.asarray(self.temperature)
+        fast = _kinetic_energies(after) > self.atom_energy + system.spread(50 * BOLTZMANN * temperature)
+        verdict = jnp.where(jnp.any(fast), Verdict.FAST_ATOM, verdict)
+        hot = info.temperature > jnp.maximum(10 * temperature, temperature + 10_000)
+        verdict = jnp.where(jnp.any(hot), Verdict.TOO_HOT, verdict)
         verdict = jnp.where(finite, verdict, Verdict.NOT_FINITE)
         # What was computed with an incomplete list says nothing; where the atoms went does.
         verdict = jnp.where(complete | ~placed, verdict, Verdict.LIST_OUTRUN)
@@ -113,11 +115,16 @@ def longest_step(before: State, after: State, same_cell: bool = True) -> Float[A
 
 def fastest_atom(state: State) -> Float[Array, ""]:
     """The largest kinetic energy of an atom [eV]."""
-    return jnp.max(0.5 * jnp.sum(state.momenta**2, axis=1) / state.system.masses)
+    return jnp.max(_kinetic_energies(state))
+
+
+def _kinetic_energies(state: State) -> Float[Array, " n_atoms"]:
+    return 0.5 * jnp.sum(state.momenta**2, axis=1) / state.system.masses
 
 
 def _alone(state: State, neighbors: Neighbors, cutoff: float) -> Array:
-    """Which atoms have no other within the cut-off, shape (n_atoms,)."""
+    """Which atoms of systems that are not periodic have no other within the cut-off, shape (n_atoms,)."""
     vectors = neighbors.vectors(state.positions, state.system.atom_cells())
     near = neighbors.mask & (jnp.sum(vectors**2, axis=-1) < cutoff**2)
-    return ~jnp.any(near, axis=1) & state.system.mask
+    bare = state.system.spread(jnp.all(state.system.cell == 0, axis=(-2, -1)))
+    return ~jnp.any(near, axis=1) & bare

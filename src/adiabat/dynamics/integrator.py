@@ -97,11 +97,12 @@ class AbstractIntegrator(eqx.Module):
 
     def info(self, state: State) -> Info:
         """What is recorded of a state."""
-        kinetic = kinetic_energy(state.momenta, state.system.masses)
+        kinetic = kinetic_energy(state.momenta, state.system)
         pressure = None
         if state.stress is not None:
             # p = 2 K / 3 V - tr(stress) / 3; the stress counts tension positive.
-            pressure = (2 * kinetic / (3 * state.system.volume) - jnp.trace(state.stress) / 3) / GIGAPASCAL
+            tension = jnp.trace(state.stress, axis1=-2, axis2=-1)
+            pressure = (2 * kinetic / state.system.volume - tension) / (3 * GIGAPASCAL)
         return Info(
             step=state.step,
             time=state.step * self.timestep,
@@ -139,7 +140,7 @@ def moved(
 ) -> State:
     """The state with new positions and momenta and the forces that belong to them, one step further."""
     system = eqx.tree_at(lambda s: s.positions, state.system, positions)
-    prediction = potential(system, neighbors)
+    prediction = potential(system, neighbors, stress=state.stress is not None)
     assert prediction.forces is not None
     return State(
         system=system,

@@ -47,14 +47,16 @@ class Langevin(AbstractIntegrator):
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         dt = self.internal_timestep
-        masses = state.system.masses[:, None]
+        system = state.system
+        masses = system.masses[:, None]
         memory = self.friction * self.timestep
-        decay, spread = jnp.exp(-memory), jnp.sqrt(-jnp.expm1(-2 * memory) * BOLTZMANN * self.temperature)
+        thermal_energy = system.spread(BOLTZMANN * jnp.asarray(self.temperature))[:, None]
+        decay, width = jnp.exp(-memory), jnp.sqrt(-jnp.expm1(-2 * memory) * thermal_energy * masses)
         momenta = state.momenta + 0.5 * dt * state.forces
         positions = state.positions + 0.5 * dt * momenta / masses
-        thermal = decay * momenta + spread * jnp.sqrt(masses) * state.atom_noise()
-        thermal = jnp.where(state.system.mask[:, None], thermal, 0.0)
-        heat = kinetic_energy(thermal, state.system.masses) - kinetic_energy(momenta, state.system.masses)
+        thermal = decay * momenta + width * state.atom_noise()
+        thermal = jnp.where(system.mask[:, None], thermal, 0.0)
+        heat = kinetic_energy(thermal, system) - kinetic_energy(momenta, system)
         positions = positions + 0.5 * dt * thermal / masses
         after = moved(state, positions, thermal, potential, neighbors)
         return eqx.tree_at(

@@ -100,15 +100,12 @@ def minimize(
             )
         one, zero = jnp.ones((), z.dtype), jnp.zeros((), jnp.int32)
         descent = _Descent(z, gradient, prediction, History.empty(z), one, zero, jnp.asarray(False))
-        outrun_at = -1
         while True:
             descent = _descend(potential, coordinates, neighbors, descent, fmax, max_steps)
             if not descent.outrun:
                 break
-            if int(descent.steps) == outrun_at:
-                verlet_list.widen_skin()
-            outrun_at = int(descent.steps)
-            neighbors = verlet_list.build(coordinates.system(descent.z))
+            here = coordinates.system(descent.z)
+            neighbors = verlet_list.rebuild(int(descent.steps), here, here)
         largest = float(largest_force(descent.gradient))
         found = jax.tree.map(np.asarray, (coordinates.system(descent.z), descent.prediction))
     return Minimum(*found, fmax=largest, steps=int(descent.steps), converged=largest <= fmax)

@@ -7,12 +7,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics.noise import normal
-from adiabat.system import System
+from adiabat.system import Batch, System
 
 
-def kinetic_energy(momenta: Float[Array, "n_atoms 3"], masses: Float[Array, " n_atoms"]) -> Float[Array, ""]:
-    """The sum of p^2 / 2m [eV]."""
-    return 0.5 * jnp.sum(momenta**2 / masses[:, None])
+def kinetic_energy(momenta: Float[Array, "n_atoms 3"], system: System | Batch) -> Float[Array, "*n_systems"]:
+    """The sum of p^2 / 2m of each system [eV]."""
+    return system.sum_atoms(0.5 * jnp.sum(momenta**2, axis=1) / system.masses)
 
 
 def maxwell_boltzmann(system: System, temperature: float, key: PRNGKeyArray) -> Float[Array, "n_atoms 3"]:

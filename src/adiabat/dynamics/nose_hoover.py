@@ -4,7 +4,6 @@ from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND, Unit
@@ -61,7 +60,7 @@ class NoseHoover(AbstractIntegrator):
         self.relaxation_time = float(relaxation_time)
 
     def _begun(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
-        rest = jnp.zeros(_LENGTH, state.positions.dtype)
+        rest = jnp.zeros((*state.energy.shape, _LENGTH), state.positions.dtype)
         chain = {"chain positions": rest, "chain velocities": rest}
         return eqx.tree_at(lambda s: s.extra, state, state.extra | chain)
 
@@ -72,9 +71,12 @@ class NoseHoover(AbstractIntegrator):
     def _half(self, state: State) -> State:
         """The chain and what it does to the momenta, for half a timestep."""
         thermal, freedom = BOLTZMANN * self.temperature, state.degrees_of_freedom
-        masses = thermal * (self.relaxation_time * FEMTOSECOND) ** 2 * jnp.ones(_LENGTH).at[0].set(freedom)
-        positions, velocities = state.extra["chain positions"], list(state.extra["chain velocities"])
-        kinetic, factor = kinetic_energy(state.momenta, state.system.masses), 1.0
+        inertia = thermal * (self.relaxation_time * FEMTOSECOND) ** 2
+        masses = [freedom * inertia] + [inertia] * (_LENGTH - 1)
+        positions = state.extra["chain positions"]
+        velocities = [state.extra["chain velocities"][..., link] for link in range(_LENGTH)]
+        kinetic = kinetic_energy(state.momenta, state.system)
+        factor = jnp.ones_like(kinetic)
 
         def kicked(link: int, dt: float) -> None:
             drive = (
@@ -92,22 +94,18 @@ class NoseHoover(AbstractIntegrator):
                 kicked(link, dt)
             scale = jnp.exp(-dt * velocities[0])
             kinetic, factor = kinetic * scale**2, factor * scale
-            positions = positions + dt * jnp.stack(velocities)
+            positions = positions + dt * jnp.stack(velocities, axis=-1)
             for link in range(_LENGTH):
                 kicked(link, dt)
-        chain = {"chain positions": positions, "chain velocities": jnp.stack(velocities)}
-        heat = -self._energy(positions, chain["chain velocities"], masses, freedom)
+        moving = sum(0.5 * mass * velocity**2 for mass, velocity in zip(masses, velocities, strict=True))
+        wells = thermal * (freedom * positions[..., 0] + jnp.sum(positions[..., 1:], axis=-1))
+        chain = {"chain positions": positions, "chain velocities": jnp.stack(velocities, axis=-1)}
         return eqx.tree_at(
-            lambda s: (s.momenta, s.heat, s.extra), state, (factor * state.momenta, heat, state.extra | chain)
+            lambda s: (s.momenta, s.heat, s.extra),
+            state,
+            (
+                state.system.spread(factor)[:, None] * state.momenta,
+                -(moving + wells),
+                state.extra | chain,
+            ),
         )
-
-    def _energy(
-        self,
-        positions: Float[Array, " links"],
-        velocities: Float[Array, " links"],
-        masses: Float[Array, " links"],
-        freedom: Float[Array, ""],
-    ) -> Float[Array, ""]:
-        """Of the chain [eV]."""
-        wells = BOLTZMANN * self.temperature * (freedom * positions[0] + jnp.sum(positions[1:]))
-        return 0.5 * jnp.sum(masses * velocities**2) + wells

@@ -96,3 +96,39 @@ class Recorder:
         if self._writer is not None and self._pieces:
             self._writer.append(Trajectory.joined(self._pieces))
             self._pieces = []
+
+
+class Recorders:
+    """Hands each replica its share of the frames."""
+
+    def __init__(self, each: list[Recorder]):
+        self.each = each
+        ends = np.cumsum([one.template.n_atoms for one in each])
+        self._rows = [slice(end - one.template.n_atoms, end) for end, one in zip(ends, each, strict=True)]
+
+    @property
+    def n_frames(self) -> int:
+        """Recorded so far, of each."""
+        return self.each[0].n_frames
+
+    def add(self, frames: Frames, count: int) -> None:
+        """Takes the first `count` frames of a buffer."""
+        frames = jax.tree.map(np.asarray, frames)
+        for number, (one, rows) in enumerate(zip(self.each, self._rows, strict=True)):
+            # Step and time are those of all.
+            info = jax.tree.map(lambda x, k=number: x if x.ndim == 1 else x[:, k], frames.info)
+            share = Frames(
+                info=info,
+                positions=frames.positions[:, rows],
+                velocities=frames.velocities[:, rows],
+                cell=frames.cell[:, number],
+            )
+            one.add(share, count)
+
+    def sync(self) -> None:
+        """Returns when the disk has every frame."""
+        for one in self.each:
+            one.sync()
+
+    def in_memory(self) -> None:
+        """Nothing: each has its own."""

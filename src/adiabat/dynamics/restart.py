@@ -14,8 +14,9 @@ from adiabat.base.digest import digest
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.state import State
 from adiabat.dynamics.verlet_list import VerletList
+from adiabat.dynamics.verlet_lists import VerletLists
 from adiabat.potentials import AbstractPotential
-from adiabat.system import System
+from adiabat.system import Batch, System
 
 KIND = "dynamics"
 # Raised when a state gets another part.
@@ -40,11 +41,11 @@ class Restart:
     def __init__(
         self,
         folder: Path,
-        system: System,
+        system: System | Batch,
         potential: AbstractPotential,
-        integrator: AbstractIntegrator,
+        integrator: AbstractIntegrator | tuple[AbstractIntegrator, ...],
         record_every: int,
-        seed: int,
+        seed: int | tuple[int, ...],
         momenta: np.ndarray | None,
         prepared: bool = False,
     ):
@@ -53,14 +54,14 @@ class Restart:
             "format": _FORMAT,
             "integrator": repr(integrator),
             "record_every": record_every,
-            "seed": seed,
+            "seed": seed if isinstance(seed, int) else list(seed),
             "potential": fingerprint(potential),
             "structure": fingerprint(system),
             "velocities": "drawn" if momenta is None else fingerprint(np.asarray(momenta, np.float64)),
             "compiled by": "the C++ compiler" if prepared else "XLA",
         }
 
-    def save(self, state: State, verlet_list: VerletList, n_frames: int) -> None:
+    def save(self, state: State, verlet_list: VerletList | VerletLists, n_frames: int) -> None:
         """Writes a checkpoint, complete or not at all.
 
         Raises:
@@ -92,7 +93,7 @@ class Restart:
         }
         self.store.save(int(state.step), {name: np.asarray(value) for name, value in arrays.items()}, header)
 
-    def load(self, system: System, verlet_list: VerletList) -> tuple[State, int] | None:
+    def load(self, system: System | Batch, verlet_list: VerletList | VerletLists) -> tuple[State, int] | None:
         """The newest state with its number of recorded frames, or None when there is none.
 
         The neighbor list is made again from the positions it was made from, so that it is the same to the
@@ -112,7 +113,7 @@ class Restart:
                     f"{name} is {value}, but the run to be resumed has {header['settings'].get(name)}",
                     "resume with the same settings, or start over with --force",
                 )
-        verlet_list.skin, verlet_list.capacity = float(header["skin"]), int(header["capacity"])
+        verlet_list.skin, verlet_list.capacity = header["skin"], header["capacity"]
         there = eqx.tree_at(
             lambda s: (s.positions, s.cell), system, (arrays["reference_positions"], arrays["reference_cell"])
         )

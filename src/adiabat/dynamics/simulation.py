@@ -4,19 +4,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from adiabat.base import ConfigError
 from adiabat.dynamics.chunk import Frames, frame, run_chunk
-from adiabat.dynamics.failure import fail
+from adiabat.dynamics.failure import culprit, fail
 from adiabat.dynamics.guard import Guard, Verdict
 from adiabat.dynamics.integrator import AbstractIntegrator
-from adiabat.dynamics.recorder import Recorder
+from adiabat.dynamics.joined import replica
+from adiabat.dynamics.recorder import Recorder, Recorders
 from adiabat.dynamics.restart import Restart
 from adiabat.dynamics.state import State
 from adiabat.dynamics.verlet_list import DEFAULT_SKIN, VerletList
+from adiabat.dynamics.verlet_lists import VerletLists
 from adiabat.io.trajectory import Trajectory
 from adiabat.potentials import AbstractPotential
 from adiabat.system import System
@@ -114,22 +117,31 @@ def run_dynamics(
             state = integrator.init(system, prepared, neighbors, key=key, momenta=momenta)
         else:
             state = loaded[0]
-            if int(state.step) > steps:
-                raise ConfigError(
-                    f"the run has {int(state.step)} steps already, more than the {steps} asked for",
-                    "ask for more steps, or start over with --force",
-                )
+            check_steps(state, steps)
         path = folder / TRAJECTORY_FILE if folder is not None else None
         n_frames = loaded[1] if loaded is not None else 0
         with Recorder(system, path, n_frames, pressure=state.stress is not None) as recorder:
-            loop = _Loop(
+            loop = Loop(
                 prepared, integrator, guard, verlet_list, recorder, restart, folder, state, record_every
             )
             loop.run(steps, checkpoint_seconds, on_chunk, should_stop)
             return loop.result()
 
 
-class _Loop:
+def check_steps(state: State, steps: int) -> None:
+    """Refuses to go on with a run that has more steps than are asked for.
+
+    Raises:
+        ConfigError: it has.
+    """
+    if int(state.step) > steps:
+        raise ConfigError(
+            f"the run has {int(state.step)} steps already, more than the {steps} asked for",
+            "ask for more steps, or start over with --force",
+        )
+
+
+class Loop:
     """One run, chunk after chunk."""
 
     def __init__(
@@ -137,8 +149,8 @@ class _Loop:
         potential: AbstractPotential,
         integrator: AbstractIntegrator,
         guard: Guard,
-        verlet_list: VerletList,
-        recorder: Recorder,
+        verlet_list: VerletList | VerletLists,
+        recorder: Recorder | Recorders,
         restart: Restart | None,
         folder: Path | None,
         state: State,
@@ -151,7 +163,6 @@ class _Loop:
         self.capacity = int(np.clip(_BUFFER_BYTES // sum(x.nbytes for x in jax.tree.leaves(first)), 1, 512))
         self.compiled: set[int] = set()
         self.timed_steps, self.seconds = 0, 0.0
-        self.outrun_at = -1
         if recorder.n_frames == 0:
             recorder.add(first, 1)
 
@@ -184,7 +195,7 @@ class _Loop:
         return DynamicsResult(
             state=self.state,
             trajectory=self.recorder.in_memory(),
-            degrees_of_freedom=int(self.state.degrees_of_freedom),
+            degrees_of_freedom=int(np.sum(self.state.degrees_of_freedom)),
             steps_per_second=self._pace(),
             neighbor_lists=self.verlet_list.builds,
             compilations=len(self.compiled),
@@ -215,18 +226,11 @@ class _Loop:
             self.seconds += time.monotonic() - started
         self.compiled.add(neighbors.max_neighbors)
         if verdict == Verdict.LIST_OUTRUN:
-            self._rebuild()
+            lists: Any = self.verlet_list  # of one system or of many, as the state is
+            lists.rebuild(int(self.state.step), self.state.system, chunk.attempt.system)
         elif verdict != Verdict.FINE:
             self._save()
             self._fail(chunk.attempt, verdict)
-
-    def _rebuild(self) -> None:
-        """A new list at the last good positions; with a wider skin when one did not last for a step."""
-        step = int(self.state.step)
-        if step == self.outrun_at:
-            self.verlet_list.widen_skin()
-        self.outrun_at = step
-        self.verlet_list.build(self.state.system)
 
     def _save(self) -> None:
         """Frames first, then the checkpoint that counts them."""
@@ -235,6 +239,11 @@ class _Loop:
             self.restart.save(self.state, self.verlet_list, self.recorder.n_frames)
 
     def _fail(self, attempt: State, verdict: Verdict) -> None:
+        if isinstance(self.recorder, Recorders):
+            number = culprit(self.state, attempt, verdict, self.integrator)
+            template = self.recorder.each[number].template
+            good, attempt = (replica(state, template, number) for state in (self.state, attempt))
+            fail(good, attempt, verdict, self.integrator, self.folder, number)
         fail(self.state, attempt, verdict, self.integrator, self.folder)
 
     def _frame(self) -> Frames:

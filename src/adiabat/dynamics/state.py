@@ -7,14 +7,16 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from adiabat.dynamics.noise import normal, uniform
-from adiabat.system import System
+from adiabat.system import Batch, System
 
 # Beyond the numbers of any atom.
 _FURTHER, _CHANCE = np.uint32(2**31), np.uint32(2**32 - 1)
 
 
 class State(eqx.Module):
-    """A system in motion; a frozen pytree in internal units (eV, Å, amu).
+    """A system in motion, or several in a batch; a frozen pytree in internal units (eV, Å, amu).
+
+    With a batch, what is of a system has a leading axis of systems; only the step is that of all.
 
     Attributes:
         system: atoms at their current positions, in their current cell.
@@ -32,15 +34,15 @@ class State(eqx.Module):
         extra: what else the integrator keeps from step to step, by name.
     """
 
-    system: System
+    system: System | Batch
     momenta: Float[Array, "n_atoms 3"]
     forces: Float[Array, "n_atoms 3"]
-    energy: Float[Array, ""]
-    stress: Float[Array, "3 3"] | None
-    heat: Float[Array, ""]
-    shadow: Float[Array, ""]
+    energy: Float[Array, "*n_systems"]
+    stress: Float[Array, "*n_systems 3 3"] | None
+    heat: Float[Array, "*n_systems"]
+    shadow: Float[Array, "*n_systems"]
     step: Int[Array, ""]
-    degrees_of_freedom: Float[Array, ""]
+    degrees_of_freedom: Float[Array, "*n_systems"]
     key: PRNGKeyArray
     extra: dict[str, Array] = eqx.field(default_factory=dict)
 

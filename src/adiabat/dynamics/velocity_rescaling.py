@@ -46,7 +46,7 @@ class VelocityRescaling(AbstractIntegrator):
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         after = kick_drift_kick(state, self.internal_timestep, potential, neighbors)
-        kinetic = kinetic_energy(after.momenta, after.system.masses)
+        kinetic = kinetic_energy(after.momenta, after.system)
         one, others = self._noise(state)
         kept = jnp.exp(-self.timestep / self.relaxation_time)
         # Atoms at rest stay at rest, whatever the factor.
@@ -56,7 +56,7 @@ class VelocityRescaling(AbstractIntegrator):
         return eqx.tree_at(
             lambda s: (s.momenta, s.heat),
             after,
-            (factor * after.momenta, state.heat + (squared - 1) * kinetic),
+            (after.system.spread(factor)[:, None] * after.momenta, state.heat + (squared - 1) * kinetic),
         )
 
     def _noise(self, state: State) -> tuple[Float[Array, ""], Float[Array, ""]]:

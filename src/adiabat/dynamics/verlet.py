@@ -77,8 +77,9 @@ class VelocityVerlet(AbstractIntegrator):
         There the derivative of the forces is a difference, and all else the mean of both ends, to second
         order. `momenta` are those of the middle.
         """
-        dt, masses = self.internal_timestep, after.system.masses
-        change = jnp.sum(momenta / masses[:, None] * (after.forces - before.forces))
-        squares = jnp.sum((before.forces**2 + after.forces**2) / masses[:, None])
-        ends = [state.energy + kinetic_energy(state.momenta, masses) for state in (before, after)]
+        dt, system = self.internal_timestep, after.system
+        masses = system.masses[:, None]
+        change = system.sum_atoms(jnp.sum(momenta / masses * (after.forces - before.forces), axis=1))
+        squares = system.sum_atoms(jnp.sum((before.forces**2 + after.forces**2) / masses, axis=1))
+        ends = [state.energy + kinetic_energy(state.momenta, system) for state in (before, after)]
         return 0.5 * (ends[0] - ends[1]) - dt / 12 * change - dt**2 / 48 * squares

@@ -35,6 +35,7 @@ class VerletList:
         self.capacity = capacity
         self.neighbors: Neighbors | None = None
         self._pbc: tuple[bool, ...] = ()
+        self._outrun_at = -1
         self.builds = 0
 
     def build(self, system: System) -> Neighbors:
@@ -77,6 +78,10 @@ class VerletList:
             return near
         return self.build(system)
 
-    def widen_skin(self) -> None:
-        """Doubles the skin, for atoms that cross half of it in one step."""
-        self.skin = 2 * self.skin if self.skin > 0 else DEFAULT_SKIN
+    def rebuild(self, step: int, good: System, refused: System) -> Neighbors:
+        """A new list at the last good positions, those of a step, because `refused` ones were beyond the last
+        list; with twice the skin where one did not last for a step."""
+        if step == self._outrun_at:
+            self.skin = 2 * self.skin if self.skin > 0 else DEFAULT_SKIN
+        self._outrun_at = step
+        return self.build(good)

@@ -46,6 +46,11 @@ class Batch(eqx.Module):
         """Number of structures, padding included."""
         return self.cell.shape[0]
 
+    @property
+    def volume(self) -> Float[Array, " n_systems"]:
+        """Volumes of the cells [Å^3]; zero for a structure that is not periodic along all directions."""
+        return jnp.abs(jnp.linalg.det(self.cell))
+
     def strained(self, strain: Float[Array, "n_systems 3 3"]) -> "Batch":
         """Each structure with its positions and cell mapped by x -> x (1 + strain)."""
         deformation = jnp.eye(3, dtype=strain.dtype) + strain

@@ -116,7 +116,9 @@ def _start(integrator: AbstractIntegrator, seed: int = 0) -> State:
 def _advance(integrator: AbstractIntegrator, state: State, pieces: list[int]) -> State:
     """Steps in chunks of these lengths; the list is made anew where it must be."""
     verlet_list = _list()
-    neighbors = verlet_list.build(state.system)
+    system = state.system
+    assert isinstance(system, System)
+    neighbors = verlet_list.build(system)
     for stop in int(state.step) + np.cumsum(pieces):
         while int(state.step) < stop:
             chunk = run_chunk(
@@ -131,7 +133,10 @@ def _advance(integrator: AbstractIntegrator, state: State, pieces: list[int]) ->
             )
             state = chunk.state
             if int(chunk.verdict) == Verdict.LIST_OUTRUN:
-                neighbors = verlet_list.build(state.system)
+                here = eqx.tree_at(
+                    lambda s: (s.positions, s.cell), system, (state.positions, state.system.cell)
+                )
+                neighbors = verlet_list.build(here)
             else:
                 assert int(chunk.verdict) == Verdict.FINE
     return state

@@ -1,0 +1,151 @@
+"""Several simulations in one compiled program, of one potential, each with its own structure and seed.
+
+A replica moves as it would alone: what it feels depends on its own atoms, its random numbers on its own seed,
+and its neighbor list is made anew when its own atoms have moved too far.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from adiabat.base import ConfigError, UnsupportedError
+from adiabat.dynamics.barostat import ConstantPressure
+from adiabat.dynamics.guard import Guard
+from adiabat.dynamics.integrator import AbstractIntegrator
+from adiabat.dynamics.joined import concatenated, joined, replica, replica_folder
+from adiabat.dynamics.recorder import Recorder, Recorders
+from adiabat.dynamics.restart import Restart
+from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, Loop, check_steps
+from adiabat.dynamics.state import State
+from adiabat.dynamics.verlet_list import DEFAULT_SKIN
+from adiabat.dynamics.verlet_lists import VerletLists
+from adiabat.potentials import AbstractPotential
+from adiabat.system import System
+
+
+def run_replicas(
+    systems: Sequence[System],
+    potential: AbstractPotential,
+    integrators: Sequence[AbstractIntegrator],
+    *,
+    steps: int,
+    seeds: Sequence[int],
+    record_every: int = 10,
+    skin: float = DEFAULT_SKIN,
+    folder: Path | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 30.0,
+    on_chunk: Callable[[State], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[DynamicsResult]:
+    """Moves several systems at once. They may be of different sizes; all are periodic, or none.
+
+    Args:
+        systems: the structures to start from.
+        potential: gives the forces.
+        integrators: one for each, of one kind; they may differ in temperature.
+        steps: how many in all, those before a resume included.
+        seeds: one for each; a replica's random numbers depend on its own and the step alone.
+        record_every: steps between recorded frames; the start is the first.
+        skin: of the neighbor lists [Å].
+        folder: where `replica-000/trajectory.h5` and so on, and `checkpoints/`, are written; frames are kept
+            in memory without it.
+        resume: go on from the newest checkpoint in the folder; start when there is none.
+        checkpoint_seconds: wall time between checkpoints.
+        on_chunk: called with the state of all about once a second.
+        should_stop: asked as often; True saves and leaves.
+
+    Returns:
+        One result for each replica; `steps_per_second` is of the whole.
+
+    Raises:
+        ConfigError: integrators of several kinds, other numbers of seeds than of systems.
+        UnsupportedError: a barostat; periodic systems beside others.
+        SimulationError: a step of one of them was refused.
+        DataError: as `run_dynamics`.
+    """
+    if steps < 0 or record_every < 1:
+        raise ConfigError(f"steps ({steps}) must be at least 0, and record_every ({record_every}) at least 1")
+    if not len(systems) == len(integrators) == len(seeds) > 0:
+        numbers = f"{len(systems)} systems, {len(integrators)} integrators and {len(seeds)} seeds"
+        raise ConfigError(f"{numbers}: a replica needs one of each")
+    if len({tuple(system.pbc) for system in systems}) > 1:
+        raise UnsupportedError("replicas with different periodic directions do not go together")
+    for system, one in zip(systems, integrators, strict=True):
+        one.check(system)
+    integrator = together(integrators)
+    with jax.enable_x64(True), ExitStack() as stack:
+        lists = VerletLists(systems, potential.cutoff, skin)
+        prepared = potential.for_inference()
+        batch = concatenated(systems)
+        described = (batch, potential, tuple(integrators), record_every, tuple(seeds), None)
+        is_prepared = prepared is not potential
+        restart = Restart(folder, *described, prepared=is_prepared) if folder is not None else None
+        loaded = restart.load(batch, lists) if restart is not None and resume else None
+        if loaded is None:
+            lists.build(batch)
+            starts = [
+                one.init(system, prepared, lists.of(k), key=jax.random.key(seeds[k]))
+                for k, (system, one) in enumerate(zip(systems, integrators, strict=True))
+            ]
+            state = joined(starts, batch)
+        else:
+            state = loaded[0]
+            check_steps(state, steps)
+        recorders = Recorders(
+            [
+                stack.enter_context(
+                    Recorder(
+                        system,
+                        None if folder is None else _made(replica_folder(folder, k)) / TRAJECTORY_FILE,
+                        loaded[1] if loaded is not None else 0,
+                        pressure=state.stress is not None,
+                    )
+                )
+                for k, system in enumerate(systems)
+            ]
+        )
+        guard = eqx.tree_at(lambda g: g.temperature, Guard(), integrator.temperature)
+        loop = Loop(prepared, integrator, guard, lists, recorders, restart, folder, state, record_every)
+        loop.run(steps, checkpoint_seconds, on_chunk, should_stop)
+        whole = loop.result()
+        return [
+            DynamicsResult(
+                state=replica(whole.state, system, k),
+                trajectory=recorder.in_memory(),
+                degrees_of_freedom=int(whole.state.degrees_of_freedom[k]),
+                steps_per_second=whole.steps_per_second,
+                neighbor_lists=lists.lists[k].builds,
+                compilations=whole.compilations,
+            )
+            for k, (system, recorder) in enumerate(zip(systems, recorders.each, strict=True))
+        ]
+
+
+def together(integrators: Sequence[AbstractIntegrator]) -> AbstractIntegrator:
+    """One integrator that has the temperature of each [K], shape (n_systems,).
+
+    Raises:
+        ConfigError: they differ in more than that.
+        UnsupportedError: one of them changes the cell.
+    """
+    first = integrators[0]
+    if any(isinstance(one, ConstantPressure) for one in integrators):
+        raise UnsupportedError("replicas at constant pressure are not there yet", "choose nvt or nve")
+
+    def at_zero(one: AbstractIntegrator) -> AbstractIntegrator:
+        return eqx.tree_at(lambda i: i.temperature, one, 0.0)
+
+    if any(type(one) is not type(first) or repr(at_zero(one)) != repr(at_zero(first)) for one in integrators):
+        raise ConfigError("the integrators of replicas may differ in temperature only")
+    temperatures = np.array([one.temperature for one in integrators])
+    return eqx.tree_at(lambda i: i.temperature, first, temperatures)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
