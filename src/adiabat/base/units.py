@@ -30,6 +30,8 @@ HARTREE = constants.physical_constants["Hartree energy in eV"][0]
 """eV in one hartree."""
 BOHR = constants.physical_constants["Bohr radius"][0] * 1e10
 """Å in one bohr."""
+COULOMB = HARTREE * BOHR
+"""e^2 / (4 pi eps0) [eV Å]."""
 DEBYE = 1e-11 / (constants.c * constants.e)
 """e Å in one debye."""
 

@@ -3,8 +3,28 @@
 Networks belong in `adiabat.networks`.
 """
 
+from adiabat.potentials.all_pairs import AllPairs
+from adiabat.potentials.bonded import (
+    AbstractBondedTerms,
+    HarmonicAngles,
+    HarmonicBonds,
+    HarmonicImpropers,
+    PeriodicTorsions,
+)
 from adiabat.potentials.pair import LennardJones
 from adiabat.potentials.potential import AbstractPotential, Prediction, SumPotential
 from adiabat.potentials.repulsion import ZBL
 
-__all__ = ["ZBL", "AbstractPotential", "LennardJones", "Prediction", "SumPotential"]
+__all__ = [
+    "ZBL",
+    "AbstractBondedTerms",
+    "AbstractPotential",
+    "AllPairs",
+    "HarmonicAngles",
+    "HarmonicBonds",
+    "HarmonicImpropers",
+    "LennardJones",
+    "PeriodicTorsions",
+    "Prediction",
+    "SumPotential",
+]

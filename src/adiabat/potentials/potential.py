@@ -121,6 +121,11 @@ class SumPotential(AbstractPotential):
         self.terms = tuple(terms)
         self.cutoff = max(term.cutoff for term in terms)
 
+    def check(self, system: System) -> None:
+        """Raise UnsupportedError when one of the terms does not cover the system."""
+        for term in self.terms:
+            term.check(system)
+
     def for_inference(self) -> AbstractPotential:
         return SumPotential(terms=tuple(term.for_inference() for term in self.terms))
 

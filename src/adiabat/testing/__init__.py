@@ -9,7 +9,7 @@ A test subclasses a kit and says what it tests:
 
 from adiabat.testing import systems
 from adiabat.testing.integrators import IntegratorChecks
-from adiabat.testing.potentials import PotentialChecks
+from adiabat.testing.potentials import NumberedPotentialChecks, PotentialChecks
 from adiabat.testing.springs import EinsteinCrystal
 
-__all__ = ["EinsteinCrystal", "IntegratorChecks", "PotentialChecks", "systems"]
+__all__ = ["EinsteinCrystal", "IntegratorChecks", "NumberedPotentialChecks", "PotentialChecks", "systems"]

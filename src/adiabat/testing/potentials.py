@@ -30,8 +30,9 @@ class Result(NamedTuple):
         return float(np.abs(self.forces).max())
 
 
-class PotentialChecks:
-    """Subclass it in a test and override `potential`, and `structures` when it does not know argon.
+class NumberedPotentialChecks:
+    """For a potential of the atoms of one structure, such as the bonds of a molecule: subclass it in a test
+    and override `potential` and `structures`, which gives that structure in several shapes.
 
     The checks need double precision (`jax_enable_x64`). Tolerances are relative to the largest force or
     energy; a potential that computes in single precision sets `single = True`, which loosens them to what
@@ -45,12 +46,8 @@ class PotentialChecks:
         raise NotImplementedError
 
     def structures(self) -> Sequence[System]:
-        """What it is tested on: molecules and cells, a skewed one smaller than the cut-off among them."""
-        return [
-            systems.argon_cluster(13),
-            systems.argon(4, displacement=0.15, seed=1),
-            systems.random_gas([18] * 5, size=8.0, seed=2),
-        ]
+        """What it is tested on."""
+        raise NotImplementedError
 
     @cached_property
     def _potential(self) -> AbstractPotential:
@@ -113,13 +110,59 @@ class PotentialChecks:
                 # A rotation costs nothing, so the antisymmetric part of the strain adds nothing.
                 assert abs(slope - np.vdot(stress, direction)) <= 10 * self._difference * size
 
-    def test_translation_rotation_permutation(self) -> None:
+    def test_translation_and_rotation(self) -> None:
         """Energy unchanged, forces and stress turned along; a mirror image is no different."""
+        self._compare_turned(permuted=False)
+
+    def test_images_of_atoms(self) -> None:
+        """An atom moved by lattice vectors is the same atom."""
+        for system in self.structures():
+            if not any(system.pbc):
+                continue
+            jumps = np.random.default_rng(2).integers(-2, 3, (system.n_atoms, 3)) * np.asarray(system.pbc)
+            before = self.predict(system)
+            after = self.predict(_moved(system, system.positions + jumps @ system.cell))
+            self._same(after.energy, before.energy)
+            self._same(after.forces, before.forces, before.size)
+
+    def test_list_may_be_longer_or_wider(self) -> None:
+        """Pairs beyond the cut-off and empty columns change nothing."""
+        cutoff = self._potential.cutoff
+        for system in self.structures():
+            exact = self.predict(system)
+            for near in (neighbor_list(system, cutoff, skin=1.0), neighbor_list(system, cutoff, capacity=96)):
+                other = self.predict(system, near)
+                self._same(other.energy, exact.energy)
+                self._same(other.forces, exact.forces, exact.size)
+
+    def test_no_work_around_a_loop(self) -> None:
+        """The integral of F dx along a closed path is zero: the forces conserve energy."""
+        for system in self.structures():
+            first, second = _directions(system, count=2)
+            angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+            work, path = 0.0, 0.0
+            for angle in angles:
+                place = 0.1 * (np.cos(angle) * first + np.sin(angle) * second)
+                velocity = 0.1 * (-np.sin(angle) * first + np.cos(angle) * second)
+                wide = neighbor_list(system, self._potential.cutoff, skin=0.5)
+                forces = self.predict(_moved(system, system.positions + place), wide).forces
+                work += np.vdot(forces, velocity) * 2 * np.pi / len(angles)
+                path += np.linalg.norm(forces) * np.linalg.norm(velocity) * 2 * np.pi / len(angles)
+            assert abs(work) <= max((1e-4 if self.single else 1e-7) * path, 1e-8)
+
+    def test_atom_energies_sum_to_the_energy(self) -> None:
+        """And nobody is left out."""
+        for system in self.structures():
+            prediction = self.predict(system)
+            assert prediction.atom_energies.shape == (system.n_atoms,)
+            self._same(prediction.atom_energies.sum(), prediction.energy)
+
+    def _compare_turned(self, permuted: bool) -> None:
         for system in self.structures():
             before = self.predict(system)
             random = np.random.default_rng(7)
             turn = np.linalg.qr(random.normal(size=(3, 3)))[0]
-            order = random.permutation(system.n_atoms)
+            order = random.permutation(system.n_atoms) if permuted else np.arange(system.n_atoms)
             for sign in (1, -1):  # a rotation, and one with a reflection
                 after = self.predict(
                     System.create(
@@ -133,16 +176,26 @@ class PotentialChecks:
                 self._same(after.forces, (before.forces @ (sign * turn))[order], before.size)
                 self._same(after.stress, turn.T @ before.stress @ turn, np.abs(before.stress).max())
 
-    def test_images_of_atoms(self) -> None:
-        """An atom moved by lattice vectors is the same atom."""
-        for system in self.structures():
-            if not any(system.pbc):
-                continue
-            jumps = np.random.default_rng(2).integers(-2, 3, (system.n_atoms, 3)) * np.asarray(system.pbc)
-            before = self.predict(system)
-            after = self.predict(_moved(system, system.positions + jumps @ system.cell))
-            self._same(after.energy, before.energy)
-            self._same(after.forces, before.forces, before.size)
+    def _same(self, value: object, expected: object, size: float | None = None) -> None:
+        scale = max(1e-2, np.abs(np.asarray(expected)).max() if size is None else size)
+        np.testing.assert_allclose(np.asarray(value), np.asarray(expected), rtol=0, atol=self._exact * scale)
+
+
+class PotentialChecks(NumberedPotentialChecks):
+    """For a potential of any atoms: subclass it in a test and override `potential`, and `structures` when it
+    does not know argon."""
+
+    def structures(self) -> Sequence[System]:
+        """What it is tested on: molecules and cells, a skewed one smaller than the cut-off among them."""
+        return [
+            systems.argon_cluster(13),
+            systems.argon(4, displacement=0.15, seed=1),
+            systems.random_gas([18] * 5, size=8.0, seed=2),
+        ]
+
+    def test_translation_rotation_permutation(self) -> None:
+        """As above, with the atoms in another order."""
+        self._compare_turned(permuted=True)
 
     def test_supercell(self) -> None:
         """Twice the cell has twice the energy and the same forces and stress."""
@@ -178,16 +231,6 @@ class PotentialChecks:
             tolerance = (1e-3 if self.single else 1e-4) * np.array([0.01, 0.1, 1.0]) * sizes
             assert np.all(np.abs(values[0] - values[1]) <= tolerance), (values, tolerance)
 
-    def test_list_may_be_longer_or_wider(self) -> None:
-        """Pairs beyond the cut-off and empty columns change nothing."""
-        cutoff = self._potential.cutoff
-        for system in self.structures():
-            exact = self.predict(system)
-            for near in (neighbor_list(system, cutoff, skin=1.0), neighbor_list(system, cutoff, capacity=96)):
-                other = self.predict(system, near)
-                self._same(other.energy, exact.energy)
-                self._same(other.forces, exact.forces, exact.size)
-
     def test_batch_is_its_structures(self) -> None:
         """Several structures in one padded batch are what they are alone."""
         potential, found = self._potential, list(self.structures())
@@ -212,28 +255,6 @@ class PotentialChecks:
         assert not together.energy[len(found) :].any()
         assert not together.forces[start:].any()
 
-    def test_no_work_around_a_loop(self) -> None:
-        """The integral of F dx along a closed path is zero: the forces conserve energy."""
-        for system in self.structures():
-            first, second = _directions(system, count=2)
-            angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
-            work, path = 0.0, 0.0
-            for angle in angles:
-                place = 0.1 * (np.cos(angle) * first + np.sin(angle) * second)
-                velocity = 0.1 * (-np.sin(angle) * first + np.cos(angle) * second)
-                wide = neighbor_list(system, self._potential.cutoff, skin=0.5)
-                forces = self.predict(_moved(system, system.positions + place), wide).forces
-                work += np.vdot(forces, velocity) * 2 * np.pi / len(angles)
-                path += np.linalg.norm(forces) * np.linalg.norm(velocity) * 2 * np.pi / len(angles)
-            assert abs(work) <= max((1e-4 if self.single else 1e-7) * path, 1e-8)
-
-    def test_atom_energies_sum_to_the_energy(self) -> None:
-        """And nobody is left out."""
-        for system in self.structures():
-            prediction = self.predict(system)
-            assert prediction.atom_energies.shape == (system.n_atoms,)
-            self._same(prediction.atom_energies.sum(), prediction.energy)
-
     def test_far_atoms_do_not_feel_each_other(self) -> None:
         """No force beyond the cut-off, and nothing that is not a number without a single neighbor."""
         number = int(np.asarray(self.structures()[0].numbers)[0])
@@ -241,10 +262,6 @@ class PotentialChecks:
         prediction = self.predict(far)
         assert np.isfinite(prediction.energy)
         assert not prediction.forces.any()
-
-    def _same(self, value: object, expected: object, size: float | None = None) -> None:
-        scale = max(1e-2, np.abs(np.asarray(expected)).max() if size is None else size)
-        np.testing.assert_allclose(np.asarray(value), np.asarray(expected), rtol=0, atol=self._exact * scale)
 
 
 @eqx.filter_jit

@@ -1,0 +1,232 @@
+"""Bonded terms of classical force fields: energies of named atoms, whatever their distance."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from adiabat.base import DataError, UnsupportedError
+from adiabat.potentials.potential import AbstractPotential
+from adiabat.system import Batch, Neighbors, System
+
+# No term looks at the neighbor list, so its radius [Å] only says how often dynamics make it anew.
+_CUTOFF = 1.0
+# A squared sine or length below this share of its scale has no direction that a derivative could follow.
+_STRAIGHT = 1e-24
+
+
+class AbstractBondedTerms(AbstractPotential):
+    """Energies of groups of atoms of one structure, given by their numbers in it.
+
+    A subclass says what each group's energy is. Groups that cross a periodic boundary are followed through
+    the nearest images, so the members of a group must be nearer to the next one than half the distance
+    between opposite faces of the cell. Each member gets an equal share of the energy.
+    """
+
+    atoms: eqx.AbstractVar[Int[Array, "n_terms n_members"]]
+    """The members of each group, in the order of the formula."""
+
+    @abc.abstractmethod
+    def term_energies(self, steps: Float[Array, "n_terms n_steps 3"]) -> Float[Array, " n_terms"]:
+        """The energy of each group [eV] from the vectors [Å] that lead from each member to the next."""
+
+    def check(self, system: System) -> None:
+        """Raise UnsupportedError when the terms name atoms that the structure does not have."""
+        last = int(np.max(self.atoms, initial=-1))
+        if last >= system.n_atoms:
+            raise UnsupportedError(
+                f"{type(self).__name__} has a term of atom {last}; the structure has atoms 0 to "
+                f"{system.n_atoms - 1}",
+                "use the structure, and the order of atoms, that the terms were made for",
+            )
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        check_one_structure(self, system)
+        atoms = jnp.asarray(self.atoms)
+        places = system.positions[atoms]
+        steps = _nearest_images(places[:, 1:] - places[:, :-1], system)
+        shares = self.term_energies(steps) / atoms.shape[1]
+        shares = jnp.broadcast_to(shares[:, None], atoms.shape)
+        return jnp.zeros(system.n_atoms, shares.dtype).at[atoms].add(shares)
+
+
+class HarmonicBonds(AbstractBondedTerms):
+    """Springs between pairs of atoms: E = k (r - r0)^2 / 2.
+
+    Args:
+        atoms: the two atoms of each bond, shape (n_bonds, 2).
+        stiffness: k [eV/Å^2], one or one for each bond; twice the constant of Amber, CHARMM and LAMMPS.
+        length: r0 [Å], one or one for each bond.
+
+    Raises:
+        DataError: arrays that do not fit each other, or an atom twice in one term.
+    """
+
+    atoms: Int[Array, "n_bonds 2"]
+    stiffness: Float[Array, " n_bonds"]
+    length: Float[Array, " n_bonds"]
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, atoms: ArrayLike, stiffness: ArrayLike, length: ArrayLike):
+        self.atoms, self.stiffness, self.length = _terms(atoms, 2, stiffness, length)
+        self.cutoff = _CUTOFF
+
+    def term_energies(self, steps: Float[Array, "n_bonds 1 3"]) -> Float[Array, " n_bonds"]:
+        return 0.5 * self.stiffness * (_lengths(steps[:, 0]) - self.length) ** 2
+
+
+class HarmonicAngles(AbstractBondedTerms):
+    """Springs on the angle at the middle one of three atoms: E = k (theta - theta0)^2 / 2.
+
+    Args:
+        atoms: end, middle, end of each angle, shape (n_angles, 3).
+        stiffness: k [eV/rad^2], one or one for each angle; twice the constant of Amber, CHARMM and LAMMPS.
+        angle: theta0 [rad], one or one for each angle.
+
+    Raises:
+        DataError: arrays that do not fit each other, or an atom twice in one term.
+    """
+
+    atoms: Int[Array, "n_angles 3"]
+    stiffness: Float[Array, " n_angles"]
+    angle: Float[Array, " n_angles"]
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, atoms: ArrayLike, stiffness: ArrayLike, angle: ArrayLike):
+        self.atoms, self.stiffness, self.angle = _terms(atoms, 3, stiffness, angle)
+        self.cutoff = _CUTOFF
+
+    def term_energies(self, steps: Float[Array, "n_angles 2 3"]) -> Float[Array, " n_angles"]:
+        first, second = -steps[:, 0], steps[:, 1]
+        # The arc cosine would lose half of its digits near 180 degrees.
+        angles = jnp.arctan2(_lengths(jnp.cross(first, second)), jnp.sum(first * second, axis=-1))
+        return 0.5 * self.stiffness * (angles - self.angle) ** 2
+
+
+class PeriodicTorsions(AbstractBondedTerms):
+    """Cosines of dihedral angles, E = k (1 + cos(n phi - phi0)): proper torsions, and Amber's impropers.
+
+    A torsion with several cosines is several terms of the same atoms. phi is 0 when the outer atoms are on
+    the same side, and positive when, seen along the middle bond, the far bond is turned clockwise (IUPAC).
+
+    Args:
+        atoms: the four atoms of each term, shape (n_torsions, 4).
+        barrier: k [eV], one or one for each term; may be negative.
+        periodicity: n, one or one for each term.
+        phase: phi0 [rad], one or one for each term.
+
+    Raises:
+        DataError: arrays that do not fit each other, or an atom twice in one term.
+    """
+
+    atoms: Int[Array, "n_torsions 4"]
+    barrier: Float[Array, " n_torsions"]
+    periodicity: Float[Array, " n_torsions"]
+    phase: Float[Array, " n_torsions"]
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, atoms: ArrayLike, barrier: ArrayLike, periodicity: ArrayLike, phase: ArrayLike):
+        terms = _terms(atoms, 4, barrier, periodicity, phase)
+        self.atoms, self.barrier, self.periodicity, self.phase = terms
+        self.cutoff = _CUTOFF
+
+    def term_energies(self, steps: Float[Array, "n_torsions 3 3"]) -> Float[Array, " n_torsions"]:
+        return self.barrier * (1.0 + jnp.cos(self.periodicity * _dihedrals(steps) - self.phase))
+
+
+class HarmonicImpropers(AbstractBondedTerms):
+    """Springs on dihedral angles, E = k (phi - phi0)^2 / 2 with the difference taken within half a turn, as
+    CHARMM holds groups flat.
+
+    Args:
+        atoms: the four atoms of each term, shape (n_impropers, 4).
+        stiffness: k [eV/rad^2], one or one for each term; twice the constant of CHARMM and LAMMPS.
+        angle: phi0 [rad], one or one for each term.
+
+    Raises:
+        DataError: arrays that do not fit each other, or an atom twice in one term.
+    """
+
+    atoms: Int[Array, "n_impropers 4"]
+    stiffness: Float[Array, " n_impropers"]
+    angle: Float[Array, " n_impropers"]
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, atoms: ArrayLike, stiffness: ArrayLike, angle: ArrayLike):
+        self.atoms, self.stiffness, self.angle = _terms(atoms, 4, stiffness, angle)
+        self.cutoff = _CUTOFF
+
+    def term_energies(self, steps: Float[Array, "n_impropers 3 3"]) -> Float[Array, " n_impropers"]:
+        difference = _dihedrals(steps) - self.angle
+        difference = difference - 2 * jnp.pi * jnp.round(difference / (2 * jnp.pi))
+        return 0.5 * self.stiffness * difference**2
+
+
+def check_one_structure(potential: AbstractPotential, system: System | Batch) -> None:
+    """Raise UnsupportedError for a batch: what is numbered by the atoms of one structure fits no other."""
+    if isinstance(system, Batch):
+        raise UnsupportedError(
+            f"{type(potential).__name__} belongs to the atoms of one structure and takes no batch",
+            "evaluate one structure at a time",
+        )
+
+
+def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
+    """The checked members of each term, and each parameter with a value for each term, as host arrays:
+    JAX would cut them to single precision when x64 is off."""
+    given = np.asarray(atoms)
+    index = given.reshape(-1, members) if given.size == 0 else given
+    if (
+        index.ndim != 2
+        or index.shape[1] != members
+        or not (given.size == 0 or np.issubdtype(index.dtype, np.integer))
+    ):
+        raise DataError(
+            f"the terms need whole numbers of shape (n_terms, {members}), got {given.dtype} {given.shape}"
+        )
+    index = index.astype(np.int32)
+    ordered = np.sort(index, axis=1)
+    if index.size and (index.min() < 0 or (ordered[:, 1:] == ordered[:, :-1]).any()):
+        raise DataError("each term needs different atoms, numbered from 0 on")
+    values = [np.asarray(parameter, np.float64) for parameter in parameters]
+    for value in values:
+        if value.shape not in ((), (len(index),)) or not np.isfinite(value).all():
+            raise DataError(
+                f"a parameter of {len(index)} terms is one finite number or one for each, got shape "
+                f"{value.shape}"
+            )
+    return index, *(np.broadcast_to(value, len(index)).copy() for value in values)
+
+
+def _nearest_images(
+    vectors: Float[Array, "n_terms n_steps 3"], system: System
+) -> Float[Array, "n_terms n_steps 3"]:
+    """The vectors with the lattice vectors taken off that an atom may have been moved by."""
+    if not any(system.pbc):
+        return vectors
+    cell = jnp.where(jnp.asarray(system.pbc)[:, None], jnp.asarray(system.cell), 0.0)
+    # Fractional coordinates along the periodic directions, zero along the others.
+    inverse = jnp.linalg.pinv(jax.lax.stop_gradient(cell))
+    return vectors - jnp.round(jax.lax.stop_gradient(vectors) @ inverse) @ cell
+
+
+def _lengths(vectors: Float[Array, "n 3"]) -> Float[Array, " n"]:
+    """Of vectors, with derivative zero where a vector vanishes."""
+    squared = jnp.sum(vectors**2, axis=-1)
+    some = squared > _STRAIGHT
+    return jnp.where(some, jnp.sqrt(jnp.where(some, squared, 1.0)), 0.0)
+
+
+def _dihedrals(steps: Float[Array, "n 3 3"]) -> Float[Array, " n"]:
+    """The dihedral angle [rad] of each chain of three bonds; zero, without a derivative, where two bonds are
+    in line (Blondel and Karplus 1996, J. Comput. Chem. 17, 1132)."""
+    first, middle, last = steps[:, 0], steps[:, 1], steps[:, 2]
+    before, after = jnp.cross(first, middle), jnp.cross(middle, last)
+    x = jnp.sum(before * after, axis=-1)
+    y = jnp.sum(first * after, axis=-1) * _lengths(middle)
+    defined = x**2 + y**2 > _STRAIGHT
+    return jnp.where(defined, jnp.arctan2(jnp.where(defined, y, 0.0), jnp.where(defined, x, 1.0)), 0.0)

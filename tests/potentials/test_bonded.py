@@ -1,0 +1,149 @@
+"""Bonded terms and all pairs: conformance, and answers known in closed form."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adiabat.base import DataError, UnsupportedError
+from adiabat.base.units import COULOMB
+from adiabat.potentials import (
+    AllPairs,
+    HarmonicAngles,
+    HarmonicBonds,
+    HarmonicImpropers,
+    PeriodicTorsions,
+    SumPotential,
+)
+from adiabat.system import System, batch_systems, neighbor_list
+from adiabat.testing import NumberedPotentialChecks
+
+# Four atoms in a chain with a dihedral angle of 70 degrees or so, none of it symmetric.
+CHAIN = np.array([[0.1, 0.9, 1.1], [0.0, 0.0, 0.2], [1.5, 0.1, 0.0], [2.1, 1.3, -0.3]])
+
+
+def chain(positions=CHAIN, **cell) -> System:
+    return System.create([1, 6, 6, 1], positions, **cell)
+
+
+def energy(potential, system):
+    return float(potential.energy(system, neighbor_list(system, 1.0)))
+
+
+def pairs() -> AllPairs:
+    sigma = np.full((4, 4), 1.5)
+    charges = np.outer([0.3, -0.2, -0.3, 0.2], [0.3, -0.2, -0.3, 0.2])
+    charges[0, 1] = charges[1, 0] = 0.0
+    return AllPairs(epsilon=np.full((4, 4), 0.01), sigma=sigma, charges=charges)
+
+
+def bonded() -> SumPotential:
+    return SumPotential(
+        terms=(
+            HarmonicBonds(atoms=[[0, 1], [1, 2], [2, 3]], stiffness=[20.0, 15.0, 20.0], length=1.2),
+            HarmonicAngles(atoms=[[0, 1, 2], [1, 2, 3]], stiffness=2.0, angle=[1.9, 2.0]),
+            PeriodicTorsions(
+                atoms=[[0, 1, 2, 3]] * 2, barrier=[0.3, -0.1], periodicity=[3, 1], phase=[0.0, np.pi]
+            ),
+            HarmonicImpropers(atoms=[[1, 0, 2, 3]], stiffness=0.5, angle=0.0),
+        )
+    )
+
+
+class TestBonded(NumberedPotentialChecks):
+    def potential(self):
+        return bonded()
+
+    def structures(self):
+        cell = [[6.5, 0, 0], [0.5, 7.0, 0], [-0.4, 0.6, 8.0]]
+        return [chain(), chain(cell=cell, pbc=True), chain(cell=cell, pbc=(True, False, True))]
+
+
+class TestAllPairs(NumberedPotentialChecks):
+    def potential(self):
+        return pairs()
+
+    def structures(self):
+        return [chain()]
+
+
+# Bonds along x, y and z: looking along the middle one, the last is a quarter turn clockwise from the first.
+CORNERS = [[0.0, 0, 0], [1.0, 0, 0], [1.0, 1.0, 0], [1.0, 1.0, 1.0]]
+
+
+def test_known_angles():
+    bonds = HarmonicBonds(atoms=[[0, 2]], stiffness=2.0, length=1.0)
+    assert energy(bonds, chain(CORNERS)) == pytest.approx((2**0.5 - 1) ** 2, rel=1e-14)
+    angles = HarmonicAngles(atoms=[[0, 1, 2]], stiffness=2.0, angle=2.0)
+    assert energy(angles, chain(CORNERS)) == pytest.approx((np.pi / 2 - 2) ** 2, rel=1e-14)
+    torsions = PeriodicTorsions(atoms=[[0, 1, 2, 3]], barrier=1.0, periodicity=1, phase=np.pi / 2)
+    assert energy(torsions, chain(CORNERS)) == pytest.approx(2.0, rel=1e-14)
+    assert energy(torsions, chain(np.array(CORNERS) * [1, 1, -1])) == pytest.approx(0.0, abs=1e-14)
+
+
+@pytest.mark.parametrize("turns", [-1, 0, 1])
+def test_an_improper_takes_the_short_way_round(turns):
+    angle = np.pi / 2 - 0.3 + 2 * np.pi * turns
+    term = HarmonicImpropers(atoms=[[0, 1, 2, 3]], stiffness=2.0, angle=angle)
+    assert energy(term, chain(CORNERS)) == pytest.approx(0.09, rel=1e-12)
+
+
+def test_known_pairs():
+    only = np.zeros((4, 4))
+    only[0, 3] = only[3, 0] = 1.0
+    distance = np.linalg.norm(CHAIN[3] - CHAIN[0])
+    charged = AllPairs(epsilon=np.zeros((4, 4)), sigma=only, charges=-0.5 * only)
+    assert energy(charged, chain()) == pytest.approx(-0.5 * COULOMB / distance, rel=1e-14)
+    neutral = AllPairs(epsilon=0.7 * only, sigma=distance / 2 ** (1 / 6) * only, charges=0 * only)
+    assert energy(neutral, chain()) == pytest.approx(-0.7, rel=1e-14)
+
+
+def test_straight_and_folded_chains_have_finite_derivatives():
+    potential = bonded()
+    lines = (
+        [[0.0, 0, 0], [1.2, 0, 0], [2.4, 0, 0], [3.6, 0, 0]],
+        [[0, 0, 0], [1.2, 0, 0], [0, 0, 0.1], [1, 0, 0]],
+    )
+    for positions in lines:
+        system = chain(positions)
+        near = neighbor_list(system, 1.0)
+        hessian = second_derivatives(potential, system, near)
+        assert np.isfinite(potential(system, near).forces).all()
+        assert np.isfinite(hessian).all()
+
+
+def test_second_derivatives_are_symmetric():
+    system = chain()
+    near = neighbor_list(system, 500.0)
+    hessian = second_derivatives(SumPotential(terms=(bonded(), pairs())), system, near)
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-10)
+    np.testing.assert_allclose(hessian.reshape(12, 4, 3).sum(axis=1), 0.0, atol=1e-9)
+
+
+@eqx.filter_jit
+def second_derivatives(potential, system, near):
+    def total(positions):
+        return potential.energy(eqx.tree_at(lambda s: s.positions, system, positions), near)
+
+    return jax.jacrev(jax.grad(total))(jnp.asarray(system.positions)).reshape(12, 12)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(DataError, match="shape"):
+        HarmonicBonds(atoms=[[0, 1, 2]], stiffness=1.0, length=1.0)
+    with pytest.raises(DataError, match="different atoms"):
+        HarmonicBonds(atoms=[[1, 1]], stiffness=1.0, length=1.0)
+    with pytest.raises(DataError, match="one for each"):
+        HarmonicAngles(atoms=[[0, 1, 2]], stiffness=[1.0, 2.0], angle=1.0)
+    with pytest.raises(DataError, match="the same for"):
+        AllPairs(epsilon=np.triu(np.ones((4, 4))), sigma=np.ones((4, 4)), charges=np.ones((4, 4)))
+    with pytest.raises(UnsupportedError, match="atom 9"):
+        (pairs() + HarmonicBonds(atoms=[[0, 9]], stiffness=1.0, length=1.0)).check(chain())
+    with pytest.raises(UnsupportedError, match="does not repeat"):
+        pairs().check(System.create([1], [[0, 0, 0]]))
+    system = chain()
+    near = neighbor_list(system, 1.0)
+    batch, joined = batch_systems([system], [near], n_atoms=4, n_systems=1, max_neighbors=near.max_neighbors)
+    with pytest.raises(UnsupportedError, match="no batch"):
+        bonded()(batch, joined, False)
