@@ -11,15 +11,19 @@ from adiabat.potentials.bonded import (
     HarmonicImpropers,
     PeriodicTorsions,
 )
+from adiabat.potentials.ewald import Ewald
+from adiabat.potentials.mesh_ewald import PME
 from adiabat.potentials.pair import LennardJones
 from adiabat.potentials.potential import AbstractPotential, Prediction, SumPotential
 from adiabat.potentials.repulsion import ZBL
 
 __all__ = [
+    "PME",
     "ZBL",
     "AbstractBondedTerms",
     "AbstractPotential",
     "AllPairs",
+    "Ewald",
     "HarmonicAngles",
     "HarmonicBonds",
     "HarmonicImpropers",

@@ -1,0 +1,197 @@
+"""Coulomb energy of point charges in a periodic cell: Ewald sums, and what they share with meshes."""
+
+import abc
+import math
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import erfc
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.base.units import COULOMB
+from adiabat.potentials.bonded import check_one_structure
+from adiabat.potentials.potential import AbstractPotential
+from adiabat.system import Batch, Neighbors, System
+from adiabat.system.system import LAST
+
+
+class AbstractEwald(AbstractPotential):
+    """The Coulomb energy of fixed charges and of all their periodic images, split into a short-ranged part
+    over neighbors and a smooth part over waves; a subclass says how the smooth part is summed.
+
+    E_i = k q_i / 2 (sum_j q_j erfc(a r_ij) / r_ij + smooth_i - 2 a q_i / sqrt(pi) - pi Q / (a^2 V)),
+    with conducting surroundings, and a uniform background if the total charge Q is not zero (de Leeuw,
+    Perram, Smith 1980, doi 10.1098/rspa.1980.0135).
+    """
+
+    charges: eqx.AbstractVar[Float[Array, " n"]]
+    """[e], by atomic number or by atom."""
+    by_element: eqx.AbstractVar[bool]
+    screening: eqx.AbstractVar[float]
+    """a [1/Å]"""
+
+    @abc.abstractmethod
+    def smooth_potential(
+        self, system: System | Batch, charges: Float[Array, " n_atoms"]
+    ) -> Float[Array, " n_atoms"]:
+        """Sum over all waves but the constant one, at each atom [e/Å]."""
+
+    def check(self, system: System) -> None:
+        """Raise UnsupportedError for a structure that is not periodic along all directions, an element
+        without a charge, or another number of atoms than there are charges."""
+        if not system.is_periodic:
+            raise UnsupportedError(
+                f"{type(self).__name__} sums over periodic images, which the structure lacks in part",
+                "use AllPairs for a molecule",
+            )
+        charges = np.asarray(self.charges)
+        if self.by_element and np.isnan(charges[np.asarray(system.numbers)]).any():
+            known = np.flatnonzero(~np.isnan(charges[1:])) + 1
+            raise UnsupportedError(f"there are charges of the atomic numbers {known.tolist()} only")
+        if not self.by_element and len(charges) != system.n_atoms:
+            raise UnsupportedError(f"there are {len(charges)} charges for {system.n_atoms} atoms")
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        charges = self._atom_charges(system)
+        vectors = neighbors.vectors(system.positions, system.atom_cells())
+        squared = jnp.sum(vectors**2, axis=-1)
+        near = neighbors.mask & (squared < self.cutoff**2)
+        distances = jnp.sqrt(squared)
+        pairs = charges[neighbors.index] * erfc(self.screening * distances) / distances
+        potential = jnp.sum(jnp.where(near, pairs, 0.0), axis=1) + self.smooth_potential(system, charges)
+        potential = potential - 2 * self.screening / math.sqrt(math.pi) * charges
+        excess = system.spread(system.sum_atoms(charges) / _volumes(cells_of(system)))
+        return 0.5 * COULOMB * charges * (potential - math.pi / self.screening**2 * excess)
+
+    def _atom_charges(self, system: System | Batch) -> Float[Array, " n_atoms"]:
+        charges = jnp.asarray(self.charges, system.positions.dtype)
+        if not self.by_element:
+            check_one_structure(self, system)
+            return charges
+        return jnp.where(system.mask, jnp.nan_to_num(charges)[jnp.asarray(system.numbers)], 0.0)
+
+
+class Ewald(AbstractEwald):
+    """Coulomb energy by Ewald's sum over waves: exact to any accuracy, in time n_atoms^1.5.
+
+    sum_k 4 pi / (V k^2) exp(-k^2 / 4 a^2) |sum_i q_i exp(i k r_i)|^2 / 2 (Ewald 1921,
+    doi 10.1002/andp.19213690304). The waves are those of the cell given here, whatever the cell of the
+    structure, so that the energy is smooth as the cell changes.
+
+    Args:
+        charges: [e], by atomic number, or an array with one for each atom of the one structure it is for.
+        cell: the largest cell it will see, rows are lattice vectors [Å], shape (3, 3).
+        cutoff: of the sum over neighbors [Å].
+        accuracy: what is left out of either sum, relative to the nearest neighbors; the energy jumps by as
+            much where a pair crosses the cut-off.
+
+    Raises:
+        ConfigError: an accuracy not between 0 and 1, or a cut-off that is not positive.
+        DataError: charges or a cell that are not finite, or a cell without volume.
+    """
+
+    charges: Float[Array, " n"]
+    waves: Float[Array, "n_waves 3"]
+    by_element: bool = eqx.field(static=True)
+    screening: float = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        charges: Mapping[int, float] | ArrayLike,
+        cell: ArrayLike,
+        cutoff: float = 9.0,
+        accuracy: float = 1e-6,
+    ):
+        self.charges, self.by_element = charge_table(charges)
+        self.cutoff, self.screening = split(cutoff, accuracy)
+        box = checked_cell(cell)
+        shortest = 2 * self.screening * math.sqrt(-math.log(accuracy))  # of the waves left out [1/Å]
+        reach = np.floor(shortest * np.linalg.norm(box, axis=1) / (2 * math.pi)).astype(int)
+        counts = np.array(list(np.ndindex(*(2 * reach + 1)))) - reach
+        length = np.linalg.norm(2 * math.pi * counts @ np.linalg.inv(box).T, axis=1)
+        # A wave and its opposite give the same: of each two, the one whose first component is positive.
+        half = (counts @ np.array([1.0, 1e-4, 1e-8])) > 0
+        self.waves = counts[half & (length <= shortest)].astype(np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def smooth_potential(
+        self, system: System | Batch, charges: Float[Array, " n_atoms"]
+    ) -> Float[Array, " n_atoms"]:
+        cells = cells_of(system)
+        inverse = jnp.linalg.inv(cells)
+        waves = jnp.asarray(self.waves, charges.dtype)
+        fractions = jnp.einsum("na,nab->nb", system.positions, system.spread(inverse))
+        phases = 2 * math.pi * fractions @ waves.T
+        cosines, sines = jnp.cos(phases), jnp.sin(phases)
+        weights = smooth_weights(waves, inverse, cells, self.screening)
+        real = system.spread(weights * system.sum_atoms(charges[:, None] * cosines))
+        imaginary = system.spread(weights * system.sum_atoms(charges[:, None] * sines))
+        return 2 * jnp.sum(cosines * real + sines * imaginary, axis=1)
+
+
+def smooth_weights(
+    counts: Float[Array, "*waves 3"],
+    inverse: Float[Array, "*n_systems 3 3"],
+    cells: Float[Array, "*n_systems 3 3"],
+    screening: float,
+) -> Float[Array, "..."]:
+    """4 pi / (V k^2) exp(-k^2 / 4 a^2) of waves k = 2 pi n inverse(cell)^T, zero for n = 0 [1/Å]."""
+    waves = 2 * math.pi * jnp.einsum("...x,sax->s...a", counts, inverse.reshape(-1, 3, 3))
+    squared = jnp.sum(waves**2, axis=-1).reshape(*cells.shape[:-2], *counts.shape[:-1])
+    constant = jnp.sum(counts**2, axis=-1) == 0
+    safe = jnp.where(constant, 1.0, squared)
+    volumes = jnp.expand_dims(_volumes(cells), tuple(range(cells.ndim - 2, squared.ndim)))
+    return jnp.where(constant, 0.0, 4 * math.pi / (volumes * safe) * jnp.exp(-safe / (4 * screening**2)))
+
+
+def cells_of(system: System | Batch) -> Float[Array, "*n_systems 3 3"]:
+    """The cells [Å], with unit vectors where padding of a batch has none.
+
+    Raises UnsupportedError for one structure that is not periodic along all three directions.
+    """
+    if isinstance(system, System) and not system.is_periodic:
+        raise UnsupportedError(
+            "a sum over periodic images needs a structure periodic along all directions",
+            "use AllPairs for a molecule",
+        )
+    cells = jnp.asarray(system.cell)
+    empty = jnp.all(cells == 0, axis=(-2, -1), keepdims=True)
+    return jnp.where(empty, jnp.eye(3, dtype=cells.dtype), cells)
+
+
+def charge_table(charges: Mapping[int, float] | ArrayLike) -> tuple[Array, bool]:
+    """Charges by atomic number (not a number where there is none), or by atom, and whether by number."""
+    if isinstance(charges, Mapping):
+        table = np.full(LAST + 1, np.nan)
+        for number, charge in charges.items():
+            table[number] = charge
+        values = np.array(list(charges.values()), np.float64)
+    else:
+        table = values = np.array(charges, np.float64)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise DataError(f"charges must be finite numbers, one for each element or atom, got {charges}")
+    return table, isinstance(charges, Mapping)  # pyright: ignore[reportReturnType]
+
+
+def split(cutoff: float, accuracy: float) -> tuple[float, float]:
+    """The cut-off [Å] and the screening a [1/Å] that leaves beyond it what the accuracy allows."""
+    if not 0 < accuracy < 1 or not cutoff > 0:
+        raise ConfigError(f"expected a cut-off > 0 and 0 < accuracy < 1, got {cutoff} and {accuracy}")
+    return float(cutoff), math.sqrt(-math.log(accuracy)) / float(cutoff)
+
+
+def checked_cell(cell: ArrayLike) -> np.ndarray:
+    """A cell as a host array; DataError for one without volume."""
+    box = np.asarray(cell, np.float64)
+    if box.shape != (3, 3) or not np.isfinite(box).all() or abs(np.linalg.det(box)) < 1e-9:
+        raise DataError(f"expected a cell of three lattice vectors not in one plane, got\n{box}")
+    return box
+
+
+def _volumes(cells: Float[Array, "*n_systems 3 3"]) -> Float[Array, "*n_systems"]:
+    return jnp.abs(jnp.linalg.det(cells))
