@@ -11,11 +11,13 @@ from adiabat.potentials.bonded import (
     HarmonicImpropers,
     PeriodicTorsions,
 )
+from adiabat.potentials.embedded_atom import EmbeddedAtom
 from adiabat.potentials.ewald import Ewald
 from adiabat.potentials.mesh_ewald import PME
-from adiabat.potentials.pair import LennardJones
+from adiabat.potentials.pair import LennardJones, LennardJonesMixture, Morse
 from adiabat.potentials.potential import AbstractPotential, Prediction, SumPotential
 from adiabat.potentials.repulsion import ZBL
+from adiabat.potentials.stillinger_weber import StillingerWeber
 
 __all__ = [
     "PME",
@@ -23,12 +25,16 @@ __all__ = [
     "AbstractBondedTerms",
     "AbstractPotential",
     "AllPairs",
+    "EmbeddedAtom",
     "Ewald",
     "HarmonicAngles",
     "HarmonicBonds",
     "HarmonicImpropers",
     "LennardJones",
+    "LennardJonesMixture",
+    "Morse",
     "PeriodicTorsions",
     "Prediction",
+    "StillingerWeber",
     "SumPotential",
 ]

@@ -1,12 +1,19 @@
 """Pair potentials."""
 
+from collections.abc import Callable, Mapping
+
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from adiabat.base import DataError, UnsupportedError
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Batch, Neighbors, System
+from adiabat.system.system import LAST
+
+Kinds = Mapping[int, tuple[float, float]]
 
 
 class LennardJones(AbstractPotential):
@@ -33,11 +40,136 @@ class LennardJones(AbstractPotential):
         self.smooth = smooth
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        vectors = neighbors.vectors(system.positions, system.atom_cells())
-        squared = jnp.sum(vectors**2, axis=-1)
-        inverse6 = (self.sigma**2 / squared) ** 3
-        energy = 4 * self.epsilon * inverse6 * (inverse6 - 1)
-        inside = neighbors.mask & (squared < self.cutoff**2)
-        if self.smooth:
-            energy = energy * polynomial_cutoff(jnp.sqrt(squared), self.cutoff)
-        return 0.5 * jnp.sum(jnp.where(inside, energy, 0.0), axis=1)
+        def energy(squared):
+            return _lennard_jones(squared, self.epsilon, self.sigma)
+
+        return _halves(energy, system, neighbors, self.cutoff, self.smooth)
+
+
+class LennardJonesMixture(AbstractPotential):
+    """Several kinds of Lennard-Jones particles, told apart by their element.
+
+    Unlike pairs follow Lorentz and Berthelot, sigma_ij = (sigma_i + sigma_j) / 2 and epsilon_ij =
+    sqrt(epsilon_i epsilon_j), unless they have values of their own.
+
+    Args:
+        kinds: epsilon [eV] and sigma [Å] of each kind, by atomic number.
+        pairs: epsilon [eV] and sigma [Å] of pairs that do not follow the rule, by two atomic numbers.
+        cutoff: [Å].
+        smooth: multiply by the polynomial envelope; without it the energy jumps at the cut-off.
+
+    Raises:
+        DataError: no kinds, a pair of an unknown kind, or parameters that are not finite or negative.
+    """
+
+    elements: tuple[int, ...] = eqx.field(static=True)
+    epsilon: Float[Array, "n_kinds n_kinds"]
+    sigma: Float[Array, "n_kinds n_kinds"]
+    cutoff: float = eqx.field(static=True)
+    smooth: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        kinds: Kinds,
+        pairs: Mapping[tuple[int, int], tuple[float, float]] | None = None,
+        cutoff: float = 10.0,
+        smooth: bool = True,
+    ):
+        self.elements = tuple(sorted(kinds))
+        table = np.array([kinds[number] for number in self.elements], np.float64).reshape(-1, 2)
+        epsilon = np.sqrt(np.outer(table[:, 0], table[:, 0]))
+        sigma = 0.5 * (table[:, None, 1] + table[:, 1])
+        for pair, values in (pairs or {}).items():
+            if not set(pair) <= set(self.elements):
+                raise DataError(f"the pair {pair} has an element that is none of the kinds {self.elements}")
+            i, j = (self.elements.index(number) for number in pair)
+            epsilon[i, j], sigma[i, j] = epsilon[j, i], sigma[j, i] = values
+        if (
+            not len(table)
+            or not (epsilon >= 0).all()
+            or not ((sigma > 0) & np.isfinite(sigma * epsilon)).all()
+        ):
+            raise DataError("each kind needs an epsilon that is not negative, and a positive sigma")
+        self.epsilon, self.sigma = epsilon, sigma  # pyright: ignore[reportAttributeAccessIssue]
+        self.cutoff, self.smooth = cutoff, smooth
+
+    def check(self, system: System) -> None:
+        """Raise UnsupportedError when the system has an element that is none of the kinds."""
+        unknown = sorted(set(np.asarray(system.numbers).tolist()) - {0, *self.elements})
+        if unknown:
+            raise UnsupportedError(f"the kinds are the atomic numbers {self.elements}, not {unknown}")
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        places = np.zeros(LAST + 1, np.int32)
+        places[list(self.elements)] = np.arange(len(self.elements))
+        kind = jnp.asarray(places)[jnp.asarray(system.numbers)]
+        pair = kind[:, None], kind[neighbors.index]
+
+        def energy(squared):
+            return _lennard_jones(squared, jnp.asarray(self.epsilon)[pair], jnp.asarray(self.sigma)[pair])
+
+        return _halves(energy, system, neighbors, self.cutoff, self.smooth)
+
+
+class Morse(AbstractPotential):
+    """D ((1 - exp(-a (r - r0)))^2 - 1) between all pairs, times a smooth envelope (Morse 1929,
+    doi 10.1103/PhysRev.34.57).
+
+    Args:
+        depth: D [eV]; copper by default (Girifalco and Weizer 1959, doi 10.1103/PhysRev.114.687).
+        steepness: a [1/Å].
+        distance: r0, where the energy is lowest [Å].
+        cutoff: [Å].
+        smooth: multiply by the polynomial envelope; without it the energy jumps at the cut-off.
+    """
+
+    depth: float
+    steepness: float
+    distance: float
+    cutoff: float = eqx.field(static=True)
+    smooth: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        depth: float = 0.3429,
+        steepness: float = 1.3588,
+        distance: float = 2.866,
+        cutoff: float = 6.0,
+        smooth: bool = True,
+    ):
+        self.depth = depth
+        self.steepness = steepness
+        self.distance = distance
+        self.cutoff = cutoff
+        self.smooth = smooth
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        def energy(squared):
+            decay = jnp.exp(-self.steepness * (jnp.sqrt(squared) - self.distance))
+            return self.depth * decay * (decay - 2.0)
+
+        return _halves(energy, system, neighbors, self.cutoff, self.smooth)
+
+
+def _lennard_jones(squared, epsilon, sigma):
+    inverse6 = (sigma**2 / squared) ** 3
+    return 4 * epsilon * inverse6 * (inverse6 - 1)
+
+
+def _halves(
+    energy: Callable[[Float[Array, "n_atoms max_neighbors"]], Float[Array, "n_atoms max_neighbors"]],
+    system: System | Batch,
+    neighbors: Neighbors,
+    cutoff: float,
+    smooth: bool,
+) -> Float[Array, " n_atoms"]:
+    """Half of the energy of each pair, a function of the squared distance, to either atom [eV]."""
+    vectors = neighbors.vectors(system.positions, system.atom_cells())
+    squared = jnp.sum(vectors**2, axis=-1)
+    energies = energy(squared)
+    if smooth:
+        energies = energies * polynomial_cutoff(jnp.sqrt(squared), cutoff)
+    inside = neighbors.mask & (squared < cutoff**2)
+    return 0.5 * jnp.sum(jnp.where(inside, energies, 0.0), axis=1)

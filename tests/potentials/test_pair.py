@@ -1,0 +1,78 @@
+"""Pair potentials: conformance, and answers known in closed form."""
+
+import equinox as eqx
+import numpy as np
+import pytest
+
+from adiabat.base import DataError, UnsupportedError
+from adiabat.dynamics import evaluate
+from adiabat.potentials import LennardJones, LennardJonesMixture, Morse
+from adiabat.system import System, neighbor_list
+from adiabat.testing import PotentialChecks, systems
+
+KINDS = {18: (0.0104, 3.40), 36: (0.0141, 3.65)}
+
+
+class TestMixture(PotentialChecks):
+    def potential(self):
+        return LennardJonesMixture(kinds=KINDS, pairs={(36, 18): (0.02, 3.3)}, cutoff=6.0)
+
+    def structures(self):
+        return [systems.random_gas([18, 36, 18, 18, 36], size=8.0, pbc=pbc, seed=2) for pbc in (True, False)]
+
+
+class TestMorse(PotentialChecks):
+    def potential(self):
+        return Morse()
+
+    def structures(self):
+        return [systems.copper(1, displacement=0.1), systems.random_gas([29] * 4, pbc=False, seed=2)]
+
+
+def dimer(numbers, distance: float) -> System:
+    return System.create(numbers, [[0, 0, 0], [0, 0, distance]])
+
+
+def energy(potential, system) -> float:
+    return float(eqx.filter_jit(potential.energy)(system, neighbor_list(system, potential.cutoff)))
+
+
+def test_lorentz_and_berthelot():
+    mixture = LennardJonesMixture(kinds=KINDS, smooth=False)
+    epsilon, sigma = (0.0104 * 0.0141) ** 0.5, 0.5 * (3.40 + 3.65)
+    assert energy(mixture, dimer([18, 36], 2 ** (1 / 6) * sigma)) == pytest.approx(-epsilon, rel=1e-14)
+    assert energy(mixture, dimer([18, 36], sigma)) == pytest.approx(0.0, abs=1e-15)
+    explicit = LennardJonesMixture(kinds=KINDS, pairs={(36, 18): (0.5, 3.0)}, smooth=False)
+    assert energy(explicit, dimer([18, 36], 2 ** (1 / 6) * 3.0)) == pytest.approx(-0.5, rel=1e-14)
+
+
+def test_what_lammps_gave():
+    """Energies of LAMMPS (22 Jul 2025, update 4; test_lammps.py has the commands) for the same structures."""
+    mixture = LennardJonesMixture(kinds=KINDS, pairs={(36, 18): (0.02, 3.3)}, cutoff=6.0, smooth=False)
+    gas = systems.random_gas([18, 36, 18, 18, 36], size=8.0, seed=2)
+    assert energy(mixture, gas) == pytest.approx(1850.9614109370657, rel=1e-12)
+    copper = systems.copper(1, displacement=0.1)
+    assert energy(Morse(smooth=False), copper) == pytest.approx(-13.1167646155665, rel=1e-12)
+    argon = systems.argon(108, displacement=0.1)
+    assert energy(LennardJones(smooth=False), argon) == pytest.approx(-7.221108770176855, rel=1e-12)
+
+
+def test_a_mixture_of_one_kind_is_lennard_jones():
+    system = systems.argon(32, displacement=0.1)
+    near = neighbor_list(system, 6.0)
+    mixture = evaluate(LennardJonesMixture(kinds={18: (0.0104, 3.40)}, cutoff=6.0), system, near)
+    single = evaluate(LennardJones(cutoff=6.0), system, near)
+    np.testing.assert_allclose(mixture.forces, single.forces, atol=1e-15)
+
+
+def test_the_well_of_morse():
+    assert energy(Morse(smooth=False), dimer([29, 29], 2.866)) == pytest.approx(-0.3429, rel=1e-14)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(DataError, match="none of the kinds"):
+        LennardJonesMixture(kinds=KINDS, pairs={(18, 54): (0.1, 3.0)})
+    with pytest.raises(DataError, match="positive sigma"):
+        LennardJonesMixture(kinds={18: (0.1, 0.0)})
+    with pytest.raises(UnsupportedError, match="not \\[29\\]"):
+        LennardJonesMixture(kinds=KINDS).check(systems.copper(1))
