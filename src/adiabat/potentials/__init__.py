@@ -11,6 +11,7 @@ from adiabat.potentials.bonded import (
     HarmonicImpropers,
     PeriodicTorsions,
 )
+from adiabat.potentials.dispersion import D3, D4
 from adiabat.potentials.embedded_atom import EmbeddedAtom
 from adiabat.potentials.ewald import Ewald
 from adiabat.potentials.mesh_ewald import PME
@@ -20,6 +21,8 @@ from adiabat.potentials.repulsion import ZBL
 from adiabat.potentials.stillinger_weber import StillingerWeber
 
 __all__ = [
+    "D3",
+    "D4",
     "PME",
     "ZBL",
     "AbstractBondedTerms",

@@ -1,0 +1,193 @@
+"""Dispersion corrections D3 and D4, computed by their authors' libraries on the host."""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from adiabat.base import ConfigError, MissingDependencyError, UnsupportedError
+from adiabat.base.units import BOHR, HARTREE
+from adiabat.potentials.bonded import check_one_structure
+from adiabat.potentials.potential import AbstractPotential
+from adiabat.system import Batch, Neighbors, System
+
+# The libraries find neighbors themselves, so the list's radius [Å] only says how often it is made anew.
+_CUTOFF = 1.0
+# The last element with parameters in both; s-dftd3 gives zero beyond, or breaks down with the whole process.
+_LAST_ELEMENT = 103
+# Of the differences [Å] that give second derivatives.
+_STEP = 1e-3
+
+
+class AbstractDispersion(AbstractPotential):
+    """The energy of dispersion, which density functionals lack, with the library's own forces and virial.
+
+    A call goes to the host and back, so dynamics take milliseconds a step. Second derivatives are central
+    differences of the gradient, there are no third ones. Each atom gets an equal share of the energy.
+    """
+
+    functional: eqx.AbstractVar[str]
+    """Whose parameters to take, as "pbe"."""
+
+    @abc.abstractmethod
+    def model(self, numbers: np.ndarray, positions: np.ndarray, charge: int, **cell: np.ndarray) -> Any:
+        """The library's structure, from positions [bohr] and, if it repeats, `lattice` and `periodic`."""
+
+    @abc.abstractmethod
+    def parameters(self) -> Any:
+        """The library's parameters of the functional."""
+
+    def check(self, system: System) -> None:
+        """Raise UnsupportedError for an element beyond lawrencium, or what else the library refuses."""
+        heaviest = int(np.max(system.numbers))
+        if heaviest > _LAST_ELEMENT:
+            raise UnsupportedError(
+                f"{type(self).__name__} knows the atomic numbers 1 to {_LAST_ELEMENT}, not {heaviest}"
+            )
+        try:
+            self._host(system)(system.numbers, system.positions, system.cell)
+        except (RuntimeError, ValueError) as error:
+            raise UnsupportedError(f"{type(self).__name__} does not cover the structure: {error}") from error
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        check_one_structure(self, system)
+        assert isinstance(system, System)
+        energy = _energy(self._host(system), system.numbers, system.positions, jnp.asarray(system.cell))
+        return jnp.broadcast_to(energy / system.n_atoms, (system.n_atoms,))
+
+    def _host(self, system: System) -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """What computes energy [eV] and the derivatives by positions and cell [eV/Å] of host arrays."""
+        pbc, charge = np.array(system.pbc), system.charge
+
+        def compute(numbers: Any, positions: Any, cell: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            x, box = np.asarray(positions, np.float64), np.asarray(cell, np.float64)
+            repeats = {"lattice": box / BOHR, "periodic": pbc} if pbc.any() else {}
+            model = self.model(np.asarray(numbers), x / BOHR, charge, **repeats)
+            found = model.get_dispersion(self.parameters(), grad=True)
+            gradient = found["gradient"] * (HARTREE / BOHR)
+            # The library's virial is for atoms that move with the cell; what the atoms do is taken off.
+            rest = np.where(pbc.any(), found["virial"] * HARTREE - x.T @ gradient, 0.0)
+            slope = np.linalg.pinv(np.where(pbc[:, None], box, 0.0)).T @ rest
+            dtype = np.asarray(positions).dtype
+            return np.asarray(found["energy"] * HARTREE, dtype), gradient.astype(dtype), slope.astype(dtype)
+
+        return compute
+
+
+class D3(AbstractDispersion):
+    """Dispersion by D3 with the damping of Becke and Johnson, without three-body terms (Grimme et al. 2010,
+    doi 10.1063/1.3382344; Grimme, Ehrlich, Goerigk 2011, doi 10.1002/jcc.21759), by the library s-dftd3.
+
+    Args:
+        functional: whose parameters to take.
+
+    Raises:
+        MissingDependencyError: the library is not installed.
+        ConfigError: a functional that it does not know.
+    """
+
+    functional: str = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, functional: str = "pbe"):
+        self.functional, self.cutoff = functional, _CUTOFF
+        _known(self)
+
+    def model(self, numbers: np.ndarray, positions: np.ndarray, charge: int, **cell: np.ndarray) -> Any:
+        return _library("dftd3").DispersionModel(numbers, positions, **cell)
+
+    def parameters(self) -> Any:
+        return _library("dftd3").RationalDampingParam(method=self.functional)
+
+
+class D4(AbstractDispersion):
+    """Dispersion by D4, which follows the charges of the atoms, with three-body terms (Caldeweyher et al.
+    2019, doi 10.1063/1.5090222), by the library dftd4.
+
+    Args:
+        functional: whose parameters to take.
+
+    Raises:
+        MissingDependencyError: the library is not installed.
+        ConfigError: a functional that it does not know.
+    """
+
+    functional: str = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, functional: str = "pbe"):
+        self.functional, self.cutoff = functional, _CUTOFF
+        _known(self)
+
+    def model(self, numbers: np.ndarray, positions: np.ndarray, charge: int, **cell: np.ndarray) -> Any:
+        return _library("dftd4").DispersionModel(numbers, positions, charge=float(charge), **cell)
+
+    def parameters(self) -> Any:
+        return _library("dftd4").DampingParam(method=self.functional)
+
+
+def _library(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(f"{name}.interface")
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"this dispersion correction is computed by {name}, which is not installed",
+            "pip install 'adiabat[dispersion]'",
+        ) from error
+
+
+def _known(potential: AbstractDispersion) -> None:
+    try:
+        potential.parameters()
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"{type(potential).__name__} has no parameters for the functional {potential.functional!r}",
+            'functionals are written as in "pbe", "b3lyp", "r2scan"',
+        ) from error
+
+
+def _energy(host: Callable, numbers: Array, positions: Array, cell: Array) -> Array:
+    """The energy as a function that can be differentiated twice by positions and cell."""
+
+    def call(positions, cell):
+        shapes = tuple(jax.ShapeDtypeStruct(s, positions.dtype) for s in ((), positions.shape, (3, 3)))
+        return jax.pure_callback(host, shapes, numbers, positions, cell, vmap_method="sequential")
+
+    @jax.custom_vjp
+    def everything(positions, cell):
+        return call(positions, cell)
+
+    def everything_forward(*place):
+        found = call(*place)
+        return found, (place, found[1:])
+
+    def everything_backward(known, cotangents):
+        # The matrix of second derivatives is symmetric: its product is a difference along the cotangent.
+        (place, slopes), (cotangent, *direction) = known, cotangents
+        norm = jnp.sqrt(sum(jnp.sum(part**2) for part in direction))
+        step = _STEP / jnp.where(norm > 0, norm, 1.0)
+        ahead, behind = (
+            call(*(x + sign * step * d for x, d in zip(place, direction, strict=True)))[1:]
+            for sign in (1, -1)
+        )
+        curved = ((a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True))
+        return tuple(cotangent * s + c for s, c in zip(slopes, curved, strict=True))
+
+    @jax.custom_vjp
+    def energy(positions, cell):
+        return call(positions, cell)[0]
+
+    def energy_forward(*place):
+        found, *slopes = everything(*place)
+        return found, slopes
+
+    everything.defvjp(everything_forward, everything_backward)
+    energy.defvjp(energy_forward, lambda slopes, cotangent: tuple(cotangent * slope for slope in slopes))
+    return energy(jnp.asarray(positions), cell)

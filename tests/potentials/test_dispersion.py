@@ -1,0 +1,105 @@
+"""D3 and D4: conformance of what wraps the libraries, and their own numbers; without them, the error."""
+
+import importlib.util
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adiabat.base import ConfigError, MissingDependencyError, UnsupportedError
+from adiabat.base.units import BOHR, HARTREE
+from adiabat.dynamics import evaluate
+from adiabat.potentials import D3, D4, LennardJones
+from adiabat.system import System, neighbor_list
+from adiabat.testing import NumberedPotentialChecks, systems
+
+there = importlib.util.find_spec("dftd3") is not None and importlib.util.find_spec("dftd4") is not None
+needed = pytest.mark.skipif(not there, reason="needs the extra `dispersion`")
+
+
+@pytest.mark.skipif(there, reason="the extra `dispersion` is installed")
+@pytest.mark.parametrize("kind", [D3, D4])
+def test_a_missing_library_is_named(kind):
+    with pytest.raises(MissingDependencyError, match="adiabat\\[dispersion\\]"):
+        kind(functional="pbe")
+
+
+@needed
+class TestD3(NumberedPotentialChecks):
+    def potential(self):
+        return D3(functional="pbe")
+
+    def structures(self):
+        return [systems.ethanol(displacement=0.05)]
+
+
+@needed
+class TestD4(NumberedPotentialChecks):
+    def potential(self):
+        return D4(functional="pbe")
+
+    def structures(self):
+        return [systems.water()]
+
+
+@needed
+@pytest.mark.parametrize("kind", [D3, D4])
+def test_stress_is_that_of_the_library(kind):
+    """Its cut-offs make the energy jump, so that differences only agree to a part in a thousand."""
+    system, potential = systems.silicon(displacement=0.1), kind(functional="pbe")
+    near = neighbor_list(system, 1.0)
+    stress = np.asarray(evaluate(potential, system, near).stress)
+    direction = np.random.default_rng(0).normal(size=(3, 3))
+
+    def energy(h):
+        moved = System.create(
+            system.numbers,
+            system.positions @ (np.eye(3) + h * direction),
+            system.cell @ (np.eye(3) + h * direction),
+            True,
+        )
+        return float(evaluate(potential, moved, near).energy)
+
+    slope = (energy(1e-3) - energy(-1e-3)) / 2e-3 / float(system.volume)
+    assert slope == pytest.approx(np.vdot(stress, direction), rel=1e-3)
+
+
+@needed
+def test_energy_is_that_of_the_library():
+    from dftd3.interface import DispersionModel, RationalDampingParam
+
+    system = systems.ethanol()
+    model = DispersionModel(np.asarray(system.numbers), np.asarray(system.positions) / BOHR)
+    expected = model.get_dispersion(RationalDampingParam(method="pbe"), grad=True)
+    found = evaluate(D3(functional="pbe"), system, neighbor_list(system, 1.0))
+    np.testing.assert_allclose(float(found.energy), expected["energy"] * HARTREE, rtol=1e-13)
+    np.testing.assert_allclose(found.forces, -expected["gradient"] * HARTREE / BOHR, atol=1e-15)
+
+
+@needed
+def test_a_hessian_and_a_sum():
+    system = systems.water()
+    near = neighbor_list(system, 5.0)
+    potential = D3(functional="pbe") + LennardJones(cutoff=5.0)
+
+    @eqx.filter_jit
+    def hessian(potential):
+        def total(positions):
+            return potential.energy(eqx.tree_at(lambda s: s.positions, system, positions), near)
+
+        return jax.jacrev(jax.grad(total))(jnp.asarray(system.positions)).reshape(9, 9)
+
+    both, alone = hessian(potential), hessian(potential.terms[1])
+    difference = np.asarray(both - alone)
+    assert np.abs(difference).max() > 1e-5
+    np.testing.assert_allclose(difference, difference.T, atol=1e-6)
+
+
+@needed
+def test_what_is_not_covered_is_refused():
+    with pytest.raises(ConfigError, match="nonsense"):
+        D4(functional="nonsense")
+    with pytest.raises(UnsupportedError, match="1 to 103, not 118"):
+        D3(functional="pbe").check(System.create([118], [[0, 0, 0]]))
