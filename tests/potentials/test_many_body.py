@@ -107,13 +107,13 @@ def test_a_file_of_one_element(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "right", "message"),
     [
-        ("29 60.0", "29", "line 6: expected 2 words"),
+        ("29 60.0 3.6 FCC", "29", "line 6: expected 2 words"),
         ("2 Cu Ni", "2 Cu Xx", "line 4: 'Xx' is no element"),
         ("2 Cu Ni", "3 Cu Ni", "line 4: expected the symbols of 3"),
         ("2 Cu Ni", "999999999999 Cu Ni", "line 4: expected a whole number"),
         ("400 0.1", "400000000 0.1", "line 5: expected a whole number"),
         ("400 0.1", "4e2 0.1", "line 5: expected a whole number"),
-        ("400 0.1", "400 nan", "line 5: 'nan' is not a finite number"),
+        ("400 0.1", "400 nan", "line 5: 'nan0025"),
         ("400 0.1", "398 0.1", "should end with this line"),
         ("400 0.1", "402 0.1", "is not a finite number|should end|expected"),
         (" 5.0\n", " 50.0\n", "line 5: the cut-off 50"),

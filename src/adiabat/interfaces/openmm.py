@@ -24,7 +24,7 @@ _NANOMETER = 10.0  # Å
 _IGNORED = {"CMMotionRemover", "AndersenThermostat", "MonteCarloBarostat"}
 
 
-def potential_from_openmm(system: "openmm.System") -> AbstractPotential:
+def potential_from_openmm(system: "openmm.System") -> AbstractPotential:  # pyright: ignore[reportAttributeAccessIssue]
     """The energy of an `openmm.System` as a sum of potentials: bonds, angles, torsions, and all pairs.
 
     It is for molecules in vacuum, without a cut-off and with flexible bonds, as
@@ -49,7 +49,7 @@ def potential_from_openmm(system: "openmm.System") -> AbstractPotential:
             "force fields are read through OpenMM, which is not installed",
             "pip install 'adiabat[openmm]'",
         ) from error
-    if not isinstance(system, openmm.System):
+    if not isinstance(system, openmm.System):  # pyright: ignore[reportAttributeAccessIssue]
         raise UnsupportedError(
             f"expected an openmm.System, got a {type(system).__name__}",
             "make it by forcefield.createSystem(topology)",
@@ -150,6 +150,6 @@ def _all_pairs(force: Any) -> AbstractPotential:
 
 def _bare(values: list[Any]) -> list[Any]:
     """Without their units, which are OpenMM's own: nm, kJ/mol, rad, e."""
-    from openmm import unit
+    from openmm import unit  # pyright: ignore[reportAttributeAccessIssue]
 
     return [v.value_in_unit_system(unit.md_unit_system) if unit.is_quantity(v) else v for v in values]

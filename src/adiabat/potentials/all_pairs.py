@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from adiabat.base import DataError, UnsupportedError
 from adiabat.base.units import COULOMB
-from adiabat.potentials.bonded import check_one_structure
+from adiabat.potentials.bonded import one_structure
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 
@@ -56,7 +56,7 @@ class AllPairs(AbstractPotential):
             )
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        check_one_structure(self, system)
+        system = one_structure(self, system)
         vectors = system.positions[None] - system.positions[:, None]
         # The diagonal has no parameters; its distance is there lest the derivative divide by zero.
         squared = jnp.sum(vectors**2, axis=-1) + jnp.eye(system.n_atoms)

@@ -45,7 +45,7 @@ class AbstractBondedTerms(AbstractPotential):
             )
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        check_one_structure(self, system)
+        system = one_structure(self, system)
         atoms = jnp.asarray(self.atoms)
         places = system.positions[atoms]
         steps = _nearest_images(places[:, 1:] - places[:, :-1], system)
@@ -166,13 +166,18 @@ class HarmonicImpropers(AbstractBondedTerms):
         return 0.5 * self.stiffness * difference**2
 
 
-def check_one_structure(potential: AbstractPotential, system: System | Batch) -> None:
-    """Raise UnsupportedError for a batch: what is numbered by the atoms of one structure fits no other."""
+def one_structure(potential: AbstractPotential, system: System | Batch) -> System:
+    """The system, unless it is a batch: what is numbered by the atoms of one structure fits no other.
+
+    Raises:
+        UnsupportedError: it is a batch.
+    """
     if isinstance(system, Batch):
         raise UnsupportedError(
             f"{type(potential).__name__} belongs to the atoms of one structure and takes no batch",
             "evaluate one structure at a time",
         )
+    return system
 
 
 def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError, MissingDependencyError, UnsupportedError
 from adiabat.base.units import BOHR, HARTREE
-from adiabat.potentials.bonded import check_one_structure
+from adiabat.potentials.bonded import one_structure
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 
@@ -55,8 +55,7 @@ class AbstractDispersion(AbstractPotential):
             raise UnsupportedError(f"{type(self).__name__} does not cover the structure: {error}") from error
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        check_one_structure(self, system)
-        assert isinstance(system, System)
+        system = one_structure(self, system)
         energy = _energy(self._host(system), system.numbers, system.positions, jnp.asarray(system.cell))
         return jnp.broadcast_to(energy / system.n_atoms, (system.n_atoms,))
 

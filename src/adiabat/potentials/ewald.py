@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.units import COULOMB
-from adiabat.potentials.bonded import check_one_structure
+from adiabat.potentials.bonded import one_structure
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 from adiabat.system.system import LAST
@@ -70,7 +70,7 @@ class AbstractEwald(AbstractPotential):
     def _atom_charges(self, system: System | Batch) -> Float[Array, " n_atoms"]:
         charges = jnp.asarray(self.charges, system.positions.dtype)
         if not self.by_element:
-            check_one_structure(self, system)
+            one_structure(self, system)
             return charges
         return jnp.where(system.mask, jnp.nan_to_num(charges)[jnp.asarray(system.numbers)], 0.0)
 

@@ -60,7 +60,7 @@ class PME(AbstractEwald):
         self.cutoff, self.screening = split(cutoff, accuracy)
         points = 2 * self.screening * np.linalg.norm(checked_cell(cell), axis=1) / (3 * accuracy ** (1 / 5))
         first, second, third = (
-            scipy.fft.next_fast_len(max(_ORDER, math.ceil(count)), real=True) for count in points
+            int(scipy.fft.next_fast_len(max(_ORDER, math.ceil(count)), real=True) or 0) for count in points
         )
         self.mesh = (first, second, third)
 
