@@ -64,7 +64,8 @@ class AbstractEwald(AbstractPotential):
         pairs = charges[neighbors.index] * erfc(self.screening * distances) / distances
         potential = jnp.sum(jnp.where(near, pairs, 0.0), axis=1) + self.smooth_potential(system, charges)
         potential = potential - 2 * self.screening / math.sqrt(math.pi) * charges
-        excess = system.spread(system.sum_atoms(charges) / _volumes(cells_of(system)))
+        _, volumes = inverted(cells_of(system))
+        excess = system.spread(system.sum_atoms(charges) / volumes)
         return 0.5 * COULOMB * charges * (potential - math.pi / self.screening**2 * excess)
 
     def _atom_charges(self, system: System | Batch) -> Float[Array, " n_atoms"]:
@@ -122,13 +123,12 @@ class Ewald(AbstractEwald):
     def smooth_potential(
         self, system: System | Batch, charges: Float[Array, " n_atoms"]
     ) -> Float[Array, " n_atoms"]:
-        cells = cells_of(system)
-        inverse = jnp.linalg.inv(cells)
+        inverse, volumes = inverted(cells_of(system))
         waves = jnp.asarray(self.waves, charges.dtype)
         fractions = jnp.einsum("na,nab->nb", system.positions, system.spread(inverse))
         phases = 2 * math.pi * fractions @ waves.T
         cosines, sines = jnp.cos(phases), jnp.sin(phases)
-        weights = smooth_weights(waves, inverse, cells, self.screening)
+        weights = smooth_weights(waves, inverse, volumes, self.screening)
         real = system.spread(weights * system.sum_atoms(charges[:, None] * cosines))
         imaginary = system.spread(weights * system.sum_atoms(charges[:, None] * sines))
         return 2 * jnp.sum(cosines * real + sines * imaginary, axis=1)
@@ -137,15 +137,15 @@ class Ewald(AbstractEwald):
 def smooth_weights(
     counts: Float[Array, "*waves 3"],
     inverse: Float[Array, "*n_systems 3 3"],
-    cells: Float[Array, "*n_systems 3 3"],
+    volumes: Float[Array, "*n_systems"],
     screening: float,
 ) -> Float[Array, "..."]:
     """4 pi / (V k^2) exp(-k^2 / 4 a^2) of waves k = 2 pi n inverse(cell)^T, zero for n = 0 [1/Å]."""
     waves = 2 * math.pi * jnp.einsum("...x,sax->s...a", counts, inverse.reshape(-1, 3, 3))
-    squared = jnp.sum(waves**2, axis=-1).reshape(*cells.shape[:-2], *counts.shape[:-1])
+    squared = jnp.sum(waves**2, axis=-1).reshape(*volumes.shape, *counts.shape[:-1])
     constant = jnp.sum(counts**2, axis=-1) == 0
     safe = jnp.where(constant, 1.0, squared)
-    volumes = jnp.expand_dims(_volumes(cells), tuple(range(cells.ndim - 2, squared.ndim)))
+    volumes = jnp.expand_dims(volumes, tuple(range(volumes.ndim, squared.ndim)))
     return jnp.where(constant, 0.0, 4 * math.pi / (volumes * safe) * jnp.exp(-safe / (4 * screening**2)))
 
 
@@ -193,5 +193,11 @@ def checked_cell(cell: ArrayLike) -> np.ndarray:
     return box
 
 
-def _volumes(cells: Float[Array, "*n_systems 3 3"]) -> Float[Array, "*n_systems"]:
-    return jnp.abs(jnp.linalg.det(cells))
+def inverted(
+    cells: Float[Array, "*n_systems 3 3"],
+) -> tuple[Float[Array, "*n_systems 3 3"], Float[Array, "*n_systems"]]:
+    """The inverse [1/Å] and the volume [Å^3] of cells, written out: XLA takes long to compile a factorization
+    and its derivative."""
+    normals = jnp.cross(jnp.roll(cells, -1, axis=-2), jnp.roll(cells, -2, axis=-2))
+    volumes = jnp.sum(cells[..., 0, :] * normals[..., 0, :], axis=-1)
+    return jnp.swapaxes(normals, -1, -2) / volumes[..., None, None], jnp.abs(volumes)

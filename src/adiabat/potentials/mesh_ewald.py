@@ -16,6 +16,7 @@ from adiabat.potentials.ewald import (
     cells_of,
     charge_table,
     checked_cell,
+    inverted,
     smooth_weights,
     split,
 )
@@ -67,8 +68,7 @@ class PME(AbstractEwald):
     def smooth_potential(
         self, system: System | Batch, charges: Float[Array, " n_atoms"]
     ) -> Float[Array, " n_atoms"]:
-        cells = cells_of(system)
-        inverse = jnp.linalg.inv(cells)
+        inverse, volumes = inverted(cells_of(system))
         fractions = jnp.einsum("na,nab->nb", system.positions, system.spread(inverse))
         place = (fractions - jnp.floor(fractions)) * jnp.asarray(self.mesh, fractions.dtype)
         lower = jnp.floor(place)
@@ -79,12 +79,12 @@ class PME(AbstractEwald):
         shares = math.prod(splines[:, axis].reshape(-1, *shape) for axis, shape in enumerate(_AXES))
         which = system.system_index if isinstance(system, Batch) else jnp.zeros(system.n_atoms, jnp.int32)
         where = (which[:, None, None, None], x, y, z)
-        systems = cells.size // 9
+        systems = volumes.size
         density = jnp.zeros((systems, *self.mesh), charges.dtype)
         density = density.at[where].add(charges[:, None, None, None] * shares)
         waves = jnp.fft.rfftn(density, axes=(1, 2, 3))
         counts, factors = _factors(self.mesh)
-        weights = smooth_weights(jnp.asarray(counts, charges.dtype), inverse, cells, self.screening)
+        weights = smooth_weights(jnp.asarray(counts, charges.dtype), inverse, volumes, self.screening)
         weights = weights.reshape(waves.shape) * jnp.asarray(factors, charges.dtype)
         potential = jnp.fft.irfftn(waves * weights, s=self.mesh, axes=(1, 2, 3)) * math.prod(self.mesh)
         return jnp.sum(potential[where] * shares, axis=(1, 2, 3))
