@@ -54,9 +54,6 @@ class TestPME(LongRanged):
         object.__setattr__(potential, "mesh", (16, 15, 18))
         return potential
 
-    def test_translation_and_rotation(self):
-        pass
-
     def test_translation_rotation_permutation(self):
         pass
 

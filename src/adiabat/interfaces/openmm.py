@@ -17,7 +17,7 @@ from adiabat.potentials import (
 )
 
 if TYPE_CHECKING:
-    import openmm
+    import openmm  # pyright: ignore[reportMissingImports]
 
 _NANOMETER = 10.0  # Å
 # What has no energy.
@@ -43,7 +43,7 @@ def potential_from_openmm(system: "openmm.System") -> AbstractPotential:  # pyri
         >>> potential = potential_from_openmm(forcefield.createSystem(pdb.topology))
     """
     try:
-        import openmm
+        import openmm  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingDependencyError(
             "force fields are read through OpenMM, which is not installed",
@@ -150,6 +150,6 @@ def _all_pairs(force: Any) -> AbstractPotential:
 
 def _bare(values: list[Any]) -> list[Any]:
     """Without their units, which are OpenMM's own: nm, kJ/mol, rad, e."""
-    from openmm import unit  # pyright: ignore[reportAttributeAccessIssue]
+    from openmm import unit  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
 
     return [v.value_in_unit_system(unit.md_unit_system) if unit.is_quantity(v) else v for v in values]
