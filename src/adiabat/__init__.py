@@ -30,6 +30,7 @@ _PUBLIC: dict[str, str] = {
     "evaluate": "adiabat.tasks.evaluate:evaluate",
     "predict": "adiabat.tasks.predict:predict",
     "relax": "adiabat.tasks.relax:relax",
+    "simulate_replicas": "adiabat.tasks.replicas:simulate_replicas",
     "simulate": "adiabat.tasks.simulate:simulate",
     "Langevin": "adiabat.dynamics:Langevin",
     "NoseHoover": "adiabat.dynamics:NoseHoover",

@@ -7,9 +7,10 @@ import pytest
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.runs import RunFolder
-from adiabat.dynamics import Langevin
+from adiabat.dynamics import CellRescaling, Langevin
 from adiabat.potentials import LennardJones
 from adiabat.tasks.md import md
+from adiabat.tasks.replicas import md_replicas, of_replicas
 from adiabat.tasks.simulate import simulate
 from adiabat.tasks.structure import as_system
 from adiabat.testing import systems
@@ -99,6 +100,30 @@ def test_constant_pressure(tmp_path):
     assert len(np.unique(run.trajectory.cells[:, 0, 0])) > 1
     with pytest.raises(ConfigError, match="begun otherwise"):
         md(POTENTIAL, ARGON, steps=60, pressure=0.2, resume=True, **options)
+
+
+def test_replicas(tmp_path):
+    """Each frame a start, each with its seed and temperature; the folder tells, and a run goes on."""
+    starts = tmp_path / "starts.xyz"
+    ase.io.write(starts, [systems.argon(32, displacement=0.05, seed=k).to_ase() for k in range(2)])
+    options = {"integrator": Langevin(timestep=2, temperature=40), "out": tmp_path / "run", "seed": 3}
+    runs = md_replicas(POTENTIAL, f"{starts}@:", steps=30, replicas=3, temperatures=[30, 60, 90], **options)
+    assert [run.folder.name for run in runs] == ["replica-000", "replica-001", "replica-002"]
+    assert [len(run.trajectory) for run in runs] == [4, 4, 4]
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.config["seeds"] == [3, 4, 5]
+    assert [one["integrator"]["temperature"] for one in folder.config["replicas"]] == [30, 60, 90]
+    assert np.array_equal(runs[0].trajectory.positions[0], runs[2].trajectory.positions[0])
+    assert not np.array_equal(runs[0].trajectory.positions[-1], runs[2].trajectory.positions[-1])
+    longer = md_replicas(
+        POTENTIAL, f"{starts}@:", steps=50, replicas=3, temperatures=[30, 60, 90], resume=True, **options
+    )
+    assert np.array_equal(longer[1].trajectory.positions[:4], runs[1].trajectory.positions)
+    assert of_replicas(longer)["frames"] == 6
+    with pytest.raises(ConfigError, match="positive"):
+        md_replicas(POTENTIAL, ARGON, steps=1, temperatures=[-3.0], **options)
+    with pytest.raises(UnsupportedError, match="constant pressure"):
+        md_replicas(POTENTIAL, ARGON, steps=1, replicas=2, barostat=CellRescaling(), **options)
 
 
 def test_structure_of_several_frames(tmp_path, caplog):

@@ -27,6 +27,16 @@ DYNAMICS = {
     "steps_per_second": "steps per second",
     "out": "out",
 }
+REPLICAS = {
+    "replicas": "replicas",
+    "steps": "steps of each",
+    "time_ps": "time of each [ps]",
+    "frames": "frames of each",
+    "temperatures": "mean temperatures [K]",
+    "drifts": "energy drifts [eV/atom/ns]",
+    "replica_steps_per_second": "steps of a replica per second",
+    "out": "out",
+}
 SAMPLING = {
     "n_molecules": "molecules",
     "n_structures": "structures",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.labels import DYNAMICS, METRICS
+from adiabat.cli.labels import DYNAMICS, METRICS, REPLICAS
 from adiabat.cli.options import (
     Config,
     Force,
@@ -149,6 +149,19 @@ def md(
         int | None, typer.Option(metavar="N", min=1, help="Steps between recorded frames.", show_default="10")
     ] = None,
     seed: Seed = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            metavar="R",
+            min=1,
+            help="Copies to run at once, with seeds that follow; each frame of FILE@: is a start.",
+            show_default="1",
+        ),
+    ] = None,
+    temperatures: Annotated[
+        str | None,
+        typer.Option(metavar="T,T,...", help='Of the replicas in turn: "300 K, 350 K".', show_default=False),
+    ] = None,
     config: Config = None,
     set_: Set = None,
     out: RunOut = Path("run-md"),
@@ -164,9 +177,11 @@ def md(
     """
     from adiabat.base import ConfigError
     from adiabat.base.schema import build_kind
+    from adiabat.base.units import parse
     from adiabat.dynamics import barostats, integrators
     from adiabat.tasks.md import choose_kinds
     from adiabat.tasks.md import md as task
+    from adiabat.tasks.replicas import md_replicas, of_replicas
     from adiabat.tasks.templates import settings
 
     if config is None and not set_ and None in (model, structure, steps):
@@ -174,21 +189,21 @@ def md(
             "md needs MODEL, STRUCTURE and --steps, or --config FILE.toml", "see adiabat md --help"
         )
     top = {"model": model, "structure": structure, "steps": steps, "record_every": record_every, "seed": seed}
+    kelvins = [parse(one, "temperature") for one in temperatures.split(",")] if temperatures else None
+    top |= {"replicas": replicas, "temperatures": kelvins}
     moves: dict[str, Any] = {"temperature": temperature, "timestep": timestep, "friction": friction}
     presses: dict[str, Any] = {"pressure": pressure}
     if any(value is not None for value in (ensemble, thermostat, barostat, pressure)):
         moves["kind"], presses["kind"] = choose_kinds(ensemble, thermostat, barostat, pressure)
-    given = {"": top, "integrator": moves, "barostat": presses}
-    chosen = settings("md", config, given, set_ or [])
-    run = task(
-        **chosen
-        | {
-            "integrator": build_kind(integrators, chosen["integrator"], "integrator"),
-            "barostat": build_kind(barostats, chosen["barostat"], "barostat"),
-        },
-        out=out,
-        resume=resume,
-        force=force,
-    )
+    chosen = settings("md", config, {"": top, "integrator": moves, "barostat": presses}, set_ or [])
+    chosen["integrator"] = build_kind(integrators, chosen["integrator"], "integrator")
+    chosen["barostat"] = build_kind(barostats, chosen["barostat"], "barostat")
+    chosen |= {"out": out, "resume": resume, "force": force}
+    if chosen["replicas"] > 1 or chosen["temperatures"] or chosen["structure"].endswith("@:"):
+        runs = md_replicas(**chosen)
+        print_result({"out": str(out), **of_replicas(runs)}, json, labels=REPLICAS)
+        note(f"see: adiabat analyze {out}/replica-000/trajectory.h5")
+        return
+    run = task(**{name: value for name, value in chosen.items() if name not in ("replicas", "temperatures")})
     print_result({"out": str(out), **run.summary}, json, labels=DYNAMICS)
     note(f"see: adiabat analyze {out}")

@@ -86,14 +86,20 @@ def _analyze_md(folder: RunFolder, reference: Any, viscosity: float | None, out:
     from adiabat.report.motion import Motion
     from adiabat.tasks.measure import curves, dynamics_numbers
 
+    if "replicas" in folder.config:
+        raise ConfigError(
+            f"the run in {folder.path} is of {len(folder.config['replicas'])} replicas",
+            f"look at one of them, as adiabat analyze {folder.path}/replica-000/{TRAJECTORY_FILE}",
+        )
     trajectory = read_trajectory(folder.path / TRAJECTORY_FILE)
     integrator = folder.config.get("integrator", {})
-    thermostat = "friction" in integrator
+    thermostat = integrator.get("kind") != "velocity_verlet"
+    ensemble = "NPT" if "barostat" in folder.config else "NVT" if thermostat else "NVE"
     kelvin = integrator.get("temperature")
     motion = Motion.of(trajectory, trajectory.template.numbers, kelvin if thermostat else None)
     motion = dataclasses.replace(motion, dipoles=_dipoles(folder.config.get("model"), trajectory))
     measured = Measurements(motion, viscosity)
-    title = f"{'NVT' if thermostat else 'NVE'}" + (f" at {kelvin:g} K" if kelvin else "")
+    title = ensemble + (f" at {kelvin:g} K" if kelvin else "")
     samples = _references(reference, folder.config.get("model"))
     page = Page(f"Molecular dynamics, {folder.path.name}", f"{_formula(motion.numbers)} · {title}")
     page.add(*_sections(title, measured, samples))

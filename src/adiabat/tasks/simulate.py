@@ -159,12 +159,13 @@ def _run(
             should_stop=lambda: stop.requested,
             **arguments,
         )
-    run = _summarize(result, integrator, folder)
+    run = summarize(result, integrator, folder)
     warn_of_unknown_system(potential, run.system, "the last frame")
     return run
 
 
-def _summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folder: Path | None) -> Run:
+def summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folder: Path | None) -> Run:
+    """The run that left a result behind, with the numbers of its summary."""
     import equinox as eqx
     import jax
 

@@ -57,6 +57,20 @@ def as_system(structure: "System | ase.Atoms | str | os.PathLike") -> "System":
     return systems[0]
 
 
+def as_systems(structure: "System | ase.Atoms | str | os.PathLike") -> "list[System]":
+    """All frames of `FILE@:`; else the one structure of `as_system`.
+
+    Raises:
+        DataError: the file cannot be read.
+        ConfigError: as `as_system`.
+    """
+    if isinstance(structure, (str, os.PathLike)) and os.fspath(structure).endswith("@:"):
+        from adiabat.io import read_systems
+
+        return read_systems(os.fspath(structure).removesuffix("@:"))
+    return [as_system(structure)]
+
+
 def as_potential(model: "AbstractPotential | str | os.PathLike") -> "AbstractPotential":
     """A potential from itself, a model file or a run folder.
 

@@ -1,5 +1,6 @@
 """`adiabat new`, `check`, `schema`: configuration files of the tasks, from the constructors they build."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ class MolecularDynamics:
         structure: a structure file; FILE@3 is its frame 3.
         steps: how many.
         record_every: steps between two frames of the trajectory.
-        seed: of the starting velocities and the thermostat.
+        seed: of the starting velocities and the thermostat; replicas have the numbers that follow.
+        replicas: copies to run at once, at least as many as FILE@: has frames and temperatures.
+        temperatures: of the replicas in turn [K], instead of the integrator's.
     """
 
     model: str
@@ -43,6 +46,8 @@ class MolecularDynamics:
     steps: int
     record_every: int = 10
     seed: int = 0
+    replicas: int = 1
+    temperatures: list[float] = dataclasses.field(default_factory=list)
 
 
 def _train() -> list[Section]:

@@ -1,0 +1,201 @@
+"""Molecular dynamics of several structures, seeds or temperatures at once."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adiabat.base import ConfigError, UnsupportedError
+from adiabat.base.interrupts import interruptible
+from adiabat.base.progress import progress
+from adiabat.base.runs import RunFolder
+from adiabat.tasks import precision
+from adiabat.tasks.simulate import Run, summarize
+from adiabat.tasks.structure import as_potential, as_system, as_systems, describe
+from adiabat.tasks.trust import warn_of_unknown_system
+
+if TYPE_CHECKING:
+    import ase
+
+    from adiabat.dynamics import AbstractBarostat, AbstractIntegrator
+    from adiabat.potentials import AbstractPotential
+    from adiabat.system import System
+
+
+def simulate_replicas(
+    systems: "Sequence[System | ase.Atoms]",
+    potential: "AbstractPotential",
+    integrators: "Sequence[AbstractIntegrator]",
+    *,
+    steps: int,
+    seeds: Sequence[int] | None = None,
+    record_every: int = 10,
+    out: str | os.PathLike | None = None,
+    resume: bool = False,
+    force: bool = False,
+    config: Mapping[str, Any] | None = None,
+) -> list[Run]:
+    """Moves several structures in one compiled program, which is faster than one after the other.
+
+    Each has the trajectory that it has alone with its seed: to the bit where the potential is a network
+    compiled by a C++ compiler, to rounding elsewhere.
+
+    Args:
+        systems: the structures to start from; they may be of different sizes, all periodic or none.
+        potential: gives the forces.
+        integrators: one for each, of one kind; they may differ in temperature.
+        steps: how many.
+        seeds: one for each; 0, 1, 2 and so on by default.
+        record_every: steps between recorded frames.
+        out: the run folder, with `replica-000/trajectory.h5` and so on; frames are kept in memory without it.
+        resume: go on with the run in the folder, bit-identical to one that was never interrupted.
+        force: start over in a folder that holds a run.
+        config: recorded as the run's configuration instead of a description of the arguments.
+
+    Returns:
+        One run for each; `steps_per_second` of its summary is that of all together.
+
+    Raises:
+        ConfigError: integrators that do not go together, or too few of them or of seeds.
+        UnsupportedError: an element that the potential does not know; periodic structures beside others.
+        SimulationError: one of them exploded; its number is named, and its frames are in the folder.
+        Interrupted: SIGINT or SIGTERM came; everything is saved.
+
+    Example:
+        >>> runs = adiabat.simulate_replicas([system] * 8, model, [adiabat.Langevin()] * 8, steps=10_000)
+    """
+    environment = precision.enable()
+    structures = [as_system(system) for system in systems]
+    for system in structures:
+        potential.check(system)
+    seeds = list(range(len(structures))) if seeds is None else [int(seed) for seed in seeds]
+    arguments = {"steps": steps, "seeds": seeds, "record_every": record_every}
+    if out is None:
+        return _run(structures, potential, integrators, None, resume, arguments)
+    described = [describe(system, one) for system, one in zip(structures, integrators, strict=False)]
+    settings = dict(config or {}) | {"replicas": described, **arguments}
+    with RunFolder.create(out, "md", settings, force=force, resume=resume, may_change=("steps",)) as folder:
+        folder.note(**environment)
+        runs = _run(structures, potential, integrators, folder.path, resume, arguments)
+        folder.result(replicas=[run.summary for run in runs])
+    return runs
+
+
+def md_replicas(
+    model: "AbstractPotential | str | os.PathLike",
+    structure: "System | ase.Atoms | str | os.PathLike",
+    *,
+    out: str | os.PathLike,
+    steps: int,
+    integrator: "AbstractIntegrator",
+    barostat: "AbstractBarostat | None" = None,
+    replicas: int = 1,
+    temperatures: Sequence[float] = (),
+    record_every: int = 10,
+    seed: int = 0,
+    resume: bool = False,
+    force: bool = False,
+) -> list[Run]:
+    """Runs several copies at once, with seeds `seed`, `seed + 1` and so on, and writes one run folder.
+
+    Args:
+        model: a potential, a model file or a run folder.
+        structure: a file or a structure; of `FILE@:` each frame is a start, in turn.
+        out: the run folder.
+        steps: how many.
+        integrator: of all.
+        barostat: must be None.
+        replicas: how many, at least; there are never fewer than starts or temperatures.
+        temperatures: [K], one after the other in turn; that of the integrator by default.
+        record_every: steps between recorded frames.
+        seed: of the first.
+        resume: go on with the run in the folder; `steps` is the new total.
+        force: start over in a folder that holds a run.
+
+    Raises:
+        ConfigError: a setting makes no sense.
+        UnsupportedError: a barostat, or an element the model does not know.
+        DataError: a file cannot be read or written.
+        SimulationError: one of them exploded.
+    """
+    import equinox as eqx
+
+    if barostat is not None:
+        raise UnsupportedError("replicas at constant pressure are not there yet", "choose nvt or nve")
+    if any(not np.isfinite(kelvin) or kelvin <= 0 for kelvin in temperatures):
+        raise ConfigError(f"temperatures must be positive numbers, got {list(temperatures)}")
+    starts = as_systems(structure)
+    number = max(replicas, len(starts), len(temperatures))
+    kelvins = temperatures or [integrator.temperature]
+    chosen = [
+        eqx.tree_at(lambda i: i.temperature, integrator, float(kelvins[k % len(kelvins)]))
+        for k in range(number)
+    ]
+    paths = (str, os.PathLike)
+    named = {
+        name: os.fspath(value) if isinstance(value, paths) else type(value).__name__
+        for name, value in (("model", model), ("structure", structure))
+    }
+    return simulate_replicas(
+        [starts[k % len(starts)] for k in range(number)],
+        as_potential(model),
+        chosen,
+        steps=steps,
+        seeds=[seed + k for k in range(number)],
+        record_every=record_every,
+        out=out,
+        resume=resume,
+        force=force,
+        config=named,
+    )
+
+
+def of_replicas(runs: list[Run]) -> dict[str, Any]:
+    """Numbers of all replicas together: `replicas`, `steps`, `time_ps` and `frames` of each, lists of their
+    `temperatures` [K] and `drifts` [eV/atom/ns], and `replica_steps_per_second`."""
+    first = runs[0].summary
+    pace = first["steps_per_second"]
+    return {
+        "replicas": len(runs),
+        **{name: first[name] for name in ("steps", "time_ps", "frames")},
+        "temperatures": [round(run.summary["temperature"], 1) for run in runs],
+        "drifts": [run.summary.get("drift_ev_per_atom_ns") for run in runs],
+        "replica_steps_per_second": pace and round(pace * len(runs), 1),
+    }
+
+
+def _run(
+    systems: "list[System]",
+    potential: "AbstractPotential",
+    integrators: "Sequence[AbstractIntegrator]",
+    folder: Any,
+    resume: bool,
+    arguments: dict[str, Any],
+) -> list[Run]:
+    from adiabat.dynamics import run_replicas
+    from adiabat.dynamics.joined import replica_folder
+
+    with progress("dynamics", total=arguments["steps"], unit="steps") as bar, interruptible() as stop:
+
+        def show(state: Any) -> None:
+            mean = float(np.mean(integrators[0].info(state).temperature))
+            bar.advance(int(state.step) - bar.completed, temperature=mean)
+
+        results = run_replicas(
+            systems,
+            potential,
+            integrators,
+            folder=folder,
+            resume=resume,
+            on_chunk=show,
+            should_stop=lambda: stop.requested,
+            **arguments,
+        )
+    runs = [
+        summarize(result, one, None if folder is None else replica_folder(folder, number))
+        for number, (result, one) in enumerate(zip(results, integrators, strict=True))
+    ]
+    for number, run in enumerate(runs):
+        warn_of_unknown_system(potential, run.system, f"the last frame of replica {number}")
+    return runs
