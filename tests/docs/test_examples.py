@@ -16,7 +16,7 @@ from tests.docs.examples import Example, examples, run
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "reference" not in page.parts and examples(page)]
-# These train and simulate again and again, in a process of its own each time; .ci/run runs them too.
+# These train and simulate again and again, in a process of its own each time: for `make test-physics`.
 SLOW = [page for page in PAGES if page.parent.name == "how-to" or page.name == "tour.md"]
 NEEDS = re.compile(r"<!-- the examples start from: ([^>]*) -->")
 
