@@ -9,7 +9,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from adiabat.dynamics.noise import normal, uniform
 from adiabat.system import Batch, System
 
-# Beyond the numbers of any atom.
+# Numbers of the atoms of one stream, and those beyond any atom's.
+_STREAM = 2**28
 _FURTHER, _CHANCE = np.uint32(2**31), np.uint32(2**32 - 1)
 
 
@@ -51,10 +52,11 @@ class State(eqx.Module):
         """The coordinates [Å]; not wrapped into the cell."""
         return self.system.positions
 
-    def atom_noise(self) -> Float[Array, "n_atoms 3"]:
-        """Standard normal numbers of the step that starts from this state, three for each atom."""
+    def atom_noise(self, stream: int = 0) -> Float[Array, "n_atoms 3"]:
+        """Standard normal numbers of the step that starts from this state, three for each atom; those of
+        eight streams, 0 to 7, know nothing of each other."""
         key = self.system.spread(jax.random.key_data(self.key))
-        number = 3 * self.system.numbering()[:, None] + jnp.arange(3)
+        number = 3 * self.system.numbering()[:, None] + jnp.arange(3) + stream * _STREAM
         return normal(key[:, None], self.step, number)
 
     def noise(self, count: int) -> Float[Array, " count"]:
