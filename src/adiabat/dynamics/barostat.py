@@ -1,7 +1,7 @@
 """Constant pressure: moves of the cell between steps of a thermostat, accepted by the law of Metropolis."""
 
 import abc
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -54,6 +54,12 @@ class AbstractBarostat(eqx.Module):
         self, old: State, new: State, strain: Float[Array, " strains"], law: "Law"
     ) -> Float[Array, ""]:
         """The logarithm of the odds for the new state, the probabilities of being drawn included."""
+
+    def log_weight(self, old: State, new: State, law: "Law", power: Float[Array, ""]) -> Float[Array, ""]:
+        """-(dE + P dV) / k_B T + power d ln V; the heat of a trial is what energy it has more."""
+        before, after = old.system.volume, new.system.volume
+        work = self.pressure * GIGAPASCAL * (after - before)
+        return -(new.heat - old.heat + work) / law.thermal + power * jnp.log(after / before)
 
     scales_momenta: eqx.AbstractClassVar[bool]
     """Whether momenta shrink as the cell grows."""
@@ -110,6 +116,7 @@ class ConstantPressure(AbstractIntegrator):
 
     thermostat: AbstractIntegrator
     barostat: AbstractBarostat
+    changes_cell: ClassVar[bool] = True
 
     def __init__(self, *, thermostat: AbstractIntegrator, barostat: AbstractBarostat):
         if isinstance(thermostat, VelocityVerlet):
@@ -134,11 +141,6 @@ class ConstantPressure(AbstractIntegrator):
         """Whether the thermostat does."""
         return self.thermostat.conserves_momentum
 
-    @property
-    def changes_cell(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Yes."""
-        return True
-
     def check(self, system: System) -> None:
         if not system.is_periodic:
             raise UnsupportedError(
@@ -153,12 +155,15 @@ class ConstantPressure(AbstractIntegrator):
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         after = self.thermostat.step(state, potential, neighbors)
-        # Forces from an incomplete list must not move the cell; who called throws the step away.
+        due = after.step % self.barostat.every == 0
+        return jax.lax.cond(due, lambda s: self._move_if_known(s, potential, neighbors), lambda s: s, after)
+
+    def _move_if_known(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        """Forces from an incomplete list must not move the cell; who called throws the step away."""
         complete = neighbors.is_complete(
-            after.positions, after.system.cell, potential.cutoff, same_cell=False
+            state.positions, state.system.cell, potential.cutoff, same_cell=False
         )
-        due = (after.step % self.barostat.every == 0) & complete
-        return jax.lax.cond(due, lambda s: self._move(s, potential, neighbors), lambda s: s, after)
+        return jax.lax.cond(complete, lambda s: self._move(s, potential, neighbors), lambda s: s, state)
 
     def _move(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         barostat = self.barostat
@@ -279,11 +284,9 @@ class CellRescaling(AbstractBarostat):
     def log_ratio(
         self, old: State, new: State, strain: Float[Array, " strains"], law: Law
     ) -> Float[Array, ""]:
-        growth = jnp.log(new.system.volume / old.system.volume)
-        work = self.pressure * GIGAPASCAL * (new.system.volume - old.system.volume)
-        # The heat of a trial is what energy it has more. The volume of phase space of scaled positions and
-        # momenta grows by V only for the atom whose momentum does not count, and dV by V.
-        weight = -(new.heat - old.heat + work) / law.thermal + (1 + law.atoms - law.free_atoms) * growth
+        # The volume of phase space of scaled positions and momenta grows by V only for the atom whose
+        # momentum does not count, and dV by V.
+        weight = self.log_weight(old, new, law, 1 + law.atoms - law.free_atoms)
 
         def drawn(state: State, components: Float[Array, " strains"]) -> Float[Array, ""]:
             mean, variance = self._proposal(state, law)
@@ -346,9 +349,7 @@ class MonteCarloBarostat(AbstractBarostat):
     def log_ratio(
         self, old: State, new: State, strain: Float[Array, " strains"], law: Law
     ) -> Float[Array, ""]:
-        growth = jnp.log(new.system.volume / old.system.volume)
-        work = self.pressure * GIGAPASCAL * (new.system.volume - old.system.volume)
-        return -(new.heat - old.heat + work) / law.thermal + (law.atoms + 1) * growth
+        return self.log_weight(old, new, law, law.atoms + 1)
 
     def learn(self, extra: dict[str, Array], chance: Float[Array, ""]) -> dict[str, Array]:
         gain = 1 / (1 + extra[ATTEMPTS] / 10) ** 0.7

@@ -19,7 +19,7 @@ from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.joined import concatenated, joined, replica, replica_folder
 from adiabat.dynamics.recorder import Recorder, Recorders
 from adiabat.dynamics.restart import Restart
-from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, Loop, check_steps
+from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, Loop, check_counts, check_steps
 from adiabat.dynamics.state import State
 from adiabat.dynamics.verlet_list import DEFAULT_SKIN
 from adiabat.dynamics.verlet_lists import VerletLists
@@ -68,8 +68,7 @@ def run_replicas(
         SimulationError: a step of one of them was refused.
         DataError: as `run_dynamics`.
     """
-    if steps < 0 or record_every < 1:
-        raise ConfigError(f"steps ({steps}) must be at least 0, and record_every ({record_every}) at least 1")
+    check_counts(steps, record_every)
     if not len(systems) == len(integrators) == len(seeds) > 0:
         numbers = f"{len(systems)} systems, {len(integrators)} integrators and {len(seeds)} seeds"
         raise ConfigError(f"{numbers}: a replica needs one of each")

@@ -99,8 +99,7 @@ def run_dynamics(
         ConfigError: a setting makes no sense, or is not the one of the run to be resumed.
         DataError: two atoms at one place, a damaged checkpoint or trajectory, a full disk.
     """
-    if steps < 0 or record_every < 1:
-        raise ConfigError(f"steps ({steps}) must be at least 0, and record_every ({record_every}) at least 1")
+    check_counts(steps, record_every)
     integrator.check(system)
     guard = Guard(temperature=integrator.temperature) if guard is None else guard
     # Positions and momenta are kept in float64 whatever the setting of the process.
@@ -126,6 +125,16 @@ def run_dynamics(
             )
             loop.run(steps, checkpoint_seconds, on_chunk, should_stop)
             return loop.result()
+
+
+def check_counts(steps: int, record_every: int) -> None:
+    """Refuses numbers of steps that make no sense.
+
+    Raises:
+        ConfigError: they make none.
+    """
+    if steps < 0 or record_every < 1:
+        raise ConfigError(f"steps ({steps}) must be at least 0, and record_every ({record_every}) at least 1")
 
 
 def check_steps(state: State, steps: int) -> None:
