@@ -119,11 +119,11 @@ def against_peers(data: Path, environments: Path, peers: list[str]) -> list[Row]
     theirs = {peer: peer_times(environments, name, structures) for peer in peers for name in [PEERS[peer]]}
     rows: list[Row] = []
 
-    def compare(what: str, name: str, job: str, ours: float, bar: int) -> None:
+    def compare(what: str, name: str, job: str, ours: float, least: int) -> None:
         rows.append({"what": f"{what}, {name}", "value": 1e3 * ours, "unit": "ms"})
         for peer, times in theirs.items():
             ratio: Row = {"what": f"{what}, {name}: times faster than {peer}", "value": times[job] / ours}
-            rows.append(ratio | ({"bar": f">= {bar}"} if peer == "MACE" and not on_gpu() else {}))
+            rows.append(ratio | (bar(f">= {least}") if peer == "MACE" else {}))
 
     def list_peers(what: str, job: str, how: str = "") -> None:
         for peer, times in theirs.items():
@@ -132,9 +132,9 @@ def against_peers(data: Path, environments: Path, peers: list[str]) -> list[Row]
     for box in boxes:
         what, job = f"{box.n_atoms} atoms of water, energy and forces", str(box.n_atoms)
         list_peers(what, job)
-        for size, bar in (("accurate", 40), ("fast", 200)):
+        for size, least in (("accurate", 40), ("fast", 200)):
             plain = potential(water, size)
-            compare(what, size, job, force_call(plain.for_inference(), box), bar)
+            compare(what, size, job, force_call(plain.for_inference(), box), least)
             if box is boxes[0] and not on_gpu():
                 by_xla = 1e3 * force_call(plain, box)
                 rows.append({"what": f"{what}, {size} by XLA", "value": by_xla, "unit": "ms"})
@@ -153,34 +153,40 @@ def against_peers(data: Path, environments: Path, peers: list[str]) -> list[Row]
     rows += [
         {"what": f"{what}, forces alone in a compiled loop", "value": 1e3 * forces, "unit": "ms"},
         {"what": f"{what}, outside of the potential", "value": 100 * (1 - forces / step), "unit": "%"}
-        | {"bar": "< 10"},
+        | bar("< 10"),
         {"what": "one force call of the same from Python", "value": 1e3 * called, "unit": "ms"},
     ]
     return rows
 
 
 def scaling(data: Path) -> list[Row]:
-    """Cost and memory for each atom of larger and larger boxes of water, the neighbor list included."""
+    """Cost and memory for each atom of larger and larger boxes of water, the neighbor list included.
+
+    The shortest of several calls, of all boxes in turn.
+    """
     water = read_samples(data / "water" / "data" / "data_0")[:8]
     model = potential(water, "accurate").for_inference()
+    boxes = [repeated(water[0].system, times) for times in (1, 2, 4)]
+    added, listed, called = [], [[], [], []], [[], [], []]
+    for turn in range(8):
+        for box, lists, calls in zip(boxes, listed, called, strict=True):
+            before = most_memory()
+            start = time.perf_counter()
+            neighbor_list(box, CUTOFF)
+            lists.append(1e6 * (time.perf_counter() - start) / box.n_atoms)
+            calls.append(1e6 * force_call(model, box) / box.n_atoms)
+            if turn == 0:
+                added.append((most_memory() - before) / box.n_atoms)
     rows: list[Row] = []
-    for times in (1, 2, 4):
-        box = repeated(water[0].system, times)
-        before = most_memory()
-        start = time.perf_counter()
-        neighbor_list(box, CUTOFF)
-        listed = time.perf_counter() - start
-        call = force_call(model, box)
-        added = (most_memory() - before) / box.n_atoms
+    for box, lists, calls, memory in zip(boxes, listed, called, added, strict=True):
         name = f"{box.n_atoms} atoms of water"
-        rows.append(
-            {"what": f"{name}, energy and forces", "value": 1e6 * call / box.n_atoms, "unit": "µs/atom"}
-        )
-        rows.append(
-            {"what": f"{name}, neighbor list", "value": 1e6 * listed / box.n_atoms, "unit": "µs/atom"}
-        )
-        if added > 0:  # a small box fits into what others used before
-            rows.append({"what": f"{name}, memory added", "value": added, "unit": "KiB/atom"})
+        rows.append({"what": f"{name}, energy and forces", "value": min(calls), "unit": "µs/atom"})
+        rows.append({"what": f"{name}, neighbor list", "value": min(lists), "unit": "µs/atom"})
+        if memory > 0:  # a small box fits into what others used before
+            rows.append({"what": f"{name}, memory added", "value": memory, "unit": "KiB/atom"})
+    costs = [min(calls) + min(lists) for lists, calls in zip(listed, called, strict=True)]
+    what = "cost for an atom, the dearest box over the cheapest, lists included"
+    rows.append({"what": what, "value": max(costs) / min(costs)} | bar("<= 1.25"))
     return rows
 
 
@@ -221,6 +227,11 @@ def peak() -> float:
     a = jnp.asarray(np.random.default_rng(0).normal(size=(size, size)), jnp.float32)
     multiply = jax.jit(lambda a: a @ a)
     return 2e-9 * size**3 / best(lambda: multiply(a), 5)
+
+
+def bar(aim: str) -> Row:
+    """What is aimed at on a CPU."""
+    return {} if on_gpu() else {"bar": aim}
 
 
 def most_memory() -> float:

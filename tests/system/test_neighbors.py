@@ -45,10 +45,12 @@ def as_edges(neighbors) -> list[tuple[int, int, int, int, int]]:
 
 
 @settings(max_examples=8)  # each number of atoms is compiled
+@pytest.mark.parametrize("size", [12.0, 24.0], ids=["of all pairs", "by cells"])
 @given(st.integers(0, 2**31), st.integers(2, 40), st.floats(0.0, 0.4))
-def test_the_list_of_all_pairs_is_the_same_table(seed: int, n_atoms: int, skew: float):
+def test_the_list_of_a_device_is_the_same_table(size: float, seed: int, n_atoms: int, skew: float):
     random = np.random.default_rng(seed)
-    cell = 12.0 * (np.diag(random.uniform(0.9, 1.5, 3)) + skew * np.tril(random.uniform(-1, 1, (3, 3)), -1))
+    n_atoms *= round(size / 12.0) ** 3
+    cell = size * (np.diag(random.uniform(0.9, 1.5, 3)) + skew * np.tril(random.uniform(-1, 1, (3, 3)), -1))
     positions = random.uniform(-3, 3, (n_atoms, 3)) @ cell  # atoms outside the cell
     system = System.create(np.full(n_atoms, 18), positions, cell=cell, pbc=True)
     here = neighbor_list(system, 3.5, skin=0.5)
@@ -61,7 +63,7 @@ def test_the_list_of_all_pairs_is_the_same_table(seed: int, n_atoms: int, skew: 
     np.testing.assert_array_equal(here.widened(48).index, wide.index)
 
 
-def test_what_the_list_of_all_pairs_refuses():
+def test_what_the_list_of_a_device_refuses():
     """Two images of an atom within reach, and what the other list refuses."""
     assert not has_one_image(np.diag([9.0, 9.0, 7.9]), 4.0)
     assert not has_one_image(np.array([[9.0, 0, 0], [8.0, 7.0, 0], [0, 0, 9.0]]), 4.0)

@@ -49,6 +49,7 @@ def enable() -> dict[str, Any]:
     jax.config.update("jax_enable_x64", True)
     # without this, GPUs multiply float32 in TF32 (10 bits), which a conserved energy does not survive
     jax.config.update("jax_default_matmul_precision", "highest")
+    _repeat_on_accelerators()
     _keep_compiled(jax)
     try:
         devices = jax.devices()
@@ -62,6 +63,15 @@ def enable() -> dict[str, Any]:
         "platform": devices[0].platform,
         "devices": [device.device_kind for device in devices],
     }
+
+
+def _repeat_on_accelerators() -> None:
+    """Has XLA keep to operations on a GPU that give the same bits each time, unless XLA_FLAGS says else."""
+    from importlib import metadata
+
+    flags = os.environ.get("XLA_FLAGS", "")
+    if metadata.entry_points(group="jax_plugins") and "xla_gpu_deterministic_ops" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
 def _keep_compiled(jax: Any) -> None:
