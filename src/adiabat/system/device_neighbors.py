@@ -77,7 +77,7 @@ def device_neighbor_list(
 
 
 def _cells(box: np.ndarray, radius: float) -> tuple[int, int, int] | None:
-    """Numbers of cells in each direction, none thinner than the radius; None where a box has room for too few."""
+    """Numbers of cells in each direction, none thinner than the radius; None if the box is too small."""
     a, b, c = (int(height // radius) for height in cell_heights(box))
     return (a, b, c) if min(a, b, c) >= _FEWEST_CELLS else None
 
