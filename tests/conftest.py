@@ -20,6 +20,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax  # noqa: E402  (it reads the variables above)
 
+from adiabat.tasks.precision import enable  # noqa: E402
+
 jax.config.update("jax_enable_x64", True)
 
 hypothesis.settings.register_profile(
@@ -34,9 +36,9 @@ hypothesis.settings.load_profile("adiabat")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test of the GPU must not pass on a CPU; single precision is set as every command sets it."""
+    """A test of the GPU must not pass on a CPU; JAX is set up as every command sets it up."""
     if item.get_closest_marker("gpu"):
-        jax.config.update("jax_default_matmul_precision", "highest")
+        enable()
         assert jax.default_backend() == "gpu", "JAX found no GPU; is JAX_PLATFORMS=cuda,cpu set?"
 
 
