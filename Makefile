@@ -11,6 +11,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check
 RUN := .venv/run.stamp
 DEV := .venv/dev.stamp
+PHYSICS := .venv/physics.stamp
 WORKERS ?= auto
 export PYTHON
 
@@ -23,7 +24,7 @@ demo: $(RUN)  ## from a SMILES string to a force field, dynamics and demo/report
 test: $(DEV)  ## the fast tests (a few minutes)
 	@$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile
 
-test-physics: $(DEV)  ## the slower checks: physics against known answers, crashes at random moments
+test-physics: $(PHYSICS)  ## the slower checks: physics against known answers, crashes at random moments
 	@$(PY) -m pytest -m "physics or slow"
 
 lint: $(DEV)  ## style, types and import layers
@@ -53,6 +54,10 @@ $(RUN): $(VENV) requirements.txt pyproject.toml
 
 $(DEV): $(RUN) requirements-dev.txt
 	@$(PIP) -r requirements-dev.txt
+	@pwd > $@
+
+$(PHYSICS): $(DEV) requirements-physics.txt
+	@$(PIP) -r requirements-physics.txt
 	@pwd > $@
 
 # A .venv whose setting up was broken off, that was moved, or that lost its Python is made anew.

@@ -1,6 +1,7 @@
 """Writes requirements*.txt: the exact versions, in this environment, of what pyproject.toml asks for.
 
-To take newer versions: install them into .venv, run the tests, then `python scripts/pins.py`.
+To take newer versions: `make .venv/physics.stamp`, install them into .venv, run the tests, then
+`python scripts/pins.py`.
 """
 
 import re
@@ -52,14 +53,20 @@ def write(path: Path, what: str, pins: dict[str, str], first: str = "") -> None:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write all files, each with what those before it do not have."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
-    run = closure(project["project"]["dependencies"] + BUILD)
-    dev = closure([name for group in groups.values() for name in group if isinstance(name, str)])
-    write(ROOT / "requirements.txt", "To run adiabat from a checkout", run)
-    extra = {name: version for name, version in dev.items() if name not in run}
-    write(ROOT / "requirements-dev.txt", "To test and check it as well", extra, "-r requirements.txt\n")
+    pinned, first = {}, ""
+    for name, what, asked in (
+        ("", "To run adiabat from a checkout", project["project"]["dependencies"] + BUILD),
+        ("-dev", "To test, check and build it as well", groups["test"] + groups["dev"]),
+        ("-physics", "To run the slower tests as well", groups["physics"]),
+    ):
+        pins = closure([requirement for requirement in asked if isinstance(requirement, str)])
+        new = {name: version for name, version in pins.items() if name not in pinned}
+        file = f"requirements{name}.txt"
+        write(ROOT / file, what, new, first)
+        pinned, first = pinned | pins, f"-r {file}\n"
 
 
 if __name__ == "__main__":
