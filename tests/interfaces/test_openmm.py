@@ -80,6 +80,7 @@ def test_energy_and_forces_are_those_of_openmm(openmm, dipeptide):
     assert error < 1e-6
 
 
+@pytest.mark.physics
 def test_what_has_no_potential_is_refused(openmm, dipeptide):
     _, make = dipeptide
     with pytest.raises(UnsupportedError, match="constraints"):

@@ -68,6 +68,7 @@ def same(trajectory, positions, cells, times, precision):
 CASES = [(".xtc", 0.0006), (".dcd", 2e-5)]
 
 
+@pytest.mark.physics
 @pytest.mark.parametrize(("suffix", "precision"), CASES)
 @pytest.mark.parametrize("kind", ["molecule", "cell", "left-handed"])
 def test_mdanalysis_reads_what_was_written(tmp_path, suffix, precision, kind):
@@ -83,6 +84,7 @@ def test_mdanalysis_reads_what_was_written(tmp_path, suffix, precision, kind):
     same(trajectory, np.array(positions, dtype=float), box, np.array(times), precision)
 
 
+@pytest.mark.physics
 @pytest.mark.parametrize(("suffix", "precision"), CASES)
 @pytest.mark.parametrize("periodic", [False, True])
 def test_mdtraj_reads_what_was_written(tmp_path, suffix, precision, periodic):
@@ -117,6 +119,7 @@ def test_a_missing_library_says_what_to_type(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.physics
 def test_a_dcd_has_no_place_for_uneven_times(tmp_path):
     pytest.importorskip("MDAnalysis")
     trajectory = make()

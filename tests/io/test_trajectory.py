@@ -128,6 +128,7 @@ def test_layout_is_h5md(path):
             assert len(element["value"]) == len(element["step"]) == 40
 
 
+@pytest.mark.physics
 def test_mdanalysis_reads_it(tmp_path):
     mda = pytest.importorskip("MDAnalysis")
     for template in (WATER, CRYSTAL):

@@ -1,6 +1,7 @@
 """D3 and D4: conformance of what wraps the libraries, and their own numbers; without them, the error."""
 
 import importlib.util
+import sys
 
 import equinox as eqx
 import jax
@@ -19,13 +20,16 @@ there = importlib.util.find_spec("dftd3") is not None and importlib.util.find_sp
 needed = pytest.mark.skipif(not there, reason="needs the extra `dispersion`")
 
 
-@pytest.mark.skipif(there, reason="the extra `dispersion` is installed")
 @pytest.mark.parametrize("kind", [D3, D4])
-def test_a_missing_library_is_named(kind):
+def test_a_missing_library_is_named(kind, monkeypatch):
+    for name in ("dftd3", "dftd4"):
+        for module in [name, *(m for m in sys.modules if m.startswith(f"{name}."))]:
+            monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingDependencyError, match="adiabat\\[dispersion\\]"):
         kind(functional="pbe")
 
 
+@pytest.mark.physics
 @needed
 class TestD3(NumberedPotentialChecks):
     def potential(self):
@@ -35,6 +39,7 @@ class TestD3(NumberedPotentialChecks):
         return [systems.ethanol(displacement=0.05)]
 
 
+@pytest.mark.physics
 @needed
 class TestD4(NumberedPotentialChecks):
     def potential(self):
@@ -44,6 +49,7 @@ class TestD4(NumberedPotentialChecks):
         return [systems.water()]
 
 
+@pytest.mark.physics
 @needed
 @pytest.mark.parametrize("kind", [D3, D4])
 def test_stress_is_that_of_the_library(kind):
@@ -66,6 +72,7 @@ def test_stress_is_that_of_the_library(kind):
     assert slope == pytest.approx(np.vdot(stress, direction), rel=1e-3)
 
 
+@pytest.mark.physics
 @needed
 def test_energy_is_that_of_the_library():
     from dftd3.interface import DispersionModel, RationalDampingParam
@@ -78,6 +85,7 @@ def test_energy_is_that_of_the_library():
     np.testing.assert_allclose(found.forces, -expected["gradient"] * HARTREE / BOHR, atol=1e-15)
 
 
+@pytest.mark.physics
 @needed
 def test_a_hessian_and_a_sum():
     system = systems.water()
@@ -97,6 +105,7 @@ def test_a_hessian_and_a_sum():
     np.testing.assert_allclose(difference, difference.T, atol=1e-6)
 
 
+@pytest.mark.physics
 @needed
 def test_what_is_not_covered_is_refused():
     with pytest.raises(ConfigError, match="nonsense"):
