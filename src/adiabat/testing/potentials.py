@@ -68,16 +68,23 @@ class NumberedPotentialChecks:
 
     def predict(self, system: System, neighbors: Neighbors | None = None) -> Result:
         """A prediction, compiled once for each shape."""
-        potential = self._potential
-        neighbors = neighbor_list(system, potential.cutoff) if neighbors is None else neighbors
-        return _result(_call(potential, system, neighbors))
+        neighbors = self._near(system) if neighbors is None else neighbors
+        return _result(_call(self._potential, system, neighbors))
 
     def energy_at(self, system: System, positions: ArrayLike, cell: ArrayLike | None = None) -> float:
         """The energy [eV] with other positions, and perhaps another cell."""
-        cutoff = self._potential.cutoff
+        columns = self._near(system).max_neighbors
         moved = _moved(system, positions, cell)
-        columns = neighbor_list(system, cutoff, skin=0.5).max_neighbors + 8
-        return float(self.predict(moved, neighbor_list(moved, cutoff, capacity=columns)).energy)
+        return float(
+            self.predict(moved, neighbor_list(moved, self._potential.cutoff, capacity=columns)).energy
+        )
+
+    def _near(self, system: System, skin: float = 0.0) -> Neighbors:
+        """A list in a table that is wide enough for pairs 1 Å beyond the cut-off: most checks compile one
+        shape of a structure."""
+        cutoff = self._potential.cutoff
+        columns = neighbor_list(system, cutoff, skin=1.0).max_neighbors
+        return neighbor_list(system, cutoff, skin, capacity=columns)
 
     def test_forces_are_minus_the_gradient(self) -> None:
         """Along random directions, by central differences of fourth order."""
@@ -145,11 +152,10 @@ class NumberedPotentialChecks:
 
     def test_list_may_be_longer_or_wider(self) -> None:
         """Pairs beyond the cut-off and empty columns change nothing."""
-        cutoff = self._potential.cutoff
         for system in self.structures():
-            exact = self.predict(system)
-            for near in (neighbor_list(system, cutoff, skin=1.0), neighbor_list(system, cutoff, capacity=96)):
-                other = self.predict(system, near)
+            exact = self.predict(system, neighbor_list(system, self._potential.cutoff))
+            for skin in (0.0, 1.0):
+                other = self.predict(system, self._near(system, skin))
                 self._same(other.energy, exact.energy)
                 self._same(other.forces, exact.forces, exact.size)
 
@@ -158,12 +164,12 @@ class NumberedPotentialChecks:
         for system in self.structures():
             first, second = _directions(system, count=2)
             angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+            near = self._near(system, skin=0.5)
             work, path = 0.0, 0.0
             for angle in angles:
                 place = 0.1 * (np.cos(angle) * first + np.sin(angle) * second)
                 velocity = 0.1 * (-np.sin(angle) * first + np.cos(angle) * second)
-                wide = neighbor_list(system, self._potential.cutoff, skin=0.5)
-                forces = self.predict(_moved(system, system.positions + place), wide).forces
+                forces = self.predict(_moved(system, system.positions + place), near).forces
                 work += np.vdot(forces, velocity) * 2 * np.pi / len(angles)
                 path += np.linalg.norm(forces) * np.linalg.norm(velocity) * 2 * np.pi / len(angles)
             assert abs(work) <= max((1e-4 if self.single else 1e-7) * path, 1e-8)
@@ -233,7 +239,7 @@ class PotentialChecks(NumberedPotentialChecks):
     def test_batch_is_its_structures(self) -> None:
         """Several structures in one padded batch are what they are alone."""
         potential, found = self._potential, list(self.structures())
-        lists = [neighbor_list(system, potential.cutoff) for system in found]
+        lists = [self._near(system) for system in found]
         batch, near = batch_systems(
             found,
             lists,
