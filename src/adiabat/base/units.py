@@ -22,6 +22,8 @@ BAR = 1e-4 * GIGAPASCAL
 """eV/Å^3 in one bar."""
 BOLTZMANN = constants.k / constants.e
 """eV/K."""
+HBAR = constants.hbar / constants.e * 1e15 * FEMTOSECOND
+"""The reduced Planck constant [eV Å sqrt(amu/eV)]."""
 KJ_PER_MOL = 1e3 / constants.N_A / constants.e
 """eV in one kJ/mol."""
 KCAL_PER_MOL = constants.calorie * KJ_PER_MOL

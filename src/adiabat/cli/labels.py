@@ -20,6 +20,7 @@ DYNAMICS = {
     "time_ps": "time [ps]",
     "frames": "frames",
     "temperature": "mean temperature [K]",
+    "quantum_kinetic_energy_ev": "quantum kinetic energy [eV]",
     "pressure_gpa": "mean pressure [GPa]",
     "density_g_per_cm3": "mean density [g/cm³]",
     "barostat_accepted": "moves of the cell accepted",
@@ -34,6 +35,7 @@ REPLICAS = {
     "frames": "frames of each",
     "temperatures": "mean temperatures [K]",
     "drifts": "energy drifts [eV/atom/ns]",
+    "exchanges_accepted": "swaps with the next temperature accepted",
     "replica_steps_per_second": "steps of a replica per second",
     "out": "out",
 }

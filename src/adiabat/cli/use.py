@@ -106,8 +106,8 @@ def md(
     ensemble: Annotated[
         str | None,
         typer.Option(
-            metavar="nve|nvt|npt",
-            help="Constant energy, temperature, or temperature and pressure.",
+            metavar="nve|nvt|npt|pimd",
+            help="Constant energy, temperature, or temperature and pressure; or quantum nuclei.",
             show_default="nvt",
         ),
     ] = None,
@@ -142,6 +142,12 @@ def md(
             metavar="KIND", help="For npt: cell_rescaling or monte_carlo.", show_default="cell_rescaling"
         ),
     ] = None,
+    beads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="P", min=1, help="For pimd: copies that make a quantum atom.", show_default="32"
+        ),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="How many in all.", show_default=False)
     ] = None,
@@ -161,6 +167,12 @@ def md(
     temperatures: Annotated[
         str | None,
         typer.Option(metavar="T,T,...", help='Of the replicas in turn: "300 K, 350 K".', show_default=False),
+    ] = None,
+    exchange_every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Replicas try to swap ascending temperatures.", show_default="never"
+        ),
     ] = None,
     config: Config = None,
     set_: Set = None,
@@ -190,11 +202,12 @@ def md(
         )
     top = {"model": model, "structure": structure, "steps": steps, "record_every": record_every, "seed": seed}
     kelvins = [parse(one, "temperature") for one in temperatures.split(",")] if temperatures else None
-    top |= {"replicas": replicas, "temperatures": kelvins}
+    top |= {"replicas": replicas, "temperatures": kelvins, "exchange_every": exchange_every}
     moves: dict[str, Any] = {"temperature": temperature, "timestep": timestep, "friction": friction}
+    moves["beads"] = beads
     presses: dict[str, Any] = {"pressure": pressure}
-    if any(value is not None for value in (ensemble, thermostat, barostat, pressure)):
-        moves["kind"], presses["kind"] = choose_kinds(ensemble, thermostat, barostat, pressure)
+    if any(value is not None for value in (ensemble, thermostat, barostat, pressure, beads)):
+        moves["kind"], presses["kind"] = choose_kinds(ensemble, thermostat, barostat, pressure, beads)
     chosen = settings("md", config, {"": top, "integrator": moves, "barostat": presses}, set_ or [])
     chosen["integrator"] = build_kind(integrators, chosen["integrator"], "integrator")
     chosen["barostat"] = build_kind(barostats, chosen["barostat"], "barostat")
@@ -204,6 +217,10 @@ def md(
         print_result({"out": str(out), **of_replicas(runs)}, json, labels=REPLICAS)
         note(f"see: adiabat analyze {out}/replica-000/trajectory.h5")
         return
-    run = task(**{name: value for name, value in chosen.items() if name not in ("replicas", "temperatures")})
+    if chosen["exchange_every"]:
+        raise ConfigError("one replica has none to exchange with", 'give --temperatures "300 K, 350 K, ..."')
+    for name in ("replicas", "temperatures", "exchange_every"):
+        del chosen[name]
+    run = task(**chosen)
     print_result({"out": str(out), **run.summary}, json, labels=DYNAMICS)
     note(f"see: adiabat analyze {out}")

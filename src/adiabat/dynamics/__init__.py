@@ -6,12 +6,15 @@ Energies and forces belong in `adiabat.potentials`; what is learned from a traje
 from adiabat.base.registry import Registry
 from adiabat.dynamics.barostat import AbstractBarostat, CellRescaling, ConstantPressure, MonteCarloBarostat
 from adiabat.dynamics.evaluate import evaluate
+from adiabat.dynamics.exchange import ReplicaExchange, at_temperature
 from adiabat.dynamics.guard import Guard, Verdict
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.langevin import Langevin
 from adiabat.dynamics.minimize import Minimum, minimize
 from adiabat.dynamics.nose_hoover import NoseHoover
+from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.replicas import run_replicas
+from adiabat.dynamics.ring_polymer import run_path_integral
 from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, run_dynamics
 from adiabat.dynamics.state import Info, State
 from adiabat.dynamics.velocity_rescaling import VelocityRescaling
@@ -23,6 +26,7 @@ integrators = Registry(
     {
         "langevin": "adiabat.dynamics.langevin:Langevin",
         "nose_hoover": "adiabat.dynamics.nose_hoover:NoseHoover",
+        "path_integral": "adiabat.dynamics.path_integral:PathIntegral",
         "velocity_rescaling": "adiabat.dynamics.velocity_rescaling:VelocityRescaling",
         "velocity_verlet": "adiabat.dynamics.verlet:VelocityVerlet",
     },
@@ -52,15 +56,19 @@ __all__ = [
     "Minimum",
     "MonteCarloBarostat",
     "NoseHoover",
+    "PathIntegral",
+    "ReplicaExchange",
     "State",
     "VelocityRescaling",
     "VelocityVerlet",
     "Verdict",
     "VerletList",
+    "at_temperature",
     "barostats",
     "evaluate",
     "integrators",
     "minimize",
     "run_dynamics",
+    "run_path_integral",
     "run_replicas",
 ]

@@ -13,6 +13,7 @@ from adiabat.base import ConfigError, UnsupportedError
 from adiabat.base.units import BOLTZMANN, GIGAPASCAL, Unit
 from adiabat.dynamics.integrator import AbstractIntegrator, check_positive
 from adiabat.dynamics.momenta import kinetic_energy
+from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.state import State
 from adiabat.dynamics.verlet import VelocityVerlet
 from adiabat.potentials import AbstractPotential
@@ -111,7 +112,7 @@ class ConstantPressure(AbstractIntegrator):
         barostat: `CellRescaling(...)` or `MonteCarloBarostat(...)`.
 
     Raises:
-        ConfigError: the thermostat is none.
+        ConfigError: the thermostat is none, or path integrals.
     """
 
     thermostat: AbstractIntegrator
@@ -123,6 +124,8 @@ class ConstantPressure(AbstractIntegrator):
             raise ConfigError(
                 "constant pressure needs a thermostat, and velocity Verlet is none", "choose Langevin"
             )
+        if isinstance(thermostat, PathIntegral):
+            raise ConfigError("path integrals at constant pressure are not there yet", "choose Langevin")
         self.thermostat = thermostat
         self.barostat = barostat
 

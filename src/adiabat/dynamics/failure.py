@@ -10,9 +10,7 @@ import numpy as np
 from adiabat.base import SimulationError
 from adiabat.base.units import FEMTOSECOND
 from adiabat.dynamics.guard import Verdict, fastest_atom, longest_step
-from adiabat.dynamics.integrator import AbstractIntegrator
-from adiabat.dynamics.joined import replica_folder
-from adiabat.dynamics.state import State
+from adiabat.dynamics.state import Info, State
 from adiabat.io.write import write_extxyz
 from adiabat.system import Batch
 
@@ -23,16 +21,16 @@ def fail(
     good: State,
     attempt: State,
     verdict: Verdict,
-    integrator: AbstractIntegrator,
+    infos: tuple[Info, Info],
     folder: Path | None,
-    number: int | None = None,
+    name: str = "the simulation",
 ) -> NoReturn:
-    """Writes both frames, when there is a folder, and raises; `number` is that of a replica.
+    """Writes both frames, when there is a folder, and raises; `infos` are of both, `name` of what failed.
 
     Raises:
         SimulationError: always.
     """
-    before, after = (integrator.info(state) for state in (good, attempt))
+    before, after = infos
     match verdict:
         case Verdict.TOO_HOT:
             reason = f"the temperature is {float(after.temperature):.0f} K"
@@ -49,22 +47,18 @@ def fail(
             reason = "the energy, a force or a position is not a finite number"
     hint = "try a shorter timestep, relax the structure first, or train on more of what happens here"
     if folder is not None:
-        folder = folder if number is None else replica_folder(folder, number)
         _write(folder / LAST_GOOD, good)
         _write(folder / OFFENDING, attempt)
         hint += f"; the frames before and after are {LAST_GOOD} and {OFFENDING} in {folder}"
-    step = int(attempt.step)
-    which = "the simulation" if number is None else f"replica {number}"
-    raise SimulationError(
-        f"{which} failed at step {step} ({step * integrator.timestep:g} fs): {reason}", hint
-    )
+    when = f"step {int(attempt.step)} ({float(after.time):g} fs)"
+    raise SimulationError(f"{name} failed at {when}: {reason}", hint)
 
 
-def culprit(good: State, attempt: State, verdict: Verdict, integrator: AbstractIntegrator) -> int:
+def culprit(good: State, attempt: State, verdict: Verdict, infos: tuple[Info, Info]) -> int:
     """The number of the replica that a step of a batch was refused for."""
     batch = attempt.system
     assert isinstance(batch, Batch)
-    before, after = (integrator.info(state) for state in (good, attempt))
+    before, after = infos
     match verdict:
         case Verdict.TOO_HOT:
             return int(jnp.argmax(after.temperature))

@@ -11,10 +11,12 @@ import numpy as np
 from adiabat.dynamics.state import State
 from adiabat.system import Batch, System
 
+REPLICA, BEAD = "replica", "bead"
 
-def replica_folder(folder: Path, number: int) -> Path:
-    """Where the frames of a replica are kept."""
-    return folder / f"replica-{number:03d}"
+
+def replica_folder(folder: Path, number: int, label: str = REPLICA) -> Path:
+    """Where the frames of a replica, or of a bead, are kept."""
+    return folder / f"{label}-{number:03d}"
 
 
 def concatenated(systems: Sequence[System]) -> Batch:

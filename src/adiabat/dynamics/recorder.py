@@ -1,11 +1,13 @@
 """Where the recorded frames of a simulation go: a file, or memory."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from adiabat.dynamics.chunk import Frames
+from adiabat.dynamics.joined import BEAD, REPLICA
 from adiabat.io.trajectory import Trajectory, TrajectoryWriter
 from adiabat.system import System
 
@@ -15,6 +17,9 @@ UNITS = {
     "conserved": "eV",
     "temperature": "K",
     "pressure": "GPa",
+    "quantum_kinetic_energy": "eV",
+    "primitive_kinetic_energy": "eV",
+    "target_temperature": "K",
 }
 # Frames are handed to the file in pieces of about this size [bytes]: HDF5 takes milliseconds for any piece.
 _PIECE_BYTES = 1 << 23
@@ -27,16 +32,16 @@ class Recorder:
         template: the structure.
         path: of the trajectory file; frames stay in memory without it.
         n_frames: keep this many of the file that is there; 0 begins a new one.
-        pressure: whether frames have a pressure.
+        names: the observables that frames have, of `UNITS`.
 
     Attributes:
         n_frames: recorded so far.
     """
 
-    def __init__(self, template: System, path: Path | None, n_frames: int, pressure: bool):
+    def __init__(self, template: System, path: Path | None, n_frames: int, names: Sequence[str]):
         self.template = template
         self.n_frames = n_frames
-        self._names = [name for name in UNITS if pressure or name != "pressure"]
+        self._names = list(names)
         self._pieces: list[Trajectory] = []
         self._writer = None
         if path is not None and n_frames:
@@ -99,12 +104,22 @@ class Recorder:
 
 
 class Recorders:
-    """Hands each replica its share of the frames."""
+    """Hands each replica its share of the frames.
 
-    def __init__(self, each: list[Recorder]):
-        self.each = each
+    Args:
+        each: of the replicas.
+        centroid: takes the means over replicas that are the beads of a ring.
+    """
+
+    def __init__(self, each: list[Recorder], centroid: Recorder | None = None):
+        self.each, self.centroid = each, centroid
         ends = np.cumsum([one.template.n_atoms for one in each])
         self._rows = [slice(end - one.template.n_atoms, end) for end, one in zip(ends, each, strict=True)]
+
+    @property
+    def label(self) -> str:
+        """What each one is called."""
+        return REPLICA if self.centroid is None else BEAD
 
     @property
     def n_frames(self) -> int:
@@ -114,21 +129,33 @@ class Recorders:
     def add(self, frames: Frames, count: int) -> None:
         """Takes the first `count` frames of a buffer."""
         frames = jax.tree.map(np.asarray, frames)
-        for number, (one, rows) in enumerate(zip(self.each, self._rows, strict=True)):
-            # Step and time are those of all.
-            info = jax.tree.map(lambda x, k=number: x if x.ndim == 1 else x[:, k], frames.info)
-            share = Frames(
-                info=info,
-                positions=frames.positions[:, rows],
-                velocities=frames.velocities[:, rows],
-                cell=frames.cell[:, number],
-            )
+        shares = [self._share(frames, number) for number in range(len(self.each))]
+        for one, share in zip(self.each, shares, strict=True):
             one.add(share, count)
+        if self.centroid is not None:
+            self.centroid.add(jax.tree.map(_mean, *shares), count)
 
     def sync(self) -> None:
         """Returns when the disk has every frame."""
-        for one in self.each:
+        for one in self.each + ([] if self.centroid is None else [self.centroid]):
             one.sync()
 
     def in_memory(self) -> None:
         """Nothing: each has its own."""
+
+    def _share(self, frames: Frames, number: int) -> Frames:
+        rows = self._rows[number]
+        return Frames(
+            # Step and time are those of all.
+            info=jax.tree.map(lambda x: x if x.ndim == 1 else x[:, number], frames.info),
+            positions=frames.positions[:, rows],
+            velocities=frames.velocities[:, rows],
+            cell=frames.cell[:, number],
+        )
+
+
+def _mean(first: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """Summed in double precision; whole numbers are the same for all."""
+    if first.dtype.kind == "i":
+        return first
+    return np.mean([first, *others], axis=0, dtype=np.float64).astype(first.dtype)

@@ -14,9 +14,11 @@ import numpy as np
 
 from adiabat.base import ConfigError, UnsupportedError
 from adiabat.dynamics.barostat import ConstantPressure
+from adiabat.dynamics.exchange import ReplicaExchange
 from adiabat.dynamics.guard import Guard
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.joined import concatenated, joined, replica, replica_folder
+from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.recorder import Recorder, Recorders
 from adiabat.dynamics.restart import Restart
 from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, Loop, check_counts, check_steps
@@ -34,6 +36,7 @@ def run_replicas(
     *,
     steps: int,
     seeds: Sequence[int],
+    exchange_every: int = 0,
     record_every: int = 10,
     skin: float = DEFAULT_SKIN,
     folder: Path | None = None,
@@ -50,6 +53,9 @@ def run_replicas(
         integrators: one for each, of one kind; they may differ in temperature.
         steps: how many in all, those before a resume included.
         seeds: one for each; a replica's random numbers depend on its own and the step alone.
+        exchange_every: steps between attempts to swap the temperatures of replicas, which must ascend
+            (`ReplicaExchange`); 0 is never. The replicas must be of the same atoms and cell; what the first
+            seed decides of them is which swaps are accepted.
         record_every: steps between recorded frames; the start is the first.
         skin: of the neighbor lists [Å].
         folder: where `replica-000/trajectory.h5` and so on, and `checkpoints/`, are written; frames are kept
@@ -63,8 +69,9 @@ def run_replicas(
         One result for each replica; `steps_per_second` is of the whole.
 
     Raises:
-        ConfigError: integrators of several kinds, other numbers of seeds than of systems.
-        UnsupportedError: a barostat; periodic systems beside others.
+        ConfigError: integrators of several kinds, other numbers of seeds than of systems, replicas that
+            cannot exchange.
+        UnsupportedError: a barostat; path integrals; periodic systems beside others.
         SimulationError: a step of one of them was refused.
         DataError: as `run_dynamics`.
     """
@@ -77,11 +84,16 @@ def run_replicas(
     for system, one in zip(systems, integrators, strict=True):
         one.check(system)
     integrator = together(integrators)
+    exchange = None
+    if exchange_every:
+        check_alike(systems)
+        exchange = ReplicaExchange(thermostat=integrator, every=exchange_every)
     with jax.enable_x64(True), ExitStack() as stack:
         lists = VerletLists(systems, potential.cutoff, skin)
         prepared = potential.for_inference()
         batch = concatenated(systems)
-        described = (batch, potential, tuple(integrators), record_every, tuple(seeds), None)
+        movers = (*integrators, exchange_every) if exchange_every else tuple(integrators)
+        described = (batch, potential, movers, record_every, tuple(seeds), None)
         is_prepared = prepared is not potential
         restart = Restart(folder, *described, prepared=is_prepared) if folder is not None else None
         loaded = restart.load(batch, lists) if restart is not None and resume else None
@@ -92,9 +104,12 @@ def run_replicas(
                 for k, (system, one) in enumerate(zip(systems, integrators, strict=True))
             ]
             state = joined(starts, batch)
+            state = state if exchange is None else exchange.begin(state)
         else:
             state = loaded[0]
             check_steps(state, steps)
+        moving = integrator if exchange is None else exchange
+        names = moving.info(state).names()
         recorders = Recorders(
             [
                 stack.enter_context(
@@ -102,14 +117,16 @@ def run_replicas(
                         system,
                         None if folder is None else _made(replica_folder(folder, k)) / TRAJECTORY_FILE,
                         loaded[1] if loaded is not None else 0,
-                        pressure=state.stress is not None,
+                        names,
                     )
                 )
                 for k, system in enumerate(systems)
             ]
         )
-        guard = eqx.tree_at(lambda g: g.temperature, Guard(), integrator.temperature)
-        loop = Loop(prepared, integrator, guard, lists, recorders, restart, folder, state, record_every)
+        hottest = np.asarray(integrator.temperature)
+        hottest = hottest if exchange is None else np.full_like(hottest, hottest.max())
+        guard = eqx.tree_at(lambda g: g.temperature, Guard(), hottest)
+        loop = Loop(prepared, moving, guard, lists, recorders, restart, folder, state, record_every)
         loop.run(steps, checkpoint_seconds, on_chunk, should_stop)
         whole = loop.result()
         return [
@@ -135,6 +152,8 @@ def together(integrators: Sequence[AbstractIntegrator]) -> AbstractIntegrator:
     first = integrators[0]
     if any(isinstance(one, ConstantPressure) for one in integrators):
         raise UnsupportedError("replicas at constant pressure are not there yet", "choose nvt or nve")
+    if any(isinstance(one, PathIntegral) for one in integrators):
+        raise UnsupportedError("replicas of path integrals are not there yet", "run one at a time")
 
     def at_zero(one: AbstractIntegrator) -> AbstractIntegrator:
         return eqx.tree_at(lambda i: i.temperature, one, 0.0)
@@ -143,6 +162,22 @@ def together(integrators: Sequence[AbstractIntegrator]) -> AbstractIntegrator:
         raise ConfigError("the integrators of replicas may differ in temperature only")
     temperatures = np.array([one.temperature for one in integrators])
     return eqx.tree_at(lambda i: i.temperature, first, temperatures)
+
+
+def check_alike(systems: Sequence[System]) -> None:
+    """Refuses to exchange replicas of different atoms or cells.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    first = systems[0]
+    for number, system in enumerate(systems):
+        for name in ("numbers", "masses", "cell", "charge", "spin"):
+            if not np.array_equal(getattr(system, name), getattr(first, name)):
+                raise ConfigError(
+                    f"replica {number} has another {name} than replica 0",
+                    "only replicas of the same atoms, in the same order and cell, can exchange",
+                )
 
 
 def _made(folder: Path) -> Path:

@@ -31,7 +31,7 @@ class Restart:
         folder: of the run.
         system: the structure the run starts from, hashed.
         potential: whose numbers are hashed, so that a run is not continued with other forces.
-        integrator: whose settings must be the same.
+        integrator: whose settings must be the same; of replicas all, and how often they exchange.
         record_every: must be the same.
         seed: must be the same.
         momenta: that were given to start with, hashed; None when they are drawn.
@@ -43,7 +43,7 @@ class Restart:
         folder: Path,
         system: System | Batch,
         potential: AbstractPotential,
-        integrator: AbstractIntegrator | tuple[AbstractIntegrator, ...],
+        integrator: AbstractIntegrator | tuple[AbstractIntegrator | int, ...],
         record_every: int,
         seed: int | tuple[int, ...],
         momenta: np.ndarray | None,

@@ -9,12 +9,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from adiabat.base import ConfigError
+from adiabat.base import ConfigError, UnsupportedError
 from adiabat.dynamics.chunk import Frames, frame, run_chunk
 from adiabat.dynamics.failure import culprit, fail
 from adiabat.dynamics.guard import Guard, Verdict
 from adiabat.dynamics.integrator import AbstractIntegrator
-from adiabat.dynamics.joined import replica
+from adiabat.dynamics.joined import replica, replica_folder
+from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.recorder import Recorder, Recorders
 from adiabat.dynamics.restart import Restart
 from adiabat.dynamics.state import State
@@ -43,6 +44,8 @@ class DynamicsResult:
         steps_per_second: of this process, compilation left out.
         neighbor_lists: how many were made.
         compilations: how often the neighbor table had to grow, the first time included.
+        beads: of path integrals, the frames of each bead when there is no folder; state and trajectory are
+            those of the centroid.
     """
 
     state: State
@@ -51,6 +54,7 @@ class DynamicsResult:
     steps_per_second: float
     neighbor_lists: int
     compilations: int
+    beads: tuple[Trajectory, ...] = ()
 
 
 def run_dynamics(
@@ -95,11 +99,14 @@ def run_dynamics(
 
     Raises:
         SimulationError: a step was refused; `last_good.xyz` and `offending.xyz` are in the folder.
-        UnsupportedError: the integrator cannot move such a system.
+        UnsupportedError: the integrator cannot move such a system; path integrals, which have
+            `run_path_integral`.
         ConfigError: a setting makes no sense, or is not the one of the run to be resumed.
         DataError: two atoms at one place, a damaged checkpoint or trajectory, a full disk.
     """
     check_counts(steps, record_every)
+    if isinstance(integrator, PathIntegral):
+        raise UnsupportedError("path integrals move beads", "call run_path_integral")
     integrator.check(system)
     guard = Guard(temperature=integrator.temperature) if guard is None else guard
     # Positions and momenta are kept in float64 whatever the setting of the process.
@@ -119,7 +126,7 @@ def run_dynamics(
             check_steps(state, steps)
         path = folder / TRAJECTORY_FILE if folder is not None else None
         n_frames = loaded[1] if loaded is not None else 0
-        with Recorder(system, path, n_frames, pressure=state.stress is not None) as recorder:
+        with Recorder(system, path, n_frames, integrator.info(state).names()) as recorder:
             loop = Loop(
                 prepared, integrator, guard, verlet_list, recorder, restart, folder, state, record_every
             )
@@ -248,12 +255,15 @@ class Loop:
             self.restart.save(self.state, self.verlet_list, self.recorder.n_frames)
 
     def _fail(self, attempt: State, verdict: Verdict) -> None:
+        good, folder, name = self.state, self.folder, "the simulation"
+        infos = (self.integrator.info(good), self.integrator.info(attempt))
         if isinstance(self.recorder, Recorders):
-            number = culprit(self.state, attempt, verdict, self.integrator)
-            template = self.recorder.each[number].template
-            good, attempt = (replica(state, template, number) for state in (self.state, attempt))
-            fail(good, attempt, verdict, self.integrator, self.folder, number)
-        fail(self.state, attempt, verdict, self.integrator, self.folder)
+            number, label = culprit(good, attempt, verdict, infos), self.recorder.label
+            template, name = self.recorder.each[number].template, f"{label} {number}"
+            good, attempt = (replica(state, template, number) for state in (good, attempt))
+            infos = jax.tree.map(lambda x: x[number] if x.ndim else x, infos)
+            folder = replica_folder(folder, number, label) if folder is not None else None
+        fail(good, attempt, verdict, infos, folder, name)
 
     def _frame(self) -> Frames:
         one = frame(self.state, self.integrator.info(self.state))

@@ -1,5 +1,7 @@
 """What the next step needs, and what an observer wants."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -80,6 +82,12 @@ class Info(eqx.Module):
             timestep [eV]: constant but for what is not known.
         temperature: 2 kinetic_energy / (degrees of freedom x k_B) [K].
         pressure: [GPa]; None unless periodic along all three directions.
+        quantum_kinetic_energy: of quantum nuclei by the centroid virial, whose noise does not grow with the
+            number of beads [eV]; None of classical ones. Potential and kinetic energy of the quantum system
+            are the means of this and of `potential_energy`.
+        primitive_kinetic_energy: the same by the lengths of the springs, noisier: the means agree when the
+            rings are equilibrated [eV].
+        target_temperature: of a thermostat whose temperature changes [K]; else None.
     """
 
     step: Int[Array, "*frames"]
@@ -89,3 +97,11 @@ class Info(eqx.Module):
     conserved: Float[Array, "*frames"]
     temperature: Float[Array, "*frames"]
     pressure: Float[Array, "*frames"] | None = None
+    quantum_kinetic_energy: Float[Array, "*frames"] | None = None
+    primitive_kinetic_energy: Float[Array, "*frames"] | None = None
+    target_temperature: Float[Array, "*frames"] | None = None
+
+    def names(self) -> list[str]:
+        """What there is besides step and time."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return [name for name in names[2:] if getattr(self, name) is not None]

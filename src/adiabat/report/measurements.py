@@ -121,11 +121,12 @@ class Measurements:
     @cached_property
     def heat_capacity(self) -> analysis.Average | None:
         """C_V [eV/K] of a run with a thermostat, of 50 independent values or more; at constant energy the
-        formula does not hold, and at constant pressure it is another."""
+        formula does not hold, at constant pressure it is another, and so it is of quantum nuclei."""
         motion, kelvin = self.motion, self.motion.target_temperature
         if motion.potential is None or motion.kinetic is None or not kelvin or motion.n_frames < 10:
             return None
-        if self.cells is not None and np.any(self.cells != self.cells[0]):
+        moves = self.cells is not None and np.any(self.cells != self.cells[0])
+        if moves or motion.quantum_kinetic is not None:
             return None
         energy = (motion.potential + motion.kinetic)[self.steady]
         if not np.isfinite(energy).all():

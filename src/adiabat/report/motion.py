@@ -27,6 +27,8 @@ class Motion:
         target_temperature: of the thermostat [K]; None without one.
         velocities: [Å/fs], shape (n_frames, n_atoms, 3), or None.
         dipoles: [e Å], shape (n_frames, 3), or None.
+        quantum_kinetic: kinetic energy of quantum nuclei [eV], shape (n_frames,); None of classical ones.
+            Positions are then those of the centroids.
     """
 
     numbers: np.ndarray
@@ -40,6 +42,7 @@ class Motion:
     target_temperature: float | None = None
     velocities: np.ndarray | None = None
     dipoles: np.ndarray | None = None
+    quantum_kinetic: np.ndarray | None = None
 
     @classmethod
     def of(cls, trajectory: Any, numbers: Any, target_temperature: float | None = None) -> "Motion":
@@ -79,6 +82,7 @@ class Motion:
             target_temperature=target_temperature,
             velocities=getattr(trajectory, "velocities", None),
             dipoles=getattr(trajectory, "dipoles", None),
+            quantum_kinetic=getattr(trajectory, "observables", {}).get("quantum_kinetic_energy"),
         )
 
     @property

@@ -42,7 +42,8 @@ def analyze(
 
     Returns:
         For a simulation `length_ps`, `frames`, `n_atoms`; `drift_ev_per_atom_ns`, `temperature_k`,
-        `density_g_per_cm3`, `heat_capacity_kb_per_atom` (of a run with a thermostat),
+        `quantum_kinetic_energy_ev` of path integrals, `density_g_per_cm3`,
+        `heat_capacity_kb_per_atom` (of a run with a thermostat),
         `hydrogen_bonds_per_molecule`, `hydrogen_bond_lifetime_ps` and, by label, `bond_lengths_ang`,
         `bond_angles_deg`, `diffusion_cm2_per_s`, `diffusion_from_velocities_cm2_per_s`, each with its
         standard error in `..._error`; `fragments` (first and last), `fragmented_at_ps`; by pair
@@ -95,6 +96,7 @@ def _analyze_md(folder: RunFolder, reference: Any, viscosity: float | None, out:
     integrator = folder.config.get("integrator", {})
     thermostat = integrator.get("kind") != "velocity_verlet"
     ensemble = "NPT" if "barostat" in folder.config else "NVT" if thermostat else "NVE"
+    ensemble = "Centroids of path integrals" if "beads" in integrator else ensemble
     kelvin = integrator.get("temperature")
     motion = Motion.of(trajectory, trajectory.template.numbers, kelvin if thermostat else None)
     motion = dataclasses.replace(motion, dipoles=_dipoles(folder.config.get("model"), trajectory))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from adiabat.potentials import AbstractPotential
     from adiabat.system import System
 
-ENSEMBLES = ("nve", "nvt", "npt")
+ENSEMBLES = ("nve", "nvt", "npt", "pimd")
 
 
 def md(
@@ -27,6 +27,7 @@ def md(
     temperature: float = 300.0,
     timestep: float = 0.5,
     pressure: float | None = None,
+    beads: int | None = None,
     integrator: "AbstractIntegrator | None" = None,
     barostat: "AbstractBarostat | None" = None,
     record_every: int = 10,
@@ -41,11 +42,13 @@ def md(
         structure: a file (`FILE@3` for one frame of several) or a structure.
         out: the run folder.
         steps: how many.
-        ensemble: "nve" (velocity Verlet), "nvt" (Langevin) or "npt" (Langevin and stochastic cell rescaling).
+        ensemble: "nve" (velocity Verlet), "nvt" (Langevin), "npt" (Langevin and stochastic cell rescaling) or
+            "pimd" (path integrals for quantum nuclei).
         temperature: of the thermostat and of the starting velocities [K].
         timestep: [fs].
         pressure: [GPa], for "npt"; 1 bar by default.
-        integrator: replaces ensemble, temperature and timestep.
+        beads: of each atom, for "pimd"; 32 by default.
+        integrator: replaces ensemble, temperature, timestep and beads.
         barostat: replaces ensemble and pressure.
         record_every: steps between recorded frames.
         seed: of the starting velocities and the thermostat.
@@ -61,9 +64,10 @@ def md(
     from adiabat.base.schema import build_kind
     from adiabat.dynamics import barostats, integrators
 
-    kinds = choose_kinds(ensemble, pressure=pressure)
+    kinds = choose_kinds(ensemble, pressure=pressure, beads=beads)
     if integrator is None:
         chosen = {"kind": kinds[0], "timestep": timestep, "temperature": temperature}
+        chosen |= {} if beads is None else {"beads": beads}
         integrator = cast("AbstractIntegrator", build_kind(integrators, chosen))
         if barostat is None:
             chosen = {"kind": kinds[1]} | ({} if pressure is None else {"pressure": pressure})
@@ -97,25 +101,32 @@ def choose_kinds(
     thermostat: str | None = None,
     barostat: str | None = None,
     pressure: float | str | None = None,
+    beads: int | None = None,
 ) -> tuple[str, str]:
     """The kinds of integrator and barostat for an ensemble; without one, what the other options ask for.
 
     Args:
-        ensemble: "nve", "nvt" or "npt".
+        ensemble: "nve", "nvt", "npt" or "pimd".
         thermostat: the kind of integrator; Langevin by default.
         barostat: its kind; stochastic cell rescaling by default.
         pressure: only looked at for whether it is given.
+        beads: the same.
 
     Raises:
         ConfigError: another name, or options of another ensemble.
     """
     pressed = pressure is not None or barostat is not None
-    name = (ensemble or ("npt" if pressed else "nvt")).lower()
+    name = (ensemble or ("npt" if pressed else "nvt" if beads is None else "pimd")).lower()
     if name not in ENSEMBLES:
         raise ConfigError(f"unknown ensemble {ensemble!r}", did_you_mean(name, ENSEMBLES))
     if name == "nve" and thermostat is not None:
         raise ConfigError("the ensemble nve has no thermostat", "choose nvt")
+    if name == "pimd" and thermostat is not None:
+        raise ConfigError("path integrals have a thermostat of their own", "leave --thermostat out")
+    if name != "pimd" and beads is not None:
+        raise ConfigError(f"the ensemble {name} has no beads", "choose pimd")
     if name != "npt" and pressed:
         raise ConfigError(f"the ensemble {name} has no pressure to set", "choose npt")
-    integrator = "velocity_verlet" if name == "nve" else thermostat or "langevin"
+    fixed = {"nve": "velocity_verlet", "pimd": "path_integral"}
+    integrator = fixed.get(name) or thermostat or "langevin"
     return integrator, (barostat or "cell_rescaling") if name == "npt" else "none"

@@ -28,6 +28,9 @@ def dynamics_numbers(measured: "Measurements") -> dict[str, Any]:
     if motion.temperature is not None and motion.n_frames >= 8 and np.isfinite(motion.temperature).all():
         warm = analysis.temperature_statistics(motion.temperature, motion.degrees_of_freedom)
         found |= {"temperature_k": warm.mean, "temperature_k_error": warm.error}
+    if motion.quantum_kinetic is not None and motion.n_frames >= 8:
+        kinetic = analysis.equilibrated_average(motion.quantum_kinetic)
+        found |= _with_error("quantum_kinetic_energy_ev", kinetic)
     if not is_metal(motion.numbers).all() and np.isfinite(motion.positions).all():
         whole = analysis.fragmentation(motion.numbers, motion.positions, motion.cell)
         found["fragments"] = [int(whole.n_fragments[0]), int(whole.n_fragments[-1])]

@@ -30,6 +30,7 @@ def simulate_replicas(
     *,
     steps: int,
     seeds: Sequence[int] | None = None,
+    exchange_every: int = 0,
     record_every: int = 10,
     out: str | os.PathLike | None = None,
     resume: bool = False,
@@ -47,6 +48,9 @@ def simulate_replicas(
         integrators: one for each, of one kind; they may differ in temperature.
         steps: how many.
         seeds: one for each; 0, 1, 2 and so on by default.
+        exchange_every: steps between attempts to swap the temperatures of replicas, which must then ascend
+            (temperature replica exchange: Sugita and Okamoto 1999, doi 10.1016/S0009-2614(99)01123-9); 0 is
+            never. Frames have their `target_temperature`; `at_temperature` collects those of one.
         record_every: steps between recorded frames.
         out: the run folder, with `replica-000/trajectory.h5` and so on; frames are kept in memory without it.
         resume: go on with the run in the folder, bit-identical to one that was never interrupted.
@@ -57,7 +61,8 @@ def simulate_replicas(
         One run for each; `steps_per_second` of its summary is that of all together.
 
     Raises:
-        ConfigError: integrators that do not go together, or too few of them or of seeds.
+        ConfigError: integrators that do not go together, or too few of them or of seeds; replicas that
+            cannot exchange.
         UnsupportedError: an element that the potential does not know; periodic structures beside others.
         SimulationError: one of them exploded; its number is named, and its frames are in the folder.
         Interrupted: SIGINT or SIGTERM came; everything is saved.
@@ -71,6 +76,7 @@ def simulate_replicas(
         potential.check(system)
     seeds = list(range(len(structures))) if seeds is None else [int(seed) for seed in seeds]
     arguments = {"steps": steps, "seeds": seeds, "record_every": record_every}
+    arguments |= {"exchange_every": exchange_every} if exchange_every else {}
     if out is None:
         return _run(structures, potential, integrators, None, resume, arguments)
     described = [describe(system, one) for system, one in zip(structures, integrators, strict=False)]
@@ -92,6 +98,7 @@ def md_replicas(
     barostat: "AbstractBarostat | None" = None,
     replicas: int = 1,
     temperatures: Sequence[float] = (),
+    exchange_every: int = 0,
     record_every: int = 10,
     seed: int = 0,
     resume: bool = False,
@@ -108,6 +115,7 @@ def md_replicas(
         barostat: must be None.
         replicas: how many, at least; there are never fewer than starts or temperatures.
         temperatures: [K], one after the other in turn; that of the integrator by default.
+        exchange_every: steps between attempts to swap the temperatures of replicas; 0 is never.
         record_every: steps between recorded frames.
         seed: of the first.
         resume: go on with the run in the folder; `steps` is the new total.
@@ -143,6 +151,7 @@ def md_replicas(
         chosen,
         steps=steps,
         seeds=[seed + k for k in range(number)],
+        exchange_every=exchange_every,
         record_every=record_every,
         out=out,
         resume=resume,
@@ -153,14 +162,17 @@ def md_replicas(
 
 def of_replicas(runs: list[Run]) -> dict[str, Any]:
     """Numbers of all replicas together: `replicas`, `steps`, `time_ps` and `frames` of each, lists of their
-    `temperatures` [K] and `drifts` [eV/atom/ns], and `replica_steps_per_second`."""
+    `temperatures` [K] and `drifts` [eV/atom/ns], and `replica_steps_per_second`; with exchange
+    `exchanges_accepted`, the share of the swaps of each temperature with the next."""
     first = runs[0].summary
+    shares = [run.summary.get("exchanges_accepted") for run in runs[:-1]]
     pace = first["steps_per_second"]
     return {
         "replicas": len(runs),
         **{name: first[name] for name in ("steps", "time_ps", "frames")},
         "temperatures": [round(run.summary["temperature"], 1) for run in runs],
         "drifts": [run.summary.get("drift_ev_per_atom_ns") for run in runs],
+        **({"exchanges_accepted": shares} if any(share is not None for share in shares) else {}),
         "replica_steps_per_second": pace and round(pace * len(runs), 1),
     }
 

@@ -37,7 +37,10 @@ class Run:
         summary: numbers of the whole run: `steps`, `frames`, `time_ps`, `temperature` [K],
             `drift_ev_per_atom_ns` of the conserved energy with its standard error
             `drift_ev_per_atom_ns_error`, `steps_per_second`; of a periodic system `pressure_gpa`, and with a
-            barostat `density_g_per_cm3` and the share of its moves that were accepted, `barostat_accepted`.
+            barostat `density_g_per_cm3` and the share of its moves that were accepted, `barostat_accepted`;
+            of path integrals `quantum_kinetic_energy_ev`, the mean of the centroid-virial estimator after the
+            first fifth, in which the rings open; of exchanging replicas `exchanges_accepted`, the share of
+            the swaps of replica k's first temperature with the next one.
         folder: of the run, or None.
     """
 
@@ -46,6 +49,7 @@ class Run:
     summary: dict[str, Any]
     folder: Path | None
     _kept: "Trajectory | None" = None
+    _beads: "tuple[Trajectory, ...]" = ()
 
     @cached_property
     def trajectory(self) -> "Trajectory":
@@ -57,6 +61,19 @@ class Run:
             return self._kept
         assert self.folder is not None
         return read_trajectory(self.folder / TRAJECTORY_FILE)
+
+    @cached_property
+    def beads(self) -> "tuple[Trajectory, ...]":
+        """The frames of each bead of path integrals, read from the folder if there is one."""
+        from adiabat.dynamics import TRAJECTORY_FILE
+        from adiabat.dynamics.joined import BEAD
+        from adiabat.io.trajectory import read_trajectory
+
+        if self.folder is None:
+            return self._beads
+        return tuple(
+            read_trajectory(path) for path in sorted(self.folder.glob(f"{BEAD}-*/{TRAJECTORY_FILE}"))
+        )
 
 
 def simulate(
@@ -80,8 +97,8 @@ def simulate(
     Args:
         system: the structure to start from.
         potential: gives the forces.
-        integrator: `Langevin(...)`, `VelocityRescaling(...)`, `NoseHoover(...)` or `VelocityVerlet(...)`;
-            holds timestep and temperature.
+        integrator: `Langevin(...)`, `VelocityRescaling(...)`, `NoseHoover(...)`, `VelocityVerlet(...)` or,
+            for quantum nuclei, `PathIntegral(...)`; holds timestep and temperature.
         steps: how many.
         barostat: `CellRescaling(...)` or `MonteCarloBarostat(...)`, for constant pressure; holds the
             pressure. By default the cell stays as it is.
@@ -140,15 +157,16 @@ def _run(
     resume: bool,
     arguments: dict[str, Any],
 ) -> Run:
-    from adiabat.dynamics import run_dynamics
+    from adiabat.dynamics import PathIntegral, run_dynamics, run_path_integral
 
+    run: Any = run_path_integral if isinstance(integrator, PathIntegral) else run_dynamics
     with progress("dynamics", total=steps, unit="steps") as bar, interruptible() as stop:
 
         def show(state: Any) -> None:
             info = integrator.info(state)
-            bar.advance(int(state.step) - bar.completed, temperature=float(info.temperature))
+            bar.advance(int(state.step) - bar.completed, temperature=float(np.mean(info.temperature)))
 
-        result = run_dynamics(
+        result = run(
             system,
             potential,
             integrator,
@@ -159,9 +177,9 @@ def _run(
             should_stop=lambda: stop.requested,
             **arguments,
         )
-    run = summarize(result, integrator, folder)
-    warn_of_unknown_system(potential, run.system, "the last frame")
-    return run
+    found = summarize(result, integrator, folder)
+    warn_of_unknown_system(potential, found.system, "the last frame")
+    return found
 
 
 def summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folder: Path | None) -> Run:
@@ -176,6 +194,7 @@ def summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folder
         summary={},
         folder=folder,
         _kept=result.trajectory,
+        _beads=result.beads,
     )
     trajectory = run.trajectory
     run.summary.update(
@@ -184,7 +203,7 @@ def summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folder
         time_ps=float(state.step * integrator.timestep / 1000),
         temperature=float(np.mean(trajectory.observables["temperature"])),
         **_drift(trajectory),
-        **_of_the_cell(trajectory, state.extra),
+        **_of_some(trajectory, state.extra),
         steps_per_second=round(result.steps_per_second, 1) or None,
         neighbor_lists=result.neighbor_lists,
     )
@@ -202,14 +221,20 @@ def _drift(trajectory: "Trajectory") -> dict[str, float]:
     return {"drift_ev_per_atom_ns": drift.slope, "drift_ev_per_atom_ns_error": drift.error}
 
 
-def _of_the_cell(trajectory: "Trajectory", extra: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Means of what a periodic system has."""
+def _of_some(trajectory: "Trajectory", extra: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Means of what only some systems have."""
     from adiabat.analysis import density
+    from adiabat.dynamics import exchange
     from adiabat.dynamics.barostat import ACCEPTED, ATTEMPTS
 
     found = {}
+    if extra.get(exchange.ATTEMPTS):
+        found["exchanges_accepted"] = float(extra[exchange.ACCEPTED] / extra[exchange.ATTEMPTS])
     if "pressure" in trajectory.observables:
         found["pressure_gpa"] = float(np.mean(trajectory.observables["pressure"]))
+    if "quantum_kinetic_energy" in trajectory.observables:
+        kinetic = trajectory.observables["quantum_kinetic_energy"]
+        found["quantum_kinetic_energy_ev"] = float(np.mean(kinetic[len(kinetic) // 5 :]))
     if ATTEMPTS in extra:
         found["density_g_per_cm3"] = float(
             np.mean(density(np.asarray(trajectory.template.masses), trajectory.cells))

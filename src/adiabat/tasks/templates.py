@@ -39,6 +39,7 @@ class MolecularDynamics:
         seed: of the starting velocities and the thermostat; replicas have the numbers that follow.
         replicas: copies to run at once, at least as many as FILE@: has frames and temperatures.
         temperatures: of the replicas in turn [K], instead of the integrator's.
+        exchange_every: steps between attempts to swap ascending temperatures of replicas; 0 is never.
     """
 
     model: str
@@ -48,6 +49,7 @@ class MolecularDynamics:
     seed: int = 0
     replicas: int = 1
     temperatures: list[float] = dataclasses.field(default_factory=list)
+    exchange_every: int = 0
 
 
 def _train() -> list[Section]:

@@ -9,7 +9,7 @@ from adiabat.system import Batch, Neighbors, System
 
 
 class EinsteinCrystal(AbstractPotential):
-    """Each atom on a spring of its own: E_i = k |x_i - site_i|^2 / 2.
+    """Each atom on a spring of its own: E_i = k |x_i - site_i|^2 / 2, of a system as of each in a batch.
 
     In equilibrium the variance of each coordinate is k_B T / k.
 
@@ -28,4 +28,5 @@ class EinsteinCrystal(AbstractPotential):
         self.cutoff = 1.0
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        return 0.5 * self.stiffness * jnp.sum((system.positions - self.sites) ** 2, axis=1)
+        sites = self.sites[system.numbering()]
+        return 0.5 * self.stiffness * jnp.sum((system.positions - sites) ** 2, axis=1)

@@ -1,0 +1,176 @@
+"""Temperature replica exchange: replicas that swap their temperatures, so that cold ones cross barriers."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from adiabat.base import ConfigError, DataError
+from adiabat.base.units import BOLTZMANN
+from adiabat.dynamics.integrator import AbstractIntegrator
+from adiabat.dynamics.langevin import Langevin
+from adiabat.dynamics.momenta import kinetic_energy
+from adiabat.dynamics.noise import uniform
+from adiabat.dynamics.state import Info, State
+from adiabat.dynamics.velocity_rescaling import VelocityRescaling
+from adiabat.io.trajectory import Trajectory
+from adiabat.potentials import AbstractPotential
+from adiabat.system import Batch, Neighbors
+
+RUNG, ATTEMPTS, ACCEPTED = "rung", "exchange attempts", "exchange accepted"
+# Numbers of the chances of exchanges: beyond those of the atoms, and far from the others of a step.
+_FIRST_CHANCE = np.uint32(3 * 2**30)
+
+
+class ReplicaExchange(AbstractIntegrator):
+    """Replicas at a ladder of temperatures that are swapped between neighbors (Sugita and Okamoto 1999,
+    doi 10.1016/S0009-2614(99)01123-9).
+
+    After every so many steps the replicas at temperatures i and i + 1 swap them with probability
+
+        min(1, exp((1 / k_B T_i - 1 / k_B T_{i+1}) (U_i - U_{i+1}))),
+
+    for even i and odd i in turn, which travels faster along the ladder than pairs drawn at random. Momenta
+    are scaled by sqrt(T_new / T_old), and the kinetic energy that this gives counts as heat. Each replica
+    keeps its trajectory, which is continuous in the positions; its frames say at which temperature they are,
+    and those of all replicas at one temperature have the distribution that belongs to it.
+
+    The state of a run is a `Batch` of replicas. `State.extra` holds the rung of the ladder on which each one
+    stands, and how often the temperatures i and i + 1 were tried and swapped, in place i.
+
+    Args:
+        thermostat: of all; its temperature is the ladder, shape (n_replicas,), ascending.
+        every: steps between two attempts.
+
+    Raises:
+        ConfigError: a ladder that does not ascend, or a thermostat that keeps an energy of its own.
+    """
+
+    thermostat: AbstractIntegrator
+    every: int = eqx.field(static=True)
+    conserves_momentum: ClassVar[bool] = False  # of the whole; each replica begins as its thermostat says
+
+    def __init__(self, *, thermostat: AbstractIntegrator, every: int):
+        if not isinstance(thermostat, (Langevin, VelocityRescaling)):
+            raise ConfigError(
+                f"replica exchange is not there with {type(thermostat).__name__}",
+                "choose langevin or velocity_rescaling",
+            )
+        ladder = np.atleast_1d(np.asarray(thermostat.temperature))
+        if len(ladder) < 2 or np.any(np.diff(ladder) <= 0):
+            raise ConfigError(
+                f"replica exchange needs two or more ascending temperatures, got {ladder.tolist()}"
+            )
+        if every < 1:
+            raise ConfigError(f"replicas exchange every 1 or more steps, not every {every}")
+        self.thermostat = thermostat
+        self.every = int(every)
+
+    @property
+    def timestep(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """[fs]."""
+        return self.thermostat.timestep
+
+    @property
+    def temperature(self) -> Float[Array, " n_replicas"]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The ladder [K]."""
+        return self.thermostat.temperature  # pyright: ignore[reportReturnType]
+
+    def begin(self, state: State) -> State:
+        """The state of all replicas, each on the rung of its number."""
+        replicas = len(state.energy)
+        none = jnp.zeros(replicas, jnp.int32)
+        extra = {RUNG: jnp.arange(replicas, dtype=jnp.int32), ATTEMPTS: none, ACCEPTED: none}
+        return eqx.tree_at(lambda s: s.extra, state, state.extra | extra)
+
+    def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        now = jnp.asarray(self.temperature)[state.extra[RUNG]]
+        thermostat = eqx.tree_at(lambda t: t.temperature, self.thermostat, now)
+        after = thermostat.step(state, potential, neighbors)
+        due = after.step % self.every == 0
+        return jax.lax.cond(due, lambda s: self._exchange(s), lambda s: s, after)
+
+    def info(self, state: State) -> Info:
+        ladder = jnp.asarray(self.temperature)
+        return eqx.tree_at(
+            lambda i: i.target_temperature,
+            self.thermostat.info(state),
+            ladder[state.extra[RUNG]],
+            is_leaf=lambda leaf: leaf is None,
+        )
+
+    def _exchange(self, state: State) -> State:
+        assert isinstance(state.system, Batch)
+        ladder, rung = jnp.asarray(self.temperature), state.extra[RUNG]
+        holder = jnp.argsort(rung)
+        tried, taken = self._decide(state, state.energy[holder])
+        # Rung i goes up where pair i swaps, and down where pair i - 1 does.
+        down = jnp.concatenate([jnp.zeros(1, bool), taken[:-1]])
+        moved = (rung + taken[rung] - down[rung]).astype(rung.dtype)
+        factor = jnp.sqrt(ladder[moved] / ladder[rung])
+        momenta = state.system.spread(factor)[:, None] * state.momenta
+        gained = kinetic_energy(momenta, state.system) - kinetic_energy(state.momenta, state.system)
+        extra = state.extra | {
+            RUNG: moved,
+            ATTEMPTS: state.extra[ATTEMPTS] + tried,
+            ACCEPTED: state.extra[ACCEPTED] + taken,
+        }
+        return eqx.tree_at(
+            lambda s: (s.momenta, s.heat, s.extra), state, (momenta, state.heat + gained, extra)
+        )
+
+    def _decide(
+        self, state: State, energies: Float[Array, " rungs"]
+    ) -> tuple[Bool[Array, " rungs"], Bool[Array, " rungs"]]:
+        """Whether temperatures i and i + 1 are tried, and whether they are swapped; False for the last."""
+        rungs = jnp.arange(len(energies))
+        beta = 1 / (BOLTZMANN * jnp.asarray(self.temperature))
+        tried = (rungs % 2 == (state.step // self.every) % 2) & (rungs < len(energies) - 1)
+        odds = (beta - jnp.roll(beta, -1)) * (energies - jnp.roll(energies, -1))
+        chances = uniform(
+            jax.random.key_data(state.key[0])[None], state.step, _FIRST_CHANCE + rungs.astype(jnp.uint32)
+        )
+        return tried, tried & (jnp.log(chances) < odds)
+
+
+def at_temperature(trajectories: Sequence[Trajectory], temperature: float) -> Trajectory:
+    """The frames of exchanging replicas at one temperature [K], by their steps.
+
+    Args:
+        trajectories: of all replicas.
+        temperature: of the ladder, to 1e-6 K.
+
+    Raises:
+        DataError: trajectories of another run, or without such a temperature.
+    """
+    if any("target_temperature" not in one.observables for one in trajectories):
+        raise DataError(
+            "these trajectories are not of exchanging replicas", "their frames have no temperature"
+        )
+    rows = np.array(
+        [np.abs(one.observables["target_temperature"] - temperature) < 1e-6 for one in trajectories]
+    )
+    if not np.all(rows.sum(axis=0) == 1):
+        raise DataError(
+            f"no replica, or several, at {temperature:g} K",
+            "give all replicas of a run, and one of its temperatures",
+        )
+    holder, frame = np.argmax(rows, axis=0), np.arange(rows.shape[1])
+
+    def picked(get: Callable[[Trajectory], np.ndarray]) -> np.ndarray:
+        return np.stack([get(one) for one in trajectories])[holder, frame]
+
+    names = trajectories[0].observables
+    return Trajectory(
+        trajectories[0].template,
+        picked(lambda t: t.steps),
+        picked(lambda t: t.times),
+        picked(lambda t: t.positions),
+        picked(lambda t: t.velocities),
+        picked(lambda t: t.cells),
+        {name: picked(lambda t, name=name: t.observables[name]) for name in names},
+    )

@@ -1,0 +1,175 @@
+"""Temperature replica exchange: each temperature has its own distribution."""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adiabat.base import ConfigError, DataError
+from adiabat.base.runs import RunFolder
+from adiabat.base.units import BOLTZMANN
+from adiabat.dynamics import (
+    Langevin,
+    NoseHoover,
+    ReplicaExchange,
+    VelocityRescaling,
+    at_temperature,
+    run_replicas,
+)
+from adiabat.dynamics.exchange import ACCEPTED, ATTEMPTS, RUNG
+from adiabat.dynamics.joined import concatenated
+from adiabat.dynamics.state import State
+from adiabat.io.trajectory import read_trajectory
+from adiabat.potentials import LennardJones
+from adiabat.system import System
+from adiabat.tasks.replicas import md_replicas, of_replicas
+from adiabat.testing import EinsteinCrystal, systems
+
+LADDER = (100.0, 130.0, 170.0, 220.0)
+N_ATOMS = 10
+SITES = 10.0 * np.arange(N_ATOMS)[:, None] * np.array([1.0, 0, 0])
+SYSTEM = System.create(np.full(N_ATOMS, 18), SITES)
+SPRINGS = EinsteinCrystal(sites=jnp.asarray(SITES), stiffness=0.5)
+
+
+def exchanging(kind=Langevin, ladder=LADDER, **options):
+    """Springs at all temperatures."""
+    thermostats = [kind(timestep=20, temperature=kelvin) for kelvin in ladder]
+    options = {"seeds": range(len(ladder)), "exchange_every": 10, "record_every": 10, "skin": 4.0} | options
+    return run_replicas([SYSTEM] * len(ladder), SPRINGS, thermostats, **options)
+
+
+def of_pairs(results, name):
+    """A counter of each pair of neighboring temperatures."""
+    return np.array([int(result.state.extra[name]) for result in results])[:-1]
+
+
+def accepted(first, second, freedom, n_samples=200_000):
+    """The share of swaps of two temperatures whose energies have gamma distributions, by sampling."""
+    random = np.random.default_rng(0)
+    energies = [random.gamma(freedom / 2, BOLTZMANN * kelvin, n_samples) for kelvin in (first, second)]
+    beta = [1 / (BOLTZMANN * kelvin) for kelvin in (first, second)]
+    return np.mean(np.minimum(1, np.exp((beta[0] - beta[1]) * (energies[0] - energies[1]))))
+
+
+@pytest.fixture(scope="module")
+def springs():
+    return exchanging(lambda **options: Langevin(friction=0.02, **options), steps=40_000)
+
+
+def test_energies_at_each_temperature(springs):
+    """Mean 3N k_B T / 2 and variance 3N (k_B T)^2 / 2 of springs, of all replicas at one temperature."""
+    for kelvin in LADDER:
+        frames = at_temperature([result.trajectory for result in springs], kelvin)
+        energies = frames.observables["potential_energy"][100:] / (BOLTZMANN * kelvin)
+        assert energies.mean() == pytest.approx(1.5 * N_ATOMS, rel=0.02)
+        assert energies.var() == pytest.approx(1.5 * N_ATOMS, rel=0.1)
+        # Momenta of BAOAB are a little cold at a tenth of the longest stable timestep.
+        assert frames.observables["temperature"][100:].mean() == pytest.approx(kelvin, rel=0.03)
+
+
+def test_swaps_are_accepted_as_often_as_they_should(springs):
+    tried, taken = of_pairs(springs, ATTEMPTS), of_pairs(springs, ACCEPTED)
+    assert tried.tolist() == [2000, 2000, 2000]
+    expected = [accepted(*pair, 3 * N_ATOMS) for pair in itertools.pairwise(LADDER)]
+    np.testing.assert_allclose(taken / tried, expected, atol=0.05)
+
+
+def test_frames_tell_their_temperature(springs):
+    """Each temperature is held by one replica at every step, and every replica has been everywhere."""
+    held = np.array([result.trajectory.observables["target_temperature"] for result in springs])
+    assert np.array_equal(held[:, 0], LADDER)
+    assert np.array_equal(np.sort(held, axis=0), np.broadcast_to(np.array(LADDER)[:, None], held.shape))
+    assert all(set(row) == set(LADDER) for row in held)
+    last = [LADDER[int(result.state.extra[RUNG])] for result in springs]
+    assert np.array_equal(last, held[:, -1])
+    with pytest.raises(DataError, match="no replica"):
+        at_temperature([result.trajectory for result in springs], 150.0)
+
+
+def test_energy_is_conserved_through_swaps(springs):
+    """What the scaling of momenta gives is heat; a swap from 100 to 130 K alone gives 39 meV."""
+    for result in springs:
+        assert np.ptp(result.trajectory.observables["conserved"]) < 0.015
+
+
+def test_rule_of_metropolis():
+    """A swap that lowers the weighted energy is always made, one that raises it by a lot never; pairs take
+    turns, and momenta follow the temperature."""
+    exchange = ReplicaExchange(
+        thermostat=eqx.tree_at(lambda t: t.temperature, Langevin(), np.array(LADDER)), every=5
+    )
+    batch = jax.tree.map(jnp.asarray, concatenated([SYSTEM] * 4))
+    zero, ones = jnp.zeros(4), jnp.ones((4 * N_ATOMS, 3))
+    state = State(
+        batch, ones, ones, jnp.array([5.0, 1.0, 9.0, 4.0]), None, zero, zero, jnp.int32(10), zero,
+        jax.random.split(jax.random.key(0), 4),
+    )  # fmt: skip
+    state = exchange.begin(state)
+    after = exchange._exchange(state)  # step 10: pairs (0, 1) and (2, 3), of which both swap
+    assert after.extra[RUNG].tolist() == [1, 0, 3, 2]
+    assert after.extra[ATTEMPTS].tolist() == [1, 0, 1, 0]
+    factors = np.asarray(after.momenta).reshape(4, -1)[:, 0]
+    np.testing.assert_allclose(factors**2, [1.3, 1 / 1.3, 220 / 170, 170 / 220])
+    later = eqx.tree_at(lambda s: s.step, after, jnp.int32(15))
+    # Now (1, 2) takes its turn: replica 0 of 5 eV at 130 K and replica 3 of 4 eV at 170 K.
+    turned = exchange._exchange(later)
+    assert turned.extra[RUNG].tolist() == [2, 0, 3, 1]
+    assert turned.extra[ATTEMPTS].tolist() == [1, 1, 1, 0]
+    # Back would cost 1 eV (1/130 - 1/170) / k_B = 21.
+    assert exchange._exchange(turned).extra[RUNG].tolist() == [2, 0, 3, 1]
+
+
+def test_interrupted_and_resumed(tmp_path):
+    """Bit-identical to a run that was never interrupted, the permutation of temperatures included."""
+    options = {"steps": 600, "record_every": 30}
+    whole = exchanging(VelocityRescaling, folder=tmp_path / "whole", **options)
+    for steps in (55, 310, 600):
+        options["steps"] = steps
+        parts = exchanging(VelocityRescaling, folder=tmp_path / "parts", resume=True, **options)
+    for k in range(4):
+        for name in (RUNG, ATTEMPTS, ACCEPTED):
+            assert whole[k].state.extra[name] == parts[k].state.extra[name]
+        assert np.array_equal(whole[k].state.momenta, parts[k].state.momenta)
+        one, other = (
+            read_trajectory(tmp_path / name / f"replica-{k:03d}" / "trajectory.h5")
+            for name in ("whole", "parts")
+        )
+        assert np.array_equal(one.positions, other.positions)
+        for name, values in one.observables.items():
+            assert np.array_equal(values, other.observables[name]), name
+    assert sum(of_pairs(whole, ACCEPTED)) > 10
+    for changed in ({"exchange_every": 20}, {"exchange_every": 0}):
+        with pytest.raises(ConfigError, match="integrator is"):
+            exchanging(VelocityRescaling, folder=tmp_path / "parts", resume=True, **options | changed)
+
+
+def test_md_replicas_exchange(tmp_path):
+    out = tmp_path / "run"
+    runs = md_replicas(
+        SPRINGS, SYSTEM, out=out, steps=200, integrator=Langevin(timestep=20), exchange_every=20,
+        temperatures=[10.0, 12.0, 14.0],
+    )  # fmt: skip
+    assert RunFolder.open(out).config["exchange_every"] == 20
+    shares = of_replicas(runs)["exchanges_accepted"]
+    assert len(shares) == 2
+    assert all(0 <= share <= 1 for share in shares)
+    frames = at_temperature([run.trajectory for run in runs], 12.0)
+    assert len(frames) == len(runs[0].trajectory)
+
+
+def test_what_cannot_exchange_is_refused():
+    with pytest.raises(ConfigError, match="NoseHoover"):
+        exchanging(lambda **options: NoseHoover(relaxation_time=400, **options), steps=1)
+    for ladder in ((100.0,), (100.0, 100.0), (130.0, 100.0)):
+        with pytest.raises(ConfigError, match="ascending"):
+            exchanging(ladder=ladder, steps=1)
+    with pytest.raises(ConfigError, match="not every -1"):
+        exchanging(steps=1, exchange_every=-1)
+    clusters = [systems.argon_cluster(n) for n in (7, 13)]
+    thermostats = [Langevin(temperature=kelvin) for kelvin in (20.0, 30.0)]
+    with pytest.raises(ConfigError, match="another numbers"):
+        run_replicas(clusters, LennardJones(), thermostats, steps=1, seeds=[0, 1], exchange_every=1)

@@ -1,0 +1,154 @@
+"""Ensembles and integrators judged by `physical_validation` (Merz and Shirts 2018,
+doi 10.1371/journal.pone.0202764): argon by Lennard-Jones, each thermostat and barostat.
+
+Bars are those of the package's authors: three standard errors for distributions, a tenth for the order in the
+timestep. `pip install physical_validation`; `pytest -m slow tests/dynamics/test_physical_validation.py`.
+"""
+
+import numpy as np
+import pytest
+
+from adiabat.base.units import BOLTZMANN
+from adiabat.dynamics import (
+    CellRescaling,
+    ConstantPressure,
+    Langevin,
+    MonteCarloBarostat,
+    NoseHoover,
+    VelocityRescaling,
+    VelocityVerlet,
+    run_dynamics,
+)
+from adiabat.potentials import LennardJones
+from adiabat.testing import systems
+
+pv = pytest.importorskip("physical_validation")
+
+pytestmark = pytest.mark.slow
+
+POTENTIAL = LennardJones(cutoff=6.0)
+LIQUID = systems.argon(32, displacement=0.1)
+KELVIN, PRESSURE = (95.0, 105.0), (0.05, 0.08)  # K, GPa
+THERMOSTATS = {
+    "langevin": lambda kelvin, dt=4.0: Langevin(timestep=dt, temperature=kelvin, friction=0.01),
+    "velocity rescaling": lambda kelvin, dt=4.0: VelocityRescaling(timestep=dt, temperature=kelvin),
+    "nose hoover": lambda kelvin, dt=4.0: NoseHoover(timestep=dt, temperature=kelvin, relaxation_time=100),
+}
+BAROSTATS = {
+    "rescaling": lambda p: CellRescaling(pressure=p, relaxation_time=300, compressibility=2.0, every=5),
+    "monte carlo": lambda p: MonteCarloBarostat(pressure=p, every=5),
+}
+UNITS = pv.data.UnitData(
+    kb=BOLTZMANN,
+    energy_str="eV", energy_conversion=96.48533212,
+    length_str="Å", length_conversion=0.1,
+    volume_str="Å^3", volume_conversion=1e-3,
+    temperature_str="K", temperature_conversion=1.0,
+    pressure_str="GPa", pressure_conversion=1e4,
+    time_str="fs", time_conversion=1e-3,
+)  # fmt: skip
+
+
+def measured(integrator, ensemble, *, steps, record_every=50, start=40, **at):
+    """What the package wants to know of a run."""
+    run = run_dynamics(LIQUID, POTENTIAL, integrator, steps=steps, record_every=record_every, skin=1.0)
+    kept = run.trajectory[start:]
+    found, n_atoms = kept.observables, LIQUID.n_atoms
+    return pv.data.SimulationData(
+        units=UNITS,
+        dt=integrator.timestep,
+        system=pv.data.SystemData(
+            natoms=n_atoms,
+            nconstraints=0,
+            ndof_reduction_tra=3 * n_atoms - run.degrees_of_freedom,
+            ndof_reduction_rot=0,
+            mass=np.asarray(LIQUID.masses),
+            molecule_idx=np.arange(n_atoms),
+            nconstraints_per_molecule=np.zeros(n_atoms),
+        ),
+        ensemble=pv.data.EnsembleData(ensemble, natoms=n_atoms, **at),
+        observables=pv.data.ObservableData(
+            kinetic_energy=found["kinetic_energy"],
+            potential_energy=found["potential_energy"],
+            total_energy=found["kinetic_energy"] + found["potential_energy"],
+            volume=np.linalg.det(kept.cells),
+            pressure=found["pressure"],
+            constant_of_motion=found["conserved"],
+        ),
+        trajectory=pv.data.TrajectoryData(position=kept.positions, velocity=kept.velocities),
+    )
+
+
+def assert_kinetic_energies(data):
+    """The kinetic energy has the mean and the width of the canonical ensemble, that of any half of the atoms
+    too; each figure within three standard errors."""
+    options = {"strict": False, "verbosity": 0, "bootstrap_seed": 1}
+    whole = pv.kinetic_energy.distribution(data, **options)
+    halves = pv.kinetic_energy.equipartition(
+        data, random_divisions=2, random_groups=2, random_division_seed=1, **options
+    )
+    print("kinetic energy:", np.round(whole, 2), "parts:", np.round(np.ravel(halves), 2))
+    assert np.max(np.abs(whole)) < 3
+    assert np.max(np.abs(halves)) < 3
+
+
+@pytest.mark.parametrize("thermostat", THERMOSTATS)
+def test_constant_volume(thermostat):
+    """The energies at two temperatures have a ratio of probabilities whose slope is the difference of 1/k_B T
+    (Shirts 2013, doi 10.1021/ct300688p)."""
+    volume = float(LIQUID.volume)
+    data = [
+        measured(THERMOSTATS[thermostat](kelvin), "NVT", steps=30_000, temperature=kelvin, volume=volume)
+        for kelvin in KELVIN
+    ]
+    for one in data:
+        assert_kinetic_energies(one)
+    slopes = pv.ensemble.check(*data, verbosity=0, bootstrap_seed=1)
+    print(thermostat, "slope:", np.round(slopes, 2))
+    assert np.max(np.abs(slopes)) < 3
+
+
+@pytest.mark.parametrize("barostat", BAROSTATS)
+@pytest.mark.parametrize("thermostat", THERMOSTATS)
+def test_constant_pressure(thermostat, barostat):
+    """The same for energies and volumes at two temperatures and pressures."""
+    data = [
+        measured(
+            ConstantPressure(
+                thermostat=THERMOSTATS[thermostat](kelvin), barostat=BAROSTATS[barostat](pressure)
+            ),
+            "NPT",
+            steps=30_000,
+            temperature=kelvin,
+            pressure=pressure,
+        )
+        for kelvin, pressure in zip(KELVIN, PRESSURE, strict=True)
+    ]  # fmt: skip
+    for one in data:
+        assert_kinetic_energies(one)
+    slopes = pv.ensemble.check(*data, verbosity=0, bootstrap_seed=1)
+    print(thermostat, barostat, "slopes:", np.round(slopes, 2))
+    assert np.max(np.abs(slopes)) < 3
+
+
+@pytest.mark.parametrize("integrator", ["verlet", *THERMOSTATS])
+def test_order_in_the_timestep(integrator):
+    """The fluctuation of the conserved energy falls to a quarter when the timestep is halved, within 10 %.
+
+    Of velocity Verlet it is the total energy that does: what adiabat records as conserved is better.
+    """
+    kinds = {"verlet": lambda kelvin, dt: VelocityVerlet(timestep=dt, temperature=kelvin), **THERMOSTATS}
+    runs = []
+    for dt in (8.0, 4.0, 2.0):
+        steps = int(8000 / dt)
+        data = measured(
+            kinds[integrator](60.0, dt),
+            "NVE" if integrator == "verlet" else "NVT",
+            steps=steps, record_every=1, start=0, volume=float(LIQUID.volume), temperature=60.0,
+        )  # fmt: skip
+        if integrator == "verlet":
+            data.observables.constant_of_motion = data.observables.total_energy
+        runs.append(data)
+    deviation = pv.integrator.convergence(runs, convergence_test="max_deviation", verbose=False)
+    print(integrator, "deviation from second order:", round(float(deviation), 3))
+    assert deviation < 0.1
