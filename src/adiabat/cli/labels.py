@@ -39,6 +39,14 @@ REPLICAS = {
     "replica_steps_per_second": "steps of a replica per second",
     "out": "out",
 }
+LAMMPS = {
+    "atoms": "atoms",
+    "ranks": "processes",
+    "ghosts": "ghosts, together",
+    "steps": "steps",
+    "energy_ev": "energy by the model [eV]",
+    "log": "log",
+}
 SAMPLING = {
     "n_molecules": "molecules",
     "n_structures": "structures",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.labels import DYNAMICS, METRICS, REPLICAS
+from adiabat.cli.labels import DYNAMICS, LAMMPS, METRICS, REPLICAS
 from adiabat.cli.options import (
     Config,
     Force,
@@ -23,7 +23,7 @@ from adiabat.cli.options import (
     Structures,
     option_of,
 )
-from adiabat.cli.output import note, print_result
+from adiabat.cli.output import note, print_result, settings
 
 PANEL = "Use a model"
 
@@ -224,3 +224,51 @@ def md(
     run = task(**chosen)
     print_result({"out": str(out), **run.summary}, json, labels=DYNAMICS)
     note(f"see: adiabat analyze {out}")
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: adiabat lammps run-learn water.data in.lmp --ranks 4")
+def lammps(
+    model: Model,
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="A data file of LAMMPS in metal units.", show_default=False),
+    ],
+    script: Annotated[
+        Path,
+        typer.Argument(metavar="SCRIPT", help="What LAMMPS does once it has read DATA.", show_default=False),
+    ],
+    elements: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Of the atom types in turn.", show_default="from the masses"),
+    ] = None,
+    ranks: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Processes to start, each with a part of the box.", show_default="1"
+        ),
+    ] = None,
+    log: Annotated[Path, typer.Option(metavar="FILE", help="Where LAMMPS writes its log.")] = Path(
+        "log.lammps"
+    ),
+    json: Json = False,
+) -> None:
+    """Molecular dynamics by LAMMPS with the forces of a model, on many processes for large systems.
+
+    SCRIPT goes on after units, atom_style, read_data and the fix with the forces: velocities, fixes, run.
+
+    On several machines: mpirun -n N adiabat lammps ... instead of --ranks.
+    """
+    from adiabat.tasks.lammps import lammps as task
+    from adiabat.tasks.lammps import lammps_on_ranks
+
+    if ranks is not None:
+        options = {"--elements": elements, "--log": log}
+        given = [str(x) for pair in options.items() if pair[1] is not None for x in pair]
+        switches = {"--json": json, "--quiet": settings.quiet, "--debug": settings.debug}
+        given += [name for name, on in switches.items() if on]
+        raise typer.Exit(lammps_on_ranks(ranks, [model, str(data), str(script), *given]))
+    symbols = elements.split(",") if elements else None
+    screen = not (json or settings.quiet)
+    found = task(model, data, script, elements=symbols, log=log, screen=screen)
+    if found is not None:
+        print_result(found, json, labels=LAMMPS)

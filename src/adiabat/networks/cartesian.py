@@ -194,6 +194,10 @@ class CartesianNetwork(AbstractNetwork):
         self.readout = Perceptron((channels * n_interactions, channels, 1), scale=0.3, key=keys[-1])
         self.shift = jnp.zeros(n_elements, jnp.float32)
 
+    @property
+    def layers(self) -> int | None:
+        return self.n_interactions
+
     def __call__(
         self,
         species: Int[Array, " n_atoms"],

@@ -81,6 +81,10 @@ class LearnedPotential(AbstractPotential):
         self._summary = json.dumps(dict(summary or {}), sort_keys=True)
 
     @property
+    def layers(self) -> int | None:
+        return self.network.layers
+
+    @property
     def summary(self) -> dict[str, Any]:
         """What is known of the model: how it was trained, its errors, versions."""
         return json.loads(self._summary)

@@ -33,6 +33,11 @@ class AbstractNetwork(eqx.Module):
     shift: eqx.AbstractVar[Float[Array, " n_elements"]]
     """A constant for each element, added to the energies of its atoms."""
 
+    @property
+    def layers(self) -> int | None:
+        """Its rounds of messages; None from a network that does not say, which is not cut into domains."""
+        return None
+
     @abc.abstractmethod
     def __call__(
         self,

@@ -34,6 +34,10 @@ class AbstractDispersion(AbstractPotential):
     functional: eqx.AbstractVar[str]
     """Whose parameters to take, as "pbe"."""
 
+    @property
+    def layers(self) -> int | None:
+        return None
+
     @abc.abstractmethod
     def model(self, numbers: np.ndarray, positions: np.ndarray, charge: int, **cell: np.ndarray) -> Any:
         """The library's structure, from positions [bohr] and, if it repeats, `lattice` and `periodic`."""

@@ -34,6 +34,10 @@ class AbstractEwald(AbstractPotential):
     screening: eqx.AbstractVar[float]
     """a [1/Å]"""
 
+    @property
+    def layers(self) -> int | None:
+        return None
+
     @abc.abstractmethod
     def smooth_potential(
         self, system: System | Batch, charges: Float[Array, " n_atoms"]

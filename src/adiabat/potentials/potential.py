@@ -40,6 +40,12 @@ class AbstractPotential(eqx.Module):
     cutoff: eqx.AbstractVar[float]
     """How far an atom sees [Å]: the neighbor list must reach this far."""
 
+    @property
+    def layers(self) -> int | None:
+        """How many cut-offs away an atom may be and still matter for the energy of another: the rounds of
+        messages of a network, 1 for what looks at neighbors only. None if there is no such limit."""
+        return 1
+
     @abc.abstractmethod
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         """The energy of each atom [eV]; what it says of padding does not matter, as long as it is finite."""
@@ -120,6 +126,11 @@ class SumPotential(AbstractPotential):
     def __init__(self, *, terms: tuple[AbstractPotential, ...]):
         self.terms = tuple(terms)
         self.cutoff = max(term.cutoff for term in terms)
+
+    @property
+    def layers(self) -> int | None:
+        layers = [term.layers for term in self.terms]
+        return None if None in layers else max(n for n in layers if n is not None)
 
     def check(self, system: System) -> None:
         """Raise UnsupportedError when one of the terms does not cover the system."""
