@@ -35,7 +35,7 @@ def springs(n_atoms: int, stiffness: float) -> tuple[System, EinsteinCrystal]:
     )
 
 
-@pytest.mark.parametrize("timestep", [20.0, 80.0])
+@pytest.mark.parametrize("timestep", [pytest.param(20.0, marks=pytest.mark.physics), 80.0])
 def test_baoab_is_exact_for_positions_of_springs(timestep):
     """<x^2> = kT/k at a tenth and at half of the longest stable timestep; momenta are not exact there."""
     system, potential = springs(200, stiffness=0.5)
