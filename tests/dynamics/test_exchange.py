@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array, Float
 
+from adiabat.analysis import mean_with_error
 from adiabat.base import ConfigError, DataError
 from adiabat.base.runs import RunFolder
 from adiabat.base.units import BOLTZMANN
@@ -23,8 +25,8 @@ from adiabat.dynamics.exchange import ACCEPTED, ATTEMPTS, RUNG
 from adiabat.dynamics.joined import concatenated
 from adiabat.dynamics.state import State
 from adiabat.io.trajectory import read_trajectory
-from adiabat.potentials import LennardJones
-from adiabat.system import System
+from adiabat.potentials import AbstractPotential, LennardJones
+from adiabat.system import Batch, Neighbors, System
 from adiabat.tasks.replicas import md_replicas, of_replicas
 from adiabat.testing import EinsteinCrystal, systems
 
@@ -173,3 +175,110 @@ def test_what_cannot_exchange_is_refused():
     thermostats = [Langevin(temperature=kelvin) for kelvin in (20.0, 30.0)]
     with pytest.raises(ConfigError, match="another numbers"):
         run_replicas(clusters, LennardJones(), thermostats, steps=1, seeds=[0, 1], exchange_every=1)
+
+
+class DoubleWell(AbstractPotential):
+    """a (4 (x^2 - 1)^2 + x / 2) along x and a spring across, for each atom [eV, Å]."""
+
+    scale: float
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, scale: float):
+        self.scale, self.cutoff = scale, 1.0
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        x, y, z = system.positions.T
+        return self.scale * (4 * (x**2 - 1) ** 2 + 0.5 * x + 5 * (y**2 + z**2))
+
+
+@pytest.mark.physics
+def test_double_well():
+    """One atom in a double well, 4 k_B T high at the lowest temperature: at each temperature of a ladder the
+    share of the right-hand well and the mean energy are those of quadrature."""
+    scale = BOLTZMANN * 100.0
+    ladder = (70.0, 100.0, 150.0, 230.0)
+    atom = System.create([18], [[-1.0, 0, 0]])
+    thermostats = [Langevin(timestep=10, temperature=kelvin, friction=0.02) for kelvin in ladder]
+    results = run_replicas(
+        [atom] * 4, DoubleWell(scale=scale), thermostats, steps=300_000, seeds=range(4), exchange_every=20,
+        record_every=20, skin=20.0,
+    )  # fmt: skip
+    x = np.linspace(-3, 3, 6001)
+    energy = scale * (4 * (x**2 - 1) ** 2 + 0.5 * x)
+    for kelvin in ladder:
+        weights = np.exp(-energy / (BOLTZMANN * kelvin))
+        weights /= weights.sum()
+        frames = at_temperature([result.trajectory for result in results], kelvin)
+        right = mean_with_error((frames.positions[100:, 0, 0] > 0).astype(float))
+        energies = mean_with_error(frames.observables["potential_energy"][100:] / (BOLTZMANN * kelvin))
+        exact = np.sum(weights[x > 0]), np.sum(weights * energy) / (BOLTZMANN * kelvin) + 1
+        print(
+            kelvin,
+            "right",
+            right.mean,
+            right.error,
+            exact[0],
+            "energy",
+            energies.mean,
+            energies.error,
+            exact[1],
+        )
+        assert abs(right.mean - exact[0]) < 3 * right.error
+        assert right.error < 0.03
+        assert abs(energies.mean - exact[1]) < 3 * energies.error + 0.003
+
+
+@pytest.mark.physics
+def test_ratio_of_energies_of_a_cluster():
+    """Thirteen argon atoms at five temperatures: the ratio of the probabilities of an energy at two neighbors
+    is exp(-E / k_B T_1 + E / k_B T_2) within three standard errors (Shirts 2013, doi 10.1021/ct300688p).
+    """
+    ladder = (16.0, 18.5, 21.5, 25.0, 29.0)
+    thermostats = [
+        VelocityRescaling(timestep=8, temperature=kelvin, relaxation_time=200) for kelvin in ladder
+    ]
+    results = run_replicas(
+        [systems.argon_cluster(13)] * 5, LennardJones(cutoff=12.0), thermostats, steps=60_000, seeds=range(5),
+        exchange_every=25, record_every=25,
+    )  # fmt: skip
+    trajectories = [result.trajectory for result in results]
+    for pair in itertools.pairwise(ladder):
+        series = [
+            at_temperature(trajectories, kelvin).observables["potential_energy"][200:] for kelvin in pair
+        ]
+        slope, error = slope_of_log_ratio(*series)
+        expected = 1 / (BOLTZMANN * pair[0]) - 1 / (BOLTZMANN * pair[1])
+        print(pair, "slope", slope, "+-", error, "expected", expected)
+        assert abs(slope - expected) < 3 * error
+        assert error < 0.3 * expected
+
+
+def slope_of_log_ratio(first, second):
+    """The slope b of ln(p_2(E) / p_1(E)) = a + b E by maximum likelihood, a logistic regression of which
+    sample each energy is of, with the standard error of blocks that are left out in turn (jackknife)."""
+
+    def fitted(one, other):
+        energies = np.concatenate([one, other])
+        middle, width = energies.mean(), energies.std()
+        design = np.stack([np.ones(len(energies)), (energies - middle) / width], axis=1)
+        label = np.repeat([0.0, 1.0], [len(one), len(other)])
+        found = np.zeros(2)
+        for _ in range(30):
+            chance = 1 / (1 + np.exp(-design @ found))
+            hessian = (design * (chance * (1 - chance))[:, None]).T @ design
+            found = found + np.linalg.solve(hessian, design.T @ (label - chance))
+        return found[1] / width
+
+    blocks = 20
+    parts = [np.array_split(series, blocks) for series in (first, second)]
+    left_out = [fitted(*(np.concatenate(part[:k] + part[k + 1 :]) for part in parts)) for k in range(blocks)]
+    return fitted(first, second), np.sqrt((blocks - 1) * np.var(left_out))
+
+
+def test_slope_of_log_ratio():
+    """Of energies with the gamma distributions of 30 springs it is known."""
+    random = np.random.default_rng(0)
+    first, second = (random.gamma(15, kelvin, 4000) for kelvin in (1.0, 1.2))
+    slope, error = slope_of_log_ratio(first, second)
+    assert abs(slope - (1 - 1 / 1.2)) < 3 * error
+    assert error < 0.02

@@ -16,31 +16,37 @@ from adiabat.io.trajectory import read_trajectory
 
 RUN = """
 import sys, json
+import adiabat.dynamics
 import adiabat.dynamics.simulation as simulation
-import adiabat.tasks.simulate as tasks
-from adiabat.dynamics import Langevin
+import adiabat.tasks.replicas, adiabat.tasks.simulate
+from adiabat.dynamics import Langevin, PathIntegral
 from adiabat.potentials import LennardJones
 from adiabat.testing import systems
 
-original = simulation.run_dynamics
-def often(*args, **options):
-    return original(*args, **options, checkpoint_seconds=0.05)
-import adiabat.dynamics
-adiabat.dynamics.run_dynamics = often
+def often(run):
+    return lambda *args, **options: run(*args, **options, checkpoint_seconds=0.05)
+for name in ("run_dynamics", "run_path_integral", "run_replicas"):
+    setattr(adiabat.dynamics, name, often(getattr(adiabat.dynamics, name)))
 simulation._CHUNK_SECONDS = 0.02
+out, steps, kind = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+options = {"steps": steps, "record_every": 5, "out": out, "resume": True}
 print("ready", flush=True)
-run = tasks.simulate(
-    systems.argon(32, displacement=0.1), LennardJones(cutoff=6.0),
-    Langevin(timestep=4, temperature=150, friction=0.01),
-    steps=int(sys.argv[2]), record_every=5, seed=2, out=sys.argv[1], resume=True,
-)
-print(json.dumps([float(x).hex() for x in run.velocities.ravel()]))
+system, potential = systems.argon(32, displacement=0.1), LennardJones(cutoff=6.0)
+if kind == "exchange":
+    thermostats = [Langevin(timestep=4, temperature=kelvin) for kelvin in (140.0, 150.0, 160.0)]
+    simulate = adiabat.tasks.replicas.simulate_replicas
+    runs = simulate([system] * 3, potential, thermostats, exchange_every=20, **options)
+else:
+    moves = {"langevin": Langevin, "path integral": lambda **given: PathIntegral(beads=4, **given)}[kind]
+    integrator = moves(timestep=4, temperature=150, friction=0.01)
+    runs = [adiabat.tasks.simulate.simulate(system, potential, integrator, seed=2, **options)]
+print(json.dumps([float(x).hex() for run in runs for x in run.velocities.ravel()]))
 """
 STEPS = 3000
 
 
-def start(folder):
-    command = [sys.executable, "-c", RUN, str(folder), str(STEPS)]
+def start(folder, kind="langevin"):
+    command = [sys.executable, "-c", RUN, str(folder), str(STEPS), kind]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -51,16 +57,15 @@ def finish(process):
 
 
 def fingerprint(folder):
-    trajectory = read_trajectory(folder / "trajectory.h5")
-    digest = hashlib.sha256()
-    for array in (
-        trajectory.steps,
-        trajectory.positions,
-        trajectory.velocities,
-        *trajectory.observables.values(),
-    ):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest(), len(trajectory)
+    """Of every trajectory, and how many frames there are in all."""
+    digest, count = hashlib.sha256(), 0
+    for path in sorted(folder.rglob("trajectory.h5")):
+        trajectory = read_trajectory(path)
+        observables = trajectory.observables.values()
+        for array in (trajectory.steps, trajectory.positions, trajectory.velocities, *observables):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        count += len(trajectory)
+    return digest.hexdigest(), count
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +76,11 @@ def uninterrupted(tmp_path_factory):
     return velocities, fingerprint(folder), time.monotonic() - began
 
 
-def killed_and_resumed(folder, seconds, kills, seed, signum):
+def killed_and_resumed(folder, seconds, kills, seed, signum, kind="langevin"):
     """Kills at random moments after the first checkpoint, as often as asked or until the run is done."""
     moments, done = random.Random(seed), 0
     while done < kills:
-        process = start(folder)
+        process = start(folder, kind)
         begun = time.monotonic()
         while not list(folder.glob("checkpoints/*")) and process.poll() is None:
             time.sleep(0.01)
@@ -99,6 +104,19 @@ def test_kill(tmp_path, uninterrupted, kills):
     assert fingerprint(folder) == expected
     run = RunFolder.open(folder)
     assert run.status == "finished"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["path integral", "exchange"])
+def test_kill_beads_and_replicas(tmp_path, kind):
+    """The same for rings of beads, and for replicas that swap their temperatures."""
+    began = time.monotonic()
+    velocities = finish(start(tmp_path / "whole", kind))
+    seconds = time.monotonic() - began
+    folder = tmp_path / "run"
+    assert killed_and_resumed(folder, seconds, 5, 1, signal.SIGKILL, kind) >= 1
+    assert finish(start(folder, kind)) == velocities
+    assert fingerprint(folder) == fingerprint(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -64,7 +64,7 @@ def test_spring_of_eight_beads(timestep):
     """<V> = k_B T / 2 sum_k w^2 / (w^2 + w_k^2) for each coordinate, of which half is kinetic: the exact
     answer for 8 beads, at a tenth and at half of the longest stable timestep.
 
-    At 3 fs an exact free motion of the ring, in place of Cayley's, would be off by a third.
+    At 3 fs an exact free motion of the ring, in place of Cayley's, would be off by 4 %.
     """
     kelvin, beads, frequency = 300.0, 8, 2000.0
     system, potential = springs(60, frequency)

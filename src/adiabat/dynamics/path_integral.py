@@ -24,13 +24,13 @@ class PathIntegral(AbstractIntegrator):
 
     P beads, copies of the structure at P times the temperature, of which each atom is tied to itself in the
     next by a spring of frequency w_P = P k_B T / hbar, have the distribution of the quantum system for large
-    P: about hbar w_max / k_B T, and some times that for energies. The positions of one bead are samples of
-    it. Rotations of identical particles are left out, which matters for helium and for hydrogen below 50 K.
+    P, about 2 hbar w_max / k_B T. The positions of one bead are samples of it. Exchange of identical
+    particles is left out, which matters for helium, and for hydrogen below 50 K.
 
     A step is half a kick by the forces, half a free motion of the ring, the exact Ornstein-Uhlenbeck process
     for each mode, and back. Mode k has the frequency w_k = 2 w_P sin(k pi / P) and the friction 2 w_k, the
-    center of the ring (centroid) that of `friction`. Free motion turns a mode by the angle 2 arctan(w_k dt
-    / 4) in half a step, which is the Cayley transform and not the exact w_k dt / 2: then no timestep is in
+    center of the ring (centroid) that of `friction`. In half a step free motion turns a mode by the angle
+    arctan(w_k dt / 2), which is the Cayley transform, and not by the exact w_k dt / 2: then no timestep is in
     resonance with a mode, and averages over positions are exact for harmonic forces at any stable timestep,
     which is that of classical dynamics whatever P (Korol et al. 2020, doi 10.1063/1.5134810, BCOCB). With one
     bead it is `Langevin`.
@@ -43,7 +43,7 @@ class PathIntegral(AbstractIntegrator):
         temperature: [K].
         friction: of the centroid [1/fs]; 0 leaves it alone, as for spectra (thermostatted ring-polymer
             dynamics: Rossi et al. 2014, doi 10.1063/1.4883861).
-        beads: P; 32 for water at 300 K.
+        beads: P; 32 for hydrogen at 300 K.
 
     Raises:
         ConfigError: a setting makes no sense.
