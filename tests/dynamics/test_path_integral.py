@@ -8,7 +8,7 @@ from scipy.interpolate import CubicSpline
 from adiabat.analysis import mean_with_error
 from adiabat.base import ConfigError, SimulationError, UnsupportedError
 from adiabat.base.runs import RunFolder
-from adiabat.base.units import BOLTZMANN, FEMTOSECOND, HBAR
+from adiabat.base.units import BOLTZMANN, FEMTOSECOND, GIGAPASCAL, HBAR
 from adiabat.dynamics import (
     CellRescaling,
     ConstantPressure,
@@ -31,7 +31,7 @@ from adiabat.testing import EinsteinCrystal, systems
 WAVENUMBER = 2 * np.pi * 2.99792458e-5 / FEMTOSECOND  # of 1/cm, an angular frequency in internal units
 PROTON = 1.008
 POTENTIAL = LennardJones(cutoff=6.0)
-LIQUID, CLUSTER = systems.argon(4, density=1.65, displacement=0.05), systems.argon_cluster(7)
+LIQUID = systems.argon(4, density=1.65, displacement=0.05)
 
 
 def springs(n_atoms, frequency):
@@ -41,6 +41,9 @@ def springs(n_atoms, frequency):
     return System.create(np.full(n_atoms, 1), sites), EinsteinCrystal(
         sites=jnp.asarray(sites), stiffness=stiffness
     )
+
+
+SPRINGS = springs(5, 1000.0)
 
 
 def energies(run, start):
@@ -79,20 +82,21 @@ def test_spring_of_eight_beads(timestep):
 
 def test_one_bead_is_langevin():
     """The same trajectory, to rounding, from the same seed."""
-    options = {"timestep": 4, "temperature": 30, "friction": 0.01}
-    common = {"steps": 100, "seed": 3}
-    one = run_path_integral(CLUSTER, POTENTIAL, PathIntegral(**options, beads=1), **common)
-    other = run_dynamics(CLUSTER, POTENTIAL, Langevin(**options), **common)
+    options = {"timestep": 2, "temperature": 300, "friction": 0.01}
+    common = {"steps": 200, "seed": 3, "skin": 4.0}
+    one = run_path_integral(*SPRINGS, PathIntegral(**options, beads=1), **common)
+    other = run_dynamics(*SPRINGS, Langevin(**options), **common)
     np.testing.assert_allclose(one.state.positions, other.state.positions, atol=1e-9)
     np.testing.assert_allclose(one.state.momenta, other.state.momenta, atol=1e-9)
     for name in ("potential_energy", "kinetic_energy", "conserved", "temperature"):
         first, second = (run.trajectory.observables[name] for run in (one, other))
         np.testing.assert_allclose(first, second, atol=1e-8)
-    assert one.degrees_of_freedom == other.degrees_of_freedom == 3 * 7
+    assert one.degrees_of_freedom == other.degrees_of_freedom == 3 * 5
 
 
 def test_free_particles():
-    """The radius of gyration of a ring, hbar^2 / (4 m k_B T) (1 - 1/P^2), and 3/2 k_B T of kinetic energy."""
+    """The radius of gyration of a ring, hbar^2 / (4 m k_B T) (1 - 1/P^2), 3/2 k_B T of kinetic energy, and
+    the pressure of an ideal gas."""
     kelvin, beads = 200.0, 8
     system, potential = springs(60, 0.0)
     system = System.create(system.numbers, system.positions, cell=np.diag([600.0, 40, 40]), pbc=True)
@@ -106,11 +110,13 @@ def test_free_particles():
     classical = 1.5 * 60 * BOLTZMANN * kelvin
     np.testing.assert_allclose(energies(run, 40)[1], classical, rtol=1e-12)
     assert energies(run, 40)[2] == pytest.approx(classical, rel=0.1)
+    ideal = 60 * BOLTZMANN * kelvin / float(system.volume) / GIGAPASCAL
+    np.testing.assert_allclose(run.trajectory.observables["pressure"], ideal, rtol=1e-12)
 
 
 def test_interrupted_and_resumed(tmp_path):
     """Bit-identical to a run that was never interrupted, the beads included."""
-    integrator = PathIntegral(timestep=4, temperature=90, beads=4)
+    integrator = PathIntegral(timestep=4, temperature=90, beads=2)
 
     def run(folder, steps):
         options = {"record_every": 7, "seed": 3, "folder": tmp_path / folder, "resume": True}
@@ -120,7 +126,7 @@ def test_interrupted_and_resumed(tmp_path):
     parts = [run("parts", steps) for steps in (30, 81, 150)][-1]
     assert np.array_equal(whole.state.positions, parts.state.positions)
     assert np.array_equal(whole.state.momenta, parts.state.momenta)
-    for file in ("trajectory.h5", "bead-000/trajectory.h5", "bead-003/trajectory.h5"):
+    for file in ("trajectory.h5", "bead-000/trajectory.h5", "bead-001/trajectory.h5"):
         one, other = (read_trajectory(tmp_path / name / file) for name in ("whole", "parts"))
         assert np.array_equal(one.steps, other.steps)
         assert np.array_equal(one.positions, other.positions)
@@ -129,15 +135,16 @@ def test_interrupted_and_resumed(tmp_path):
     assert whole.neighbor_lists > 4
     with pytest.raises(ConfigError, match="integrator is"):
         run_path_integral(
-            LIQUID, POTENTIAL, PathIntegral(beads=4), steps=9, record_every=7, folder=tmp_path / "parts",
+            LIQUID, POTENTIAL, PathIntegral(beads=2), steps=9, record_every=7, folder=tmp_path / "parts",
             resume=True, seed=3,
         )  # fmt: skip
 
 
 def test_md_writes_centroid_and_beads(tmp_path):
     out = tmp_path / "run"
-    options = {"temperature": 60.0, "timestep": 2.0, "steps": 20, "record_every": 5}
-    run = md(POTENTIAL, LIQUID, ensemble="pimd", beads=4, out=out, **options)
+    system, potential = SPRINGS
+    options = {"temperature": 60.0, "timestep": 1.0, "steps": 20, "record_every": 5}
+    run = md(potential, system, ensemble="pimd", beads=4, out=out, **options)
     assert RunFolder.open(out).config["integrator"]["beads"] == 4
     assert len(run.beads) == 4
     assert len(run.trajectory) == len(run.beads[3]) == 5
@@ -147,7 +154,7 @@ def test_md_writes_centroid_and_beads(tmp_path):
     assert potential == pytest.approx(run.trajectory.observables["potential_energy"][-1])
     assert run.summary["quantum_kinetic_energy_ev"] > 0
     np.testing.assert_allclose(run.system.positions, run.trajectory.positions[-1], atol=1e-5)
-    in_memory = simulate(LIQUID, POTENTIAL, PathIntegral(beads=4, temperature=60, timestep=2), steps=10)
+    in_memory = simulate(system, potential, PathIntegral(beads=4, temperature=60, timestep=1), steps=10)
     assert len(in_memory.beads) == 4
 
 
@@ -169,9 +176,9 @@ def test_what_does_not_go_together_is_refused():
 
 def test_the_bead_that_fails_is_named(tmp_path):
     """And its frames are kept."""
-    hot = PathIntegral(timestep=200, temperature=900, beads=2)
-    with pytest.raises(SimulationError, match=r"bead [01] failed"):
-        run_path_integral(LIQUID, POTENTIAL, hot, steps=100, folder=tmp_path)
+    hot = PathIntegral(timestep=200, temperature=900, beads=4)
+    with pytest.raises(SimulationError, match=r"bead [0-3] failed"):
+        run_path_integral(*SPRINGS, hot, steps=100, folder=tmp_path)
     assert list(tmp_path.glob("bead-00*/last_good.xyz"))
 
 
@@ -239,7 +246,7 @@ def test_morse_bonds():
     places = np.stack([sites, sites + [0, 0, distance]], axis=1).reshape(-1, 3)
     bonds = System.create([1, 53] * 20, places, masses=np.tile(masses, 20))
     integrator = PathIntegral(timestep=0.5, temperature=kelvin, beads=32, friction=0.02)
-    run = run_path_integral(bonds, morse, integrator, steps=12_000, record_every=10, seed=1)
+    run = run_path_integral(bonds, morse, integrator, steps=12_000, record_every=10, seed=1, skin=10.0)
     observed = run.trajectory.observables
     series = (observed["potential_energy"] + observed["quantum_kinetic_energy"])[200:] / 20
     found = mean_with_error(series)

@@ -63,7 +63,8 @@ class ReplicaExchange(AbstractIntegrator):
         ladder = np.atleast_1d(np.asarray(thermostat.temperature))
         if len(ladder) < 2 or np.any(np.diff(ladder) <= 0):
             raise ConfigError(
-                f"replica exchange needs two or more ascending temperatures, got {ladder.tolist()}"
+                f"replica exchange needs two or more ascending temperatures, got {ladder.tolist()}",
+                'give one for each replica, as --temperatures "300 K, 330 K, 365 K"',
             )
         if every < 1:
             raise ConfigError(f"replicas exchange every 1 or more steps, not every {every}")

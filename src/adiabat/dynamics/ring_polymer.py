@@ -58,7 +58,7 @@ def run_path_integral(
     chosen = eqx.tree_at(lambda g: g.temperature, chosen, np.full(integrator.beads, chosen.temperature))
     beads = [system] * integrator.beads
     with jax.enable_x64(True), ExitStack() as stack:
-        lists = VerletLists(beads, potential.cutoff, skin)
+        lists = VerletLists(beads, potential.cutoff, skin, beads=True)
         prepared = potential.for_inference()
         batch = concatenated(beads)
         same = (system, potential, integrator, record_every, seed, momenta)

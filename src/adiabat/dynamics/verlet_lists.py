@@ -12,16 +12,18 @@ from adiabat.system import Batch, Neighbors, System, batch_systems
 
 
 class VerletLists:
-    """The neighbor lists of all replicas in one table; each is made anew at its own time.
+    """The neighbor lists of all replicas in one table; each is made anew at its own time, those of beads all
+    at once, since they go the same way.
 
     Args:
         systems: the structures, for their elements and periodic directions.
         cutoff: how far the potential sees [Å].
         skin: [Å].
+        beads: whether the systems are beads of one ring.
     """
 
-    def __init__(self, systems: Sequence[System], cutoff: float, skin: float):
-        self.systems = list(systems)
+    def __init__(self, systems: Sequence[System], cutoff: float, skin: float, beads: bool = False):
+        self.systems, self.beads = list(systems), beads
         self.lists = [VerletList(cutoff, skin) for _ in systems]
         self.neighbors: Neighbors | None = None
 
@@ -71,7 +73,7 @@ class VerletLists:
         pairs = zip(self._split(good), self._split(refused), strict=True)
         for number, (before, after) in enumerate(pairs):
             one = self.lists[number]
-            if not bool(self.of(number).is_complete(after.positions, after.cell, one.cutoff)):
+            if self.beads or not bool(self.of(number).is_complete(after.positions, after.cell, one.cutoff)):
                 one.rebuild(step, before, after)
         return self._join()
 
