@@ -272,3 +272,24 @@ def lammps(
     found = task(model, data, script, elements=symbols, log=log, screen=screen)
     if found is not None:
         print_result(found, json, labels=LAMMPS)
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: adiabat ipi run-learn start.xyz --unix water")
+def ipi(
+    model: Model,
+    structure: Structure,
+    unix: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Address of a server on this machine.", show_default=False),
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Machine of another server.")] = "localhost",
+    port: Annotated[int, typer.Option(metavar="PORT", min=1, help="Where it listens.")] = 31415,
+    json: Json = False,
+) -> None:
+    """Give a running i-PI (or any server with its protocol) the forces of a model, until it ends.
+
+    STRUCTURE has the atoms in i-PI's order, and is periodic if they are.
+    """
+    from adiabat.tasks.ipi import ipi as task
+
+    print_result({"evaluations": task(model, structure, unix=unix, host=host, port=port)}, json)
