@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Runs LAMMPS with a potential and writes what came of it, on all processes of MPI."""
-=======
 """Runs LAMMPS with a potential and writes what came of it, for the tests: on all processes of MPI."""
->>>>>>> 2be0092 (Bring potentials to OpenMM and i-PI; document other programs)
 
 import sys
 
