@@ -3,9 +3,9 @@
     python -m benchmarks.lammps --data ../shared/data --models FOLDER
 
 takes the models in FOLDER/water-fast and FOLDER/water-accurate, in an environment with `adiabat[lammps]`.
-Constant energy in steps of 0.5 fs, neighbor lists included, compilation left out. A process on a machine
-whose other core does nothing is faster than one on a busy machine (clock, caches, two threads of one core),
-so one process is timed with a second copy of the same simulation on the other core.
+Constant energy in steps of 0.5 fs, neighbor lists included, compilation left out. A process on a machine with
+an idle core is faster than one on a busy machine (clock, caches, two threads of one core), so that
+one process is timed with a second copy of the same simulation on the other core.
 """
 
 import argparse

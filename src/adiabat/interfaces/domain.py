@@ -122,20 +122,30 @@ class Domain:
     def _build(self, system: System) -> None:
         """The neighbor list and the arrays that stay as long as it does."""
         near = neighbor_list(system, self.cutoff, self.skin)
+        hops = self._hops(near)
         # An atom whose energy or features nobody here asks for receives nothing.
-        asked = np.arange(system.n_atoms) < self._n_own
-        for _ in range(self.layers - 1):
-            asked = asked | np.any(near.mask & asked[near.index], axis=1)
+        asked = hops < self.layers
         near = eqx.tree_at(lambda n: n.mask, near, near.mask & (asked[:, None] | asked[near.index]))
         self._rows = _room(system.n_atoms, self._rows, _ROWS_STEP)
         self._columns = _room(near.max_neighbors, self._columns, CAPACITY_STEP)
         sizes = {"n_atoms": self._rows, "n_systems": 1, "max_neighbors": self._columns}
         batch, near = batch_systems([system], [near], **sizes)
+        hops = np.pad(hops, (0, self._rows - len(hops)), constant_values=self.layers)
+        near = eqx.tree_at(lambda n: n.hops, near, hops.astype(np.int32), is_leaf=lambda x: x is None)
         # What sums go over are the domain's own atoms.
         batch = eqx.tree_at(lambda b: b.mask, batch, np.arange(self._rows) < self._n_own)
         self._cell = np.asarray(system.cell)
         self._batch, self._neighbors = jax.tree.map(jnp.asarray, (batch, near))
         self.builds += 1
+
+    def _hops(self, near: Neighbors) -> np.ndarray:
+        """Edges from each atom to the nearest of the domain's own; `layers` stands for as many or more."""
+        reached = np.arange(len(near.index)) < self._n_own
+        hops = np.where(reached, 0, self.layers)
+        for hop in range(1, self.layers):
+            reached = reached | np.any(near.mask & reached[near.index], axis=1)
+            hops = np.where(reached, np.minimum(hops, hop), hops)
+        return hops
 
 
 def is_complete(

@@ -30,6 +30,8 @@ class Neighbors(eqx.Module):
         reference_positions: the positions [Å] the list was made for, shape (n_atoms, 3).
         reference_cell: the cell [Å] the list was made for, shape (3, 3).
         cutoff: radius [Å] of the list, skin included.
+        hops: how many edges away the nearest atom is whose energy is asked for, shape (n_atoms,); None if all
+            are. A network may leave out rounds of messages that no such energy depends on.
     """
 
     index: Int[Array, "n_atoms max_neighbors"]
@@ -40,6 +42,7 @@ class Neighbors(eqx.Module):
     reference_positions: Float[Array, "n_atoms 3"]
     reference_cell: Float[Array, "*n_systems 3 3"]
     cutoff: float = eqx.field(static=True)
+    hops: Int[Array, " n_atoms"] | None = None
 
     @property
     def max_neighbors(self) -> int:

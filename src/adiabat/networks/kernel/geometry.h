@@ -35,8 +35,8 @@ struct Edges {
   float rank3_of(int m, int e) const { return rank3[m][e]; }
 
   // Takes edges of the atom at place i from column k on, and returns the column to go on from. Edges that nobody feels are
-  // left out, unless a coordinate is not a number: that must show.
-  int64_t collect(const Graph& graph, int64_t i, int64_t k, bool both) {
+  // left out, unless a coordinate is not a number: that must show. So are those that have neither end below `limit`.
+  int64_t collect(const Graph& graph, int64_t i, int64_t k, bool both, int64_t limit) {
     count = 0;
     for (; k < graph.columns && count < CHUNK; ++k) {
       const int64_t edge = graph.first_edge(i) + k;
@@ -44,6 +44,7 @@ struct Edges {
       const float here = graph.envelope[edge], size = v[0] + v[1] + v[2];
       const float there = both ? graph.envelope[graph.reverse[edge]] : 0.0f;
       if (here == 0.0f && there == 0.0f && size - size == 0.0f) continue;
+      if (i >= limit && graph.order.places[graph.index[edge]] >= limit) continue;
       slot[count] = int32_t(k);
       neighbor[count] = graph.order.places[graph.index[edge]];
       x[count] = v[0], y[count] = v[1], z[count] = v[2];
@@ -122,8 +123,8 @@ struct DualEdges : Edges {
   DualScalar rank2_of(int m, int e) const { return {rank2[m][e], rank2_d[m][e]}; }
   DualScalar rank3_of(int m, int e) const { return {rank3[m][e], rank3_d[m][e]}; }
 
-  int64_t collect(const Graph& graph, int64_t i, int64_t k, bool both) {
-    k = Edges::collect(graph, i, k, both);
+  int64_t collect(const Graph& graph, int64_t i, int64_t k, bool both, int64_t limit) {
+    k = Edges::collect(graph, i, k, both, limit);
     for (int e = 0; e < count; ++e) {
       const int64_t edge = graph.first_edge(i) + slot[e];
       const float* v = graph.vector_changes + 3 * edge;

@@ -26,9 +26,9 @@ Model model_of(Numbers n, float spacing, const Floats& weights) {
   return {sizes, Weights<const float>(weights.typed_data(), sizes), spacing};
 }
 
-Order order_of(const Integers& species, const Integers& index) {
+Order order_of(const Integers& species, const Integers& index, const Sizes& sizes) {
   const auto shape = index.dimensions();
-  return {shape[0], shape[1], index.typed_data(), species.typed_data()};
+  return {shape[0], shape[1], index.typed_data(), species.typed_data(), sizes.elements, sizes.interactions};
 }
 
 Graph graph_of(const Order& order, const Floats& vectors, const Floats& envelope, const Integers& index,
@@ -54,7 +54,7 @@ ffi::Error run_forward(ffi::ThreadPool pool, Integers species, Floats vectors, F
                        Integers reverse, Floats weights, ffi::Result<Floats> energies, ffi::Result<Floats> tape,
                        Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  const Order order = order_of(species, index);
+  const Order order = order_of(species, index, model.sizes);
   const Graph graph = graph_of(order, vectors, envelope, index, reverse);
   const Tape<Vec> left(large(tape), model.sizes, graph.n_atoms);
   if (!fits(model.weights.size, weights) || !fits(left.size, *tape)) return misfit();
@@ -66,7 +66,7 @@ ffi::Error run_backward(ffi::ThreadPool pool, Floats cotangents, Integers specie
                         Integers index, Integers reverse, Floats weights, Floats tape, ffi::Result<Floats> by_vectors,
                         ffi::Result<Floats> by_envelope, ffi::Result<Floats> space, Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  const Order order = order_of(species, index);
+  const Order order = order_of(species, index, model.sizes);
   const Graph graph = graph_of(order, vectors, envelope, index, reverse);
   const Tape<Vec> left(tape.typed_data(), model.sizes, graph.n_atoms);
   const Cotangents<Vec> between(large(space), model.sizes, graph.n_atoms);
@@ -82,7 +82,7 @@ ffi::Error run_weights(ffi::ThreadPool pool, Floats energies, Floats of_energies
                        Integers reverse, Floats weights, ffi::Result<Floats> by_weights, ffi::Result<Floats> space,
                        Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  const Order order = order_of(species, index);
+  const Order order = order_of(species, index, model.sizes);
   Graph graph = graph_of(order, vectors, envelope, index, reverse);
   graph.vector_changes = of_vectors.typed_data();
   graph.envelope_changes = of_envelope.typed_data();

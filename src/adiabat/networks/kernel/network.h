@@ -7,13 +7,19 @@
 
 namespace adiabat {
 
-inline Block block_of(const Graph& graph, int64_t number) {
+// Of the first n_atoms places.
+inline Block block_of(int64_t n_atoms, int64_t number) {
   const int64_t start = number * BLOCK;
-  return {start, std::min<int64_t>(BLOCK, graph.n_atoms - start)};
+  return {start, std::min<int64_t>(BLOCK, n_atoms - start)};
 }
 
 inline int64_t blocks(int64_t n_atoms) { return (n_atoms + BLOCK - 1) / BLOCK; }
-inline int64_t blocks(const Graph& graph) { return blocks(graph.n_atoms); }
+
+// Clears rows of `width` floats at all places from one on.
+inline void clear_from(int64_t place, int64_t n_atoms, int64_t width, float* rows) {
+  clear(rows + place * width, (n_atoms - place) * width);
+}
+inline void clear_from(int64_t, int64_t, int64_t, DualPointer) {}  // a training asks for all atoms
 
 // Into how many parts the sums over atoms are cut that make the cotangents of the weights.
 inline int64_t parts_of(int64_t n_atoms) { return std::clamp<int64_t>(blocks(n_atoms) / 4, 1, 8); }
@@ -96,9 +102,11 @@ void return_to_layers(const Model& model, const Graph& graph, const Tape<N>& tap
 
 template <typename N, typename Pool>
 void forward(const Model& model, const Graph& graph, const Tape<N>& tape, float* energies, Pool& pool) {
-  for (int64_t t = 0; t < model.sizes.interactions; ++t)
-    for_each(blocks(graph), pool, [&](int64_t number) {
-      const Block block = block_of(graph, number);
+  const Sizes& s = model.sizes;
+  for (int64_t t = 0; t < s.interactions; ++t) {
+    const int64_t needed = graph.order.needed[t];
+    for_each(blocks(needed), pool, [&](int64_t number) {
+      const Block block = block_of(needed, number);
       Scratch& scratch = thread_scratch();
       if (t == 0) {
         sum_messages<true>(model, graph, tape, t, block);
@@ -107,8 +115,14 @@ void forward(const Model& model, const Graph& graph, const Tape<N>& tape, float*
         sum_messages<false>(model, graph, tape, t, block);
         update_features<false>(model, graph, tape, t, block, scratch);
       }
-      if (model.sizes.last(t)) read_out(model, graph, tape, block, energies, scratch);
+      if (s.last(t)) read_out(model, graph, tape, block, energies, scratch);
     });
+    // What nobody has asked for is multiplied by zero, so it must be a number.
+    if (!s.last(t)) clear_from(needed, graph.n_atoms, FEATURES * s.channels, tape.rounds[t].sent);
+  }
+  if constexpr (!Kind<N>::dual)
+    for (int64_t place = graph.order.needed.back(); place < graph.n_atoms; ++place)
+      energies[graph.order.atoms[place]] = 0.0f;
 }
 
 // vectors and envelope: where the cotangents of the edges go.
@@ -122,20 +136,26 @@ void backward(const Model& model, const Graph& graph, const Tape<Vec>& tape, con
     return_to_sums<true>(model, graph, tape, cotangents, t, block, scratch);
     return_to_messages<true>(model, graph, tape, cotangents, t, block, to, scratch);
   };
-  const int64_t last = model.sizes.interactions - 1;
-  for_each(blocks(graph), pool, [&](int64_t number) {
-    const Block block = block_of(graph, number);
-    Scratch& scratch = thread_scratch();
-    for (int64_t place = block.start; place < block.start + block.count; ++place) {
+  const Sizes& s = model.sizes;
+  const std::vector<int64_t>& needed = graph.order.needed;
+  const int64_t last = s.interactions - 1, n_atoms = graph.n_atoms;
+  clear_from(needed[last], n_atoms, FEATURES * s.channels, cotangents.features);
+  clear_from(needed[last], n_atoms, s.interactions * s.channels, cotangents.layers);
+  for (int64_t t = 1; t <= last; ++t) clear_from(needed[t], n_atoms, s.sums(t) * s.channels, cotangents.sums[t]);
+  for_each(blocks(n_atoms), pool, [&](int64_t number) {
+    const Block all = block_of(n_atoms, number), block = block_of(needed[last], number);
+    for (int64_t place = all.start; place < all.start + all.count; ++place) {
       std::fill_n(vectors + 3 * graph.first_edge(place), 3 * graph.columns, 0.0f);
       std::fill_n(envelope + graph.first_edge(place), graph.columns, 0.0f);
     }
+    if (block.count <= 0) return;
+    Scratch& scratch = thread_scratch();
     return_to_layers(model, graph, tape, cotangents, block, energies, scratch);
     through_round(last, block, scratch);
   });
   for (int64_t t = last; t > 0; --t)
-    for_each(blocks(graph), pool, [&](int64_t number) {
-      const Block block = block_of(graph, number);
+    for_each(blocks(needed[t - 1]), pool, [&](int64_t number) {
+      const Block block = block_of(needed[t - 1], number);
       Scratch& scratch = thread_scratch();
       return_to_messages<false>(model, graph, tape, cotangents, t, block, to, scratch);
       through_round(t - 1, block, scratch);
@@ -163,8 +183,8 @@ void weight_slopes(const Model& model, const Graph& graph, DualPointer energies,
         [&](int64_t part) {
           if (begin) clear(sums + part * size, size);
           const Weights<float> to(sums + part * size, s);
-          for (int64_t number = blocks(graph) * part / parts; number < blocks(graph) * (part + 1) / parts; ++number)
-            work(block_of(graph, number), to, thread_scratch());
+          for (int64_t number = blocks(n) * part / parts; number < blocks(n) * (part + 1) / parts; ++number)
+            work(block_of(n, number), to, thread_scratch());
         },
         2);
   };

@@ -74,6 +74,11 @@ class KernelNetwork(AbstractNetwork):
         envelope: Float[Array, "n_atoms max_neighbors"],
         neighbors: Neighbors,
     ) -> Float[Array, " n_atoms"]:
+        if neighbors.hops is not None:
+            # An atom that many edges from all that count is left out of as many of the last rounds (order.h).
+            species = species + self.call.sizes.elements * jnp.minimum(
+                neighbors.hops, self.call.sizes.interactions
+            )
         whole = [jnp.asarray(x, jnp.int32) for x in (species, neighbors.index, neighbors.reverse)]
         return _energies(self.call, vectors, envelope, *whole, self.weights)
 

@@ -89,7 +89,7 @@ void sum_messages(const Model& model, const Graph& graph, const Tape<N>& tape, i
     const auto sums = tape.rounds[t].sums + i * width;
     clear(sums, width);
     for (int64_t k = 0; k < graph.columns;) {
-      k = edges.collect(graph, i, k, false);
+      k = edges.collect(graph, i, k, false, graph.order.needed[t]);
       if (edges.count == 0) continue;
       edges.fill(s, model.spacing);
       with_constant(s.channels, [&](auto channels) {
@@ -329,7 +329,7 @@ void return_to_messages(const Model& model, const Graph& graph, const Tape<N>& t
     const int64_t i = block.start + b;
     const auto own = cotangents.sums[t] + i * s.sums(t) * C, others = cotangents.sums[t];
     for (int64_t k = 0; k < graph.columns;) {
-      k = edges.collect(graph, i, k, true);
+      k = edges.collect(graph, i, k, true, graph.order.needed[t]);
       if (edges.count == 0) continue;
       edges.fill(s, model.spacing);
       with_constant(C, [&](auto channels) {
