@@ -1,4 +1,4 @@
-"""Runs LAMMPS with a potential and writes what came of it, for the tests: on all processes of MPI."""
+"""Runs LAMMPS with a potential and writes what came of it, on all processes of MPI."""
 
 import sys
 
