@@ -7,6 +7,7 @@ ghosts; sent to the processes whose atoms these are, it makes the forces complet
 without sending takes ghosts twice as far, and the energies of many of those.)
 """
 
+import traceback
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -84,7 +85,7 @@ class LammpsForce:
         potential.check(System.create(self.numbers, apart))
         self._shell = self._domain.reach + DEFAULT_SKIN
         self._census: _Census | None = None
-        self._error: AdiabatError | None = None
+        self._error: Exception | None = None
         for command in (
             f"comm_modify cutoff {self._shell!r}",
             f"neighbor {DEFAULT_SKIN!r} bin",
@@ -145,6 +146,8 @@ class LammpsForce:
                 found = self._evaluate(census, own_and_ghosts, box)
             except AdiabatError as error:
                 self._error = error
+            except Exception:  # one that nobody catches is lost here, and the other processes would wait
+                self._error = RuntimeError(traceback.format_exc())
         forces[:] = found.forces[:n_own]
         census.send_home(found.forces[n_own:], forces)
         self._tell(found)
