@@ -62,7 +62,7 @@ def test_normal_modes(beads):
     np.testing.assert_allclose(modes.T @ springs @ modes, np.diag(expected), atol=1e-14)
 
 
-@pytest.mark.parametrize("timestep", [0.5, 3.0])
+@pytest.mark.parametrize("timestep", [pytest.param(0.5, marks=pytest.mark.physics), 3.0])
 def test_spring_of_eight_beads(timestep):
     """<V> = k_B T / 2 sum_k w^2 / (w^2 + w_k^2) for each coordinate, of which half is kinetic: the exact
     answer for 8 beads, at a tenth and at half of the longest stable timestep.
@@ -150,8 +150,8 @@ def test_md_writes_centroid_and_beads(tmp_path):
     assert len(run.trajectory) == len(run.beads[3]) == 5
     middle = np.mean([bead.positions[-1] for bead in run.beads], axis=0)
     np.testing.assert_allclose(middle, run.trajectory.positions[-1], atol=1e-5)
-    potential = np.mean([bead.observables["potential_energy"][-1] for bead in run.beads])
-    assert potential == pytest.approx(run.trajectory.observables["potential_energy"][-1])
+    mean = np.mean([bead.observables["potential_energy"][-1] for bead in run.beads])
+    assert mean == pytest.approx(run.trajectory.observables["potential_energy"][-1])
     assert run.summary["quantum_kinetic_energy_ev"] > 0
     np.testing.assert_allclose(run.system.positions, run.trajectory.positions[-1], atol=1e-5)
     in_memory = simulate(system, potential, PathIntegral(beads=4, temperature=60, timestep=1), steps=10)
