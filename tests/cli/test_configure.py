@@ -63,6 +63,8 @@ def test_check_prints_resolved_values_with_units(adiabat, md_toml):
             "friction": "0.01 1/fs",
         },
         "barostat": {"kind": "none"},
+        "bias": {"kind": "none"},
+        "variables": [],
         "replicas": 1,
         "temperatures": [],
     }

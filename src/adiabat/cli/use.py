@@ -185,13 +185,13 @@ def md(
 
     Writes RUN with trajectory.h5. An exploded system ends with exit code 3, its frames saved.
 
-    With --resume, --steps is the new total. All settings of thermostat and barostat: adiabat new md.
+    With --resume, --steps is the new total. All settings, of thermostat, barostat and bias: adiabat new md.
     """
     from adiabat.base import ConfigError
     from adiabat.base.schema import build_kind
     from adiabat.base.units import parse
     from adiabat.dynamics import barostats, integrators
-    from adiabat.tasks.md import choose_kinds
+    from adiabat.tasks.md import build_bias, choose_kinds
     from adiabat.tasks.md import md as task
     from adiabat.tasks.replicas import md_replicas, of_replicas
     from adiabat.tasks.templates import settings
@@ -211,6 +211,7 @@ def md(
     chosen = settings("md", config, {"": top, "integrator": moves, "barostat": presses}, set_ or [])
     chosen["integrator"] = build_kind(integrators, chosen["integrator"], "integrator")
     chosen["barostat"] = build_kind(barostats, chosen["barostat"], "barostat")
+    chosen["bias"] = build_bias(chosen["bias"], chosen.pop("variables"))
     chosen |= {"out": out, "resume": resume, "force": force}
     if chosen["replicas"] > 1 or chosen["temperatures"] or chosen["structure"].endswith("@:"):
         runs = md_replicas(**chosen)

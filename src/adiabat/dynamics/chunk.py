@@ -82,6 +82,8 @@ def _run(
         verdict = guard.check(
             before, observe(before), after, info, neighbors, potential.cutoff, same_cell=same_cell
         )
+        full = integrator.is_full(after) & (verdict == Verdict.FINE)
+        verdict = jnp.where(full, jnp.int32(Verdict.FULL), verdict)
         new = frame(after, info)
         frames = jax.tree.map(lambda rows, row: rows.at[recorded].set(row), frames, new)
         due = (verdict == Verdict.FINE) & (after.step % every == 0)
@@ -106,7 +108,8 @@ def run_chunk(
     record_every: int,
     capacity: int,
 ) -> Chunk:
-    """Steps until `stop`, a full buffer, a list that no longer holds every pair, or a step the guard refuses.
+    """Steps until `stop`, a full buffer, a list that no longer holds every pair, a step that outgrows the
+    arrays of the integrator, or one the guard refuses.
 
     Every step is the same whatever the length of the chunk: `stop` is a traced number, and nothing is done
     at the borders of a chunk but to hand the frames over.

@@ -23,6 +23,7 @@ class Verdict(enum.IntEnum):
     LONG_STEP = 5
     ENERGY_JUMP = 6
     LOST_ATOM = 7
+    FULL = 8
 
 
 class Guard(eqx.Module):

@@ -1,13 +1,14 @@
 """What every integrator is: a start and a step."""
 
 import abc
+from collections.abc import Sequence
 from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from adiabat.base import ConfigError
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND, GIGAPASCAL
@@ -20,6 +21,7 @@ from adiabat.dynamics.momenta import (
     without_translation,
 )
 from adiabat.dynamics.state import Info, State
+from adiabat.io.plumed import Column
 from adiabat.potentials import AbstractPotential
 from adiabat.system import Neighbors, System
 
@@ -36,6 +38,11 @@ class AbstractIntegrator(eqx.Module):
 
     changes_cell: ClassVar[bool] = False
     """Whether the cell moves."""
+
+    @property
+    def measures(self) -> Sequence[Column]:
+        """What it measures beside energies, temperature and pressure."""
+        return ()
 
     def check(self, system: System) -> None:
         """Raises UnsupportedError when the integrator cannot move such a system."""
@@ -88,6 +95,21 @@ class AbstractIntegrator(eqx.Module):
 
     def _begun(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         """The state at step 0 with what the integrator keeps beside positions, momenta and forces."""
+        return state
+
+    def check_replicas(self, systems: Sequence[System]) -> None:
+        """Raises UnsupportedError when the integrator cannot move such systems together."""
+
+    def without_own(self) -> "AbstractIntegrator":
+        """The same without what may differ between replicas, which is its temperature."""
+        return eqx.tree_at(lambda i: i.temperature, self, 0.0)
+
+    def is_full(self, state: State) -> Bool[Array, ""]:
+        """Whether what it keeps has outgrown its arrays in the step that led to this state."""
+        return jnp.array(False)
+
+    def with_room(self, state: State) -> State:
+        """A state with larger arrays for what it keeps."""
         return state
 
     def degrees_of_freedom(self, system: System) -> int:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from adiabat.dynamics.state import State
+from adiabat.dynamics.state import SHARED, State
 from adiabat.system import Batch, System
 
 REPLICA, BEAD = "replica", "bead"
@@ -31,6 +31,7 @@ def concatenated(systems: Sequence[System]) -> Batch:
         mask=np.ones(sum(sizes), bool),  # pyright: ignore
         system_index=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),  # pyright: ignore
         system_mask=np.ones(len(sizes), bool),  # pyright: ignore
+        pbc=systems[0].pbc if len({tuple(system.pbc) for system in systems}) == 1 else None,
     )
 
 
@@ -55,7 +56,10 @@ def joined(states: Sequence[State], batch: Batch) -> State:
         step=first.step,
         degrees_of_freedom=stacked("degrees_of_freedom"),
         key=stacked("key"),
-        extra=jax.tree.map(lambda *values: jnp.stack(values), *(state.extra for state in states)),
+        extra={
+            name: values if name.startswith(SHARED) else jnp.stack([state.extra[name] for state in states])
+            for name, values in first.extra.items()
+        },
     )
 
 
@@ -75,5 +79,8 @@ def replica(state: State, system: System, number: int) -> State:
         step=state.step,
         degrees_of_freedom=state.degrees_of_freedom[number],
         key=state.key[number],
-        extra={name: values[number] for name, values in state.extra.items()},
+        extra={
+            name: values if name.startswith(SHARED) else values[number]
+            for name, values in state.extra.items()
+        },
     )

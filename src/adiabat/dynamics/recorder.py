@@ -8,7 +8,8 @@ import numpy as np
 
 from adiabat.dynamics.chunk import Frames
 from adiabat.dynamics.joined import BEAD, REPLICA
-from adiabat.io.trajectory import Trajectory, TrajectoryWriter
+from adiabat.io.plumed import COLVAR, Column, PlumedWriter
+from adiabat.io.trajectory import Trajectory, TrajectoryWriter, read_trajectory
 from adiabat.system import System
 
 UNITS = {
@@ -33,23 +34,39 @@ class Recorder:
         path: of the trajectory file; frames stay in memory without it.
         n_frames: keep this many of the file that is there; 0 begins a new one.
         names: the observables that frames have, of `UNITS`.
+        measured: what else they have; it is written to the file COLVAR beside the trajectory, too.
 
     Attributes:
         n_frames: recorded so far.
     """
 
-    def __init__(self, template: System, path: Path | None, n_frames: int, names: Sequence[str]):
+    def __init__(
+        self,
+        template: System,
+        path: Path | None,
+        n_frames: int,
+        names: Sequence[str],
+        measured: Sequence[Column] = (),
+    ):
         self.template = template
         self.n_frames = n_frames
         self._names = list(names)
+        self._measured = [column.name for column in measured]
         self._pieces: list[Trajectory] = []
         self._writer = None
         if path is not None and n_frames:
             self._writer = TrajectoryWriter.resume(path, n_frames)
         elif path is not None:
             self._writer = TrajectoryWriter.create(
-                path, template, {name: UNITS[name] for name in self._names}
+                path,
+                template,
+                {name: UNITS[name] for name in self._names} | {c.name: c.unit for c in measured},
             )
+        self._table = None
+        if path is not None and measured:
+            columns = [Column("time", "fs"), *measured]
+            there = self._columns(read_trajectory(path)) if n_frames else None
+            self._table = PlumedWriter(path.with_name(COLVAR), columns, rows=there)
 
     def add(self, frames: Frames, count: int) -> None:
         """Takes the first `count` frames of a buffer.
@@ -60,18 +77,19 @@ class Recorder:
         if count == 0:
             return
         rows = jax.tree.map(lambda x: np.array(np.asarray(x)[:count]), frames)
-        observables = {name: getattr(rows.info, name) for name in self._names}
-        self._pieces.append(
-            Trajectory(
-                template=self.template,
-                steps=rows.info.step,
-                times=rows.info.time,
-                positions=rows.positions,
-                velocities=rows.velocities,
-                cells=rows.cell,
-                observables=observables,
-            )
+        observables = {name: getattr(rows.info, name) for name in self._names} | rows.info.measured
+        piece = Trajectory(
+            template=self.template,
+            steps=rows.info.step,
+            times=rows.info.time,
+            positions=rows.positions,
+            velocities=rows.velocities,
+            cells=rows.cell,
+            observables=observables,
         )
+        self._pieces.append(piece)
+        if self._table is not None:
+            self._table.append(self._columns(piece))
         self.n_frames += count
         if sum(piece.positions.nbytes for piece in self._pieces) > _PIECE_BYTES:
             self._flush()
@@ -96,6 +114,11 @@ class Recorder:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._writer is not None:
             self._writer.__exit__(kind)
+
+    def _columns(self, frames: Trajectory) -> np.ndarray:
+        """Rows of the table."""
+        values = [frames.times, *(frames.observables[name] for name in self._measured)]
+        return np.stack(values, axis=1).astype(np.float64)
 
     def _flush(self) -> None:
         if self._writer is not None and self._pieces:

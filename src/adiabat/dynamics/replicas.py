@@ -13,7 +13,6 @@ import jax
 import numpy as np
 
 from adiabat.base import ConfigError, UnsupportedError
-from adiabat.dynamics.barostat import ConstantPressure
 from adiabat.dynamics.exchange import ReplicaExchange
 from adiabat.dynamics.guard import Guard
 from adiabat.dynamics.integrator import AbstractIntegrator
@@ -84,6 +83,7 @@ def run_replicas(
     for system, one in zip(systems, integrators, strict=True):
         one.check(system)
     integrator = together(integrators)
+    integrator.check_replicas(systems)
     exchange = None
     if exchange_every:
         check_alike(systems)
@@ -118,6 +118,7 @@ def run_replicas(
                         None if folder is None else _made(replica_folder(folder, k)) / TRAJECTORY_FILE,
                         loaded[1] if loaded is not None else 0,
                         names,
+                        moving.measures,
                     )
                 )
                 for k, system in enumerate(systems)
@@ -150,15 +151,12 @@ def together(integrators: Sequence[AbstractIntegrator]) -> AbstractIntegrator:
         UnsupportedError: one of them changes the cell.
     """
     first = integrators[0]
-    if any(isinstance(one, ConstantPressure) for one in integrators):
+    if any(one.changes_cell for one in integrators):
         raise UnsupportedError("replicas at constant pressure are not there yet", "choose nvt or nve")
     if any(isinstance(one, PathIntegral) for one in integrators):
         raise UnsupportedError("replicas of path integrals are not there yet", "run one at a time")
-
-    def at_zero(one: AbstractIntegrator) -> AbstractIntegrator:
-        return eqx.tree_at(lambda i: i.temperature, one, 0.0)
-
-    if any(type(one) is not type(first) or repr(at_zero(one)) != repr(at_zero(first)) for one in integrators):
+    alike = repr(first.without_own())
+    if any(type(one) is not type(first) or repr(one.without_own()) != alike for one in integrators):
         raise ConfigError("the integrators of replicas may differ in temperature only")
     temperatures = np.array([one.temperature for one in integrators])
     return eqx.tree_at(lambda i: i.temperature, first, temperatures)

@@ -43,7 +43,7 @@ class DynamicsResult:
         degrees_of_freedom: that the temperature was computed with.
         steps_per_second: of this process, compilation left out.
         neighbor_lists: how many were made.
-        compilations: how often the neighbor table had to grow, the first time included.
+        compilations: how often an array had to grow, the first time included.
         beads: of path integrals, the frames of each bead when there is no folder; state and trajectory are
             those of the centroid.
     """
@@ -126,7 +126,8 @@ def run_dynamics(
             check_steps(state, steps)
         path = folder / TRAJECTORY_FILE if folder is not None else None
         n_frames = loaded[1] if loaded is not None else 0
-        with Recorder(system, path, n_frames, integrator.info(state).names()) as recorder:
+        names = integrator.info(state).names()
+        with Recorder(system, path, n_frames, names, integrator.measures) as recorder:
             loop = Loop(
                 prepared, integrator, guard, verlet_list, recorder, restart, folder, state, record_every
             )
@@ -177,7 +178,7 @@ class Loop:
         self.state, self.record_every = state, record_every
         first = self._frame()
         self.capacity = int(np.clip(_BUFFER_BYTES // sum(x.nbytes for x in jax.tree.leaves(first)), 1, 512))
-        self.compiled: set[int] = set()
+        self.compiled: set[tuple] = set()
         self.timed_steps, self.seconds = 0, 0.0
         if recorder.n_frames == 0:
             recorder.add(first, 1)
@@ -222,6 +223,7 @@ class Loop:
         neighbors = self.verlet_list.neighbors
         assert neighbors is not None
         before = int(self.state.step)
+        sizes = (neighbors.max_neighbors, *(values.shape for values in self.state.extra.values()))
         ahead = max(1, int(self._pace() * _CHUNK_SECONDS)) if self.timed_steps else _FIRST_CHUNK
         started = time.monotonic()
         chunk = run_chunk(
@@ -237,13 +239,15 @@ class Loop:
         verdict = Verdict(int(chunk.verdict))
         self.state = chunk.state
         self.recorder.add(chunk.frames, int(chunk.recorded))
-        if neighbors.max_neighbors in self.compiled:
+        if sizes in self.compiled:
             self.timed_steps += int(chunk.state.step) - before
             self.seconds += time.monotonic() - started
-        self.compiled.add(neighbors.max_neighbors)
+        self.compiled.add(sizes)
         if verdict == Verdict.LIST_OUTRUN:
             lists: Any = self.verlet_list  # of one system or of many, as the state is
             lists.rebuild(int(self.state.step), self.state.system, chunk.attempt.system)
+        elif verdict == Verdict.FULL:
+            self.state = self.integrator.with_room(self.state)
         elif verdict != Verdict.FINE:
             self._save()
             self._fail(chunk.attempt, verdict)

@@ -11,6 +11,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from adiabat.dynamics.noise import normal, uniform
 from adiabat.system import Batch, System
 
+SHARED = "shared "
+"""What begins the names of extras that all replicas have in common."""
 # Numbers of the atoms of one stream, and those beyond any atom's.
 _STREAM = 2**28
 _FURTHER, _CHANCE = np.uint32(2**31), np.uint32(2**32 - 1)
@@ -34,7 +36,8 @@ class State(eqx.Module):
         step: number of steps done.
         degrees_of_freedom: independent momenta, for the temperature.
         key: of the whole run; the random numbers of a step are functions of it and of the step's number.
-        extra: what else the integrator keeps from step to step, by name.
+        extra: what else the integrator keeps from step to step, by name; with a batch, it has a leading axis
+            of systems unless the name begins with "shared ".
     """
 
     system: System | Batch
@@ -88,6 +91,7 @@ class Info(eqx.Module):
         primitive_kinetic_energy: the same by the lengths of the springs, noisier: the means agree when the
             rings are equilibrated [eV].
         target_temperature: of a thermostat whose temperature changes [K]; else None.
+        measured: what else the integrator measures, by name, in the units it says.
     """
 
     step: Int[Array, "*frames"]
@@ -100,8 +104,9 @@ class Info(eqx.Module):
     quantum_kinetic_energy: Float[Array, "*frames"] | None = None
     primitive_kinetic_energy: Float[Array, "*frames"] | None = None
     target_temperature: Float[Array, "*frames"] | None = None
+    measured: dict[str, Float[Array, "*frames"]] = eqx.field(default_factory=dict)
 
     def names(self) -> list[str]:
-        """What there is besides step and time."""
+        """What there is besides step, time, and what is measured under names of its own."""
         names = [field.name for field in dataclasses.fields(self)]
-        return [name for name in names[2:] if getattr(self, name) is not None]
+        return [name for name in names[2:-1] if getattr(self, name) is not None]

@@ -48,7 +48,7 @@ class AbstractBondedTerms(AbstractPotential):
         system = one_structure(self, system)
         atoms = jnp.asarray(self.atoms)
         places = system.positions[atoms]
-        steps = _nearest_images(places[:, 1:] - places[:, :-1], system)
+        steps = nearest_images(places[:, 1:] - places[:, :-1], system)
         shares = self.term_energies(steps) / atoms.shape[1]
         shares = jnp.broadcast_to(shares[:, None], atoms.shape)
         return jnp.zeros(system.n_atoms, shares.dtype).at[atoms].add(shares)
@@ -76,7 +76,7 @@ class HarmonicBonds(AbstractBondedTerms):
         self.cutoff = _CUTOFF
 
     def term_energies(self, steps: Float[Array, "n_bonds 1 3"]) -> Float[Array, " n_bonds"]:
-        return 0.5 * self.stiffness * (_lengths(steps[:, 0]) - self.length) ** 2
+        return 0.5 * self.stiffness * (lengths(steps[:, 0]) - self.length) ** 2
 
 
 class HarmonicAngles(AbstractBondedTerms):
@@ -103,7 +103,7 @@ class HarmonicAngles(AbstractBondedTerms):
     def term_energies(self, steps: Float[Array, "n_angles 2 3"]) -> Float[Array, " n_angles"]:
         first, second = -steps[:, 0], steps[:, 1]
         # The arc cosine would lose half of its digits near 180 degrees.
-        angles = jnp.arctan2(_lengths(jnp.cross(first, second)), jnp.sum(first * second, axis=-1))
+        angles = jnp.arctan2(lengths(jnp.cross(first, second)), jnp.sum(first * second, axis=-1))
         return 0.5 * self.stiffness * (angles - self.angle) ** 2
 
 
@@ -135,7 +135,7 @@ class PeriodicTorsions(AbstractBondedTerms):
         self.cutoff = _CUTOFF
 
     def term_energies(self, steps: Float[Array, "n_torsions 3 3"]) -> Float[Array, " n_torsions"]:
-        return self.barrier * (1.0 + jnp.cos(self.periodicity * _dihedrals(steps) - self.phase))
+        return self.barrier * (1.0 + jnp.cos(self.periodicity * dihedrals(steps) - self.phase))
 
 
 class HarmonicImpropers(AbstractBondedTerms):
@@ -161,7 +161,7 @@ class HarmonicImpropers(AbstractBondedTerms):
         self.cutoff = _CUTOFF
 
     def term_energies(self, steps: Float[Array, "n_impropers 3 3"]) -> Float[Array, " n_impropers"]:
-        difference = _dihedrals(steps) - self.angle
+        difference = dihedrals(steps) - self.angle
         difference = difference - 2 * jnp.pi * jnp.round(difference / (2 * jnp.pi))
         return 0.5 * self.stiffness * difference**2
 
@@ -207,31 +207,43 @@ def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
     return index, *(np.broadcast_to(value, len(index)).copy() for value in values)
 
 
-def _nearest_images(
+def nearest_images(
     vectors: Float[Array, "n_terms n_steps 3"], system: System
 ) -> Float[Array, "n_terms n_steps 3"]:
     """The vectors with the lattice vectors taken off that an atom may have been moved by."""
     if not any(system.pbc):
         return vectors
-    cell = jnp.where(jnp.asarray(system.pbc)[:, None], jnp.asarray(system.cell), 0.0)
-    # Fractional coordinates along the periodic directions, zero along the others.
-    inverse = jnp.linalg.pinv(jax.lax.stop_gradient(cell))
-    return vectors - jnp.round(jax.lax.stop_gradient(vectors) @ inverse) @ cell
+    periodic = jnp.asarray(system.cell)[np.flatnonzero(system.pbc)]
+    inverse = _reciprocal(jax.lax.stop_gradient(periodic))
+    return vectors - jnp.round(jax.lax.stop_gradient(vectors) @ inverse) @ periodic
 
 
-def _lengths(vectors: Float[Array, "n 3"]) -> Float[Array, " n"]:
+def _reciprocal(vectors: Float[Array, "k 3"]) -> Float[Array, "3 k"]:
+    """What gives the coordinates along one, two or three vectors, zero across them: the pseudo-inverse,
+    written out, since XLA takes long to compile a factorization."""
+    if len(vectors) == 1:
+        return vectors.T / jnp.sum(vectors**2)
+    if len(vectors) == 2:
+        gram = vectors @ vectors.T
+        turned = jnp.stack([jnp.stack([gram[1, 1], -gram[0, 1]]), jnp.stack([-gram[1, 0], gram[0, 0]])])
+        return vectors.T @ turned / (gram[0, 0] * gram[1, 1] - gram[0, 1] * gram[1, 0])
+    across = jnp.cross(jnp.roll(vectors, -1, axis=0), jnp.roll(vectors, -2, axis=0))
+    return across.T / jnp.sum(vectors[0] * across[0])
+
+
+def lengths(vectors: Float[Array, "n 3"]) -> Float[Array, " n"]:
     """Of vectors, with derivative zero where a vector vanishes."""
     squared = jnp.sum(vectors**2, axis=-1)
     some = squared > _STRAIGHT
     return jnp.where(some, jnp.sqrt(jnp.where(some, squared, 1.0)), 0.0)
 
 
-def _dihedrals(steps: Float[Array, "n 3 3"]) -> Float[Array, " n"]:
+def dihedrals(steps: Float[Array, "n 3 3"]) -> Float[Array, " n"]:
     """The dihedral angle [rad] of each chain of three bonds; zero, without a derivative, where two bonds are
     in line (Blondel and Karplus 1996, J. Comput. Chem. 17, 1132)."""
     first, middle, last = steps[:, 0], steps[:, 1], steps[:, 2]
     before, after = jnp.cross(first, middle), jnp.cross(middle, last)
     x = jnp.sum(before * after, axis=-1)
-    y = jnp.sum(first * after, axis=-1) * _lengths(middle)
+    y = jnp.sum(first * after, axis=-1) * lengths(middle)
     defined = x**2 + y**2 > _STRAIGHT
     return jnp.where(defined, jnp.arctan2(jnp.where(defined, y, 0.0), jnp.where(defined, x, 1.0)), 0.0)

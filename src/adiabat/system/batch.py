@@ -25,6 +25,7 @@ class Batch(eqx.Module):
         mask: True for real atoms, shape (n_atoms,).
         system_index: the structure each atom belongs to, shape (n_atoms,); padding belongs to the last one.
         system_mask: True for real structures, shape (n_systems,).
+        pbc: along which lattice vectors all of them repeat; None where that is not known or not the same.
     """
 
     numbers: Int[Array, " n_atoms"]
@@ -35,6 +36,7 @@ class Batch(eqx.Module):
     mask: Bool[Array, " n_atoms"]
     system_index: Int[Array, " n_atoms"]
     system_mask: Bool[Array, " n_systems"]
+    pbc: tuple[bool, bool, bool] | None = eqx.field(static=True, default=None)
 
     @property
     def n_atoms(self) -> int:

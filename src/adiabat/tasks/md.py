@@ -1,7 +1,8 @@
 """`adiabat md`: molecular dynamics with a model."""
 
 import os
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from adiabat.base import ConfigError, did_you_mean
 from adiabat.tasks.simulate import Run, simulate
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from adiabat.dynamics import AbstractBarostat, AbstractIntegrator
     from adiabat.potentials import AbstractPotential
+    from adiabat.sampling import AbstractBias
     from adiabat.system import System
 
 ENSEMBLES = ("nve", "nvt", "npt", "pimd")
@@ -30,6 +32,7 @@ def md(
     beads: int | None = None,
     integrator: "AbstractIntegrator | None" = None,
     barostat: "AbstractBarostat | None" = None,
+    bias: "AbstractBias | None" = None,
     record_every: int = 10,
     seed: int = 0,
     resume: bool = False,
@@ -50,6 +53,7 @@ def md(
         beads: of each atom, for "pimd"; 32 by default.
         integrator: replaces ensemble, temperature, timestep and beads.
         barostat: replaces ensemble and pressure.
+        bias: on collective variables, such as `OPES(...)`.
         record_every: steps between recorded frames.
         seed: of the starting velocities and the thermostat.
         resume: go on with the run in the folder; `steps` is the new total.
@@ -77,7 +81,7 @@ def md(
     paths = (str, os.PathLike)
     named = {
         "model": os.fspath(model) if isinstance(model, paths) else type(model).__name__,
-        **describe(system, integrator, barostat),
+        **describe(system, integrator, barostat, bias),
     }
     if isinstance(structure, paths):
         named["structure"] = os.fspath(structure)
@@ -87,6 +91,7 @@ def md(
         integrator,
         steps=steps,
         barostat=barostat,
+        bias=bias,
         record_every=record_every,
         seed=seed,
         out=out,
@@ -94,6 +99,31 @@ def md(
         force=force,
         config=named,
     )
+
+
+def build_bias(table: Mapping[str, Any], variables: Sequence[Mapping[str, Any]]) -> "AbstractBias | None":
+    """The bias of a configuration, None for the kind "none".
+
+    Args:
+        table: its kind and settings.
+        variables: kinds and settings of the collective variables that it is on.
+
+    Raises:
+        ConfigError: as `build_kind`; a bias without variables, or variables without a bias.
+    """
+    from adiabat.base.schema import build_kind
+    from adiabat.sampling import biases
+    from adiabat.sampling import variables as kinds
+
+    made = [build_kind(kinds, one, "variables") for one in variables]
+    if table["kind"] == "none":
+        if made:
+            raise ConfigError("there are variables, but no bias on them", 'add [bias] with kind = "opes"')
+        return None
+    if not made:
+        hint = 'add [[variables]] with kind = "torsion" and atoms = [4, 6, 8, 14], say'
+        raise ConfigError(f"the bias {table['kind']} needs variables", hint, key="bias")
+    return build_kind(biases, table, "bias", variables=made)
 
 
 def choose_kinds(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from adiabat.dynamics import AbstractBarostat, AbstractIntegrator
     from adiabat.potentials import AbstractPotential
+    from adiabat.sampling import AbstractBias
     from adiabat.system import System
 
 
@@ -29,6 +30,7 @@ def simulate_replicas(
     integrators: "Sequence[AbstractIntegrator]",
     *,
     steps: int,
+    bias: "AbstractBias | Sequence[AbstractBias] | None" = None,
     seeds: Sequence[int] | None = None,
     exchange_every: int = 0,
     record_every: int = 10,
@@ -47,6 +49,8 @@ def simulate_replicas(
         potential: gives the forces.
         integrators: one for each, of one kind; they may differ in temperature.
         steps: how many.
+        bias: on collective variables, of all or one for each: windows of umbrella sampling may differ in
+            their centers, and a bias with `shared=True` is filled by all replicas together.
         seeds: one for each; 0, 1, 2 and so on by default.
         exchange_every: steps between attempts to swap the temperatures of replicas, which must then ascend
             (temperature replica exchange: Sugita and Okamoto 1999, doi 10.1016/S0009-2614(99)01123-9); 0 is
@@ -70,20 +74,30 @@ def simulate_replicas(
     Example:
         >>> runs = adiabat.simulate_replicas([system] * 8, model, [adiabat.Langevin()] * 8, steps=10_000)
     """
+    from adiabat.sampling import Biased
+
     environment = precision.enable()
     structures = [as_system(system) for system in systems]
     for system in structures:
         potential.check(system)
+    biases = list(bias) if isinstance(bias, Sequence) else [bias] * len(structures)
     seeds = list(range(len(structures))) if seeds is None else [int(seed) for seed in seeds]
+    moving = [
+        one if its is None else Biased(integrator=one, bias=its)
+        for one, its in zip(integrators, biases, strict=False)
+    ]
     arguments = {"steps": steps, "seeds": seeds, "record_every": record_every}
     arguments |= {"exchange_every": exchange_every} if exchange_every else {}
     if out is None:
-        return _run(structures, potential, integrators, None, resume, arguments)
-    described = [describe(system, one) for system, one in zip(structures, integrators, strict=False)]
+        return _run(structures, potential, moving, None, resume, arguments)
+    described = [
+        describe(system, one, bias=its)
+        for system, one, its in zip(structures, integrators, biases, strict=False)
+    ]
     settings = dict(config or {}) | {"replicas": described, **arguments}
     with RunFolder.create(out, "md", settings, force=force, resume=resume, may_change=("steps",)) as folder:
         folder.note(**environment)
-        runs = _run(structures, potential, integrators, folder.path, resume, arguments)
+        runs = _run(structures, potential, moving, folder.path, resume, arguments)
         folder.result(replicas=[run.summary for run in runs])
     return runs
 
@@ -96,6 +110,7 @@ def md_replicas(
     steps: int,
     integrator: "AbstractIntegrator",
     barostat: "AbstractBarostat | None" = None,
+    bias: "AbstractBias | None" = None,
     replicas: int = 1,
     temperatures: Sequence[float] = (),
     exchange_every: int = 0,
@@ -113,6 +128,7 @@ def md_replicas(
         steps: how many.
         integrator: of all.
         barostat: must be None.
+        bias: on collective variables; with `shared=True` all fill it together.
         replicas: how many, at least; there are never fewer than starts or temperatures.
         temperatures: [K], one after the other in turn; that of the integrator by default.
         exchange_every: steps between attempts to swap the temperatures of replicas; 0 is never.
@@ -150,6 +166,7 @@ def md_replicas(
         as_potential(model),
         chosen,
         steps=steps,
+        bias=bias,
         seeds=[seed + k for k in range(number)],
         exchange_every=exchange_every,
         record_every=record_every,
@@ -187,12 +204,16 @@ def _run(
 ) -> list[Run]:
     from adiabat.dynamics import run_replicas
     from adiabat.dynamics.joined import replica_folder
+    from adiabat.sampling import HillsFiles
 
+    hills = HillsFiles(folder, integrators[0]) if folder is not None else None
     with progress("dynamics", total=arguments["steps"], unit="steps") as bar, interruptible() as stop:
 
         def show(state: Any) -> None:
             mean = float(np.mean(integrators[0].info(state).temperature))
             bar.advance(int(state.step) - bar.completed, temperature=mean)
+            if hills is not None:
+                hills.update(state)
 
         results = run_replicas(
             systems,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from adiabat.dynamics import AbstractBarostat, AbstractIntegrator, DynamicsResult, Guard
     from adiabat.io.trajectory import Trajectory
     from adiabat.potentials import AbstractPotential
+    from adiabat.sampling import AbstractBias
     from adiabat.system import System
 
 
@@ -83,6 +84,7 @@ def simulate(
     *,
     steps: int,
     barostat: "AbstractBarostat | None" = None,
+    bias: "AbstractBias | None" = None,
     record_every: int = 10,
     seed: int = 0,
     velocities: np.ndarray | None = None,
@@ -102,6 +104,9 @@ def simulate(
         steps: how many.
         barostat: `CellRescaling(...)` or `MonteCarloBarostat(...)`, for constant pressure; holds the
             pressure. By default the cell stays as it is.
+        bias: on collective variables, such as `Metadynamics(...)` or `OPES(...)` of `adiabat.sampling`. The
+            values of the variables and of the bias are recorded in the trajectory and in the file COLVAR, the
+            hills of metadynamics in the file HILLS.
         record_every: steps between recorded frames.
         seed: of the starting velocities and the thermostat.
         velocities: to start with [Å/fs], shape (n_atoms, 3); drawn at the integrator's temperature by
@@ -123,6 +128,7 @@ def simulate(
         >>> run.trajectory.observables["temperature"].mean()
     """
     from adiabat.dynamics import ConstantPressure
+    from adiabat.sampling import Biased
 
     environment = precision.enable()
     system = as_system(system)
@@ -134,9 +140,11 @@ def simulate(
             raise ConfigError(f"velocities are {system.n_atoms} x 3 finite numbers [Å/fs], got shape {shape}")
         momenta = np.asarray(velocities) / FEMTOSECOND * np.asarray(system.masses)[:, None]
     arguments = {"record_every": record_every, "seed": seed, "momenta": momenta, "guard": guard}
-    settings = dict(config) if config is not None else describe(system, integrator, barostat)
+    settings = dict(config) if config is not None else describe(system, integrator, barostat, bias)
     if barostat is not None:
         integrator = ConstantPressure(thermostat=integrator, barostat=barostat)
+    if bias is not None:
+        integrator = Biased(integrator=integrator, bias=bias)
     integrator.check(system)
     if out is None:
         return _run(system, potential, integrator, None, steps, resume, arguments)
@@ -158,13 +166,17 @@ def _run(
     arguments: dict[str, Any],
 ) -> Run:
     from adiabat.dynamics import PathIntegral, run_dynamics, run_path_integral
+    from adiabat.sampling import HillsFiles
 
     run: Any = run_path_integral if isinstance(integrator, PathIntegral) else run_dynamics
+    hills = HillsFiles(folder, integrator) if folder is not None else None
     with progress("dynamics", total=steps, unit="steps") as bar, interruptible() as stop:
 
         def show(state: Any) -> None:
             info = integrator.info(state)
             bar.advance(int(state.step) - bar.completed, temperature=float(np.mean(info.temperature)))
+            if hills is not None:
+                hills.update(state)
 
         result = run(
             system,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from adiabat.base.registry import Registry
     from adiabat.dynamics import AbstractBarostat, AbstractIntegrator
     from adiabat.potentials import AbstractPotential
+    from adiabat.sampling import AbstractBias
     from adiabat.system import System
 
 logger = logging.getLogger(__name__)
@@ -87,18 +88,33 @@ def as_potential(model: "AbstractPotential | str | os.PathLike") -> "AbstractPot
 
 
 def describe(
-    system: "System", integrator: "AbstractIntegrator", barostat: "AbstractBarostat | None" = None
+    system: "System",
+    integrator: "AbstractIntegrator",
+    barostat: "AbstractBarostat | None" = None,
+    bias: "AbstractBias | None" = None,
 ) -> dict[str, Any]:
     """What was simulated, as a configuration holds it; the digest is of the structure."""
     from adiabat.dynamics import barostats, integrators
+    from adiabat.sampling import biases, variables
 
     described = {
         "structure": digest(system.numbers, system.positions, system.cell, system.masses),
         "integrator": _settings(integrator, integrators),
     }
-    return described if barostat is None else described | {"barostat": _settings(barostat, barostats)}
+    if barostat is not None:
+        described["barostat"] = _settings(barostat, barostats)
+    if bias is not None:
+        described["bias"] = _settings(bias, biases)
+        described["variables"] = [_settings(variable, variables) for variable in bias.variables]
+    return described
 
 
 def _settings(chosen: Any, registry: "Registry") -> dict[str, Any]:
-    values = {name: value for name, value in vars(chosen).items() if isinstance(value, (int, float, str))}
+    plain = (int, float, str)
+    values = {name: value for name, value in vars(chosen).items() if isinstance(value, plain)}
+    values |= {
+        name: list(value)
+        for name, value in vars(chosen).items()
+        if isinstance(value, tuple) and all(isinstance(one, plain) for one in value)
+    }
     return {"kind": registry.name_of(type(chosen)) or type(chosen).__name__, **values}

@@ -20,11 +20,13 @@ class Section:
         name: of the table; "" is the top level.
         target: its keys are this class's arguments, or those of what the key `kind` names in a registry.
         kind: the registry's default.
+        many: any number of such tables, `[[name]]`, each with its `kind`.
     """
 
     name: str
     target: Callable[..., Any] | Registry
     kind: str = ""
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,14 @@ def _train() -> list[Section]:
 
 def _md() -> list[Section]:
     from adiabat.dynamics import barostats, integrators
+    from adiabat.sampling import biases, variables
 
     return [
         Section("", MolecularDynamics),
         Section("integrator", integrators, "langevin"),
         Section("barostat", barostats, "none"),
+        Section("bias", biases, "none"),
+        Section("variables", variables, many=True),
     ]
 
 
@@ -153,6 +158,12 @@ def resolve(task: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if not any(section.name == "" for section in parts):
         _refuse_unknown(config, names)
     for section in parts:
+        if section.many:
+            rows = config.get(section.name, [])
+            if not isinstance(rows, list):
+                raise ConfigError(f"{section.name} must be tables [[{section.name}]]", key=section.name)
+            resolved[section.name] = [schemas.resolve(section.target, row, section.name) for row in rows]
+            continue
         table = config.get(section.name, {}) if section.name else _top_level(config, names)
         if isinstance(table, Mapping) and isinstance(section.target, Registry):
             table = {"kind": section.kind, **table}
@@ -219,6 +230,9 @@ def _section_template(section: Section) -> str:
     if not isinstance(section.target, Registry):
         return schemas.template(section.target, section.name)
     names = ", ".join(section.target.names())
+    if section.many:
+        kinds = "\n".join(_commented(section.target, name) for name in section.target.names())
+        return f"# Any number of tables [[{section.name}]]; the kind is one of: {names}.\n{kinds}"
     body = schemas.template(section.target.get(section.kind))
     others = [_commented(section.target, name) for name in section.target.names() if name != section.kind]
     return f'[{section.name}]\n# One of: {names}.\nkind = "{section.kind}"\n{body}{"".join(others)}'
@@ -242,17 +256,19 @@ def _section_schema(section: Section) -> dict[str, Any]:
         if name != section.kind:
             option["required"] = ["kind", *option.get("required", [])]
         options.append(option)
-    return {"oneOf": options}
+    return {"type": "array", "items": {"oneOf": options}} if section.many else {"oneOf": options}
 
 
 def _flatten(properties: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, entry in properties.items():
+        entry = entry["items"] if "oneOf" in entry.get("items", {}) else entry
         if "oneOf" in entry:  # a choice of kinds
             tables = [option["properties"] for option in entry["oneOf"]]
             kinds = [table["kind"] for table in tables]
             default = [kind["default"] for kind in kinds if "default" in kind]
-            flat[f"{prefix}{name}.kind"] = {"enum": [kind["const"] for kind in kinds], "default": default[0]}
+            enum: dict[str, Any] = {"enum": [kind["const"] for kind in kinds]}
+            flat[f"{prefix}{name}.kind"] = enum | ({"default": default[0]} if default else {})
             for table in tables:
                 rest = {key: value for key, value in table.items() if key != "kind"}
                 flat = _flatten(rest, f"{prefix}{name}.") | flat

@@ -1,0 +1,81 @@
+"""Beyond a plain trajectory: collective variables, biases on them, and free energies.
+
+How a step is done belongs in `adiabat.dynamics`.
+"""
+
+from adiabat.base.registry import Registry
+from adiabat.sampling.bias import AbstractBias
+from adiabat.sampling.biased import Biased
+from adiabat.sampling.combination import Combination, NetworkVariable
+from adiabat.sampling.coordination import Coordination
+from adiabat.sampling.free_energy import (
+    FreeEnergyDifference,
+    FreeEnergyProfile,
+    free_energy_difference,
+    free_energy_profile,
+)
+from adiabat.sampling.hills import HillsFiles, sum_hills
+from adiabat.sampling.internal import Angle, Distance, Torsion
+from adiabat.sampling.metadynamics import Metadynamics
+from adiabat.sampling.opes import OPES
+from adiabat.sampling.read_run import BiasedRun, read_biased_run
+from adiabat.sampling.restraint import MovingRestraint, Restraint
+from adiabat.sampling.superposition import RMSD, PathDistance, PathProgress
+from adiabat.sampling.variable import AbstractVariable, values_of
+from adiabat.sampling.windows import umbrella_profile
+
+variables = Registry(
+    "variable",
+    {
+        "angle": "adiabat.sampling.internal:Angle",
+        "coordination": "adiabat.sampling.coordination:Coordination",
+        "distance": "adiabat.sampling.internal:Distance",
+        "rmsd": "adiabat.sampling.from_files:rmsd_from_file",
+        "path": "adiabat.sampling.from_files:path_from_file",
+        "off_path": "adiabat.sampling.from_files:off_path_from_file",
+        "torsion": "adiabat.sampling.internal:Torsion",
+    },
+    group="adiabat.variables",
+)
+biases = Registry(
+    "bias",
+    {
+        "metadynamics": "adiabat.sampling.metadynamics:Metadynamics",
+        "moving_restraint": "adiabat.sampling.restraint:MovingRestraint",
+        "none": "adiabat.sampling.bias:no_bias",
+        "opes": "adiabat.sampling.opes:OPES",
+        "restraint": "adiabat.sampling.restraint:Restraint",
+    },
+    group="adiabat.biases",
+)
+
+__all__ = [
+    "OPES",
+    "RMSD",
+    "AbstractBias",
+    "AbstractVariable",
+    "Angle",
+    "Biased",
+    "BiasedRun",
+    "Combination",
+    "Coordination",
+    "Distance",
+    "FreeEnergyDifference",
+    "FreeEnergyProfile",
+    "HillsFiles",
+    "Metadynamics",
+    "MovingRestraint",
+    "NetworkVariable",
+    "PathDistance",
+    "PathProgress",
+    "Restraint",
+    "Torsion",
+    "biases",
+    "free_energy_difference",
+    "free_energy_profile",
+    "read_biased_run",
+    "sum_hills",
+    "umbrella_profile",
+    "values_of",
+    "variables",
+]

@@ -1,0 +1,231 @@
+"""Free energies from biased trajectories, with error bars and a verdict on convergence."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adiabat.base import ConfigError, DataError
+from adiabat.base.units import BOLTZMANN
+
+_BLOCKS = (5, 10, 20, 40)
+_RESAMPLES = 200
+_ENOUGH_TRANSITIONS = 10
+
+
+@dataclass(frozen=True)
+class FreeEnergyProfile:
+    """A free energy as a function of one or more variables.
+
+    Attributes:
+        axes: the middles of the bins, one array for each variable.
+        free_energy: [eV], zero at its minimum, infinite where no frame was; one axis for each variable.
+        error: standard errors of the differences from the minimum [eV], of the same shape.
+        n_effective: (sum w)^2 / sum w^2 of the frames.
+    """
+
+    axes: tuple[np.ndarray, ...]
+    free_energy: np.ndarray
+    error: np.ndarray
+    n_effective: float
+
+
+@dataclass(frozen=True)
+class FreeEnergyDifference:
+    """How much higher the free energy of one state is than that of another.
+
+    Attributes:
+        value: F(second) - F(first) [eV].
+        error: standard error [eV].
+        transitions: how often the trajectories went from one to the other.
+        drift: the value of all frames less that of the first two thirds [eV].
+        converged: whether there were ten transitions, the drift is less than k_B T / 4 or twice the error,
+            and the error less than k_B T / 2.
+        verdict: the same in a sentence.
+    """
+
+    value: float
+    error: float
+    transitions: int
+    drift: float
+    converged: bool
+    verdict: str
+
+
+def free_energy_profile(
+    values: np.ndarray,
+    bias: np.ndarray,
+    temperature: float,
+    *,
+    bins: int | Sequence[int] = 60,
+    limits: Sequence[tuple[float, float]] | None = None,
+    skip: float = 0.2,
+    seed: int = 0,
+) -> FreeEnergyProfile:
+    """-k_B T ln p of variables, p being their distribution without the bias: each frame has the weight
+    exp(bias / k_B T) (Torrie and Valleau 1977, doi 10.1016/0021-9991(77)90121-8).
+
+    Errors are by a bootstrap over blocks of consecutive frames; of several lengths of blocks the one that
+    gives the largest is taken.
+
+    Args:
+        values: of the variables in each frame, shape (n_frames,) or (n_frames, d), with an axis of walkers
+            in front where there are several.
+        bias: in each frame [eV], as felt there; for metadynamics that of the end of the run.
+        temperature: [K].
+        bins: how many along each variable.
+        limits: of each variable; by default those of the values.
+        skip: share of the frames to leave out at the beginning, while the bias is built.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: arrays that do not fit each other, not finite, or too short.
+    """
+    columns, weights = _weighed(values, bias, temperature, skip)
+    d = columns.shape[-1]
+    flat = columns.reshape(-1, d)
+    ends = list(limits) if limits is not None else list(zip(flat.min(0), flat.max(0), strict=True))
+    counts = [int(bins)] * d if isinstance(bins, int) else list(bins)
+    if len(ends) != d or len(counts) != d or min(counts) < 1:
+        raise ConfigError(f"{d} variables need {d} limits and numbers of bins, got {ends} and {counts}")
+    edges = [np.linspace(low, high, n + 1) for (low, high), n in zip(ends, counts, strict=True)]
+    place = np.stack([np.digitize(columns[..., k], edges[k]) - 1 for k in range(d)], axis=-1)
+    for k in range(d):  # the upper end belongs to the last bin
+        place[..., k] -= columns[..., k] == edges[k][-1]
+    inside = np.all((place >= 0) & (place < np.array(counts)), axis=-1)
+    index = np.ravel_multi_index(tuple(np.clip(place, 0, np.array(counts) - 1).T), tuple(counts)).T
+    size = int(np.prod(counts))
+
+    def sums(chosen: np.ndarray) -> np.ndarray:
+        """The weight in each bin, of some frames."""
+        found = inside.reshape(-1)[chosen]
+        return np.bincount(index.reshape(-1)[chosen][found], weights.reshape(-1)[chosen][found], size)
+
+    thermal = BOLTZMANN * temperature
+    total = sums(np.arange(inside.size))
+    lowest = int(np.argmax(total))
+
+    def relative(weight: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return -thermal * np.log(weight / weight[..., lowest, None])
+
+    error = _bootstrap(sums, relative, inside.shape, seed)
+    everything = weights.sum() ** 2 / np.sum(weights**2)
+    return FreeEnergyProfile(
+        axes=tuple(0.5 * (edge[1:] + edge[:-1]) for edge in edges),
+        free_energy=relative(total).reshape(counts),
+        error=error.reshape(counts),
+        n_effective=float(everything),
+    )
+
+
+def free_energy_difference(
+    first: np.ndarray,
+    second: np.ndarray,
+    bias: np.ndarray,
+    temperature: float,
+    *,
+    skip: float = 0.2,
+    seed: int = 0,
+) -> FreeEnergyDifference:
+    """F(second) - F(first) = -k_B T ln(p(second) / p(first)), with the weights and errors of
+    `free_energy_profile`.
+
+    Args:
+        first: whether each frame is in the first state, shape (n_frames,) or (n_walkers, n_frames).
+        second: the same of the second state.
+        bias: in each frame [eV]; for metadynamics that of the end of the run.
+        temperature: [K].
+        skip: share of the frames to leave out at the beginning, while the bias is built.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: arrays that do not fit each other, or a state that was never visited.
+    """
+    states = np.stack([np.asarray(first, bool), np.asarray(second, bool)], axis=-1)
+    members, weights = _weighed(states.astype(np.float64), bias, temperature, skip)
+    thermal = BOLTZMANN * temperature
+    flat, heavy = members.reshape(-1, 2), weights.reshape(-1)
+
+    def sums(chosen: np.ndarray) -> np.ndarray:
+        return heavy[chosen] @ flat[chosen]
+
+    def difference(weight: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return -thermal * np.log(weight[..., 1] / weight[..., 0])
+
+    total = heavy @ flat
+    for number, name in enumerate(("first", "second")):
+        if not total[number] > 0:
+            raise DataError(
+                f"no frame is in the {name} state", "run longer, or raise the barrier of the bias"
+            )
+    value = float(difference(total))
+    error = float(_bootstrap(sums, difference, weights.shape, seed))
+    two_thirds = weights.shape[-1] * 2 // 3
+    before = np.einsum("wn,wnk->k", weights[:, :two_thirds], members[:, :two_thirds])
+    drift = value - float(difference(before))
+    transitions = sum(_transitions(one) for one in members)
+    problems = []
+    if transitions < _ENOUGH_TRANSITIONS:
+        problems.append(f"only {transitions} transitions")
+    if not abs(drift) < max(thermal / 4, 2 * error):
+        problems.append(f"the last third changed it by {drift / thermal:+.2f} k_B T")
+    if not error < thermal / 2:
+        problems.append(f"the error is {error / thermal:.2f} k_B T")
+    good = f"converged: {transitions} transitions, error {error / thermal:.2f} k_B T"
+    verdict = f"not converged: {'; '.join(problems)}" if problems else good
+    return FreeEnergyDifference(value, error, transitions, drift, not problems, verdict)
+
+
+def _weighed(
+    values: np.ndarray, bias: np.ndarray, temperature: float, skip: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n_walkers, n_frames, d) and weights (n_walkers, n_frames) without the frames left out."""
+    energies = np.atleast_2d(np.asarray(bias, np.float64))
+    columns = np.asarray(values, np.float64)
+    if columns.shape[: np.ndim(bias)] != np.shape(bias) or columns.ndim > np.ndim(bias) + 1:
+        raise DataError(f"values of shape {columns.shape} do not fit a bias of shape {np.shape(bias)}")
+    columns = columns.reshape(*energies.shape, -1)
+    if not (np.isfinite(columns).all() and np.isfinite(energies).all()):
+        raise DataError("values and bias must be finite")
+    if not 0 <= skip < 1 or not temperature > 0:
+        raise ConfigError(f"a share of {skip} to skip at {temperature} K makes no sense")
+    start = int(skip * energies.shape[1])
+    columns, energies = columns[:, start:], energies[:, start:]
+    if energies.size < 2 * max(_BLOCKS):
+        raise DataError(
+            f"{energies.size} frames are too few for error bars", "record more often, or run longer"
+        )
+    return columns, np.exp((energies - energies.max()) / (BOLTZMANN * temperature))
+
+
+def _bootstrap(
+    sums: Callable[[np.ndarray], np.ndarray],
+    statistic: Callable[[np.ndarray], np.ndarray],
+    shape: tuple[int, ...],
+    seed: int,
+) -> np.ndarray:
+    """The standard error of a statistic of sums over frames, the largest of several lengths of blocks."""
+    walkers, frames = shape
+    numbers = np.arange(walkers * frames).reshape(walkers, frames)
+    random = np.random.default_rng(seed)
+    errors = []
+    for count in _BLOCKS:
+        per_walker = max(1, -(-count // walkers))
+        blocks = [block for row in numbers for block in np.array_split(row, per_walker)]
+        table = np.array([sums(block) for block in blocks])
+        drawn = random.integers(0, len(blocks), (_RESAMPLES, len(blocks)))
+        resampled = statistic(table[drawn].sum(axis=1))
+        with np.errstate(invalid="ignore"):
+            finite = np.isfinite(resampled)
+            # A bin that many resamples do not have is known to no accuracy.
+            spread = np.std(np.where(finite, resampled, 0.0), axis=0, ddof=1)
+            errors.append(np.where(np.all(finite, axis=0), spread, np.inf))
+    return np.max(errors, axis=0)
+
+
+def _transitions(members: np.ndarray) -> int:
+    """How often a trajectory went from one of two states to the other, shape (n_frames, 2)."""
+    inside = members[members.any(axis=1)]
+    return int(np.count_nonzero(np.diff(inside[:, 0])))

@@ -1,0 +1,60 @@
+"""Variables whose reference structures are in a file, for configurations."""
+
+from adiabat.io import read_systems
+from adiabat.sampling.superposition import RMSD, PathDistance, PathProgress
+from adiabat.system import System
+
+
+def rmsd_from_file(*, reference: str, atoms: list[int] | None = None, name: str = "rmsd") -> RMSD:
+    """The root-mean-square distance from the first structure of a file [Å], see `RMSD`.
+
+    Args:
+        reference: a structure file, with the atoms in the order of the simulation.
+        atoms: which of them count, numbered from 0; by default all.
+        name: under which it is recorded.
+
+    Raises:
+        DataError: the file cannot be read.
+        ConfigError: it has too few atoms.
+    """
+    return RMSD(reference=read_systems(reference, ":1")[0], atoms=atoms, name=name)
+
+
+def path_from_file(
+    *, frames: str, atoms: list[int] | None = None, sharpness: float | None = None, name: str = "path"
+) -> PathProgress:
+    """How far along the structures of a file one is, see `PathProgress`.
+
+    Args:
+        frames: a file of structures, with the atoms in the order of the simulation.
+        atoms: which of them count, numbered from 0; by default all.
+        sharpness: [1/Å^2]; by default 2.3 over the mean squared distance between neighbors.
+        name: under which it is recorded.
+
+    Raises:
+        DataError: the file cannot be read.
+        ConfigError: it has fewer than two structures.
+    """
+    return PathProgress(frames=_all(frames), atoms=atoms, sharpness=sharpness, name=name)
+
+
+def off_path_from_file(
+    *, frames: str, atoms: list[int] | None = None, sharpness: float | None = None, name: str = "off_path"
+) -> PathDistance:
+    """How far off the structures of a file one is [Å^2], see `PathDistance`.
+
+    Args:
+        frames: a file of structures, with the atoms in the order of the simulation.
+        atoms: which of them count, numbered from 0; by default all.
+        sharpness: [1/Å^2]; by default 2.3 over the mean squared distance between neighbors.
+        name: under which it is recorded.
+
+    Raises:
+        DataError: the file cannot be read.
+        ConfigError: it has fewer than two structures.
+    """
+    return PathDistance(frames=_all(frames), atoms=atoms, sharpness=sharpness, name=name)
+
+
+def _all(path: str) -> list[System]:
+    return read_systems(path)

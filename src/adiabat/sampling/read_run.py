@@ -1,0 +1,69 @@
+"""What a biased run has left in its folder."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from adiabat.base import DataError
+from adiabat.base.units import KJ_PER_MOL
+from adiabat.dynamics import TRAJECTORY_FILE
+from adiabat.dynamics.recorder import UNITS
+from adiabat.io.plumed import HILLS, plumed_unit, read_plumed
+from adiabat.io.trajectory import TrajectoryReader
+from adiabat.sampling.bias import BIAS, WORK
+from adiabat.sampling.hills import sum_hills
+
+
+@dataclass(frozen=True)
+class BiasedRun:
+    """Values of variables, and the bias to reweight them with; one row for each replica.
+
+    Attributes:
+        times: [fs], shape (n_frames,).
+        values: of each variable by name, shape (n_walkers, n_frames).
+        bias: [eV], shape (n_walkers, n_frames); for metadynamics that of the end of the run, for other biases
+            as it was felt.
+        work: done so far by changing the bias [eV], shape (n_walkers, n_frames).
+    """
+
+    times: np.ndarray
+    values: dict[str, np.ndarray]
+    bias: np.ndarray
+    work: np.ndarray
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.values:
+            raise DataError(f"the run has no variable {name!r}", f"it has {', '.join(self.values)}")
+        return self.values[name]
+
+
+def read_biased_run(folder: str | os.PathLike) -> BiasedRun:
+    """What a biased run, with or without replicas, has recorded in its folder.
+
+    Raises:
+        DataError: there is no trajectory, or it was recorded without a bias.
+    """
+    place = Path(folder)
+    replicas = sorted(place.glob(f"replica-*/{TRAJECTORY_FILE}"))
+    paths = replicas or [place / TRAJECTORY_FILE]
+    rows: list[dict[str, np.ndarray]] = []
+    times = np.zeros(0)
+    for path in paths:
+        with TrajectoryReader(path) as reader:
+            frames, units = reader.read(), reader.units
+        if BIAS not in units:
+            raise DataError(f"{path} was recorded without a bias", "give the run one, see adiabat new md")
+        times = frames.times
+        recorded = {name: values for name, values in frames.observables.items() if name not in UNITS}
+        hills = next((p for p in (path.with_name(HILLS), place / HILLS) if p.exists()), None)
+        if hills is not None:
+            table = read_plumed(hills)
+            variables = [name.removeprefix("sigma_") for name in table.columns if name.startswith("sigma_")]
+            points = np.stack([recorded[name] * plumed_unit(units[name]) for name in variables], axis=1)
+            recorded[BIAS] = KJ_PER_MOL * sum_hills(table, points)
+        rows.append(recorded)
+    stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    bias, work = stacked.pop(BIAS), stacked.pop(WORK)
+    return BiasedRun(times=times, values=stacked, bias=bias, work=work)
