@@ -57,6 +57,7 @@ class Coordinate(AbstractVariable):
 X = Coordinate()
 HILLS = Metadynamics(variables=[X], widths=[0.1], height=THERMAL, bias_factor=8, every=2)
 KERNELS = OPES(variables=[X], widths=[0.1], barrier=8 * THERMAL, every=5)
+STEERING = MovingRestraint(variables=[X], start=[-1.0], end=[1.0], stiffness=[0.5], steps=150)
 
 
 def walk(bias, integrator=LANGEVIN, steps=200, **options):
@@ -64,6 +65,7 @@ def walk(bias, integrator=LANGEVIN, steps=200, **options):
     return run_dynamics(START, POTENTIAL, Biased(integrator=integrator, bias=bias), steps=steps, **options)
 
 
+@pytest.mark.physics
 def test_forces_and_stress_are_derivatives():
     """Of argon under a bias that sees the cell, by differences along a direction and a strain."""
     box = systems.argon(32, displacement=0.1)
@@ -99,7 +101,6 @@ def test_forces_and_stress_are_derivatives():
 @pytest.mark.parametrize(
     "bias",
     [HILLS, KERNELS, MovingRestraint(variables=[X], start=[-1.0], end=[1.0], stiffness=[0.5], steps=150)],
-    ids=lambda b: b.label,
 )
 def test_work_keeps_the_conserved_quantity(bias):
     """At constant energy: the total energy changes by the work that is recorded, and by nothing else."""
@@ -120,17 +121,17 @@ def test_work_keeps_the_conserved_quantity(bias):
 
 def test_hills_are_those_of_the_formula():
     """Each where the atom was, of the height that the bias before it allows; also as the file has them."""
-    run = walk(HILLS)
+    run = walk(HILLS, steps=600)
     memory = Biased(integrator=LANGEVIN, bias=HILLS).memory(run.state)
-    assert int(memory["count"]) == 100
+    assert int(memory["count"]) == 300
     x, bias = (run.trajectory.observables[name] for name in ("x", "bias"))
     heights, centers = [], x[2::2]
     for number, center in enumerate(centers):
         there = np.dot(heights, np.exp(-0.5 * ((center - centers[:number]) / 0.1) ** 2))
         heights.append(THERMAL * np.exp(-there / (7 * THERMAL)))
-    np.testing.assert_allclose(memory["centers"][0, :100], centers, atol=1e-12)
-    np.testing.assert_allclose(memory["heights"][:100], heights, rtol=1e-10)
-    assert len(memory["heights"]) == 128  # it grew from 64
+    np.testing.assert_allclose(memory["centers"][0, :300], centers, atol=1e-12)
+    np.testing.assert_allclose(memory["heights"][:300], heights, rtol=1e-10)
+    assert len(memory["heights"]) == 512  # it grew from 256
     last = np.dot(heights, np.exp(-0.5 * ((x[-1] - centers) / 0.1) ** 2))
     assert bias[-1] == pytest.approx(last, rel=1e-10)
 
@@ -186,6 +187,7 @@ def together(bias, numbers, **options):
     return runs, [one.memory(run.state) for one, run in zip(chosen, runs, strict=True)]
 
 
+@pytest.mark.physics
 @pytest.mark.parametrize("bias", [HILLS, KERNELS], ids=lambda b: b.label)
 def test_replicas_with_a_bias_of_their_own(bias):
     """Each is what it is alone."""
@@ -197,7 +199,7 @@ def test_replicas_with_a_bias_of_their_own(bias):
     assert not np.allclose(memories[0]["centers"], memories[1]["centers"])
 
 
-@pytest.mark.parametrize("kind", [Metadynamics, OPES])
+@pytest.mark.parametrize("kind", [pytest.param(Metadynamics, marks=pytest.mark.physics), OPES])
 def test_walkers_share_one_bias(kind, tmp_path):
     """All of them fill it, and each feels the hills of all; a resume goes on with it to the bit."""
     bias = kind(variables=[X], widths=[0.1], every=5, shared=True)
@@ -219,6 +221,7 @@ def test_walkers_share_one_bias(kind, tmp_path):
     assert np.array_equal(*values)
 
 
+@pytest.mark.physics
 def test_windows_are_replicas_with_centers_of_their_own():
     windows = [Restraint(variables=[X], centers=[c], stiffness=[2.0]) for c in (-1.0, 0.0, 1.0)]
     runs, _ = together(windows, (0, 1, 2), steps=300)

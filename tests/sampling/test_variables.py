@@ -105,6 +105,7 @@ def test_superposition_is_the_best_one():
         )
 
 
+@pytest.mark.physics
 def test_a_path_is_followed():
     """s counts the structures, z is near zero on each of them."""
     line = [np.array([[0.0, 0, 0], [1, 0, 0], [1, 1 + 0.2 * k, 0]]) for k in range(4)]
@@ -142,6 +143,7 @@ def test_images():
         (PathProgress(frames=[np.eye(4, 3), 2 * np.eye(4, 3)]), np.zeros((4, 3))),
     ],
 )
+@pytest.mark.physics
 def test_where_something_vanishes_derivatives_are_finite(variable, positions):
     four = System.create([6] * 4, np.random.default_rng(0).normal(size=(4, 3)))
     value, slope = slopes(variable, positions, four)

@@ -17,7 +17,7 @@ from adiabat.sampling.bias import AbstractBias, Memory, checked_variables, one_e
 from adiabat.sampling.variable import AbstractVariable, differences
 
 CENTERS, HEIGHTS, COUNT = "centers", "heights", "count"
-_ROOM = 64
+_ROOM = 256
 
 
 class Metadynamics(AbstractBias):

@@ -18,7 +18,7 @@ from adiabat.system import System
 
 CENTERS, WIDTHS, HEIGHTS, COUNT = "centers", "widths", "heights", "count"
 _WEIGHTS, _SQUARES, _OVERLAP = "sum of weights", "sum of squared weights", "overlap"
-_ROOM = 64
+_ROOM = 128
 Kernel = tuple[Float[Array, " d"], Float[Array, " d"], Float[Array, ""]]
 """Center, widths and height."""
 # Kernels nearer to each other than their width become one.

@@ -122,7 +122,7 @@ class MovingRestraint(AbstractBias):
         thermal: Float[Array, ""],
         step: Int[Array, ""],
     ) -> Memory:
-        share = jnp.clip(step / self.steps, 0.0, 1.0)
+        share = jnp.clip(step.astype(memory[_START].dtype) / self.steps, 0.0, 1.0)
         return memory | {_CENTERS: memory[_START] + share * (memory[_END] - memory[_START])}
 
 

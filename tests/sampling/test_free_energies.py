@@ -1,0 +1,218 @@
+"""Free energies from weighed frames, and the files they come from."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from adiabat.base import ConfigError, DataError, MissingDependencyError
+from adiabat.base.units import BOLTZMANN, KJ_PER_MOL
+from adiabat.io.plumed import Column, PlumedWriter, read_plumed
+from adiabat.sampling import (
+    OPES,
+    AbstractBias,
+    Restraint,
+    Torsion,
+    free_energy_difference,
+    free_energy_profile,
+    sum_hills,
+    umbrella_profile,
+)
+from adiabat.tasks.md import build_bias
+from adiabat.tasks.templates import settings
+
+KELVIN = 300.0
+THERMAL = BOLTZMANN * KELVIN
+PHI = Torsion(atoms=[0, 1, 2, 3], name="phi")
+
+
+def walk(n, memory=0.9, seed=0):
+    """A correlated series of normal numbers, of variance one."""
+    noise = np.random.default_rng(seed).normal(size=n)
+    return lfilter([math.sqrt(1 - memory**2)], [1, -memory], noise)
+
+
+def test_weights_undo_the_bias():
+    """What has the free energy x^2 / 2 under a bias of 3/8 x^2 [k_B T] has x^2 / 8 without it."""
+    x = walk(40_000)
+    bias = 0.375 * THERMAL * x**2
+    profile = free_energy_profile(x, bias, KELVIN, bins=40, limits=[(-2.0, 2.0)], skip=0.0)
+    (axis,) = profile.axes
+    expected = THERMAL * (0.5 * axis**2 - 0.375 * axis**2)
+    shift = np.mean(profile.free_energy - expected)
+    off = (profile.free_energy - expected - shift) / np.maximum(profile.error, 1e-9)
+    assert np.sqrt(np.mean(off[profile.error > 0] ** 2)) < 2.5
+    assert np.abs(profile.free_energy - expected - shift).max() < 0.25 * THERMAL
+    assert 0.01 * THERMAL < np.median(profile.error) < 0.2 * THERMAL
+
+
+def test_error_bars_cover_the_truth():
+    """Of eighty independent runs two thirds are within one standard error."""
+    hits, verdicts = 0, []
+    for seed in range(80):
+        x = walk(4000, memory=0.8, seed=seed)
+        found = free_energy_difference(x < 0, x > 0, 0 * x, KELVIN, skip=0.0, seed=seed)
+        hits += abs(found.value) < found.error
+        verdicts.append(found.converged)
+    assert 48 <= hits <= 76  # the largest of several errors is on the safe side
+    assert np.mean(verdicts) > 0.9
+    two = np.stack([walk(4000, seed=1), walk(4000, seed=2)])
+    walkers = free_energy_difference(two < 0, two > 0, 0 * two, KELVIN)
+    assert walkers.transitions > 100
+    assert abs(walkers.value) < 3 * walkers.error
+
+
+def test_two_variables():
+    x, y = walk(20_000, 0.5, 1), walk(20_000, 0.5, 2)
+    profile = free_energy_profile(np.stack([x, y], 1), 0 * x, KELVIN, bins=[10, 8], limits=[(-1, 1), (-1, 1)])
+    assert profile.free_energy.shape == (10, 8)
+    grid = np.meshgrid(*profile.axes, indexing="ij")
+    expected = 0.5 * THERMAL * (grid[0] ** 2 + grid[1] ** 2)
+    assert np.abs(profile.free_energy - expected).max() < 0.35 * THERMAL
+
+
+def test_the_verdict_says_what_is_missing():
+    once = np.repeat([0, 1], 500)
+    found = free_energy_difference(once == 0, once == 1, np.zeros(1000), KELVIN, skip=0.0)
+    assert not found.converged
+    assert "only 1 transitions" in found.verdict
+    drifting = np.tile([0, 1], 1500) * (np.arange(3000) > 1500)
+    found = free_energy_difference(drifting == 0, drifting == 1, np.zeros(3000), KELVIN, skip=0.0)
+    assert "the last third changed it by" in found.verdict
+    with pytest.raises(DataError, match="no frame is in the second state"):
+        free_energy_difference(once < 2, once > 2, np.zeros(1000), KELVIN)
+    for values, bias, match in (
+        (np.zeros(10), np.zeros(10), "too few"),
+        (np.zeros(100), np.zeros(90), "do not fit"),
+        (np.full(100, np.nan), np.zeros(100), "finite"),
+    ):
+        with pytest.raises(DataError, match=match):
+            free_energy_profile(values, bias, KELVIN)
+    with pytest.raises(ConfigError, match="limits"):
+        free_energy_profile(walk(100), np.zeros(100), KELVIN, limits=[(0, 1), (0, 1)])
+
+
+def windows_of_a_line(n=4000):
+    """Windows on F = x^2 / 2 k_B T: normal numbers of which mean and variance are known."""
+    x = Torsion(atoms=[0, 1, 2, 3])  # any variable will do, well within half a turn
+    centers, stiffness = np.linspace(-2, 2, 9), 8 * THERMAL
+    restraints = [Restraint(variables=[x], centers=[c], stiffness=[stiffness]) for c in centers]
+    series = [8 * c / 9 + walk(n, 0.5, seed) / 3 for seed, c in enumerate(centers)]
+    return series, restraints
+
+
+def test_umbrella_windows():
+    pytest.importorskip("pymbar")
+    profile = umbrella_profile(*windows_of_a_line(), KELVIN, bins=25, limits=(-2.0, 2.0), resamples=10)
+    expected = 0.5 * THERMAL * profile.axes[0] ** 2
+    off = profile.free_energy - expected
+    assert np.abs(off - off.mean()).max() < 0.15 * THERMAL
+    assert np.sqrt(np.mean(((off - off.mean()) / np.maximum(profile.error, 1e-4)) ** 2)) < 3
+
+
+def test_without_pymbar_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymbar", None)
+    with pytest.raises(MissingDependencyError, match="adiabat\\[kinetics\\]"):
+        umbrella_profile(*windows_of_a_line(50), KELVIN)
+
+
+PLUMED = """\
+#! FIELDS time phi psi sigma_phi sigma_psi height biasf
+#! SET multivariate false
+#! SET kerneltype gaussian
+#! SET min_phi -pi
+#! SET max_phi pi
+#! SET min_psi -pi
+#! SET max_psi pi
+   1.000000  -1.5  1.0  0.35  0.35  1.3333333333333333  10
+   2.000000   3.1 -3.1  0.35  0.35  1.2  10
+"""
+
+
+def test_files_of_plumed_are_read(tmp_path):
+    """A HILLS file as PLUMED writes it; heights in it are times gamma / (gamma - 1)."""
+    (tmp_path / "HILLS").write_text(PLUMED + PLUMED.splitlines()[0] + "\n 3.0 0 0 0.35")
+    table = read_plumed(tmp_path / "HILLS")
+    assert len(table) == 2  # the torn line is left out, the second header is none of them
+    assert table.period("phi") == pytest.approx(2 * math.pi)
+    assert table.period("height") is None
+    there = sum_hills(table, np.array([[-1.5, 1.0], [-3.1, 3.1]]))
+    apart = 2 * (2 * math.pi - 6.2) ** 2 / (2 * 0.35**2)
+    assert there[0] == pytest.approx(1.2, rel=1e-6)
+    assert there[1] == pytest.approx(1.2 * 0.9 * math.exp(-apart), rel=1e-3)
+    for text, match in (
+        ("1 2 3\n", "no line|columns"),
+        ("#! FIELDS time x\n 1 2\n 1 a\n", "line 3: '1 a' are no numbers"),
+        ("#! FIELDS time x\n 1 2 3\n 1 2\n", "line 2 has 3 numbers for 2 columns"),
+        ("#! FIELDS time x\n#! FIELDS time y\n", "the columns change"),
+        ("", "no line"),
+    ):
+        (tmp_path / "COLVAR").write_text(text)
+        with pytest.raises(DataError, match=match):
+            read_plumed(tmp_path / "COLVAR")
+    with pytest.raises(DataError, match="cannot read"):
+        read_plumed(tmp_path / "nothing")
+    with pytest.raises(DataError, match="no column 'chi'"):
+        table["chi"]
+
+
+def test_what_is_written_is_in_units_of_plumed(tmp_path):
+    columns = [Column("time", "fs"), Column("phi", "rad", 2 * math.pi), Column("d", "Å"), Column("b", "eV")]
+    writer = PlumedWriter(tmp_path / "COLVAR", columns, rows=np.array([[1000.0, 0.5, 1.5, KJ_PER_MOL]]))
+    writer.append(np.array([[2000.0, -0.5, 2.5, 2 * KJ_PER_MOL]]))
+    text = (tmp_path / "COLVAR").read_text()
+    assert text == (
+        "#! FIELDS time phi d b\n#! SET min_phi -pi\n#! SET max_phi pi\n 1 0.5 0.15 1\n 2 -0.5 0.25 2\n"
+    )
+    np.testing.assert_allclose(read_plumed(tmp_path / "COLVAR")["d"], [0.15, 0.25])
+
+
+TOML = """\
+task = "md"
+model = "general"
+structure = "dipeptide.xyz"
+steps = 100_000
+
+[bias]
+kind = "opes"
+widths = [0.15, 0.15]
+barrier = "50 kJ/mol"
+
+[[variables]]
+kind = "torsion"
+atoms = [4, 6, 8, 14]
+name = "phi"
+
+[[variables]]
+kind = "torsion"
+atoms = [6, 8, 14, 16]
+name = "psi"
+"""
+
+
+def test_a_configuration_makes_a_bias(tmp_path):
+    (tmp_path / "md.toml").write_text(TOML)
+    chosen = settings("md", tmp_path / "md.toml")
+    bias = build_bias(chosen["bias"], chosen["variables"])
+    assert isinstance(bias, OPES)
+    assert bias.barrier == pytest.approx(50 * KJ_PER_MOL)
+    assert [variable.name for variable in bias.variables] == ["phi", "psi"]
+    assert bias.variables[1].members() == (6, 8, 14, 16)
+    assert chosen["bias"]["every"] == 500
+    (tmp_path / "md.toml").write_text(TOML.replace("atoms = [6", "atms = [6"))
+    with pytest.raises(ConfigError, match=r"line 18: unknown key 'variables\.atms'"):
+        settings("md", tmp_path / "md.toml")
+    (tmp_path / "md.toml").write_text(TOML.replace('"torsion"\natoms = [6, 8', '"torsion"\natoms = [8'))
+    with pytest.raises(ConfigError, match="'psi' needs 4 atoms"):
+        settings("md", tmp_path / "md.toml")
+    with pytest.raises(ConfigError, match="needs variables"):
+        build_bias(chosen["bias"], [])
+    with pytest.raises(ConfigError, match="no bias on them"):
+        build_bias({"kind": "none"}, chosen["variables"])
+
+
+def test_a_bias_is_abstract_or_final():
+    with pytest.raises(TypeError):
+        AbstractBias()  # pyright: ignore[reportAbstractUsage]
