@@ -235,11 +235,12 @@ def test_kernels_are_merged_and_normalized():
     """Weight, mean and variance of all stay what they are; Z is the mean of the kernels' sum over them."""
     memory = KERNELS.begin(jnp.asarray(THERMAL))
     visit = jax.jit(lambda place, memory: KERNELS.visited(place, memory, THERMAL, 0))
+    energy = jax.jit(lambda x, memory: KERNELS.energy(x[None], memory, THERMAL))
     first = float(memory["sum of weights"])
     places = np.random.default_rng(0).normal(size=40) * 0.5
     weights = []
     for place in places:
-        before = float(KERNELS.energy(jnp.array([place]), memory, THERMAL))
+        before = float(energy(place, memory))
         weights.append(np.exp(before / THERMAL))
         memory = visit(jnp.array([[place]]), memory)
     count = int(memory["count"])
@@ -256,7 +257,7 @@ def test_kernels_are_merged_and_normalized():
     mean = np.mean([kernels(x) for x in c])
     assert float(memory["overlap"]) / count == pytest.approx(mean, rel=1e-9)
     expected = 7 / 8 * THERMAL * np.log(kernels(0.3) / mean + np.exp(-8 / (7 / 8)))
-    assert float(KERNELS.energy(jnp.array([0.3]), memory, THERMAL)) == pytest.approx(expected, rel=1e-9)
+    assert float(energy(jnp.array(0.3), memory)) == pytest.approx(expected, rel=1e-9)
     # Nobody is nearer to another than its width.
     apart = np.abs(c[:, None] - c) / s
     assert (apart + 9 * np.eye(count)).min() >= 1 - 1e-9
@@ -271,8 +272,10 @@ def test_a_bias_repeats_with_its_variable():
     torsion = Torsion(atoms=[0, 1, 2, 3])
     for kind in (Metadynamics, OPES):
         bias = kind(variables=[torsion], widths=[0.3])
-        memory = bias.visited(jnp.array([[3.1]]), bias.begin(jnp.asarray(THERMAL)), THERMAL, 1)
-        ends = [float(bias.energy(jnp.array([x]), memory, THERMAL)) for x in (-np.pi, np.pi, -3.0, 3.0, 0.5)]
+        begin = bias.begin(jnp.asarray(THERMAL))
+        memory = jax.jit(lambda m, b=bias: b.visited(jnp.array([[3.1]]), m, THERMAL, 1))(begin)
+        places = jnp.array([[-np.pi], [np.pi], [-3.0], [3.0], [0.5]])
+        ends = jax.jit(jax.vmap(lambda x, m, b=bias: b.energy(x, m, THERMAL), (0, None)))(places, memory)
         assert ends[0] == pytest.approx(ends[1], abs=1e-12)
         assert ends[1] > ends[2] > ends[4]
         assert ends[3] > ends[2]
@@ -301,7 +304,7 @@ def test_what_makes_no_sense_is_refused():
     )
     with pytest.raises(UnsupportedError, match="looks at atom 1"):
         far.check(START)
-    shared = eqx.tree_at(lambda b: b.shared, KERNELS, True)
+    shared = OPES(variables=[X], widths=[0.1], shared=True)
     hot = eqx.tree_at(lambda i: i.temperature, LANGEVIN, 400.0)
     both = [Biased(integrator=one, bias=shared) for one in (LANGEVIN, hot)]
     with pytest.raises(ConfigError, match="one temperature"):

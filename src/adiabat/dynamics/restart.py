@@ -60,6 +60,9 @@ class Restart:
             "velocities": "drawn" if momenta is None else fingerprint(np.asarray(momenta, np.float64)),
             "compiled by": "the C++ compiler" if prepared else "XLA",
         }
+        if any(isinstance(leaf, (jax.Array, np.ndarray)) for leaf in jax.tree.leaves(integrator)):
+            # Such as the reference of a variable, of which `repr` says the shape only.
+            self.settings["arrays of the integrator"] = fingerprint(integrator)
 
     def save(self, state: State, verlet_list: VerletList | VerletLists, n_frames: int) -> None:
         """Writes a checkpoint, complete or not at all.
