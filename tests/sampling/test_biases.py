@@ -275,7 +275,8 @@ def test_a_bias_repeats_with_its_variable():
         begin = bias.begin(jnp.asarray(THERMAL))
         memory = jax.jit(lambda m, b=bias: b.visited(jnp.array([[3.1]]), m, THERMAL, 1))(begin)
         places = jnp.array([[-np.pi], [np.pi], [-3.0], [3.0], [0.5]])
-        ends = jax.jit(jax.vmap(lambda x, m, b=bias: b.energy(x, m, THERMAL), (0, None)))(places, memory)
+        energies = jax.jit(jax.vmap(lambda x, m, b=bias: b.energy(x, m, THERMAL), (0, None)))
+        ends = np.asarray(energies(places, memory))
         assert ends[0] == pytest.approx(ends[1], abs=1e-12)
         assert ends[1] > ends[2] > ends[4]
         assert ends[3] > ends[2]
