@@ -34,6 +34,8 @@ _PUBLIC: dict[str, str] = {
     "at_temperature": "adiabat.dynamics:at_temperature",
     "simulate": "adiabat.tasks.simulate:simulate",
     "Langevin": "adiabat.dynamics:Langevin",
+    "Constraints": "adiabat.dynamics:Constraints",
+    "MultipleTimeSteps": "adiabat.dynamics:MultipleTimeSteps",
     "NoseHoover": "adiabat.dynamics:NoseHoover",
     "PathIntegral": "adiabat.dynamics:PathIntegral",
     "VelocityRescaling": "adiabat.dynamics:VelocityRescaling",

@@ -12,7 +12,9 @@ from scipy import constants
 
 from adiabat.base.errors import ConfigError
 
-Kind = Literal["time", "temperature", "pressure", "length", "energy", "force", "friction", "viscosity"]
+Kind = Literal[
+    "time", "temperature", "pressure", "length", "energy", "force", "friction", "viscosity", "mass"
+]
 
 FEMTOSECOND = 1e-15 * 1e10 * math.sqrt(constants.e / constants.atomic_mass)
 """Internal units of time, Å sqrt(amu/eV), in one femtosecond."""
@@ -54,6 +56,7 @@ _UNITS: dict[str, dict[str, float]] = {
     "energy": _ENERGIES | {"cm^-1": _WAVENUMBER, "1/cm": _WAVENUMBER, "J": 1 / constants.e},
     "force": {f"{e}/{x}": v / w for e, v in _ENERGIES.items() for x, w in _LENGTHS.items()},
     "friction": {form: 1 / v for u, v in _TIMES.items() for form in (f"1/{u}", f"{u}^-1")},
+    "mass": {"amu": 1.0, "u": 1.0, "Da": 1.0, "g/mol": 1.0, "kg": 1 / constants.atomic_mass},
     "viscosity": {"mPa s": 1.0, "mPa*s": 1.0, "mPa·s": 1.0, "cP": 1.0, "Pa s": 1e3, "Pa*s": 1e3, "Pa·s": 1e3},
 }
 _CELSIUS = {"°C", "degC"}
@@ -91,12 +94,13 @@ class Unit:
 
 
 def symbol(kind: Kind) -> str:
-    """The unit of a bare number of this kind: fs, K, GPa, Å, eV, eV/Å, 1/fs or mPa s."""
+    """The unit of a bare number of this kind: fs, K, GPa, Å, eV, eV/Å, 1/fs, mPa s or amu."""
     return next(iter(_UNITS[kind]))
 
 
 def parse(value: str | float | int, kind: Kind) -> float:
-    """A quantity such as "0.5 fs", "1 bar" or 300 in the border's unit: fs, K, GPa, Å, eV, eV/Å, 1/fs, mPa s.
+    """A quantity such as "0.5 fs", "1 bar" or 300 in the border's unit: fs, K, GPa, Å, eV, eV/Å, 1/fs, mPa s,
+    amu.
 
     Args:
         value: a number with a unit; a bare number is in the border's unit.

@@ -174,6 +174,25 @@ def md(
             metavar="N", min=1, help="Replicas try to swap ascending temperatures.", show_default="never"
         ),
     ] = None,
+    constraints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|hydrogens|water|hydrogens+water",
+            help="Fixed lengths: bonds to hydrogen, rigid water, or both.",
+            show_default="none",
+        ),
+    ] = None,
+    hydrogen_mass: Annotated[
+        float | None,
+        option_of("mass", "--hydrogen-mass", "Taken from the atoms bonded to it (a bare number: amu)."),
+    ] = None,
+    inner: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A cheap model for steps within each step.", show_default=False),
+    ] = None,
+    inner_steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many of these.", show_default="4")
+    ] = None,
     config: Config = None,
     set_: Set = None,
     out: RunOut = Path("run-md"),
@@ -203,6 +222,8 @@ def md(
     top = {"model": model, "structure": structure, "steps": steps, "record_every": record_every, "seed": seed}
     kelvins = [parse(one, "temperature") for one in temperatures.split(",")] if temperatures else None
     top |= {"replicas": replicas, "temperatures": kelvins, "exchange_every": exchange_every}
+    top |= {"replicas": replicas, "temperatures": kelvins, "constraints": constraints}
+    top |= {"hydrogen_mass": hydrogen_mass, "inner": inner, "inner_steps": inner_steps}
     moves: dict[str, Any] = {"temperature": temperature, "timestep": timestep, "friction": friction}
     moves["beads"] = beads
     presses: dict[str, Any] = {"pressure": pressure}
@@ -212,6 +233,8 @@ def md(
     chosen["integrator"] = build_kind(integrators, chosen["integrator"], "integrator")
     chosen["barostat"] = build_kind(barostats, chosen["barostat"], "barostat")
     chosen["bias"] = build_bias(chosen["bias"], chosen.pop("variables"))
+    if chosen["hydrogen_mass"] is not None:
+        chosen["hydrogen_mass"] = parse(chosen["hydrogen_mass"], "mass")
     chosen |= {"out": out, "resume": resume, "force": force}
     if chosen["replicas"] > 1 or chosen["temperatures"] or chosen["structure"].endswith("@:"):
         runs = md_replicas(**chosen)

@@ -5,12 +5,15 @@ Energies and forces belong in `adiabat.potentials`; what is learned from a traje
 
 from adiabat.base.registry import Registry
 from adiabat.dynamics.barostat import AbstractBarostat, CellRescaling, ConstantPressure, MonteCarloBarostat
+from adiabat.dynamics.constraints import Constraints
 from adiabat.dynamics.evaluate import evaluate
 from adiabat.dynamics.exchange import ReplicaExchange, at_temperature
 from adiabat.dynamics.guard import Guard, Verdict
+from adiabat.dynamics.hydrogens import Constrained, constrain, with_heavy_hydrogen
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.langevin import Langevin
 from adiabat.dynamics.minimize import Minimum, minimize
+from adiabat.dynamics.multiple_time_steps import MultipleTimeSteps
 from adiabat.dynamics.nose_hoover import NoseHoover
 from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.replicas import run_replicas
@@ -49,12 +52,15 @@ __all__ = [
     "AbstractIntegrator",
     "CellRescaling",
     "ConstantPressure",
+    "Constrained",
+    "Constraints",
     "DynamicsResult",
     "Guard",
     "Info",
     "Langevin",
     "Minimum",
     "MonteCarloBarostat",
+    "MultipleTimeSteps",
     "NoseHoover",
     "PathIntegral",
     "ReplicaExchange",
@@ -65,10 +71,12 @@ __all__ = [
     "VerletList",
     "at_temperature",
     "barostats",
+    "constrain",
     "evaluate",
     "integrators",
     "minimize",
     "run_dynamics",
     "run_path_integral",
     "run_replicas",
+    "with_heavy_hydrogen",
 ]

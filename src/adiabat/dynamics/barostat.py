@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError, UnsupportedError
 from adiabat.base.units import BOLTZMANN, GIGAPASCAL, Unit
-from adiabat.dynamics.integrator import AbstractIntegrator, check_positive
+from adiabat.dynamics.integrator import AbstractIntegrator, check_positive, of_bodies
 from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.state import State
@@ -31,7 +31,8 @@ class AbstractBarostat(eqx.Module):
 
         exp(-(U + P V) / k_B T) V^N dV,
 
-    and cells of any shape that times the measure of the shapes that no deformation changes.
+    N being the number of bodies: atoms, or groups of constrained atoms, which are moved as a whole. Cells of
+    any shape have that times the measure of the shapes that no deformation changes.
     """
 
     pressure: eqx.AbstractVar[float]
@@ -76,14 +77,14 @@ class Law(eqx.Module):
     Attributes:
         thermal: k_B T [eV].
         interval: time between two moves [fs].
-        atoms: how many.
-        free_atoms: how many atoms the momenta count for, degrees of freedom / 3.
+        bodies: how many: atoms, or groups of them that constraints hold together.
+        missing: how many of them have no momentum of their own: 1 where the total is zero, else 0.
     """
 
     thermal: float
     interval: float
-    atoms: Float[Array, ""]
-    free_atoms: Float[Array, ""]
+    bodies: Float[Array, ""]
+    missing: Float[Array, ""]
 
 
 def strains(shape: Shape) -> Float[np.ndarray, "strains 3 3"]:
@@ -104,8 +105,9 @@ def strains(shape: Shape) -> Float[np.ndarray, "strains 3 3"]:
 class ConstantPressure(AbstractIntegrator):
     """A thermostat with a barostat: after each `barostat.every` steps the cell may change.
 
-    Positions are scaled atom by atom. A move costs one more evaluation of the potential. The energy that is
-    given with it counts as heat, so that the conserved quantity shows the error of the timestep alone.
+    Positions are scaled atom by atom, or by the centers of mass of groups of constrained atoms. A move costs
+    one more evaluation of the potential. The energy that is given with it counts as heat, so that the
+    conserved quantity shows the error of the timestep alone.
 
     Args:
         thermostat: an integrator at constant temperature.
@@ -140,6 +142,11 @@ class ConstantPressure(AbstractIntegrator):
         return self.thermostat.temperature
 
     @property
+    def keeps_constraints(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the thermostat does."""
+        return self.thermostat.keeps_constraints
+
+    @property
     def conserves_momentum(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the thermostat does."""
         return self.thermostat.conserves_momentum
@@ -151,6 +158,12 @@ class ConstantPressure(AbstractIntegrator):
                 "a molecule in vacuum has no pressure: choose nvt",
             )
         self.thermostat.check(system)
+
+    def for_inference(self) -> "ConstantPressure":
+        return eqx.tree_at(lambda i: i.thermostat, self, self.thermostat.for_inference())
+
+    def description(self) -> str:
+        return f"{self.thermostat.description()} with {self.barostat}"
 
     def _begun(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         state = self.thermostat._begun(state, potential, neighbors)
@@ -170,12 +183,12 @@ class ConstantPressure(AbstractIntegrator):
 
     def _move(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         barostat = self.barostat
-        atoms = jnp.sum(state.system.mask).astype(state.positions.dtype)
+        atoms = jnp.sum(state.system.mask)
         law = Law(
             thermal=BOLTZMANN * self.temperature,
             interval=barostat.every * self.timestep,
-            atoms=atoms,
-            free_atoms=state.degrees_of_freedom / 3,
+            bodies=n_bodies(state),
+            missing=jnp.where(self.conserves_momentum & (atoms > 1), 1.0, 0.0),
         )
         allowed = jnp.asarray(strains(barostat.shape))
         components = barostat.draw(state, state.noise(len(allowed)), law)
@@ -184,11 +197,20 @@ class ConstantPressure(AbstractIntegrator):
         odds = barostat.log_ratio(state, trial, components, law)
         taken = jnp.log(state.chance()) < odds
         # A trial beyond the list is handed out as it is: the step is thrown away and the list made anew.
+        trial = self.thermostat.refreshed(trial, potential, neighbors)
         known = neighbors.is_complete(trial.positions, trial.system.cell, potential.cutoff, same_cell=False)
         after = jax.tree.map(lambda new, old: jnp.where(taken | ~known, new, old), trial, state)
-        extra = barostat.learn(state.extra, jnp.exp(jnp.minimum(odds, 0.0)))
+        extra = barostat.learn(after.extra, jnp.exp(jnp.minimum(odds, 0.0)))
         extra = extra | {ATTEMPTS: extra[ATTEMPTS] + 1, ACCEPTED: extra[ACCEPTED] + taken}
         return eqx.tree_at(lambda s: s.extra, after, extra)
+
+
+def n_bodies(state: State) -> Float[Array, "*n_systems"]:
+    """Atoms, or groups of constrained ones, of each system."""
+    system = state.system
+    if state.constraints is not None:
+        return state.constraints.bodies(system)
+    return system.sum_atoms(jnp.ones(system.n_atoms, system.positions.dtype))
 
 
 def deformed(
@@ -198,15 +220,22 @@ def deformed(
     neighbors: Neighbors,
     scales_momenta: bool,
 ) -> State:
-    """The state with its cell and positions mapped by x -> x exp(strain), and momenta by p exp(-strain).
+    """The state with its cell and positions mapped by x -> x exp(strain), and momenta by p exp(-strain); of
+    bodies, the centers of mass and the momenta with which they move.
 
     Energy, forces and stress are those of the new positions; what energy was added counts as heat.
     """
     growth, shrinkage = _exponential(strain), _exponential(-strain)
+    positions, momenta = state.positions @ growth, state.momenta @ shrinkage
+    if state.constraints is not None:
+        offsets = state.constraints.offsets(state.positions, state.system)
+        positions = (state.positions - offsets) @ growth + offsets
+        moving = state.constraints.collective(state.momenta, state.system)
+        momenta = state.momenta - moving + moving @ shrinkage
+    momenta = momenta if scales_momenta else state.momenta
     system = eqx.tree_at(
-        lambda s: (s.positions, s.cell), state.system, (state.positions @ growth, state.system.cell @ growth)
+        lambda s: (s.positions, s.cell), state.system, (positions, state.system.cell @ growth)
     )
-    momenta = state.momenta @ shrinkage if scales_momenta else state.momenta
     prediction = potential(system, neighbors)
     assert prediction.forces is not None
     assert prediction.stress is not None
@@ -289,7 +318,7 @@ class CellRescaling(AbstractBarostat):
     ) -> Float[Array, ""]:
         # The volume of phase space of scaled positions and momenta grows by V only for the atom whose
         # momentum does not count, and dV by V.
-        weight = self.log_weight(old, new, law, 1 + law.atoms - law.free_atoms)
+        weight = self.log_weight(old, new, law, 1 + law.missing)
 
         def drawn(state: State, components: Float[Array, " strains"]) -> Float[Array, ""]:
             mean, variance = self._proposal(state, law)
@@ -299,14 +328,13 @@ class CellRescaling(AbstractBarostat):
 
     def _proposal(self, state: State, law: Law) -> tuple[Float[Array, " strains"], Float[Array, ""]]:
         """Mean and variance of the strain's components."""
-        assert state.stress is not None
         volume = state.system.volume
+        momenta, stress = of_bodies(state)
         basis = jnp.asarray(strains(self.shape))
-        kinetic = jnp.einsum("na,nb->ab", state.momenta / state.system.masses[:, None], state.momenta)
-        excess = kinetic / volume - state.stress - self.pressure * GIGAPASCAL * jnp.eye(3)
-        missing = law.atoms - law.free_atoms
+        kinetic = jnp.einsum("na,nb->ab", momenta / state.system.masses[:, None], momenta)
+        excess = kinetic / volume - stress - self.pressure * GIGAPASCAL * jnp.eye(3)
         slope = volume / law.thermal * jnp.einsum("kab,ab->k", basis, excess)
-        slope = slope + missing * jnp.trace(basis, axis1=1, axis2=2)
+        slope = slope + law.missing * jnp.trace(basis, axis1=1, axis2=2)
         rate = law.thermal * self.compressibility / GIGAPASCAL / (3 * self.relaxation_time * volume)
         # Far from equilibrium the cell moves at most one in a hundred, so that the atoms can follow.
         mean = jnp.clip(rate * slope * law.interval, -_LONGEST_DRIFT, _LONGEST_DRIFT)
@@ -352,7 +380,7 @@ class MonteCarloBarostat(AbstractBarostat):
     def log_ratio(
         self, old: State, new: State, strain: Float[Array, " strains"], law: Law
     ) -> Float[Array, ""]:
-        return self.log_weight(old, new, law, law.atoms + 1)
+        return self.log_weight(old, new, law, law.bodies + 1)
 
     def learn(self, extra: dict[str, Array], chance: Float[Array, ""]) -> dict[str, Array]:
         gain = 1 / (1 + extra[ATTEMPTS] / 10) ** 0.7

@@ -97,6 +97,10 @@ def _run(
     return Chunk(state=good, attempt=after, verdict=verdict, frames=frames, recorded=recorded)
 
 
+def _is_number(leaf: Any) -> bool:
+    return eqx.is_array(leaf) or eqx.is_inexact_array_like(leaf)
+
+
 def run_chunk(
     potential: AbstractPotential,
     integrator: AbstractIntegrator,
@@ -126,6 +130,6 @@ def run_chunk(
     """
     # The numbers of integrator and guard are traced too: another temperature needs no compilation.
     weights, formula = eqx.partition(potential, eqx.is_array)
-    numbers, rules = eqx.partition((integrator, guard), eqx.is_inexact_array_like)
+    numbers, rules = eqx.partition((integrator, guard), _is_number)
     dynamic, static = (weights, *numbers), (formula, *rules)
     return _run(dynamic, static, state, neighbors, jnp.int32(stop), jnp.int32(record_every), capacity)

@@ -43,6 +43,8 @@ def fail(
             reason = f"the conserved energy changed by {jump:+.2f} eV in one step"
         case Verdict.LOST_ATOM:
             reason = "an atom has left all others behind, beyond the potential's cut-off"
+        case Verdict.BROKEN_CONSTRAINT:
+            reason = "atoms moved so far that the lengths of their constraints could not be restored"
         case _:
             reason = "the energy, a force or a position is not a finite number"
     hint = "try a shorter timestep, relax the structure first, or train on more of what happens here"
@@ -69,6 +71,10 @@ def culprit(good: State, attempt: State, verdict: Verdict, infos: tuple[Info, In
         case Verdict.LOST_ATOM:
             centers = batch.sum_atoms(attempt.positions) / batch.sum_atoms(jnp.ones((batch.n_atoms, 1)))
             worst = jnp.sum((attempt.positions - batch.spread(centers)) ** 2, axis=1)
+        case Verdict.BROKEN_CONSTRAINT:
+            assert attempt.constraints is not None
+            group = jnp.argmax(attempt.constraints.errors(attempt.positions, batch))
+            return int(batch.system_index[attempt.constraints.members[group, 0]])
         case Verdict.LONG_STEP:
             worst = jnp.sum((attempt.positions - good.positions) ** 2, axis=1)
         case _:

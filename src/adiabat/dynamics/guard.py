@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from adiabat.base.units import BOLTZMANN
+from adiabat.dynamics.constraints import TOLERANCE
 from adiabat.dynamics.state import Info, State
 from adiabat.system import Batch, Neighbors
 
@@ -24,6 +25,7 @@ class Verdict(enum.IntEnum):
     ENERGY_JUMP = 6
     LOST_ATOM = 7
     FULL = 8
+    BROKEN_CONSTRAINT = 9
 
 
 class Guard(eqx.Module):
@@ -98,6 +100,9 @@ class Guard(eqx.Module):
         hot = info.temperature > jnp.maximum(10 * temperature, temperature + 10_000)
         verdict = jnp.where(jnp.any(hot), Verdict.TOO_HOT, verdict)
         verdict = jnp.where(finite, verdict, Verdict.NOT_FINITE)
+        if after.constraints is not None:
+            errors = after.constraints.errors(after.positions, system)
+            verdict = jnp.where(jnp.any(errors > TOLERANCE), Verdict.BROKEN_CONSTRAINT, verdict)
         # What was computed with an incomplete list says nothing; where the atoms went does.
         verdict = jnp.where(complete | ~placed, verdict, Verdict.LIST_OUTRUN)
         verdict = jnp.where(

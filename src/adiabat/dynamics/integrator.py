@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from adiabat.base import ConfigError
+from adiabat.base import ConfigError, SimulationError, UnsupportedError
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND, GIGAPASCAL
+from adiabat.dynamics.constraints import TOLERANCE, Constraints
 from adiabat.dynamics.evaluate import evaluate
 from adiabat.dynamics.momenta import (
     kinetic_energy,
@@ -38,6 +39,8 @@ class AbstractIntegrator(eqx.Module):
 
     changes_cell: ClassVar[bool] = False
     """Whether the cell moves."""
+    keeps_constraints: ClassVar[bool] = False
+    """Whether a step leaves the lengths of `State.constraints` what they are."""
 
     @property
     def measures(self) -> Sequence[Column]:
@@ -62,6 +65,7 @@ class AbstractIntegrator(eqx.Module):
         *,
         key: PRNGKeyArray,
         momenta: Float[Array, "n_atoms 3"] | np.ndarray | None = None,
+        constraints: Constraints | None = None,
     ) -> State:
         """The state at step 0.
 
@@ -73,10 +77,22 @@ class AbstractIntegrator(eqx.Module):
             momenta: [sqrt(amu eV)]; drawn from the Maxwell-Boltzmann distribution by default. Where the
                 integrator conserves the total and the angular momentum, these are taken out, which leaves the
                 other degrees of freedom their distribution.
+            constraints: distances that stay what they are. Positions are moved to have them, and momenta lose
+                what would change them.
+
+        Raises:
+            UnsupportedError: constraints, which the integrator does not keep.
+            SimulationError: the structure is too far from the lengths of the constraints.
         """
         system = jax.tree.map(jnp.asarray, system)
+        if constraints is not None:
+            self._check_constraints()
+            constraints = jax.tree.map(jnp.asarray, constraints)
+            system = constrained(system, constraints)
         if momenta is None:
-            momenta = _starting_momenta(system, self.temperature, key, self.conserves_momentum)
+            momenta = _starting_momenta(system, self.temperature, key, self.conserves_momentum, constraints)
+        elif constraints is not None:
+            momenta = _without_stretching(constraints, jnp.asarray(momenta), system)
         prediction = evaluate(potential, system, neighbors)
         assert prediction.forces is not None
         state = State(
@@ -88,8 +104,11 @@ class AbstractIntegrator(eqx.Module):
             heat=jnp.zeros((), system.positions.dtype),
             shadow=jnp.zeros((), system.positions.dtype),
             step=jnp.zeros((), jnp.int32),
-            degrees_of_freedom=jnp.asarray(self.degrees_of_freedom(system), system.positions.dtype),
+            degrees_of_freedom=jnp.asarray(
+                self.degrees_of_freedom(system, constraints), system.positions.dtype
+            ),
             key=key,
+            constraints=constraints,
         )
         return self._begun(state, potential, neighbors)
 
@@ -112,10 +131,32 @@ class AbstractIntegrator(eqx.Module):
         """A state with larger arrays for what it keeps."""
         return state
 
-    def degrees_of_freedom(self, system: System) -> int:
-        """Independent momenta: three for each atom, less what the integrator keeps at zero."""
-        atoms = int(np.sum(np.asarray(system.mask)))
-        return max(1, 3 * atoms - (rigid_motions(system) if self.conserves_momentum else 0))
+    def _check_constraints(self) -> None:
+        """Raises UnsupportedError when a step does not keep constraints."""
+        if not self.keeps_constraints:
+            raise UnsupportedError(
+                f"{type(self).__name__} does not keep constraints",
+                "choose Langevin, VelocityRescaling, NoseHoover or VelocityVerlet, or set no constraints",
+            )
+
+    def refreshed(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        """A state whose atoms were moved by something else than a step, with the forces that the integrator
+        keeps."""
+        return state
+
+    def for_inference(self) -> "AbstractIntegrator":
+        """The same integrator with the potentials it has, if any, prepared for many calls."""
+        return self
+
+    def description(self) -> str:
+        """Its settings in a line: a run goes on only with the same."""
+        return repr(self)
+
+    def degrees_of_freedom(self, system: System, constraints: Constraints | None = None) -> int:
+        """Independent momenta: three for each atom, less what the integrator and constraints keep at zero."""
+        free = 3 * int(np.sum(np.asarray(system.mask)))
+        free -= rigid_motions(system) if self.conserves_momentum else 0
+        return max(1, free - (0 if constraints is None else constraints.count))
 
     def info(self, state: State) -> Info:
         """What is recorded of a state."""
@@ -123,8 +164,10 @@ class AbstractIntegrator(eqx.Module):
         pressure = None
         if state.stress is not None:
             # p = 2 K / 3 V - tr(stress) / 3; the stress counts tension positive.
-            tension = jnp.trace(state.stress, axis1=-2, axis2=-1)
-            pressure = (2 * kinetic / state.system.volume - tension) / (3 * GIGAPASCAL)
+            momenta, stress = of_bodies(state)
+            tension = jnp.trace(stress, axis1=-2, axis2=-1)
+            moving = kinetic if momenta is state.momenta else kinetic_energy(momenta, state.system)
+            pressure = (2 * moving / state.system.volume - tension) / (3 * GIGAPASCAL)
         return Info(
             step=state.step,
             time=state.step * self.timestep,
@@ -143,9 +186,15 @@ class AbstractIntegrator(eqx.Module):
 
 @eqx.filter_jit
 def _starting_momenta(
-    system: System, temperature: float, key: PRNGKeyArray, without_drift: bool
+    system: System,
+    temperature: float,
+    key: PRNGKeyArray,
+    without_drift: bool,
+    constraints: Constraints | None,
 ) -> Float[Array, "n_atoms 3"]:
     momenta = maxwell_boltzmann(system, temperature, key)
+    if constraints is not None:
+        momenta = constraints.projected(momenta, system.positions, system)
     if without_drift and system.n_atoms > 1:
         momenta = without_translation(momenta, system.masses)
         if not any(system.pbc):
@@ -176,16 +225,95 @@ def moved(
         degrees_of_freedom=state.degrees_of_freedom,
         key=state.key,
         extra=state.extra,
+        constraints=state.constraints,
     )
 
 
+def drifted(
+    state: State, positions: Float[Array, "n_atoms 3"], momenta: Float[Array, "n_atoms 3"], dt: float
+) -> tuple[Float[Array, "n_atoms 3"], Float[Array, "n_atoms 3"]]:
+    """Positions a time `dt` [Å sqrt(amu/eV)] later, and momenta.
+
+    With constraints it is a step along them to second order: positions have the right lengths, momenta are
+    those that lead there, which `projected` makes those of the end (Leimkuhler and Matthews 2016,
+    doi 10.1098/rspa.2016.0138).
+    """
+    places = positions + dt * momenta / state.system.masses[:, None]
+    if state.constraints is None:
+        return places, momenta
+    places, pushed = state.constraints.restored(places, positions, state.system)
+    return places, momenta + pushed / dt
+
+
+def projected(
+    state: State, momenta: Float[Array, "n_atoms 3"], positions: Float[Array, "n_atoms 3"]
+) -> Float[Array, "n_atoms 3"]:
+    """Momenta at these positions, without what would change the length of a constraint."""
+    if state.constraints is None:
+        return momenta
+    return state.constraints.projected(momenta, positions, state.system)
+
+
 def kick_drift_kick(state: State, dt: float, potential: AbstractPotential, neighbors: Neighbors) -> State:
-    """One step of velocity Verlet of length `dt` [Å sqrt(amu/eV)] (Swope et al. 1982,
-    doi 10.1063/1.442716)."""
+    """One step of velocity Verlet of length `dt` [Å sqrt(amu/eV)] (Swope et al. 1982, doi 10.1063/1.442716),
+    of RATTLE where there are constraints (Andersen 1983, doi 10.1016/0021-9991(83)90014-1)."""
     momenta = state.momenta + 0.5 * dt * state.forces
-    positions = state.positions + dt * momenta / state.system.masses[:, None]
+    positions, momenta = drifted(state, state.positions, momenta, dt)
     after = moved(state, positions, momenta, potential, neighbors)
-    return eqx.tree_at(lambda s: s.momenta, after, momenta + 0.5 * dt * after.forces)
+    momenta = projected(after, momenta + 0.5 * dt * after.forces, positions)
+    return eqx.tree_at(lambda s: s.momenta, after, momenta)
+
+
+def of_bodies(state: State) -> tuple[Float[Array, "n_atoms 3"], Float[Array, "*n_systems 3 3"]]:
+    """Momenta and stress [eV/Å^3] that make the pressure, (sum_i p_i p_i / m_i) / V - stress.
+
+    With constraints, the momenta with which whole bodies move, and of each force what acts on the center of
+    mass of its body. Forces of constraints, which are within a body, then add nothing, and the mean is that
+    of the atoms (Ciccotti and Ryckaert 1986, doi 10.1016/0167-7977(86)90022-5).
+    """
+    assert state.stress is not None
+    if state.constraints is None:
+        return state.momenta, state.stress
+    system = state.system
+    offsets = state.constraints.offsets(state.positions, system)
+    # The stress is -(sum_i r_i f_i) / V, which becomes that of forces at the centers.
+    within = system.sum_atoms(offsets[:, :, None] * state.forces[:, None, :])
+    within = 0.5 * (within + jnp.swapaxes(within, -1, -2)) / system.volume[..., None, None]
+    return state.constraints.collective(state.momenta, system), state.stress + within
+
+
+def constrained(system: System, constraints: Constraints | None) -> System:
+    """The structure with the lengths of the constraints; itself without any.
+
+    Raises:
+        SimulationError: it is too far from them.
+    """
+    if constraints is None:
+        return system
+    system = jax.tree.map(jnp.asarray, system)
+    positions, errors = _restored(jax.tree.map(jnp.asarray, constraints), system)
+    if not np.all(errors < TOLERANCE):
+        atoms = sorted(set(np.asarray(constraints.members)[int(np.argmax(errors))].tolist()))
+        raise SimulationError(
+            f"the distances between the atoms {atoms} cannot be brought to the lengths of their constraints",
+            "relax the structure first, or give lengths nearer to those it has",
+        )
+    return eqx.tree_at(lambda s: s.positions, system, positions)
+
+
+@eqx.filter_jit
+def _restored(
+    constraints: Constraints, system: System
+) -> tuple[Float[Array, "n_atoms 3"], Float[Array, " n_groups"]]:
+    positions = constraints.imposed(system.positions, system)
+    return positions, constraints.errors(positions, system)
+
+
+@eqx.filter_jit
+def _without_stretching(
+    constraints: Constraints, momenta: Float[Array, "n_atoms 3"], system: System
+) -> Float[Array, "n_atoms 3"]:
+    return constraints.projected(momenta, system.positions, system)
 
 
 def check_positive(**values: float) -> None:

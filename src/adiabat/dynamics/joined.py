@@ -7,8 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
-from adiabat.dynamics.state import SHARED, State
+from adiabat.dynamics.constraints import Constraints
+from adiabat.dynamics.state import OF_ATOMS, SHARED, State
 from adiabat.system import Batch, System
 
 REPLICA, BEAD = "replica", "bead"
@@ -56,10 +58,10 @@ def joined(states: Sequence[State], batch: Batch) -> State:
         step=first.step,
         degrees_of_freedom=stacked("degrees_of_freedom"),
         key=stacked("key"),
-        extra={
-            name: values if name.startswith(SHARED) else jnp.stack([state.extra[name] for state in states])
-            for name, values in first.extra.items()
-        },
+        extra={name: _joined(name, [state.extra[name] for state in states]) for name in first.extra},
+        constraints=Constraints.joined(
+            [state.constraints for state in states], [state.system.n_atoms for state in states]
+        ),
     )
 
 
@@ -80,7 +82,16 @@ def replica(state: State, system: System, number: int) -> State:
         degrees_of_freedom=state.degrees_of_freedom[number],
         key=state.key[number],
         extra={
-            name: values if name.startswith(SHARED) else values[number]
+            name: values
+            if name.startswith(SHARED)
+            else values[atoms if name.startswith(OF_ATOMS) else number]
             for name, values in state.extra.items()
         },
     )
+
+
+def _joined(name: str, values: list[Array]) -> Array:
+    """What integrators keep under one name, of all."""
+    if name.startswith(SHARED):
+        return values[0]
+    return (jnp.concatenate if name.startswith(OF_ATOMS) else jnp.stack)(values)

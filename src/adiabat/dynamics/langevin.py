@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from adiabat.base.units import BOLTZMANN, Unit
-from adiabat.dynamics.integrator import AbstractIntegrator, check_positive, moved
+from adiabat.dynamics.integrator import AbstractIntegrator, check_positive, drifted, moved, projected
 from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.dynamics.state import State
 from adiabat.potentials import AbstractPotential
@@ -20,7 +20,8 @@ class Langevin(AbstractIntegrator):
     drift, half a kick (Leimkuhler and Matthews 2013, doi 10.1063/1.4802990, eq. 10). Averages over positions
     are exact for harmonic forces at any stable timestep. The energy that O gives is summed as heat, so that
     the total energy less the heat shows the error of the timestep alone (Bussi and Parrinello 2007,
-    doi 10.1103/PhysRevE.75.056707).
+    doi 10.1103/PhysRevE.75.056707). With constraints each part moves along them (g-BAOAB, Leimkuhler and
+    Matthews 2016, doi 10.1098/rspa.2016.0138).
 
     Args:
         timestep: [fs].
@@ -32,6 +33,7 @@ class Langevin(AbstractIntegrator):
     temperature: float
     friction: float
     conserves_momentum: ClassVar[bool] = False
+    keeps_constraints: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -53,12 +55,12 @@ class Langevin(AbstractIntegrator):
         thermal_energy = system.spread(BOLTZMANN * jnp.asarray(self.temperature))[:, None]
         decay, width = jnp.exp(-memory), jnp.sqrt(-jnp.expm1(-2 * memory) * thermal_energy * masses)
         momenta = state.momenta + 0.5 * dt * state.forces
-        positions = state.positions + 0.5 * dt * momenta / masses
+        positions, momenta = drifted(state, state.positions, momenta, 0.5 * dt)
+        momenta = projected(state, momenta, positions)
         thermal = decay * momenta + width * state.atom_noise()
-        thermal = jnp.where(system.mask[:, None], thermal, 0.0)
+        thermal = projected(state, jnp.where(system.mask[:, None], thermal, 0.0), positions)
         heat = kinetic_energy(thermal, system) - kinetic_energy(momenta, system)
-        positions = positions + 0.5 * dt * thermal / masses
+        positions, thermal = drifted(state, positions, thermal, 0.5 * dt)
         after = moved(state, positions, thermal, potential, neighbors)
-        return eqx.tree_at(
-            lambda s: (s.momenta, s.heat), after, (thermal + 0.5 * dt * after.forces, state.heat + heat)
-        )
+        momenta = projected(after, thermal + 0.5 * dt * after.forces, positions)
+        return eqx.tree_at(lambda s: (s.momenta, s.heat), after, (momenta, state.heat + heat))

@@ -41,6 +41,7 @@ class NoseHoover(AbstractIntegrator):
     temperature: float
     relaxation_time: float
     conserves_momentum: ClassVar[bool] = True
+    keeps_constraints: ClassVar[bool] = True
 
     def __init__(
         self,

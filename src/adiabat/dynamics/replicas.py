@@ -13,9 +13,10 @@ import jax
 import numpy as np
 
 from adiabat.base import ConfigError, UnsupportedError
+from adiabat.dynamics.constraints import Constraints
 from adiabat.dynamics.exchange import ReplicaExchange
 from adiabat.dynamics.guard import Guard
-from adiabat.dynamics.integrator import AbstractIntegrator
+from adiabat.dynamics.integrator import AbstractIntegrator, constrained
 from adiabat.dynamics.joined import concatenated, joined, replica, replica_folder
 from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.recorder import Recorder, Recorders
@@ -37,6 +38,7 @@ def run_replicas(
     seeds: Sequence[int],
     exchange_every: int = 0,
     record_every: int = 10,
+    constraints: Sequence[Constraints | None] | None = None,
     skin: float = DEFAULT_SKIN,
     folder: Path | None = None,
     resume: bool = False,
@@ -56,6 +58,7 @@ def run_replicas(
             (`ReplicaExchange`); 0 is never. The replicas must be of the same atoms and cell; what the first
             seed decides of them is which swaps are accepted.
         record_every: steps between recorded frames; the start is the first.
+        constraints: distances that stay what they are, of each; none by default.
         skin: of the neighbor lists [Å].
         folder: where `replica-000/trajectory.h5` and so on, and `checkpoints/`, are written; frames are kept
             in memory without it.
@@ -82,28 +85,35 @@ def run_replicas(
         raise UnsupportedError("replicas with different periodic directions do not go together")
     for system, one in zip(systems, integrators, strict=True):
         one.check(system)
-    integrator = together(integrators)
-    integrator.check_replicas(systems)
-    exchange = None
+    held = [None] * len(systems) if constraints is None else list(constraints)
+    if len(held) != len(systems):
+        raise ConfigError(f"{len(systems)} systems need as many constraints, got {len(held)}")
+    together(integrators).check_replicas(systems)
     if exchange_every:
         check_alike(systems)
-        exchange = ReplicaExchange(thermostat=integrator, every=exchange_every)
     with jax.enable_x64(True), ExitStack() as stack:
         lists = VerletLists(systems, potential.cutoff, skin)
         prepared = potential.for_inference()
+        ready = [one.for_inference() for one in integrators]
+        integrator = together(ready)
+        exchange = ReplicaExchange(thermostat=integrator, every=exchange_every) if exchange_every else None
         batch = concatenated(systems)
         movers = (*integrators, exchange_every) if exchange_every else tuple(integrators)
         described = (batch, potential, movers, record_every, tuple(seeds), None)
         is_prepared = prepared is not potential
-        restart = Restart(folder, *described, prepared=is_prepared) if folder is not None else None
+        together_held = Constraints.joined(held, [system.n_atoms for system in systems])
+        restart = None
+        if folder is not None:
+            restart = Restart(folder, *described, prepared=is_prepared, constraints=together_held)
         loaded = restart.load(batch, lists) if restart is not None and resume else None
         if loaded is None:
-            lists.build(batch)
-            starts = [
-                one.init(system, prepared, lists.of(k), key=jax.random.key(seeds[k]))
-                for k, (system, one) in enumerate(zip(systems, integrators, strict=True))
+            starts = [constrained(*each) for each in zip(systems, held, strict=True)]
+            lists.build(concatenated(starts))
+            states = [
+                one.init(start, prepared, lists.of(k), key=jax.random.key(seeds[k]), constraints=held[k])
+                for k, (start, one) in enumerate(zip(starts, ready, strict=True))
             ]
-            state = joined(starts, batch)
+            state = joined(states, concatenated(starts))
             state = state if exchange is None else exchange.begin(state)
         else:
             state = loaded[0]
@@ -155,8 +165,8 @@ def together(integrators: Sequence[AbstractIntegrator]) -> AbstractIntegrator:
         raise UnsupportedError("replicas at constant pressure are not there yet", "choose nvt or nve")
     if any(isinstance(one, PathIntegral) for one in integrators):
         raise UnsupportedError("replicas of path integrals are not there yet", "run one at a time")
-    alike = repr(first.without_own())
-    if any(type(one) is not type(first) or repr(one.without_own()) != alike for one in integrators):
+    alike = first.without_own().description()
+    if any(type(one) is not type(first) or one.without_own().description() != alike for one in integrators):
         raise ConfigError("the integrators of replicas may differ in temperature only")
     temperatures = np.array([one.temperature for one in integrators])
     return eqx.tree_at(lambda i: i.temperature, first, temperatures)

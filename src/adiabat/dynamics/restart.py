@@ -11,6 +11,7 @@ import numpy as np
 from adiabat.base import ConfigError
 from adiabat.base.checkpoints import CheckpointStore
 from adiabat.base.digest import digest
+from adiabat.dynamics.constraints import Constraints
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.state import State
 from adiabat.dynamics.verlet_list import VerletList
@@ -35,6 +36,7 @@ class Restart:
         record_every: must be the same.
         seed: must be the same.
         momenta: that were given to start with, hashed; None when they are drawn.
+        constraints: distances that stay what they are, hashed; None for none.
         prepared: whether the forces come from what `potential.for_inference()` made, whose rounding differs.
     """
 
@@ -48,11 +50,13 @@ class Restart:
         seed: int | tuple[int, ...],
         momenta: np.ndarray | None,
         prepared: bool = False,
+        constraints: Constraints | None = None,
     ):
         self.store = CheckpointStore(folder / "checkpoints", KIND)
+        integrators = integrator if isinstance(integrator, tuple) else (integrator,)
         self.settings: dict[str, Any] = {
             "format": _FORMAT,
-            "integrator": repr(integrator),
+            "integrator": "; ".join(one.description() for one in integrators),
             "record_every": record_every,
             "seed": seed if isinstance(seed, int) else list(seed),
             "potential": fingerprint(potential),
@@ -63,6 +67,9 @@ class Restart:
         if any(isinstance(leaf, (jax.Array, np.ndarray)) for leaf in jax.tree.leaves(integrator)):
             # Such as the reference of a variable, of which `repr` says the shape only.
             self.settings["arrays of the integrator"] = fingerprint(integrator)
+        self.constraints = constraints
+        if constraints is not None:
+            self.settings["constraints"] = fingerprint(constraints)
 
     def save(self, state: State, verlet_list: VerletList | VerletLists, n_frames: int) -> None:
         """Writes a checkpoint, complete or not at all.
@@ -110,10 +117,11 @@ class Restart:
         if checkpoint is None:
             return None
         header, arrays = checkpoint.header, checkpoint.arrays
-        for name, value in self.settings.items():
-            if header["settings"].get(name) != value:
+        for name in self.settings | header["settings"]:
+            value, known = (settings.get(name, "none") for settings in (self.settings, header["settings"]))
+            if value != known:
                 raise ConfigError(
-                    f"{name} is {value}, but the run to be resumed has {header['settings'].get(name)}",
+                    f"{name} is {value}, but the run to be resumed has {known}",
                     "resume with the same settings, or start over with --force",
                 )
         verlet_list.skin, verlet_list.capacity = header["skin"], header["capacity"]
@@ -138,6 +146,7 @@ class Restart:
                 for name, values in arrays.items()
                 if name.startswith(_EXTRA)
             },
+            constraints=jax.tree.map(jnp.asarray, self.constraints),
         )
         return state, int(header["n_frames"])
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from adiabat.base import ConfigError, UnsupportedError
 from adiabat.dynamics.chunk import Frames, frame, run_chunk
+from adiabat.dynamics.constraints import Constraints
 from adiabat.dynamics.failure import culprit, fail
 from adiabat.dynamics.guard import Guard, Verdict
-from adiabat.dynamics.integrator import AbstractIntegrator
+from adiabat.dynamics.integrator import AbstractIntegrator, constrained
 from adiabat.dynamics.joined import replica, replica_folder
 from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.recorder import Recorder, Recorders
@@ -66,6 +67,7 @@ def run_dynamics(
     record_every: int = 10,
     seed: int = 0,
     momenta: np.ndarray | None = None,
+    constraints: Constraints | None = None,
     skin: float = DEFAULT_SKIN,
     guard: Guard | None = None,
     folder: Path | None = None,
@@ -89,6 +91,7 @@ def run_dynamics(
         record_every: steps between recorded frames; the start is the first.
         seed: of the random numbers.
         momenta: to start with [sqrt(amu eV)]; drawn from the Maxwell-Boltzmann distribution by default.
+        constraints: distances that stay what they are.
         skin: of the neighbor list [Å].
         guard: refuses wild steps; by default one with the temperature of the integrator.
         folder: where `trajectory.h5` and `checkpoints/` are written; frames are kept in memory without it.
@@ -99,8 +102,8 @@ def run_dynamics(
 
     Raises:
         SimulationError: a step was refused; `last_good.xyz` and `offending.xyz` are in the folder.
-        UnsupportedError: the integrator cannot move such a system; path integrals, which have
-            `run_path_integral`.
+        UnsupportedError: the integrator cannot move such a system, or does not keep constraints; path
+            integrals, which have `run_path_integral`.
         ConfigError: a setting makes no sense, or is not the one of the run to be resumed.
         DataError: two atoms at one place, a damaged checkpoint or trajectory, a full disk.
     """
@@ -113,14 +116,19 @@ def run_dynamics(
     with jax.enable_x64(True):
         verlet_list = VerletList(potential.cutoff, skin)
         prepared = potential.for_inference()
+        prepared_integrator = integrator.for_inference()
         same = (system, potential, integrator, record_every, seed, momenta)
         is_prepared = prepared is not potential
-        restart = Restart(folder, *same, prepared=is_prepared) if folder is not None else None
+        restart = None
+        if folder is not None:
+            restart = Restart(folder, *same, prepared=is_prepared, constraints=constraints)
         loaded = restart.load(system, verlet_list) if restart is not None and resume else None
         if loaded is None:
-            neighbors = verlet_list.build(system)
+            neighbors = verlet_list.build(constrained(system, constraints))
             key = jax.random.key(seed)
-            state = integrator.init(system, prepared, neighbors, key=key, momenta=momenta)
+            state = prepared_integrator.init(
+                system, prepared, neighbors, key=key, momenta=momenta, constraints=constraints
+            )
         else:
             state = loaded[0]
             check_steps(state, steps)
@@ -129,7 +137,15 @@ def run_dynamics(
         names = integrator.info(state).names()
         with Recorder(system, path, n_frames, names, integrator.measures) as recorder:
             loop = Loop(
-                prepared, integrator, guard, verlet_list, recorder, restart, folder, state, record_every
+                prepared,
+                prepared_integrator,
+                guard,
+                verlet_list,
+                recorder,
+                restart,
+                folder,
+                state,
+                record_every,
             )
             loop.run(steps, checkpoint_seconds, on_chunk, should_stop)
             return loop.result()

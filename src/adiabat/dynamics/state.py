@@ -8,11 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from adiabat.dynamics.constraints import Constraints
 from adiabat.dynamics.noise import normal, uniform
 from adiabat.system import Batch, System
 
 SHARED = "shared "
 """What begins the names of extras that all replicas have in common."""
+OF_ATOMS = "atoms "
+"""What begins the names of extras that have a leading axis of atoms."""
 # Numbers of the atoms of one stream, and those beyond any atom's.
 _STREAM = 2**28
 _FURTHER, _CHANCE = np.uint32(2**31), np.uint32(2**32 - 1)
@@ -37,7 +40,8 @@ class State(eqx.Module):
         degrees_of_freedom: independent momenta, for the temperature.
         key: of the whole run; the random numbers of a step are functions of it and of the step's number.
         extra: what else the integrator keeps from step to step, by name; with a batch, it has a leading axis
-            of systems unless the name begins with "shared ".
+            of systems unless the name begins with "shared ", or of atoms where it begins with "atoms ".
+        constraints: distances that stay what they are, or None.
     """
 
     system: System | Batch
@@ -51,6 +55,7 @@ class State(eqx.Module):
     degrees_of_freedom: Float[Array, "*n_systems"]
     key: PRNGKeyArray
     extra: dict[str, Array] = eqx.field(default_factory=dict)
+    constraints: Constraints | None = None
 
     @property
     def positions(self) -> Float[Array, "n_atoms 3"]:

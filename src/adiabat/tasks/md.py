@@ -11,7 +11,7 @@ from adiabat.tasks.structure import as_potential, as_system, describe
 if TYPE_CHECKING:
     import ase
 
-    from adiabat.dynamics import AbstractBarostat, AbstractIntegrator
+    from adiabat.dynamics import AbstractBarostat, AbstractIntegrator, Constrained
     from adiabat.potentials import AbstractPotential
     from adiabat.sampling import AbstractBias
     from adiabat.system import System
@@ -33,6 +33,10 @@ def md(
     integrator: "AbstractIntegrator | None" = None,
     barostat: "AbstractBarostat | None" = None,
     bias: "AbstractBias | None" = None,
+    constraints: "Constrained" = "none",
+    hydrogen_mass: float | None = None,
+    inner: "AbstractPotential | str | os.PathLike | None" = None,
+    inner_steps: int = 4,
     record_every: int = 10,
     seed: int = 0,
     resume: bool = False,
@@ -54,6 +58,11 @@ def md(
         integrator: replaces ensemble, temperature, timestep and beads.
         barostat: replaces ensemble and pressure.
         bias: on collective variables, such as `OPES(...)`.
+        constraints: "none", "hydrogens" (bonds to hydrogen have fixed lengths), "water" (its molecules are
+            rigid) or "hydrogens+water".
+        hydrogen_mass: of all hydrogen atoms, taken from the atoms they are bonded to [amu].
+        inner: a cheap model near `model`, for steps shorter than the timestep.
+        inner_steps: how many of these make one.
         record_every: steps between recorded frames.
         seed: of the starting velocities and the thermostat.
         resume: go on with the run in the folder; `steps` is the new total.
@@ -76,6 +85,7 @@ def md(
         if barostat is None:
             chosen = {"kind": kinds[1]} | ({} if pressure is None else {"pressure": pressure})
             barostat = build_kind(barostats, chosen)
+    integrator = with_inner(integrator, inner, inner_steps)
     potential = as_potential(model)
     system = as_system(structure)
     paths = (str, os.PathLike)
@@ -85,6 +95,8 @@ def md(
     }
     if isinstance(structure, paths):
         named["structure"] = os.fspath(structure)
+    if isinstance(inner, paths):
+        named["inner"] = os.fspath(inner)
     return simulate(
         system,
         potential,
@@ -92,6 +104,8 @@ def md(
         steps=steps,
         barostat=barostat,
         bias=bias,
+        constraints=constraints,
+        hydrogen_mass=hydrogen_mass,
         record_every=record_every,
         seed=seed,
         out=out,
@@ -124,6 +138,22 @@ def build_bias(table: Mapping[str, Any], variables: Sequence[Mapping[str, Any]])
         hint = 'add [[variables]] with kind = "torsion" and atoms = [4, 6, 8, 14], say'
         raise ConfigError(f"the bias {table['kind']} needs variables", hint, key="bias")
     return build_kind(biases, table, "bias", variables=made)
+
+
+def with_inner(
+    integrator: "AbstractIntegrator", inner: "AbstractPotential | str | os.PathLike | None", inner_steps: int
+) -> "AbstractIntegrator":
+    """The integrator, with several time steps when there is an inner model.
+
+    Raises:
+        ConfigError: no such number of steps.
+        DataError: the model cannot be read.
+    """
+    from adiabat.dynamics import MultipleTimeSteps
+
+    if inner is None:
+        return integrator
+    return MultipleTimeSteps(integrator=integrator, inner=as_potential(inner), inner_steps=inner_steps)
 
 
 def choose_kinds(

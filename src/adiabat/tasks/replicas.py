@@ -11,14 +11,15 @@ from adiabat.base.interrupts import interruptible
 from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
 from adiabat.tasks import precision
-from adiabat.tasks.simulate import Run, summarize
+from adiabat.tasks.md import with_inner
+from adiabat.tasks.simulate import Run, summarize, with_slow_hydrogen
 from adiabat.tasks.structure import as_potential, as_system, as_systems, describe
 from adiabat.tasks.trust import warn_of_unknown_system
 
 if TYPE_CHECKING:
     import ase
 
-    from adiabat.dynamics import AbstractBarostat, AbstractIntegrator
+    from adiabat.dynamics import AbstractBarostat, AbstractIntegrator, Constrained
     from adiabat.potentials import AbstractPotential
     from adiabat.sampling import AbstractBias
     from adiabat.system import System
@@ -33,6 +34,8 @@ def simulate_replicas(
     bias: "AbstractBias | Sequence[AbstractBias] | None" = None,
     seeds: Sequence[int] | None = None,
     exchange_every: int = 0,
+    constraints: "Constrained" = "none",
+    hydrogen_mass: float | None = None,
     record_every: int = 10,
     out: str | os.PathLike | None = None,
     resume: bool = False,
@@ -55,6 +58,8 @@ def simulate_replicas(
         exchange_every: steps between attempts to swap the temperatures of replicas, which must then ascend
             (temperature replica exchange: Sugita and Okamoto 1999, doi 10.1016/S0009-2614(99)01123-9); 0 is
             never. Frames have their `target_temperature`; `at_temperature` collects those of one.
+        constraints: as for `simulate`, by name.
+        hydrogen_mass: likewise [amu].
         record_every: steps between recorded frames.
         out: the run folder, with `replica-000/trajectory.h5` and so on; frames are kept in memory without it.
         resume: go on with the run in the folder, bit-identical to one that was never interrupted.
@@ -86,17 +91,22 @@ def simulate_replicas(
         one if its is None else Biased(integrator=one, bias=its)
         for one, its in zip(integrators, biases, strict=False)
     ]
-    arguments = {"steps": steps, "seeds": seeds, "record_every": record_every}
-    arguments |= {"exchange_every": exchange_every} if exchange_every else {}
-    if out is None:
-        return _run(structures, potential, moving, None, resume, arguments)
     described = [
         describe(system, one, bias=its)
         for system, one, its in zip(structures, integrators, biases, strict=False)
     ]
-    settings = dict(config or {}) | {"replicas": described, **arguments}
+    held, slow = [], {}
+    for number, system in enumerate(structures):
+        structures[number], fixed, slow = with_slow_hydrogen(system, constraints, hydrogen_mass)
+        held.append(fixed)
+    arguments = {"steps": steps, "seeds": seeds, "record_every": record_every}
+    arguments |= {"exchange_every": exchange_every} if exchange_every else {}
+    if out is None:
+        return _run(structures, potential, moving, None, resume, arguments | {"constraints": held})
+    settings = dict(config or {}) | {"replicas": described, **slow, **arguments}
     with RunFolder.create(out, "md", settings, force=force, resume=resume, may_change=("steps",)) as folder:
         folder.note(**environment)
+        arguments |= {"constraints": held}
         runs = _run(structures, potential, moving, folder.path, resume, arguments)
         folder.result(replicas=[run.summary for run in runs])
     return runs
@@ -114,6 +124,10 @@ def md_replicas(
     replicas: int = 1,
     temperatures: Sequence[float] = (),
     exchange_every: int = 0,
+    constraints: "Constrained" = "none",
+    hydrogen_mass: float | None = None,
+    inner: "AbstractPotential | str | os.PathLike | None" = None,
+    inner_steps: int = 4,
     record_every: int = 10,
     seed: int = 0,
     resume: bool = False,
@@ -132,6 +146,10 @@ def md_replicas(
         replicas: how many, at least; there are never fewer than starts or temperatures.
         temperatures: [K], one after the other in turn; that of the integrator by default.
         exchange_every: steps between attempts to swap the temperatures of replicas; 0 is never.
+        constraints: as for `md`, and likewise the three that follow.
+        hydrogen_mass: [amu].
+        inner: a cheap model.
+        inner_steps: how many of its steps make one.
         record_every: steps between recorded frames.
         seed: of the first.
         resume: go on with the run in the folder; `steps` is the new total.
@@ -151,6 +169,7 @@ def md_replicas(
         raise ConfigError(f"temperatures must be positive numbers, got {list(temperatures)}")
     starts = as_systems(structure)
     number = max(replicas, len(starts), len(temperatures))
+    integrator = with_inner(integrator, inner, inner_steps)
     kelvins = temperatures or [integrator.temperature]
     chosen = [
         eqx.tree_at(lambda i: i.temperature, integrator, float(kelvins[k % len(kelvins)]))
@@ -159,7 +178,8 @@ def md_replicas(
     paths = (str, os.PathLike)
     named = {
         name: os.fspath(value) if isinstance(value, paths) else type(value).__name__
-        for name, value in (("model", model), ("structure", structure))
+        for name, value in (("model", model), ("structure", structure), ("inner", inner))
+        if value is not None
     }
     return simulate_replicas(
         [starts[k % len(starts)] for k in range(number)],
@@ -169,6 +189,8 @@ def md_replicas(
         bias=bias,
         seeds=[seed + k for k in range(number)],
         exchange_every=exchange_every,
+        constraints=constraints,
+        hydrogen_mass=hydrogen_mass,
         record_every=record_every,
         out=out,
         resume=resume,

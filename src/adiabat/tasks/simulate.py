@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adiabat.base import ConfigError
+from adiabat.base import ConfigError, UnsupportedError
+from adiabat.base.digest import digest
 from adiabat.base.interrupts import interruptible
 from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
@@ -21,7 +22,14 @@ from adiabat.tasks.trust import warn_of_unknown_system
 if TYPE_CHECKING:
     import ase
 
-    from adiabat.dynamics import AbstractBarostat, AbstractIntegrator, DynamicsResult, Guard
+    from adiabat.dynamics import (
+        AbstractBarostat,
+        AbstractIntegrator,
+        Constrained,
+        Constraints,
+        DynamicsResult,
+        Guard,
+    )
     from adiabat.io.trajectory import Trajectory
     from adiabat.potentials import AbstractPotential
     from adiabat.sampling import AbstractBias
@@ -85,6 +93,8 @@ def simulate(
     steps: int,
     barostat: "AbstractBarostat | None" = None,
     bias: "AbstractBias | None" = None,
+    constraints: "Constrained | Constraints" = "none",
+    hydrogen_mass: float | None = None,
     record_every: int = 10,
     seed: int = 0,
     velocities: np.ndarray | None = None,
@@ -100,13 +110,18 @@ def simulate(
         system: the structure to start from.
         potential: gives the forces.
         integrator: `Langevin(...)`, `VelocityRescaling(...)`, `NoseHoover(...)`, `VelocityVerlet(...)` or,
-            for quantum nuclei, `PathIntegral(...)`; holds timestep and temperature.
+            for quantum nuclei, `PathIntegral(...)`; holds timestep and temperature. `MultipleTimeSteps(...)`
+            puts a cheaper potential beside.
         steps: how many.
         barostat: `CellRescaling(...)` or `MonteCarloBarostat(...)`, for constant pressure; holds the
             pressure. By default the cell stays as it is.
         bias: on collective variables, such as `Metadynamics(...)` or `OPES(...)` of `adiabat.sampling`. The
             values of the variables and of the bias are recorded in the trajectory and in the file COLVAR, the
             hills of metadynamics in the file HILLS.
+        constraints: distances that stay what they are: bonds to hydrogen ("hydrogens"), all three of each
+            water molecule ("water"), "hydrogens+water", or `Constraints.create(...)`. Bonds of one kind get
+            the mean length that they have in the structure.
+        hydrogen_mass: of all hydrogen atoms, taken from the atoms they are bonded to [amu].
         record_every: steps between recorded frames.
         seed: of the starting velocities and the thermostat.
         velocities: to start with [Å/fs], shape (n_atoms, 3); drawn at the integrator's temperature by
@@ -119,7 +134,9 @@ def simulate(
 
     Raises:
         SimulationError: not a number, an exploded or far too hot system.
-        UnsupportedError: an element that the potential does not know, a barostat without a periodic cell.
+        UnsupportedError: an element that the potential does not know, a barostat without a periodic cell,
+            constraints that do not go together.
+        ConfigError: a setting makes no sense.
         Interrupted: SIGINT or SIGTERM came; everything is saved.
 
     Example:
@@ -127,12 +144,14 @@ def simulate(
         steps=10_000)
         >>> run.trajectory.observables["temperature"].mean()
     """
-    from adiabat.dynamics import ConstantPressure
+    from adiabat.dynamics import ConstantPressure, PathIntegral
     from adiabat.sampling import Biased
 
     environment = precision.enable()
     system = as_system(system)
     potential.check(system)
+    settings = dict(config) if config is not None else describe(system, integrator, barostat, bias)
+    system, held, described = with_slow_hydrogen(system, constraints, hydrogen_mass)
     momenta = None
     if velocities is not None:
         if np.shape(velocities) != np.shape(system.positions) or not np.isfinite(velocities).all():
@@ -140,7 +159,11 @@ def simulate(
             raise ConfigError(f"velocities are {system.n_atoms} x 3 finite numbers [Å/fs], got shape {shape}")
         momenta = np.asarray(velocities) / FEMTOSECOND * np.asarray(system.masses)[:, None]
     arguments = {"record_every": record_every, "seed": seed, "momenta": momenta, "guard": guard}
-    settings = dict(config) if config is not None else describe(system, integrator, barostat, bias)
+    if isinstance(integrator, PathIntegral):
+        if held is not None:
+            raise UnsupportedError("path integrals do not keep constraints", 'set constraints = "none"')
+    else:
+        arguments["constraints"] = held
     if barostat is not None:
         integrator = ConstantPressure(thermostat=integrator, barostat=barostat)
     if bias is not None:
@@ -148,12 +171,34 @@ def simulate(
     integrator.check(system)
     if out is None:
         return _run(system, potential, integrator, None, steps, resume, arguments)
-    settings |= {"steps": steps, "record_every": record_every, "seed": seed}
+    settings |= described | {"steps": steps, "record_every": record_every, "seed": seed}
     with RunFolder.create(out, "md", settings, force=force, resume=resume, may_change=("steps",)) as folder:
         folder.note(**environment)
         run = _run(system, potential, integrator, folder.path, steps, resume, arguments)
         folder.result(**run.summary)
     return run
+
+
+def with_slow_hydrogen(
+    system: "System", constraints: "Constrained | Constraints", hydrogen_mass: float | None
+) -> "tuple[System, Constraints | None, dict[str, Any]]":
+    """The structure with its masses, its constraints, and how a configuration describes them.
+
+    Raises:
+        ConfigError, UnsupportedError: as `adiabat.dynamics.constrain` and `with_heavy_hydrogen`.
+    """
+    from adiabat.dynamics import constrain, with_heavy_hydrogen
+
+    described: dict[str, Any] = {}
+    if hydrogen_mass is not None:
+        system = with_heavy_hydrogen(system, hydrogen_mass)
+        described["hydrogen_mass"] = hydrogen_mass
+    if isinstance(constraints, str):
+        held = constrain(system, constraints)
+        named = constraints
+    else:
+        held, named = constraints, digest(constraints.atoms, constraints.lengths)
+    return system, held, described | ({} if named == "none" else {"constraints": named})
 
 
 def _run(

@@ -94,12 +94,18 @@ def describe(
     bias: "AbstractBias | None" = None,
 ) -> dict[str, Any]:
     """What was simulated, as a configuration holds it; the digest is of the structure."""
-    from adiabat.dynamics import barostats, integrators
+    from adiabat.dynamics import MultipleTimeSteps, barostats, integrators
+    from adiabat.dynamics.restart import fingerprint
     from adiabat.sampling import biases, variables
 
+    several = {}
+    if isinstance(integrator, MultipleTimeSteps):
+        several = {"inner": fingerprint(integrator.inner), "inner_steps": integrator.inner_steps}
+        integrator = integrator.integrator
     described = {
         "structure": digest(system.numbers, system.positions, system.cell, system.masses),
         "integrator": _settings(integrator, integrators),
+        **several,
     }
     if barostat is not None:
         described["barostat"] = _settings(barostat, barostats)

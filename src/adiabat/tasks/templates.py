@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from adiabat.base import ConfigError, did_you_mean
 from adiabat.base import schema as schemas
@@ -42,6 +42,10 @@ class MolecularDynamics:
         replicas: copies to run at once, at least as many as FILE@: has frames and temperatures.
         temperatures: of the replicas in turn [K], instead of the integrator's.
         exchange_every: steps between attempts to swap ascending temperatures of replicas; 0 is never.
+        constraints: which distances stay what they are; bonds to hydrogen, or all of each water molecule.
+        hydrogen_mass: of all hydrogen atoms, taken from the atoms they are bonded to.
+        inner: a cheap model near the other one, for several steps within each timestep.
+        inner_steps: how many.
     """
 
     model: str
@@ -52,6 +56,10 @@ class MolecularDynamics:
     replicas: int = 1
     temperatures: list[float] = dataclasses.field(default_factory=list)
     exchange_every: int = 0
+    constraints: Literal["none", "hydrogens", "water", "hydrogens+water"] = "none"
+    hydrogen_mass: Annotated[float | None, schemas.Unit("mass")] = None
+    inner: str | None = None
+    inner_steps: int = 4
 
 
 def _train() -> list[Section]:
