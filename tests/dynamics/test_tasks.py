@@ -7,13 +7,13 @@ import pytest
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.runs import RunFolder
-from adiabat.dynamics import CellRescaling, Langevin
+from adiabat.dynamics import CellRescaling, Langevin, constrain
 from adiabat.potentials import LennardJones
 from adiabat.tasks.md import md
 from adiabat.tasks.replicas import md_replicas, of_replicas
 from adiabat.tasks.simulate import simulate
 from adiabat.tasks.structure import as_system
-from adiabat.testing import systems
+from adiabat.testing import EinsteinCrystal, systems
 
 ARGON = systems.argon(4, displacement=0.1)
 POTENTIAL = LennardJones(cutoff=5.0)
@@ -124,6 +124,29 @@ def test_replicas(tmp_path):
         md_replicas(POTENTIAL, ARGON, steps=1, temperatures=[-3.0], **options)
     with pytest.raises(UnsupportedError, match="constant pressure"):
         md_replicas(POTENTIAL, ARGON, steps=1, replicas=2, barostat=CellRescaling(), **options)
+
+
+def test_slow_hydrogen_and_several_time_steps(tmp_path):
+    """Fixed bonds, heavier hydrogen and an inner potential: recorded, and asked for again on a resume."""
+    ethanol = systems.ethanol()
+    potential, inner = (EinsteinCrystal(sites=ethanol.positions, stiffness=k) for k in (1.0, 0.9))
+    options = {"temperature": 300, "timestep": 1.0, "record_every": 2, "out": tmp_path, "resume": True}
+    options |= {"hydrogen_mass": 3.0, "inner": inner, "inner_steps": 2}
+    run = md(potential, ethanol, steps=8, constraints="hydrogens", **options)
+    config = RunFolder.open(tmp_path).config
+    known = ("constraints", "hydrogen_mass", "inner_steps")
+    assert [config[name] for name in known] == ["hydrogens", 3.0, 2]
+    assert config["integrator"]["kind"] == "langevin"
+    assert np.asarray(run.system.masses)[3:].tolist() == [3.0] * 6
+    assert run.summary["time_ps"] == pytest.approx(0.008)
+    bonds = np.asarray(constrain(ethanol, "hydrogens").atoms)[:, 0]
+    lengths = np.linalg.norm(np.diff(run.system.positions[bonds], axis=1), axis=(1, 2))
+    start = np.linalg.norm(np.diff(ethanol.positions[bonds], axis=1), axis=(1, 2))
+    np.testing.assert_allclose(lengths, start, atol=0.01)
+    with pytest.raises(ConfigError, match="constraints"):
+        md(potential, ethanol, steps=12, **options)
+    with pytest.raises(ConfigError, match="did you mean 'water'"):
+        simulate(ethanol, potential, Langevin(), steps=1, constraints="waters")
 
 
 def test_structure_of_several_frames(tmp_path, caplog):

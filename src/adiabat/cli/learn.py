@@ -268,7 +268,7 @@ def _heads(given: list[str]) -> dict[str, list[str]] | None:
 def distill(
     model: Model,
     structures: Structures,
-    size: Annotated[str, typer.Option(metavar="fast|accurate", help="Of the new model.")] = "fast",
+    size: Annotated[str, typer.Option(metavar="fast|accurate|inner", help="Of the new model.")] = "fast",
     frames: Annotated[
         int, typer.Option(metavar="N", min=20, help="Structures that the model labels.")
     ] = 3000,

@@ -102,8 +102,13 @@ networks = Registry(
     "network", {"cartesian": "adiabat.networks.cartesian:CartesianNetwork"}, group="adiabat.networks"
 )
 
-# What `--size` sets of the default network.
-SIZES: dict[str, dict[str, Any]] = {"fast": {"channels": 16}, "accurate": {"channels": 32}}
+# What `--size` sets of the default network. "inner" is for short steps between those of another model: it only
+# has to be near, and is seven times cheaper than "accurate" (docs/decisions/0015-multiple-time-steps.md).
+SIZES: dict[str, dict[str, Any]] = {
+    "fast": {"channels": 16},
+    "accurate": {"channels": 32},
+    "inner": {"channels": 16, "n_interactions": 1, "cutoff": 4.0},
+}
 
 
 def of_size(name: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def distill(
     structures: str | os.PathLike,
     *,
     out: str | os.PathLike,
-    size: Literal["fast", "accurate"] = "fast",
+    size: Literal["fast", "accurate", "inner"] = "fast",
     frames: int = 3000,
     temperatures: Sequence[float] = TEMPERATURES,
     minutes: float | None = 8.0,
@@ -65,7 +65,8 @@ def distill(
         teacher: a model file or a run folder.
         structures: where the simulations start; labels in it are compared with in the end.
         out: the run folder.
-        size: of the student.
+        size: of the student; "inner" is for short steps between those of the teacher
+            (`adiabat.MultipleTimeSteps`).
         frames: structures that the teacher labels, those of the file included.
         temperatures: of the simulations [K], in turn.
         minutes: wall-clock time of the student's training.
@@ -110,7 +111,7 @@ def distill(
         trainer = Trainer(
             train,
             valid,
-            network={"kind": master.network.kind, **shape, "cutoff": master.cutoff},
+            network={"kind": master.network.kind, "cutoff": master.cutoff, **shape},
             options=TrainingOptions(minutes=None if steps else minutes, steps=steps, seed=seed),
             run=run,
             isolated_atoms=dict(zip(master.elements, master.references.tolist(), strict=True)),
