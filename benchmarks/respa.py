@@ -3,9 +3,9 @@
     adiabat distill RUN-ACCURATE WATER.xyz --size inner --frames 300 --minutes 4 --out run-inner
     python -m benchmarks.respa --model RUN-ACCURATE --inner run-inner --data ../shared/data
 
-64 molecules at 300 K by Langevin dynamics: steps of 0.5 fs with the accurate model alone, and longer steps of it
-with inner steps of 0.5 fs by the other model. The rates are those of rounds taken in turn. O-O radial distributions
-are compared between 2 and 6 Å; beside stands how far apart the two halves of the reference are.
+64 molecules at 300 K by Langevin dynamics: steps of 0.5 fs with the accurate model alone, and longer steps of
+it with inner steps of 0.5 fs by the other model. The rates are those of rounds taken in turn. O-O radial
+distributions are compared between 2 and 6 Å; beside stands how far apart the two halves of the reference are.
 """
 
 import argparse

@@ -102,8 +102,8 @@ networks = Registry(
     "network", {"cartesian": "adiabat.networks.cartesian:CartesianNetwork"}, group="adiabat.networks"
 )
 
-# What `--size` sets of the default network. "inner" is for short steps between those of another model: it only
-# has to be near, and is seven times cheaper than "accurate" (docs/decisions/0015-multiple-time-steps.md).
+# What `--size` sets of the default network. "inner" is for short steps between those of another model: it has
+# to be near, no more, and costs a seventh of "accurate" (docs/decisions/0015-multiple-time-steps.md).
 SIZES: dict[str, dict[str, Any]] = {
     "fast": {"channels": 16},
     "accurate": {"channels": 32},
