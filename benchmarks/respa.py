@@ -65,7 +65,7 @@ def _run(
     """Rates [ps of the trajectory in an hour] and frames of each way, in turns."""
     rates: dict[int, list[float]] = {n: [] for n in ways}
     pieces: dict[int, list[Trajectory]] = {n: [] for n in ways}
-    here = dict.fromkeys(ways, (system, None))
+    here: dict[int, tuple[Any, np.ndarray | None]] = dict.fromkeys(ways, (system, None))
     for number in range(rounds):
         for n, integrator in ways.items():
             start, momenta = here[n]

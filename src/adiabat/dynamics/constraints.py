@@ -278,7 +278,7 @@ class Constraints(eqx.Module):
 
     def _check_independence(self, system: System) -> None:
         masses, real = np.asarray(system.masses), self.real[:, :, None] & self.real[:, None]
-        directions = nearest(system, self.atoms.reshape(-1, 2))[0].reshape(*self.lengths.shape, 3)
+        directions = nearest(system, np.asarray(self.atoms).reshape(-1, 2))[0].reshape(*self.lengths.shape, 3)
         directions = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
         coupling = np.einsum("gmk,gm,gml->gkl", self.signs, 1 / masses[self.members], self.signs)
         coupling = coupling * np.einsum("gkx,glx->gkl", directions, directions)

@@ -31,6 +31,8 @@ def constrain(system: System, which: Constrained) -> Constraints | None:
     names = get_args(Constrained)
     if which not in names:
         raise ConfigError(f"unknown constraints {which!r}", did_you_mean(str(which), names))
+    if which == "none":
+        return None
     bonds, numbers = _bonds(system), np.asarray(system.numbers)
     pairs: dict[tuple[int, int], str] = {}
     if which.startswith("hydrogens"):
@@ -43,7 +45,7 @@ def constrain(system: System, which: Constrained) -> Constraints | None:
             if len(ends) == 2 and all(numbers[end] == _HYDROGEN for end in ends):
                 pairs |= {_ordered(oxygen, end): "bond of water" for end in ends}
                 pairs[_ordered(*ends)] = "base of water"
-    if which == "none" or not pairs:
+    if not pairs:
         return None
     atoms, kinds = np.array(list(pairs)), np.array(list(pairs.values()))
     lengths = np.linalg.norm(nearest(system, atoms)[0], axis=1)
@@ -93,7 +95,7 @@ def _bonds(system: System) -> dict[int, list[int]]:
     Raises:
         UnsupportedError: a hydrogen atom with two bonds.
     """
-    numbers, radii = np.asarray(system.numbers), bonded_radii(system.numbers)
+    numbers, radii = np.asarray(system.numbers), bonded_radii(np.asarray(system.numbers))
     near = neighbor_list(system, 2 * BOND_SCALE * float(radii.max()))
     longest = BOND_SCALE * (radii[:, None] + radii[near.index])
     found: dict[int, list[int]] = defaultdict(list)

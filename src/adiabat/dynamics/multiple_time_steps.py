@@ -95,6 +95,7 @@ class MultipleTimeSteps(AbstractIntegrator):
         return self._outside(state, self._inner_integrator()._begun(inside, self.inner, neighbors))
 
     def refreshed(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        assert isinstance(state.system, System)
         prediction = evaluate(self.inner, state.system, neighbors)
         assert prediction.forces is not None
         forces = prediction.forces.astype(state.forces.dtype)
