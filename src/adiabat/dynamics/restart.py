@@ -56,7 +56,9 @@ class Restart:
         integrators = integrator if isinstance(integrator, tuple) else (integrator,)
         self.settings: dict[str, Any] = {
             "format": _FORMAT,
-            "integrator": "; ".join(one.description() for one in integrators),
+            "integrator": "; ".join(
+                str(one) if isinstance(one, int) else one.description() for one in integrators
+            ),
             "record_every": record_every,
             "seed": seed if isinstance(seed, int) else list(seed),
             "potential": fingerprint(potential),

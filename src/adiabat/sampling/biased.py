@@ -72,6 +72,11 @@ class Biased(AbstractIntegrator):
         return self.integrator.changes_cell
 
     @property
+    def keeps_constraints(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the integrator does."""
+        return self.integrator.keeps_constraints
+
+    @property
     def measures(self) -> Sequence[Column]:
         """The variables, the bias and its work."""
         own = [Column(v.name, v.unit, v.period) for v in self.bias.variables]
@@ -93,6 +98,12 @@ class Biased(AbstractIntegrator):
     def without_own(self) -> AbstractIntegrator:
         """The same without its temperature, and where the bias is."""
         return Biased(integrator=self.integrator.without_own(), bias=self.bias.without_own())
+
+    def for_inference(self) -> AbstractIntegrator:
+        return Biased(integrator=self.integrator.for_inference(), bias=self.bias)
+
+    def description(self) -> str:
+        return f"{self.integrator.description()} with {self.bias!r}"
 
     def memory(self, state: State) -> Memory:
         """What the bias remembers in a state; with a leading axis of replicas unless they share it."""
