@@ -67,6 +67,8 @@ def test_check_prints_resolved_values_with_units(adiabat, md_toml):
         "variables": [],
         "replicas": 1,
         "temperatures": [],
+        "constraints": "none",
+        "inner_steps": 4,
     }
     assert adiabat("check", md_toml(), "--json").json == tomllib.loads(answer.out)
 

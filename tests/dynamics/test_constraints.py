@@ -144,6 +144,7 @@ def test_constraints_that_make_no_sense_are_refused():
     shared = System.create([8, 1, 8], [[0, 0, -1.19], [0, 0, 0], [0, 0, 1.19]])
     with pytest.raises(UnsupportedError, match="bonded to several"):
         constrain(shared, "hydrogens")
+    assert constrain(shared, "none") is None
     with pytest.raises(ConfigError, match="did you mean 'hydrogens'"):
         constrain(shared, "hydrogen")
 
