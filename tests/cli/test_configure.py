@@ -70,7 +70,10 @@ def test_check_prints_resolved_values_with_units(adiabat, md_toml):
         "constraints": "none",
         "inner_steps": 4,
     }
-    assert adiabat("check", md_toml(), "--json").json == tomllib.loads(answer.out)
+    given = {
+        key: value for key, value in adiabat("check", md_toml(), "--json").json.items() if value is not None
+    }
+    assert given == tomllib.loads(answer.out)
 
 
 @pytest.mark.parametrize(
