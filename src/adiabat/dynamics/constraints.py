@@ -16,10 +16,10 @@ from adiabat.system import Batch, System
 TOLERANCE = 1e-8
 """Relative error of a length at which a step is refused."""
 
-# Each iteration doubles the digits: water at 2 fs and 300 K takes four, a bond turned by half a radian five.
+# Each iteration doubles the digits once the start is near; one that is not near after so many never will be.
 _CONVERGED, _ITERATIONS = 1e-13, 20
 _LARGEST_GROUP = 12
-# The least over the largest eigenvalue of a group's coupled constraints: 0.2 for water, 0 for three in line.
+# The least over the largest eigenvalue of the coupled constraints of a group; zero for three atoms in line.
 _INDEPENDENT = 1e-3
 
 
