@@ -22,7 +22,7 @@ def report(name, found, expected, unit):
 def test_double_well(kind):
     """4 (x^2 - 1)^2 + x / 2 at k_B T = 1, by sixteen walkers: the right well is 0.932417 higher."""
     options = {"barrier": 7 * THERMAL} if kind is OPES else {"height": 0.05 * THERMAL, "bias_factor": 6.0}
-    bias = kind(variables=[X], widths=[0.12], every=100, shared=True, **options)
+    bias = kind(variables=[X], widths=[0.12], every=100 if kind is OPES else 500, shared=True, **options)
     starts = [[-1.0, 0, 0], [1.0, 0, 0]] * 8
     places, energies = walkers(DoubleWell(unit=THERMAL), bias, starts, 100_000)
     x = places[..., 0]
@@ -40,7 +40,9 @@ def test_mueller_brown(kind, thermal, expected):
     options = (
         {"barrier": barrier} if kind is OPES else {"height": 0.15 * THERMAL, "bias_factor": 150 / thermal}
     )
-    bias = kind(variables=[X, Y], widths=[0.12, 0.12], every=100, shared=True, **options)
+    bias = kind(
+        variables=[X, Y], widths=[0.12, 0.12], every=100 if kind is OPES else 250, shared=True, **options
+    )
     starts = [[-0.558, 1.442, 0], [0.623, 0.028, 0]] * 8
     places, energies = walkers(MuellerBrown(unit=unit), bias, starts, 40_000, timestep=1.0, mass=24.0)
     x, y = places[..., 0], places[..., 1]
