@@ -19,7 +19,7 @@ from adiabat.system import System, neighbor_list
 from adiabat.tasks.ipi import ipi
 from adiabat.testing import systems
 
-STEPS, TIMESTEP = 40, 0.2
+STEPS, TIMESTEP = 40, 0.25
 INPUT = """
 <simulation verbosity='low'>
   <output prefix='out'>
@@ -42,7 +42,7 @@ INPUT = """
 def test_dynamics_by_ipi(tmp_path):
     """From rest, the trajectory of our own velocity Verlet; the energy i-PI conserves is ours."""
     pytest.importorskip("ipi")
-    system, potential = systems.water(27), make(channels=4, cutoff=3.0)
+    system, potential = systems.water(27), make(channels=4, cutoff=3.0, scale=0.05)
     save_model(tmp_path / "model.safetensors", potential)
     ase.io.write(tmp_path / "start.xyz", system.to_ase(), format="extxyz")
     address = f"adiabat-{os.getpid()}"
@@ -80,7 +80,8 @@ def test_dynamics_by_ipi(tmp_path):
     ours = evaluate(potential.for_inference(), system, neighbor_list(system, potential.cutoff))
     assert energies[0, 2] == pytest.approx(float(ours.energy), rel=1e-8)  # i-PI's Hartree
     gained = energies[-1, 3]
-    assert np.ptp(energies[:, 1]) < 0.02 * gained
+    assert gained > 0.05
+    assert np.ptp(energies[:, 1]) < 0.02 * gained + 2e-3  # i-PI writes nine digits
     moved = run_dynamics(
         system, potential, VelocityVerlet(timestep=TIMESTEP), steps=STEPS, momenta=np.zeros((81, 3))
     )
