@@ -103,7 +103,7 @@ networks = Registry(
 )
 
 # What `--size` sets of the default network. "inner" is for short steps between those of another model: it has
-# to be near, no more, and costs a seventh of "accurate" (docs/decisions/0015-multiple-time-steps.md).
+# to be near, no more, and costs a seventh of "accurate" (docs/decisions/0017-multiple-time-steps.md).
 SIZES: dict[str, dict[str, Any]] = {
     "fast": {"channels": 16},
     "accurate": {"channels": 32},
