@@ -67,6 +67,7 @@ def test_check_prints_resolved_values_with_units(adiabat, md_toml):
         "variables": [],
         "replicas": 1,
         "temperatures": [],
+        "exchange_every": 0,
         "constraints": "none",
         "inner_steps": 4,
     }

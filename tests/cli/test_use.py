@@ -220,7 +220,7 @@ def test_md_with_an_inner_model(copper, adiabat, tmp_path):
     checked = adiabat("check", tmp_path / "run" / "config.toml", "--json").json
     known = [checked[key] for key in ("inner", "inner_steps", "constraints", "hydrogen_mass")]
     assert known == [copper.run, 2, "hydrogens", "3 amu"]
-    assert "did you mean 'hydrogens'" in adiabat(*words[:-3], "hydrogen", "--force").err
+    assert "should be 'none', 'hydrogens'" in adiabat(*words[:-2], "hydrogen", "--force").err
 
 
 def test_physics_that_fails_has_exit_code_3(copper, adiabat, tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -249,7 +250,7 @@ def _section_template(section: Section) -> str:
 def _commented(registry: Registry, kind: str) -> str:
     """The settings of another kind, as a comment."""
     body = schemas.template(registry.get(kind)).splitlines()
-    keys = [line for line in body if line and not line.startswith("#")]
+    keys = [line.removeprefix("# ") for line in body if re.match(r"(# )?\w+ = ", line)]
     return "\n".join([f'# With kind = "{kind}":', *(f"#   {line}" for line in keys)]) + "\n" if keys else ""
 
 
