@@ -41,7 +41,10 @@ def run(numbers, integrator="langevin", **options):
     )
 
 
-@pytest.mark.parametrize("integrator", INTEGRATORS)
+@pytest.mark.parametrize(
+    "integrator",
+    ["langevin", *(pytest.param(k, marks=pytest.mark.physics) for k in INTEGRATORS if k != "langevin")],
+)
 def test_alone_and_in_company(integrator):
     """A replica has the same trajectory alone, among others, and in another order: to rounding, because XLA
     adds up rows of tables of several widths in another order. Each list is made anew when it must be."""
@@ -55,7 +58,9 @@ def test_alone_and_in_company(integrator):
     assert len({result.neighbor_lists for result in together}) > 1
 
 
-@pytest.mark.parametrize("integrator", ["langevin", "velocity rescaling"])
+@pytest.mark.parametrize(
+    "integrator", ["langevin", pytest.param("velocity rescaling", marks=pytest.mark.physics)]
+)
 def test_molecules_of_a_network_to_the_bit(integrator):
     """Ethanol and water by the general model: what its kernel gives does not depend on what is beside."""
     molecules = [systems.ethanol(), systems.water(1), systems.ethanol(displacement=0.02)]
