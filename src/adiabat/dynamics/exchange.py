@@ -1,6 +1,6 @@
 """Temperature replica exchange: replicas that swap their temperatures, so that cold ones cross barriers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -161,17 +161,4 @@ def at_temperature(trajectories: Sequence[Trajectory], temperature: float) -> Tr
             "give all replicas of a run, and one of its temperatures",
         )
     holder, frame = np.argmax(rows, axis=0), np.arange(rows.shape[1])
-
-    def picked(get: Callable[[Trajectory], np.ndarray]) -> np.ndarray:
-        return np.stack([get(one) for one in trajectories])[holder, frame]
-
-    names = trajectories[0].observables
-    return Trajectory(
-        trajectories[0].template,
-        picked(lambda t: t.steps),
-        picked(lambda t: t.times),
-        picked(lambda t: t.positions),
-        picked(lambda t: t.velocities),
-        picked(lambda t: t.cells),
-        {name: picked(lambda t, name=name: t.observables[name]) for name in names},
-    )
+    return Trajectory.combined(trajectories, lambda arrays: np.stack(arrays)[holder, frame])

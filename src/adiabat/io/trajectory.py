@@ -7,7 +7,7 @@ moment: a process may be killed while it writes, and another may read what is th
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,10 +98,18 @@ class Trajectory:
     @classmethod
     def joined(cls, parts: "list[Trajectory]") -> "Trajectory":
         """Several pieces of one run, one after the other."""
+        return cls.combined(parts, np.concatenate)
+
+    @classmethod
+    def combined(
+        cls, parts: "Sequence[Trajectory]", combine: Callable[[list[np.ndarray]], np.ndarray]
+    ) -> "Trajectory":
+        """Frames of several trajectories of the same atoms: `combine` is given the same array of each, with a
+        leading axis of frames, and says which go into the new one."""
         names = parts[0].observables
 
         def join(get: Any) -> np.ndarray:
-            return np.concatenate([get(part) for part in parts])
+            return combine([get(part) for part in parts])
 
         return cls(
             parts[0].template,

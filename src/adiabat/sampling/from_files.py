@@ -2,7 +2,6 @@
 
 from adiabat.io import read_systems
 from adiabat.sampling.superposition import RMSD, PathDistance, PathProgress
-from adiabat.system import System
 
 
 def rmsd_from_file(*, reference: str, atoms: list[int] | None = None, name: str = "rmsd") -> RMSD:
@@ -35,7 +34,7 @@ def path_from_file(
         DataError: the file cannot be read.
         ConfigError: it has fewer than two structures.
     """
-    return PathProgress(frames=_all(frames), atoms=atoms, sharpness=sharpness, name=name)
+    return PathProgress(frames=read_systems(frames), atoms=atoms, sharpness=sharpness, name=name)
 
 
 def off_path_from_file(
@@ -53,8 +52,4 @@ def off_path_from_file(
         DataError: the file cannot be read.
         ConfigError: it has fewer than two structures.
     """
-    return PathDistance(frames=_all(frames), atoms=atoms, sharpness=sharpness, name=name)
-
-
-def _all(path: str) -> list[System]:
-    return read_systems(path)
+    return PathDistance(frames=read_systems(frames), atoms=atoms, sharpness=sharpness, name=name)

@@ -16,7 +16,28 @@ from adiabat.sampling.variable import AbstractVariable, atom_numbers, checked_na
 from adiabat.system import System
 
 
-class RMSD(AbstractVariable):
+class _AbstractSuperposed(AbstractVariable):
+    """A variable of some atoms that are superposed on references, and hence must be in one piece."""
+
+    atoms: eqx.AbstractVar[tuple[int, ...]]
+
+    def members(self) -> tuple[int, ...]:
+        return self.atoms
+
+    def check(self, system: System) -> None:
+        AbstractVariable.check(self, system)
+        if any(system.pbc) and len(self.atoms) > 1:
+            # A molecule may leave the cell, as positions are not wrapped; it must only begin in one piece.
+            places = np.asarray(system.positions)[list(self.atoms)]
+            heights = np.linalg.norm(np.asarray(system.cell), axis=1)[list(system.pbc)]
+            if np.ptp(places, axis=0).max() > heights.min():
+                raise UnsupportedError(
+                    f"the atoms of the variable {self.name!r} are spread over more than the cell",
+                    "start from a structure whose molecules are whole",
+                )
+
+
+class RMSD(_AbstractSuperposed):
     """The root-mean-square distance of atoms from a reference [Å], after the rotation and translation that
     make it smallest. At the reference itself its derivative is taken as zero.
 
@@ -42,20 +63,13 @@ class RMSD(AbstractVariable):
         self.atoms, frames = _references([reference], atoms, f"the RMSD {name!r}")
         self.reference = frames[0]  # pyright: ignore[reportAttributeAccessIssue]
 
-    def members(self) -> tuple[int, ...]:
-        return self.atoms
-
-    def check(self, system: System) -> None:
-        AbstractVariable.check(self, system)
-        _check_whole(self, system)
-
     def __call__(self, system: System) -> Float[Array, ""]:
         squared = mean_squared_deviation(system.positions[jnp.array(self.atoms)], self.reference)
         some = squared > 1e-16
         return jnp.where(some, jnp.sqrt(jnp.where(some, squared, 1.0)), 0.0)
 
 
-class PathProgress(AbstractVariable):
+class PathProgress(_AbstractSuperposed):
     """How far along a path of structures one is: 1 at the first, their number at the last,
 
         s = sum_i i w_i / sum_i w_i,   w_i = exp(-sharpness d_i^2),
@@ -91,20 +105,13 @@ class PathProgress(AbstractVariable):
         self.name = checked_name(name)
         self.atoms, self.frames, self.sharpness = _path(frames, atoms, sharpness, name)  # pyright: ignore
 
-    def members(self) -> tuple[int, ...]:
-        return self.atoms
-
-    def check(self, system: System) -> None:
-        AbstractVariable.check(self, system)
-        _check_whole(self, system)
-
     def __call__(self, system: System) -> Float[Array, ""]:
         squared = _deviations(system, self.atoms, self.frames)
         weights = jax.nn.softmax(-self.sharpness * squared)
         return jnp.sum(weights * jnp.arange(1, len(self.frames) + 1))
 
 
-class PathDistance(AbstractVariable):
+class PathDistance(_AbstractSuperposed):
     """How far away from a path of structures one is [Å^2]:
 
         z = -ln(sum_i exp(-sharpness d_i^2)) / sharpness,
@@ -138,13 +145,6 @@ class PathDistance(AbstractVariable):
     ):
         self.name = checked_name(name)
         self.atoms, self.frames, self.sharpness = _path(frames, atoms, sharpness, name)  # pyright: ignore
-
-    def members(self) -> tuple[int, ...]:
-        return self.atoms
-
-    def check(self, system: System) -> None:
-        AbstractVariable.check(self, system)
-        _check_whole(self, system)
 
     def __call__(self, system: System) -> Float[Array, ""]:
         squared = _deviations(system, self.atoms, self.frames)
@@ -213,15 +213,3 @@ def _references(
                 "give as many positions as atoms",
             )
     return members, np.stack(chosen)
-
-
-def _check_whole(variable: AbstractVariable, system: System) -> None:
-    if any(system.pbc) and len(variable.members()) > 1:
-        # A molecule may leave the cell, as positions are not wrapped; it must only begin in one piece.
-        places = np.asarray(system.positions)[list(variable.members())]
-        heights = np.linalg.norm(np.asarray(system.cell), axis=1)[list(system.pbc)]
-        if np.ptp(places, axis=0).max() > heights.min():
-            raise UnsupportedError(
-                f"the atoms of the variable {variable.name!r} are spread over more than the cell",
-                "start from a structure whose molecules are whole",
-            )
