@@ -223,3 +223,35 @@ def test_derivatives_of_gather(seed, periodic):
     np.testing.assert_allclose(ours(values), plain(values), atol=1e-12)
     second = [jax.grad(lambda v, g=g: jnp.sum(g(v) * direction))(values) for g in (ours, plain)]
     np.testing.assert_allclose(second[0], second[1], atol=1e-11)
+
+
+@settings(max_examples=4)  # each of another shape, and compiled
+@given(st.integers(0, 2**31), st.booleans())
+def test_derivatives_of_squared_distances(seed, periodic):
+    """First and second derivatives by positions and cell are those of the vectors' squares."""
+    random = np.random.default_rng(seed)
+    n_atoms = int(random.integers(2, 8))
+    cell = 3 * np.eye(3) + 0.3 * np.tril(random.normal(size=(3, 3)), -1)
+    system = System.create(np.full(n_atoms, 18), random.uniform(0, 3, (n_atoms, 3)), cell, periodic)
+    near = jax.tree.map(jnp.asarray, neighbor_list(system, 2.5))
+    weights = jnp.asarray(random.normal(size=near.index.shape))  # an edge and its reverse have different ones
+    given = jnp.asarray(system.positions), jnp.asarray(cell)[None]
+    direction = jax.tree.map(lambda leaf: jnp.asarray(random.normal(size=leaf.shape)), given)
+
+    def first(lengths):
+        def total(given):
+            return jnp.sum(jnp.where(near.mask, jnp.sin(lengths(*given)) * weights, 0))
+
+        return jax.grad(total)
+
+    def along(gradient):
+        def total(given):
+            return sum(jnp.sum(a * b) for a, b in zip(gradient(given), direction, strict=True))
+
+        return jax.grad(total)
+
+    ours = first(near.squared_distances)
+    plain = first(lambda *given: jnp.sum(near.vectors(*given) ** 2, axis=-1))
+    for one, other in ((ours, plain), (along(ours), along(plain))):
+        for a, b in zip(one(given), other(given), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-10)

@@ -130,7 +130,7 @@ def _kinetic_energies(state: State) -> Float[Array, " n_atoms"]:
 
 def _alone(state: State, neighbors: Neighbors, cutoff: float) -> Array:
     """Which atoms of systems that are not periodic have no other within the cut-off, shape (n_atoms,)."""
-    vectors = neighbors.vectors(state.positions, state.system.atom_cells())
-    near = neighbors.mask & (jnp.sum(vectors**2, axis=-1) < cutoff**2)
+    squared = neighbors.squared_distances(state.positions, state.system.atom_cells())
+    near = neighbors.mask & (squared < cutoff**2)
     bare = state.system.spread(jnp.all(state.system.cell == 0, axis=(-2, -1)))
     return ~jnp.any(near, axis=1) & bare

@@ -94,8 +94,7 @@ class EmbeddedAtom(AbstractPotential):
         places[list(self.elements)] = np.arange(len(self.elements))
         kind = jnp.asarray(places)[jnp.asarray(system.numbers)]
         other = kind[neighbors.index]
-        vectors = neighbors.vectors(system.positions, system.atom_cells())
-        distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
+        distances = jnp.sqrt(neighbors.squared_distances(system.positions, system.atom_cells()))
         inside = neighbors.mask & (distances < self.cutoff)
         knots = distances / self.distance_step
         density = jnp.sum(jnp.where(inside, _interpolated(self.density, (other,), knots), 0.0), axis=1)

@@ -61,8 +61,7 @@ class AbstractEwald(AbstractPotential):
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         charges = self._atom_charges(system)
-        vectors = neighbors.vectors(system.positions, system.atom_cells())
-        squared = jnp.sum(vectors**2, axis=-1)
+        squared = neighbors.squared_distances(system.positions, system.atom_cells())
         near = neighbors.mask & (squared < self.cutoff**2)
         distances = jnp.sqrt(squared)
         pairs = charges[neighbors.index] * erfc(self.screening * distances) / distances

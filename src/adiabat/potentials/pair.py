@@ -166,8 +166,7 @@ def _halves(
     smooth: bool,
 ) -> Float[Array, " n_atoms"]:
     """Half of the energy of each pair, a function of the squared distance, to either atom [eV]."""
-    vectors = neighbors.vectors(system.positions, system.atom_cells())
-    squared = jnp.sum(vectors**2, axis=-1)
+    squared = neighbors.squared_distances(system.positions, system.atom_cells())
     energies = energy(squared)
     if smooth:
         energies = energies * polynomial_cutoff(jnp.sqrt(squared), cutoff)

@@ -4,8 +4,9 @@ Files belong in `adiabat.io`; energies in `adiabat.potentials`.
 """
 
 from adiabat.system.batch import Batch, batch_systems
+from adiabat.system.edges import gather
 from adiabat.system.moments import about_center_of_mass, center_of_mass, dipole_moment
-from adiabat.system.neighbors import Neighbors, gather, neighbor_list
+from adiabat.system.neighbors import Neighbors, neighbor_list
 from adiabat.system.system import System, cell_heights
 
 __all__ = [

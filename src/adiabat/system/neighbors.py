@@ -1,12 +1,12 @@
-"""Who is near whom: a dense, receiver-major list, and gathers over it whose derivatives are gathers too."""
+"""Who is near whom: a dense, receiver-major list."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from adiabat.base import DataError
+from adiabat.system.edges import gather, squared_lengths
 from adiabat.system.system import System
 
 # Rows are padded to a multiple of this many neighbors, so that a few more do not force a recompilation.
@@ -59,8 +59,20 @@ class Neighbors(eqx.Module):
         # Written out: XLA:CPU fuses three products, but calls a matrix multiplication for each atom.
         translation = sum(shift[..., axis, None] * cells[..., axis, :] for axis in range(3))
         vectors = neighbors + translation - positions[:, None, :]
-        outside = jnp.asarray([1.5 * self.cutoff + 1.0, 0.0, 0.0], dtype=positions.dtype)
+        outside = jnp.asarray([self._beyond, 0.0, 0.0], dtype=positions.dtype)
         return jnp.where(self.mask[..., None], vectors, outside)
+
+    def squared_distances(
+        self, positions: Float[Array, "n_atoms 3"], atom_cells: Float[Array, "... 3 3"]
+    ) -> Float[Array, "n_atoms max_neighbors"]:
+        """|r_j + shift·cell - r_i|^2 of each edge [Å^2]; unused entries are beyond the cut-off. Forces from
+        it cost a fraction of those from `vectors`."""
+        squared = squared_lengths(positions, atom_cells, self.index, self.shift, self.reverse)
+        return jnp.where(self.mask, squared, self._beyond**2)
+
+    @property
+    def _beyond(self) -> float:
+        return 1.5 * self.cutoff + 1.0
 
     def distances(self) -> Float[np.ndarray, "n_atoms max_neighbors"]:
         """Of all edges of one structure [Å], infinite where there is none; for host arrays."""
@@ -106,41 +118,6 @@ class Neighbors(eqx.Module):
             moved = positions - self.reference_positions @ deformation
             radius = (1.0 - jnp.linalg.norm(deformation - jnp.eye(3))) * self.cutoff
         return 2.0 * jnp.sqrt(jnp.max(jnp.sum(moved**2, axis=-1))) <= radius - cutoff
-
-
-@jax.custom_vjp
-def gather(
-    values: Float[Array, "n_atoms *features"],  # noqa: F821
-    index: Int[Array, "n_atoms max_neighbors"],
-    reverse: Int[Array, "n_atoms max_neighbors"],  # noqa: ARG001 (the derivative needs it)
-) -> Float[Array, "n_atoms max_neighbors *features"]:
-    """The values of each atom's neighbors; its derivative is a gather as well, to every order."""
-    return values[index]
-
-
-@jax.custom_vjp
-def _swap(
-    values: Float[Array, "n_atoms max_neighbors *features"], reverse: Int[Array, "n_atoms max_neighbors"]
-) -> Float[Array, "n_atoms max_neighbors *features"]:
-    """Each edge's value replaced by its reverse edge's: a permutation that is its own inverse."""
-    return values.reshape((-1, *values.shape[2:]))[reverse]
-
-
-def _gather_forward(values, index, reverse):
-    return gather(values, index, reverse), reverse
-
-
-def _gather_backward(reverse, cotangent):
-    # The sum over edges that point to j runs over the reverses of the edges that leave j. An unused entry
-    # (i, k) points to i and is its own reverse, so it is counted where it was read.
-    return _swap(cotangent, reverse).sum(axis=1), None, None
-
-
-gather.defvjp(_gather_forward, _gather_backward)
-_swap.defvjp(
-    lambda values, reverse: (_swap(values, reverse), reverse),
-    lambda reverse, cotangent: (_swap(cotangent, reverse), None),
-)
 
 
 def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: int | None = None) -> Neighbors:

@@ -1,6 +1,6 @@
 """How well LAMMPS spreads water over two processes, each with one thread on a core of its own.
 
-    python -m benchmarks.lammps --data ../shared/data --models FOLDER
+    python -m benchmarks.lammps_ranks --data ../shared/data --models FOLDER
 
 takes the models in FOLDER/water-fast and FOLDER/water-accurate, in an environment with `adiabat[lammps]`.
 Constant energy in steps of 0.5 fs, neighbor lists included, compilation left out. A process on a machine with
@@ -58,7 +58,7 @@ def start(ranks: int, model: Path, data: Path, steps: int, core: int) -> subproc
     program = [
         sys.executable,
         "-m",
-        "benchmarks.lammps",
+        "benchmarks.lammps_ranks",
         "--worker",
         str(model),
         str(data),
@@ -117,9 +117,9 @@ def main() -> None:
         return
     made = rows(options.data, options.models)
     record(
-        "lammps",
+        "lammps-ranks",
         made,
-        "python -m benchmarks.lammps --data ../shared/data --models FOLDER",
+        "python -m benchmarks.lammps_ranks --data ../shared/data --models FOLDER",
         title="LAMMPS on two processes",
     )
 
