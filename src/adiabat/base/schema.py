@@ -301,7 +301,8 @@ def _example(argument: Argument) -> str:
     if argument.unit is not None:
         return f'"1 {argument.unit.symbol}"'
     text = str(argument.annotation)
-    for word, example in (("tuple", "[]"), ("list", "[]"), ("str", '""'), ("Path", '""'), ("bool", "false")):
+    lists = dict.fromkeys(("tuple", "list", "Sequence"), "[]")
+    for word, example in (lists | {"str": '""', "Path": '""', "bool": "false"}).items():
         if word in text:
             return example
     return "0"
