@@ -270,8 +270,14 @@ def distill(
     structures: Structures,
     size: Annotated[str, typer.Option(metavar="fast|accurate|inner", help="Of the new model.")] = "fast",
     frames: Annotated[
-        int, typer.Option(metavar="N", min=20, help="Structures that the model labels.")
-    ] = 3000,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=20,
+            help="Structures that the model labels.",
+            show_default="3000, fewer large ones",
+        ),
+    ] = None,
     minutes: Annotated[float, typer.Option(metavar="M", help="Wall-clock time of the training.")] = 8.0,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Instead of --minutes.", show_default=False)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 TAUGHT = "taught.xyz"
 RECORD_EVERY = 100  # steps
+# Atoms that the teacher labels in all, and between what numbers of structures: a box of water would take an
+# hour to give 3,000 of them.
+TAUGHT_ATOMS, TAUGHT_FRAMES = 60_000, (300, 3000)
 # At most so many trajectories; each compiles the forces of a new structure's size.
 MAX_TRAJECTORIES = 12
 # Hotter than what is simulated, so that the student has seen what it may come to.
@@ -51,7 +54,7 @@ def distill(
     *,
     out: str | os.PathLike,
     size: Literal["fast", "accurate", "inner"] = "fast",
-    frames: int = 3000,
+    frames: int | None = None,
     temperatures: Sequence[float] = TEMPERATURES,
     minutes: float | None = 8.0,
     steps: int | None = None,
@@ -67,7 +70,8 @@ def distill(
         out: the run folder.
         size: of the student; "inner" is for short steps between those of the teacher
             (`adiabat.MultipleTimeSteps`).
-        frames: structures that the teacher labels, those of the file included.
+        frames: structures that the teacher labels, those of the file included; by default 3,000, fewer of
+            more than 20 atoms: as many as have 60,000 together, at least 300.
         temperatures: of the simulations [K], in turn.
         minutes: wall-clock time of the student's training.
         steps: number of training steps, instead of minutes.
@@ -83,9 +87,13 @@ def distill(
         ConvergenceError: the training diverged.
     """
     shape = of_size(size)
-    if frames < 20 or not temperatures or min(temperatures) <= 0:
+    if (frames is not None and frames < 20) or not temperatures or min(temperatures) <= 0:
         raise ConfigError("distilling needs at least 20 frames, and temperatures above zero")
     environment = enable()
+    given = read_samples(structures, require=())
+    if frames is None:
+        mean = float(np.mean([sample.n_atoms for sample in given]))
+        frames = int(np.clip(TAUGHT_ATOMS / mean, *TAUGHT_FRAMES))
     config = {
         "teacher": os.fspath(teacher),
         "structures": os.fspath(structures),
@@ -99,7 +107,6 @@ def distill(
     ) as run:
         run.note(**environment)
         master = load_model(teacher)
-        given = read_samples(structures, require=())
         path = run.path / TAUGHT
         if not path.exists():
             write_samples(path, taught_frames(master, [s.system for s in given], frames, temperatures, seed))
