@@ -16,6 +16,7 @@ from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.state import State
 from adiabat.dynamics.verlet import VelocityVerlet
+from adiabat.dynamics.wrapper import AbstractWrapper
 from adiabat.potentials import AbstractPotential
 from adiabat.system import Neighbors, System
 
@@ -102,7 +103,7 @@ def strains(shape: Shape) -> Float[np.ndarray, "strains 3 3"]:
     return np.array(diagonal + sheared)
 
 
-class ConstantPressure(AbstractIntegrator):
+class ConstantPressure(AbstractWrapper):
     """A thermostat with a barostat: after each `barostat.every` steps the cell may change.
 
     Positions are scaled atom by atom, or by the centers of mass of groups of constrained atoms. A move costs
@@ -119,7 +120,7 @@ class ConstantPressure(AbstractIntegrator):
 
     thermostat: AbstractIntegrator
     barostat: AbstractBarostat
-    changes_cell: ClassVar[bool] = True
+    changes_cell: ClassVar[bool] = True  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(self, *, thermostat: AbstractIntegrator, barostat: AbstractBarostat):
         if isinstance(thermostat, VelocityVerlet):
@@ -132,24 +133,9 @@ class ConstantPressure(AbstractIntegrator):
         self.barostat = barostat
 
     @property
-    def timestep(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """[fs]."""
-        return self.thermostat.timestep
-
-    @property
-    def temperature(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """[K]."""
-        return self.thermostat.temperature
-
-    @property
-    def keeps_constraints(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the thermostat does."""
-        return self.thermostat.keeps_constraints
-
-    @property
-    def conserves_momentum(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the thermostat does."""
-        return self.thermostat.conserves_momentum
+    def integrator(self) -> AbstractIntegrator:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The thermostat."""
+        return self.thermostat
 
     def check(self, system: System) -> None:
         if not system.is_periodic:
@@ -158,9 +144,6 @@ class ConstantPressure(AbstractIntegrator):
                 "a molecule in vacuum has no pressure: choose nvt",
             )
         self.thermostat.check(system)
-
-    def for_inference(self) -> "ConstantPressure":
-        return eqx.tree_at(lambda i: i.thermostat, self, self.thermostat.for_inference())
 
     def description(self) -> str:
         return f"{self.thermostat.description()} with {self.barostat}"

@@ -1,7 +1,6 @@
 """Temperature replica exchange: replicas that swap their temperatures, so that cold ones cross barriers."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -17,6 +16,7 @@ from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.dynamics.noise import uniform
 from adiabat.dynamics.state import Info, State
 from adiabat.dynamics.velocity_rescaling import VelocityRescaling
+from adiabat.dynamics.wrapper import AbstractWrapper
 from adiabat.io.trajectory import Trajectory
 from adiabat.potentials import AbstractPotential
 from adiabat.system import Batch, Neighbors
@@ -26,7 +26,7 @@ RUNG, ATTEMPTS, ACCEPTED = "rung", "exchange attempts", "exchange accepted"
 _FIRST_CHANCE = np.uint32(3 * 2**30)
 
 
-class ReplicaExchange(AbstractIntegrator):
+class ReplicaExchange(AbstractWrapper):
     """Replicas at a ladder of temperatures that are swapped between neighbors (Sugita and Okamoto 1999,
     doi 10.1016/S0009-2614(99)01123-9).
 
@@ -52,7 +52,6 @@ class ReplicaExchange(AbstractIntegrator):
 
     thermostat: AbstractIntegrator
     every: int = eqx.field(static=True)
-    conserves_momentum: ClassVar[bool] = False  # of the whole; each replica begins as its thermostat says
 
     def __init__(self, *, thermostat: AbstractIntegrator, every: int):
         if not isinstance(thermostat, (Langevin, VelocityRescaling)):
@@ -72,14 +71,9 @@ class ReplicaExchange(AbstractIntegrator):
         self.every = int(every)
 
     @property
-    def timestep(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """[fs]."""
-        return self.thermostat.timestep
-
-    @property
-    def temperature(self) -> Float[Array, " n_replicas"]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The ladder [K]."""
-        return self.thermostat.temperature  # pyright: ignore[reportReturnType]
+    def integrator(self) -> AbstractIntegrator:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The thermostat, whose temperature is the ladder [K], shape (n_replicas,)."""
+        return self.thermostat
 
     def begin(self, state: State) -> State:
         """The state of all replicas, each on the rung of its number."""

@@ -11,6 +11,7 @@ from adiabat.dynamics.evaluate import evaluate
 from adiabat.dynamics.integrator import AbstractIntegrator, moved, projected
 from adiabat.dynamics.restart import fingerprint
 from adiabat.dynamics.state import OF_ATOMS, State
+from adiabat.dynamics.wrapper import AbstractWrapper
 from adiabat.potentials import AbstractPotential
 from adiabat.system import Neighbors, System
 
@@ -18,7 +19,7 @@ _LENIENT = 1e-9  # Å
 _ENERGY, _FORCES = "inner energy", f"{OF_ATOMS}inner forces"
 
 
-class MultipleTimeSteps(AbstractIntegrator):
+class MultipleTimeSteps(AbstractWrapper):
     """Reversible reference system propagator, r-RESPA: what the accurate potential has beside a cheap inner
     one kicks the atoms once a step, half at its beginning and half at its end; between, the integrator does
     `inner_steps` steps with the inner potential alone (Tuckerman, Berne and Martyna 1992,
@@ -54,32 +55,13 @@ class MultipleTimeSteps(AbstractIntegrator):
         self.inner = inner
         self.inner_steps = int(inner_steps)
 
-    @property
-    def timestep(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """[fs]."""
-        return self.integrator.timestep
-
-    @property
-    def temperature(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """[K]."""
-        return self.integrator.temperature
-
-    @property
-    def conserves_momentum(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the integrator does."""
-        return self.integrator.conserves_momentum
-
-    @property
-    def keeps_constraints(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the integrator does."""
-        return self.integrator.keeps_constraints
-
     def check(self, system: System) -> None:
         self.inner.check(system)
         self.integrator.check(system)
 
     def for_inference(self) -> "MultipleTimeSteps":
-        return eqx.tree_at(lambda i: i.inner, self, self.inner.for_inference())
+        ready = (self.integrator.for_inference(), self.inner.for_inference())
+        return eqx.tree_at(lambda i: (i.integrator, i.inner), self, ready)
 
     def description(self) -> str:
         settings = self.integrator.description()

@@ -12,6 +12,7 @@ from adiabat.base import ConfigError, UnsupportedError
 from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics import AbstractIntegrator, Info, PathIntegral, State
 from adiabat.dynamics.state import SHARED
+from adiabat.dynamics.wrapper import AbstractWrapper
 from adiabat.io.plumed import Column
 from adiabat.potentials import AbstractPotential
 from adiabat.sampling.bias import BIAS, WORK, AbstractBias, Memory
@@ -23,7 +24,7 @@ _OWN = "bias memory "
 _SHARED = SHARED + _OWN
 
 
-class Biased(AbstractIntegrator):
+class Biased(AbstractWrapper):
     """An integrator whose potential has a bias added to it, which changes as the simulation goes on.
 
     A step is one of the integrator, with the energy, forces and stress of potential and bias. After every
@@ -52,31 +53,6 @@ class Biased(AbstractIntegrator):
         self.bias = bias
 
     @property
-    def timestep(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """[fs]."""
-        return self.integrator.timestep
-
-    @property
-    def temperature(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """[K]."""
-        return self.integrator.temperature
-
-    @property
-    def conserves_momentum(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the integrator does; variables do not depend on where a molecule is or how it lies."""
-        return self.integrator.conserves_momentum
-
-    @property
-    def changes_cell(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the integrator does."""
-        return self.integrator.changes_cell
-
-    @property
-    def keeps_constraints(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the integrator does."""
-        return self.integrator.keeps_constraints
-
-    @property
     def measures(self) -> Sequence[Column]:
         """The variables, the bias and its work."""
         own = [Column(v.name, v.unit, v.period) for v in self.bias.variables]
@@ -87,6 +63,7 @@ class Biased(AbstractIntegrator):
         self.bias.check(system, self.temperature)
 
     def check_replicas(self, systems: Sequence[System]) -> None:
+        self.integrator.check_replicas(systems)
         if len({system.n_atoms for system in systems}) > 1:
             raise UnsupportedError(
                 "replicas under a bias must have the same atoms",
@@ -98,9 +75,6 @@ class Biased(AbstractIntegrator):
     def without_own(self) -> AbstractIntegrator:
         """The same without its temperature, and where the bias is."""
         return Biased(integrator=self.integrator.without_own(), bias=self.bias.without_own())
-
-    def for_inference(self) -> AbstractIntegrator:
-        return Biased(integrator=self.integrator.for_inference(), bias=self.bias)
 
     def description(self) -> str:
         return f"{self.integrator.description()} with {self.bias!r}"

@@ -1,0 +1,66 @@
+"""What integrators have in common that leave the steps to another."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+from jaxtyping import Array, Bool
+
+from adiabat.dynamics.integrator import AbstractIntegrator
+from adiabat.dynamics.state import Info, State
+from adiabat.io.plumed import Column
+from adiabat.system import System
+
+
+class AbstractWrapper(AbstractIntegrator):
+    """Does something beside the steps of another integrator, and is in all else what that one is."""
+
+    integrator: eqx.AbstractVar[AbstractIntegrator]
+    """Who does the steps."""
+
+    @property
+    def timestep(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """[fs]."""
+        return self.integrator.timestep
+
+    @property
+    def temperature(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """[K]."""
+        return self.integrator.temperature
+
+    @property
+    def conserves_momentum(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the integrator does."""
+        return self.integrator.conserves_momentum
+
+    @property
+    def changes_cell(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the integrator does."""
+        return self.integrator.changes_cell
+
+    @property
+    def keeps_constraints(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the integrator does."""
+        return self.integrator.keeps_constraints
+
+    @property
+    def measures(self) -> Sequence[Column]:
+        """What the integrator measures."""
+        return self.integrator.measures
+
+    def check(self, system: System) -> None:
+        self.integrator.check(system)
+
+    def check_replicas(self, systems: Sequence[System]) -> None:
+        self.integrator.check_replicas(systems)
+
+    def info(self, state: State) -> Info:
+        return self.integrator.info(state)
+
+    def is_full(self, state: State) -> Bool[Array, ""]:
+        return self.integrator.is_full(state)
+
+    def with_room(self, state: State) -> State:
+        return self.integrator.with_room(state)
+
+    def for_inference(self) -> AbstractIntegrator:
+        return eqx.tree_at(lambda i: i.integrator, self, self.integrator.for_inference())
