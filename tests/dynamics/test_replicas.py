@@ -4,25 +4,32 @@ import equinox as eqx
 import numpy as np
 import pytest
 
+from adiabat.analysis import density, equilibrated_average
 from adiabat.base import ConfigError, SimulationError, UnsupportedError
+from adiabat.base.units import BOLTZMANN, GIGAPASCAL
 from adiabat.dynamics import (
     CellRescaling,
     ConstantPressure,
     Langevin,
+    MonteCarloBarostat,
+    MultipleTimeSteps,
     NoseHoover,
     VelocityRescaling,
     VelocityVerlet,
+    run_dynamics,
     run_replicas,
 )
 from adiabat.io.trajectory import read_trajectory
 from adiabat.networks import GENERAL, load_model
 from adiabat.potentials import LennardJones
+from adiabat.system import System
 from adiabat.testing import systems
 
 POTENTIAL = LennardJones(cutoff=6.0)
 # Crystals of two sizes; of the hot ones atoms leave the reach of their lists at different steps.
 CRYSTALS = [systems.argon(n_atoms, density=1.65, displacement=0.1, seed=n_atoms) for n_atoms in (32, 4, 32)]
 TEMPERATURES = (40.0, 300.0, 250.0)
+MILD = (40.0, 90.0, 60.0)
 SEEDS = (5, 1, 9)
 INTEGRATORS = {
     "langevin": lambda kelvin: Langevin(timestep=4, temperature=kelvin, friction=0.01),
@@ -30,11 +37,44 @@ INTEGRATORS = {
     "nose hoover": lambda kelvin: NoseHoover(timestep=4, temperature=kelvin),
     "verlet": lambda kelvin: VelocityVerlet(timestep=4, temperature=kelvin),
 }
+INNER = LennardJones(sigma=3.3, cutoff=6.0)
+THERMOSTATS = INTEGRATORS | {
+    "several steps": lambda kelvin: MultipleTimeSteps(
+        integrator=INTEGRATORS["langevin"](kelvin), inner=INNER, inner_steps=2
+    )
+}
+# The hotter, the higher the pressure [GPa].
+BAROSTATS = {
+    "isotropic": lambda kelvin: CellRescaling(pressure=1e-3 * kelvin, relaxation_time=300, every=5),
+    "triclinic": lambda kelvin: CellRescaling(
+        pressure=1e-3 * kelvin, relaxation_time=300, every=5, shape="triclinic"
+    ),
+    "monte carlo": lambda kelvin: MonteCarloBarostat(pressure=1e-3 * kelvin, every=5, shape="anisotropic"),
+}
+
+
+def pressed(thermostat, barostat):
+    """The integrator of a replica at constant pressure."""
+    return lambda kelvin: ConstantPressure(
+        thermostat=THERMOSTATS[thermostat](kelvin), barostat=BAROSTATS[barostat](kelvin)
+    )
+
+
+PRESSED = {
+    f"{barostat} {thermostat}": pressed(thermostat, barostat)
+    for thermostat, barostat in (
+        ("langevin", "isotropic"),
+        ("velocity rescaling", "triclinic"),
+        ("nose hoover", "monte carlo"),
+        ("several steps", "triclinic"),
+    )
+}
 
 
 def run(numbers, integrator="langevin", **options):
     """Of the replicas with these numbers."""
-    chosen = [INTEGRATORS[integrator](TEMPERATURES[k]) for k in numbers]
+    kelvins, kinds = (MILD, PRESSED) if integrator in PRESSED else (TEMPERATURES, INTEGRATORS)
+    chosen = [kinds[integrator](kelvins[k]) for k in numbers]
     options = {"steps": 200, "record_every": 10, "skin": 0.4} | options
     return run_replicas(
         [CRYSTALS[k] for k in numbers], POTENTIAL, chosen, seeds=[SEEDS[k] for k in numbers], **options
@@ -43,7 +83,10 @@ def run(numbers, integrator="langevin", **options):
 
 @pytest.mark.parametrize(
     "integrator",
-    ["langevin", *(pytest.param(k, marks=pytest.mark.physics) for k in INTEGRATORS if k != "langevin")],
+    [
+        "langevin",
+        *(pytest.param(k, marks=pytest.mark.physics) for k in INTEGRATORS | PRESSED if k != "langevin"),
+    ],
 )
 def test_alone_and_in_company(integrator):
     """A replica has the same trajectory alone, among others, and in another order: to rounding, because XLA
@@ -54,6 +97,7 @@ def test_alone_and_in_company(integrator):
         for other in (together[k], turned[(k + 1) % 3]):
             np.testing.assert_allclose(other.trajectory.positions, alone.trajectory.positions, atol=1e-5)
             np.testing.assert_allclose(other.state.momenta, alone.state.momenta, atol=1e-6)
+            np.testing.assert_allclose(other.trajectory.cells, alone.trajectory.cells, atol=1e-9)
             assert other.neighbor_lists == alone.neighbor_lists
     assert len({result.neighbor_lists for result in together}) > 1
 
@@ -98,6 +142,71 @@ def test_interrupted_and_resumed(tmp_path):
         run((0, 2, 1), folder=tmp_path / "parts", resume=True, steps=300)
 
 
+def test_constant_pressure(tmp_path):
+    """A replica has a cell and a pressure of its own: alone it moves as beside another, and a run that was
+    interrupted goes on with the same bits."""
+    options = {"integrator": "isotropic langevin", "steps": 60}
+    (alone,) = run((1,), **options)
+    whole = run((0, 1), folder=tmp_path / "whole", **options)
+    np.testing.assert_allclose(whole[1].state.system.cell, alone.state.system.cell, atol=1e-9)
+    np.testing.assert_allclose(whole[1].state.positions, alone.state.positions, atol=1e-6)
+    assert whole[1].neighbor_lists == alone.neighbor_lists
+    for steps in (25, 60):
+        parts = run((0, 1), folder=tmp_path / "parts", resume=True, **options | {"steps": steps})
+    for one, other, crystal in zip(whole, parts, CRYSTALS, strict=False):
+        assert not np.array_equal(one.state.system.cell, crystal.cell)
+        assert np.array_equal(one.state.system.cell, other.state.system.cell)
+        assert np.array_equal(one.state.momenta, other.state.momenta)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("barostat", ["isotropic", "monte carlo"])
+def test_ideal_gases_at_constant_pressure(barostat):
+    """p V = (N + 1) k_B T and (N + 1) (k_B T / p)^2 of variance for gases of several sizes, temperatures and
+    pressures at once."""
+    sizes, kelvins = (5, 10, 20), (150.0, 300.0, 300.0)
+    chosen = [
+        eqx.tree_at(lambda i: i.barostat.pressure, pressed("langevin", barostat)(kelvin), pressure)
+        for kelvin, pressure in zip(kelvins, (0.05, 0.05, 0.1), strict=True)
+    ]
+    expected = [
+        (n_atoms + 1) * BOLTZMANN * one.temperature / (one.barostat.pressure * GIGAPASCAL)
+        for n_atoms, one in zip(sizes, chosen, strict=True)
+    ]
+    random = np.random.default_rng(0)
+    gases = [
+        System.create([18] * n, random.uniform(0, v ** (1 / 3), (n, 3)), v ** (1 / 3) * np.eye(3), pbc=True)
+        for n, v in zip(sizes, expected, strict=True)
+    ]
+    nothing = LennardJones(epsilon=0.0, cutoff=0.01, smooth=False)
+    results = run_replicas(gases, nothing, chosen, steps=60_000, record_every=20, seeds=[0, 1, 2], skin=4.0)
+    for result, n_atoms, volume in zip(results, sizes, expected, strict=True):
+        volumes = np.linalg.det(result.trajectory.cells)[200:] / volume
+        assert volumes.mean() == pytest.approx(1, abs=0.06)
+        assert volumes.std() * np.sqrt(n_atoms + 1) == pytest.approx(1, abs=0.12)
+        assert np.ptp(result.trajectory.observables["conserved"]) < 1e-10
+
+
+@pytest.mark.physics
+def test_density_of_a_liquid():
+    """The mean density of four replicas of argon is that of two runs of one, within the errors."""
+    liquid = systems.argon(32, displacement=0.1)
+    barostat = CellRescaling(pressure=0.05, relaxation_time=300, compressibility=2.0, every=5)
+    integrator = ConstantPressure(thermostat=INTEGRATORS["langevin"](100.0), barostat=barostat)
+    options = {"steps": 20_000, "record_every": 20, "skin": 1.0}
+    together = run_replicas([liquid] * 4, POTENTIAL, [integrator] * 4, seeds=range(4), **options)
+    single = [run_dynamics(liquid, POTENTIAL, integrator, seed=seed, **options) for seed in (10, 11)]
+    many, few = (
+        [equilibrated_average(density(np.asarray(liquid.masses), run.trajectory.cells)) for run in runs]
+        for runs in (together, single)
+    )
+    gap = np.mean([one.mean for one in many]) - np.mean([one.mean for one in few])
+    error = np.hypot(*(np.sqrt(sum(one.error**2 for one in group)) / len(group) for group in (many, few)))
+    print("densities:", many, few, "gap:", gap, "+-", error)
+    assert abs(gap) < 3 * error
+    assert error < 0.01 * few[0].mean
+
+
 def test_molecules_of_two_sizes():
     """Clusters, which have no cell."""
     clusters = [systems.argon_cluster(n) for n in (7, 13)]
@@ -120,12 +229,17 @@ def test_the_replica_that_fails_is_named(tmp_path):
 def test_what_does_not_go_together_is_refused():
     langevin = Langevin(timestep=4, temperature=40)
     options = {"steps": 1, "seeds": [0, 1]}
-    with pytest.raises(ConfigError, match="temperature only"):
+    with pytest.raises(ConfigError, match="temperature and pressure only"):
         run_replicas(CRYSTALS[:2], POTENTIAL, [langevin, Langevin(timestep=2, temperature=40)], **options)
     with pytest.raises(ConfigError, match="needs one of each"):
         run_replicas(CRYSTALS, POTENTIAL, [langevin] * 3, **options)
     with pytest.raises(UnsupportedError, match="periodic"):
         run_replicas([CRYSTALS[0], systems.argon_cluster(7)], POTENTIAL, [langevin] * 2, **options)
-    pressed = ConstantPressure(thermostat=langevin, barostat=CellRescaling())
-    with pytest.raises(UnsupportedError, match="constant pressure"):
-        run_replicas(CRYSTALS[:2], POTENTIAL, [pressed] * 2, **options)
+    squeezed = ConstantPressure(thermostat=langevin, barostat=CellRescaling())
+    with pytest.raises(UnsupportedError, match="periodic along all three"):
+        run_replicas([systems.argon_cluster(7)] * 2, POTENTIAL, [squeezed] * 2, **options)
+    with pytest.raises(UnsupportedError, match="periodic directions"):
+        run_replicas([CRYSTALS[0], systems.argon_cluster(7)], POTENTIAL, [squeezed] * 2, **options)
+    other = ConstantPressure(thermostat=langevin, barostat=CellRescaling(every=7))
+    with pytest.raises(ConfigError, match="temperature and pressure only"):
+        run_replicas(CRYSTALS[:2], POTENTIAL, [squeezed, other], **options)

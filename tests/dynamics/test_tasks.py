@@ -122,8 +122,22 @@ def test_replicas(tmp_path):
     assert of_replicas(longer)["frames"] == 6
     with pytest.raises(ConfigError, match="positive"):
         md_replicas(POTENTIAL, ARGON, steps=1, temperatures=[-3.0], **options)
-    with pytest.raises(UnsupportedError, match="constant pressure"):
-        md_replicas(POTENTIAL, ARGON, steps=1, replicas=2, barostat=CellRescaling(), **options)
+
+
+def test_replicas_at_constant_pressure(tmp_path):
+    """Each with its own cell, recorded in its trajectory and summed up; a molecule has no pressure."""
+    options = {"integrator": Langevin(timestep=2, temperature=40), "steps": 30, "replicas": 2}
+    barostat = CellRescaling(pressure=0.1, compressibility=0.3)
+    runs = md_replicas(POTENTIAL, ARGON, barostat=barostat, out=tmp_path / "run", **options)
+    folder = RunFolder.open(tmp_path / "run")
+    assert [one["barostat"]["pressure"] for one in folder.config["replicas"]] == [0.1, 0.1]
+    lengths = np.array([run.trajectory.cells[:, 0, 0] for run in runs])
+    assert [len(np.unique(row)) for row in lengths] == [4, 4]
+    assert lengths[0, -1] != lengths[1, -1]
+    assert of_replicas(runs)["densities"] == [run.summary["density_g_per_cm3"] for run in runs]
+    with pytest.raises(UnsupportedError, match="periodic along all three"):
+        md_replicas(POTENTIAL, systems.ethanol(), barostat=barostat, out=tmp_path / "gas", **options)
+    assert not (tmp_path / "gas").exists()
 
 
 def test_slow_hydrogen_and_several_time_steps(tmp_path):

@@ -124,10 +124,10 @@ def test_skin_holds_every_pair_until_half_of_it():
     step = random.normal(size=(30, 3))
     step *= 0.299 / np.linalg.norm(step, axis=1)[:, None]
     moved = System.create(start.numbers, start.positions + step, cell=cell, pbc=True)
-    assert near.is_complete(jnp.asarray(moved.positions), jnp.asarray(cell), 3.0)
+    assert near.is_complete(moved, 3.0)
     assert brute_force(moved, 3.0) <= set(as_edges(near))
-    far = jnp.asarray(start.positions).at[4, 0].add(0.301)
-    assert not near.is_complete(far, jnp.asarray(cell), 3.0)
+    far = start.moved(jnp.asarray(start.positions).at[4, 0].add(0.301))
+    assert not near.is_complete(far, 3.0)
 
 
 @given(st.integers(0, 2**31))
@@ -140,7 +140,7 @@ def test_complete_after_a_strain(seed):
     strained = start.strained(jnp.asarray(random.normal(scale=0.05, size=(3, 3))))
     positions = strained.positions + random.uniform(-0.1, 0.1, (8, 3))
     after = System.create(start.numbers, positions, cell=strained.cell, pbc=True)
-    if near.is_complete(jnp.asarray(positions), jnp.asarray(after.cell), 3.0, same_cell=False):
+    if near.is_complete(after, 3.0, same_cell=False):
         assert brute_force(after, 3.0) <= set(as_edges(near))
 
 

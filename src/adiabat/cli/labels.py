@@ -34,6 +34,7 @@ REPLICAS = {
     "time_ps": "time of each [ps]",
     "frames": "frames of each",
     "temperatures": "mean temperatures [K]",
+    "densities": "mean densities [g/cm³]",
     "drifts": "energy drifts [eV/atom/ns]",
     "exchanges_accepted": "swaps with the next temperature accepted",
     "replica_steps_per_second": "steps of a replica per second",

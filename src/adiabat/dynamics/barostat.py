@@ -1,7 +1,7 @@
 """Constant pressure: moves of the cell between steps of a thermostat, accepted by the law of Metropolis."""
 
 import abc
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from adiabat.base.units import BOLTZMANN, GIGAPASCAL, Unit
 from adiabat.dynamics.integrator import AbstractIntegrator, check_positive, of_bodies
 from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.dynamics.path_integral import PathIntegral
-from adiabat.dynamics.state import State
+from adiabat.dynamics.state import State, chosen
 from adiabat.dynamics.verlet import VelocityVerlet
 from adiabat.dynamics.wrapper import AbstractWrapper
 from adiabat.potentials import AbstractPotential
@@ -33,7 +33,8 @@ class AbstractBarostat(eqx.Module):
         exp(-(U + P V) / k_B T) V^N dV,
 
     N being the number of bodies: atoms, or groups of constrained atoms, which are moved as a whole. Cells of
-    any shape have that times the measure of the shapes that no deformation changes.
+    any shape have that times the measure of the shapes that no deformation changes. Each system of a batch
+    has a strain of its own, and its own decision.
     """
 
     pressure: eqx.AbstractVar[float]
@@ -49,16 +50,20 @@ class AbstractBarostat(eqx.Module):
         return {ATTEMPTS: zero, ACCEPTED: zero}
 
     @abc.abstractmethod
-    def draw(self, state: State, noise: Float[Array, " strains"], law: "Law") -> Float[Array, " strains"]:
+    def draw(
+        self, state: State, noise: Float[Array, "*n_systems strains"], law: "Law"
+    ) -> Float[Array, "*n_systems strains"]:
         """Components of the strain along `strains(shape)`, made of as many normal numbers."""
 
     @abc.abstractmethod
     def log_ratio(
-        self, old: State, new: State, strain: Float[Array, " strains"], law: "Law"
-    ) -> Float[Array, ""]:
+        self, old: State, new: State, strain: Float[Array, "*n_systems strains"], law: "Law"
+    ) -> Float[Array, "*n_systems"]:
         """The logarithm of the odds for the new state, the probabilities of being drawn included."""
 
-    def log_weight(self, old: State, new: State, law: "Law", power: Float[Array, ""]) -> Float[Array, ""]:
+    def log_weight(
+        self, old: State, new: State, law: "Law", power: Float[Array, "*n_systems"]
+    ) -> Float[Array, "*n_systems"]:
         """-(dE + P dV) / k_B T + power d ln V; the heat of a trial is what energy it has more."""
         before, after = old.system.volume, new.system.volume
         work = self.pressure * GIGAPASCAL * (after - before)
@@ -67,7 +72,7 @@ class AbstractBarostat(eqx.Module):
     scales_momenta: eqx.AbstractClassVar[bool]
     """Whether momenta shrink as the cell grows."""
 
-    def learn(self, extra: dict[str, Array], chance: Float[Array, ""]) -> dict[str, Array]:
+    def learn(self, extra: dict[str, Array], chance: Float[Array, "*n_systems"]) -> dict[str, Array]:
         """What is kept after a move that had this chance to be accepted."""
         return extra
 
@@ -82,10 +87,10 @@ class Law(eqx.Module):
         missing: how many of them have no momentum of their own: 1 where the total is zero, else 0.
     """
 
-    thermal: float
+    thermal: float | Float[Array, "*n_systems"]
     interval: float
-    bodies: Float[Array, ""]
-    missing: Float[Array, ""]
+    bodies: Float[Array, "*n_systems"]
+    missing: Float[Array, "*n_systems"]
 
 
 def strains(shape: Shape) -> Float[np.ndarray, "strains 3 3"]:
@@ -145,6 +150,9 @@ class ConstantPressure(AbstractWrapper):
             )
         self.thermostat.check(system)
 
+    def own(self) -> tuple[Any, ...]:
+        return (*self.thermostat.own(), self.barostat.pressure)
+
     def description(self) -> str:
         return f"{self.thermostat.description()} with {self.barostat}"
 
@@ -159,14 +167,12 @@ class ConstantPressure(AbstractWrapper):
 
     def _move_if_known(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         """Forces from an incomplete list must not move the cell; who called throws the step away."""
-        complete = neighbors.is_complete(
-            state.positions, state.system.cell, potential.cutoff, same_cell=False
-        )
+        complete = jnp.all(neighbors.is_complete(state.system, potential.cutoff, same_cell=False))
         return jax.lax.cond(complete, lambda s: self._move(s, potential, neighbors), lambda s: s, state)
 
     def _move(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
-        barostat = self.barostat
-        atoms = jnp.sum(state.system.mask)
+        barostat, system = self.barostat, state.system
+        atoms = system.sum_atoms(jnp.ones(system.n_atoms))
         law = Law(
             thermal=BOLTZMANN * self.temperature,
             interval=barostat.every * self.timestep,
@@ -175,14 +181,14 @@ class ConstantPressure(AbstractWrapper):
         )
         allowed = jnp.asarray(strains(barostat.shape))
         components = barostat.draw(state, state.noise(len(allowed)), law)
-        strain = jnp.tensordot(components, allowed, axes=1)
+        strain = jnp.sum(components[..., None, None] * allowed, axis=-3)
         trial = deformed(state, strain, potential, neighbors, barostat.scales_momenta)
         odds = barostat.log_ratio(state, trial, components, law)
         taken = jnp.log(state.chance()) < odds
         # A trial beyond the list is handed out as it is: the step is thrown away and the list made anew.
         trial = self.thermostat.refreshed(trial, potential, neighbors)
-        known = neighbors.is_complete(trial.positions, trial.system.cell, potential.cutoff, same_cell=False)
-        after = jax.tree.map(lambda new, old: jnp.where(taken | ~known, new, old), trial, state)
+        known = neighbors.is_complete(trial.system, potential.cutoff, same_cell=False)
+        after = chosen(taken | ~known, trial, state)
         extra = barostat.learn(after.extra, jnp.exp(jnp.minimum(odds, 0.0)))
         extra = extra | {ATTEMPTS: extra[ATTEMPTS] + 1, ACCEPTED: extra[ACCEPTED] + taken}
         return eqx.tree_at(lambda s: s.extra, after, extra)
@@ -198,7 +204,7 @@ def n_bodies(state: State) -> Float[Array, "*n_systems"]:
 
 def deformed(
     state: State,
-    strain: Float[Array, "3 3"],
+    strain: Float[Array, "*n_systems 3 3"],
     potential: AbstractPotential,
     neighbors: Neighbors,
     scales_momenta: bool,
@@ -208,18 +214,17 @@ def deformed(
 
     Energy, forces and stress are those of the new positions; what energy was added counts as heat.
     """
+    system, momenta = state.system, state.momenta
     growth, shrinkage = _exponential(strain), _exponential(-strain)
-    positions, momenta = state.positions @ growth, state.momenta @ shrinkage
+    offsets, moving = jnp.zeros_like(momenta), momenta
     if state.constraints is not None:
-        offsets = state.constraints.offsets(state.positions, state.system)
-        positions = (state.positions - offsets) @ growth + offsets
-        moving = state.constraints.collective(state.momenta, state.system)
-        momenta = state.momenta - moving + moving @ shrinkage
-    momenta = momenta if scales_momenta else state.momenta
-    system = eqx.tree_at(
-        lambda s: (s.positions, s.cell), state.system, (positions, state.system.cell @ growth)
-    )
-    prediction = potential(system, neighbors)
+        offsets = state.constraints.offsets(state.positions, system)
+        moving = state.constraints.collective(momenta, system)
+    positions = system.mapped(state.positions - offsets, growth) + offsets
+    if scales_momenta:
+        momenta = momenta - moving + system.mapped(moving, shrinkage)
+    system = eqx.tree_at(lambda s: (s.positions, s.cell), system, (positions, _product(system.cell, growth)))
+    prediction = potential(system, neighbors, stress=True)
     assert prediction.forces is not None
     assert prediction.stress is not None
     kinetic = kinetic_energy(momenta, system) - kinetic_energy(state.momenta, system)
@@ -237,13 +242,21 @@ def deformed(
     )
 
 
-def _exponential(strain: Float[Array, "3 3"]) -> Float[Array, "3 3"]:
+def _exponential(strain: Float[Array, "*n_systems 3 3"]) -> Float[Array, "*n_systems 3 3"]:
     """Of a small matrix, by its series: exact to rounding below 0.1."""
     result = term = jnp.eye(3, dtype=strain.dtype)
     for order in range(1, 11):
-        term = term @ strain / order
+        term = _product(term, strain) / order
         result = result + term
     return result
+
+
+def _product(
+    one: Float[Array, "*n_systems 3 3"], other: Float[Array, "*n_systems 3 3"]
+) -> Float[Array, "*n_systems 3 3"]:
+    """Of two matrices, written out: the bits of one system do not depend on how many there are."""
+    first, second, third = (one[..., :, k, None] * other[..., None, k, :] for k in range(3))
+    return first + second + third
 
 
 class CellRescaling(AbstractBarostat):
@@ -292,36 +305,42 @@ class CellRescaling(AbstractBarostat):
         self.shape = shape
         self.every = int(every)
 
-    def draw(self, state: State, noise: Float[Array, " strains"], law: Law) -> Float[Array, " strains"]:
+    def draw(
+        self, state: State, noise: Float[Array, "*n_systems strains"], law: Law
+    ) -> Float[Array, "*n_systems strains"]:
         mean, variance = self._proposal(state, law)
         return mean + jnp.sqrt(variance) * noise
 
     def log_ratio(
-        self, old: State, new: State, strain: Float[Array, " strains"], law: Law
-    ) -> Float[Array, ""]:
+        self, old: State, new: State, strain: Float[Array, "*n_systems strains"], law: Law
+    ) -> Float[Array, "*n_systems"]:
         # The volume of phase space of scaled positions and momenta grows by V only for the atom whose
         # momentum does not count, and dV by V.
         weight = self.log_weight(old, new, law, 1 + law.missing)
 
-        def drawn(state: State, components: Float[Array, " strains"]) -> Float[Array, ""]:
+        def drawn(state: State, components: Float[Array, "*n_systems strains"]) -> Float[Array, "*n_systems"]:
             mean, variance = self._proposal(state, law)
-            return -jnp.sum((components - mean) ** 2 / (2 * variance) + 0.5 * jnp.log(variance))
+            return -jnp.sum((components - mean) ** 2 / (2 * variance) + 0.5 * jnp.log(variance), axis=-1)
 
         return weight + drawn(new, -strain) - drawn(old, strain)
 
-    def _proposal(self, state: State, law: Law) -> tuple[Float[Array, " strains"], Float[Array, ""]]:
+    def _proposal(
+        self, state: State, law: Law
+    ) -> tuple[Float[Array, "*n_systems strains"], Float[Array, "*n_systems 1"]]:
         """Mean and variance of the strain's components."""
-        volume = state.system.volume
+        system, volume = state.system, state.system.volume
         momenta, stress = of_bodies(state)
         basis = jnp.asarray(strains(self.shape))
-        kinetic = jnp.einsum("na,nb->ab", momenta / state.system.masses[:, None], momenta)
-        excess = kinetic / volume - stress - self.pressure * GIGAPASCAL * jnp.eye(3)
-        slope = volume / law.thermal * jnp.einsum("kab,ab->k", basis, excess)
-        slope = slope + law.missing * jnp.trace(basis, axis1=1, axis2=2)
+        flow = system.sum_atoms((momenta / system.masses[:, None])[:, :, None] * momenta[:, None])
+        pressure = jnp.asarray(self.pressure * GIGAPASCAL)[..., None, None]
+        excess = flow / volume[..., None, None] - stress - pressure * jnp.eye(3)
+        along = jnp.sum(basis * excess[..., None, :, :], axis=(-2, -1))
+        slope = (volume / law.thermal)[..., None] * along
+        slope = slope + law.missing[..., None] * jnp.trace(basis, axis1=1, axis2=2)
         rate = law.thermal * self.compressibility / GIGAPASCAL / (3 * self.relaxation_time * volume)
+        spread = (rate * law.interval)[..., None]
         # Far from equilibrium the cell moves at most one in a hundred, so that the atoms can follow.
-        mean = jnp.clip(rate * slope * law.interval, -_LONGEST_DRIFT, _LONGEST_DRIFT)
-        return mean, 2 * rate * law.interval
+        return jnp.clip(spread * slope, -_LONGEST_DRIFT, _LONGEST_DRIFT), 2 * spread
 
 
 class MonteCarloBarostat(AbstractBarostat):
@@ -357,15 +376,17 @@ class MonteCarloBarostat(AbstractBarostat):
     def begin(self) -> dict[str, Array]:
         return super().begin() | {SIZE: jnp.asarray(_FIRST_SIZE)}
 
-    def draw(self, state: State, noise: Float[Array, " strains"], law: Law) -> Float[Array, " strains"]:
-        return state.extra[SIZE] * noise
+    def draw(
+        self, state: State, noise: Float[Array, "*n_systems strains"], law: Law
+    ) -> Float[Array, "*n_systems strains"]:
+        return state.extra[SIZE][..., None] * noise
 
     def log_ratio(
-        self, old: State, new: State, strain: Float[Array, " strains"], law: Law
-    ) -> Float[Array, ""]:
+        self, old: State, new: State, strain: Float[Array, "*n_systems strains"], law: Law
+    ) -> Float[Array, "*n_systems"]:
         return self.log_weight(old, new, law, law.bodies + 1)
 
-    def learn(self, extra: dict[str, Array], chance: Float[Array, ""]) -> dict[str, Array]:
+    def learn(self, extra: dict[str, Array], chance: Float[Array, "*n_systems"]) -> dict[str, Array]:
         gain = 1 / (1 + extra[ATTEMPTS] / 10) ** 0.7
         size = jnp.minimum(extra[SIZE] * jnp.exp(gain * (chance - 0.5)), _LONGEST_DRAWN)
         return extra | {SIZE: size}

@@ -3,10 +3,10 @@
 import equinox as eqx
 
 from adiabat.potentials import AbstractPotential, Prediction
-from adiabat.system import Neighbors, System
+from adiabat.system import Batch, Neighbors, System
 
 
 @eqx.filter_jit
-def evaluate(potential: AbstractPotential, system: System, neighbors: Neighbors) -> Prediction:
-    """Energy, forces, atom energies, and the stress of a system periodic along all three directions."""
+def evaluate(potential: AbstractPotential, system: System | Batch, neighbors: Neighbors) -> Prediction:
+    """Energy, forces, atom energies, and the stress of one system periodic along all three directions."""
     return potential(system, neighbors)

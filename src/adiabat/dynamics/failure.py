@@ -6,10 +6,11 @@ from typing import NoReturn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from adiabat.base import SimulationError
 from adiabat.base.units import FEMTOSECOND
-from adiabat.dynamics.guard import Verdict, fastest_atom, longest_step
+from adiabat.dynamics.guard import Verdict, fastest_atom, step_lengths
 from adiabat.dynamics.state import Info, State
 from adiabat.io.write import write_extxyz
 from adiabat.system import Batch
@@ -37,7 +38,7 @@ def fail(
         case Verdict.FAST_ATOM:
             reason = f"one atom has a kinetic energy of {float(fastest_atom(attempt)):.1f} eV"
         case Verdict.LONG_STEP:
-            reason = f"an atom moved {float(longest_step(good, attempt)):.2f} Å in one step"
+            reason = f"an atom moved {float(jnp.max(_step_lengths(good, attempt))):.2f} Å in one step"
         case Verdict.ENERGY_JUMP:
             jump = float(after.conserved - before.conserved)
             reason = f"the conserved energy changed by {jump:+.2f} eV in one step"
@@ -76,11 +77,16 @@ def culprit(good: State, attempt: State, verdict: Verdict, infos: tuple[Info, In
             group = jnp.argmax(attempt.constraints.errors(attempt.positions, batch))
             return int(batch.system_index[attempt.constraints.members[group, 0]])
         case Verdict.LONG_STEP:
-            worst = jnp.sum((attempt.positions - good.positions) ** 2, axis=1)
+            worst = _step_lengths(good, attempt)
         case _:
             strange = ~jnp.isfinite(attempt.positions + attempt.forces).all(axis=1)
             worst = strange + batch.spread(~jnp.isfinite(after.conserved))
     return int(batch.system_index[jnp.argmax(worst)])
+
+
+def _step_lengths(good: State, attempt: State) -> Float[Array, " n_atoms"]:
+    same_cell = np.array_equal(np.asarray(good.system.cell), np.asarray(attempt.system.cell))
+    return step_lengths(good, attempt, same_cell)
 
 
 def _write(path: Path, state: State) -> None:

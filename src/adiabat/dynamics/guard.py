@@ -82,7 +82,7 @@ class Guard(eqx.Module):
         atoms = system.sum_atoms(jnp.ones(system.n_atoms))
         placed = jnp.all(jnp.isfinite(after.positions))
         finite = placed & jnp.all(jnp.isfinite(info.conserved)) & jnp.all(jnp.isfinite(after.forces))
-        complete = neighbors.is_complete(after.positions, system.cell, cutoff, same_cell)
+        complete = jnp.all(neighbors.is_complete(system, cutoff, same_cell))
         jump = jnp.abs(info.conserved - info_before.conserved) > self.energy_jump + 0.01 * atoms
         verdict = jnp.where(jnp.any(jump), Verdict.ENERGY_JUMP, Verdict.FINE)
         if self.lost_atoms and (isinstance(system, Batch) or not any(system.pbc)):
@@ -105,18 +105,18 @@ class Guard(eqx.Module):
             verdict = jnp.where(jnp.any(errors > TOLERANCE), Verdict.BROKEN_CONSTRAINT, verdict)
         # What was computed with an incomplete list says nothing; where the atoms went does.
         verdict = jnp.where(complete | ~placed, verdict, Verdict.LIST_OUTRUN)
-        verdict = jnp.where(
-            longest_step(before, after, same_cell) > self.longest_step, Verdict.LONG_STEP, verdict
-        )
+        too_far = jnp.max(step_lengths(before, after, same_cell)) > self.longest_step
+        verdict = jnp.where(too_far, Verdict.LONG_STEP, verdict)
         return verdict.astype(jnp.int32)
 
 
-def longest_step(before: State, after: State, same_cell: bool = True) -> Float[Array, ""]:
-    """How far an atom went from one state to the other [Å], beyond what it was carried by its cell."""
+def step_lengths(before: State, after: State, same_cell: bool) -> Float[Array, " n_atoms"]:
+    """How far each atom went from one state to the other [Å], beyond what it was carried by its cell."""
     carried = before.positions
     if not same_cell:
-        carried = carried @ jnp.linalg.solve(before.system.cell, after.system.cell)
-    return jnp.sqrt(jnp.max(jnp.sum((after.positions - carried) ** 2, axis=1)))
+        deformation = jnp.linalg.solve(before.system.cell, after.system.cell)
+        carried = before.system.mapped(carried, deformation)
+    return jnp.sqrt(jnp.sum((after.positions - carried) ** 2, axis=1))
 
 
 def fastest_atom(state: State) -> Float[Array, ""]:

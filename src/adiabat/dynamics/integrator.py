@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -119,9 +119,13 @@ class AbstractIntegrator(eqx.Module):
     def check_replicas(self, systems: Sequence[System]) -> None:
         """Raises UnsupportedError when the integrator cannot move such systems together."""
 
+    def own(self) -> tuple[Any, ...]:
+        """Numbers that may differ between replicas: its temperature."""
+        return (self.temperature,)
+
     def without_own(self) -> "AbstractIntegrator":
-        """The same without what may differ between replicas, which is its temperature."""
-        return eqx.tree_at(lambda i: i.temperature, self, 0.0)
+        """The same without what may differ between replicas."""
+        return eqx.tree_at(lambda i: i.own(), self, (0.0,) * len(self.own()))
 
     def is_full(self, state: State) -> Bool[Array, ""]:
         """Whether what it keeps has outgrown its arrays in the step that led to this state."""

@@ -132,9 +132,7 @@ def _descend(
         system = coordinates.system(z)
         prediction = potential(system, neighbors)
         gradient = coordinates.gradient(z, prediction)
-        complete = neighbors.is_complete(
-            system.positions, system.cell, potential.cutoff, same_cell=not coordinates.cell
-        )
+        complete = neighbors.is_complete(system, potential.cutoff, same_cell=not coordinates.cell)
         finite = jnp.isfinite(prediction.energy) & jnp.all(jnp.isfinite(gradient))
         good = finite & is_not_higher(prediction.energy, d.prediction.energy, system.n_atoms)
         taken = _Descent(

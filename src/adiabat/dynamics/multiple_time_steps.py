@@ -4,6 +4,7 @@ import dataclasses
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from adiabat.base import ConfigError
@@ -77,7 +78,6 @@ class MultipleTimeSteps(AbstractWrapper):
         return self._outside(state, self._inner_integrator()._begun(inside, self.inner, neighbors))
 
     def refreshed(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
-        assert isinstance(state.system, System)
         prediction = evaluate(self.inner, state.system, neighbors)
         assert prediction.forces is not None
         forces = prediction.forces.astype(state.forces.dtype)
@@ -86,14 +86,13 @@ class MultipleTimeSteps(AbstractWrapper):
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         integrator = self._inner_integrator()
-        same_cell = not (isinstance(state.system, System) and state.system.is_periodic)
 
         def goes_on(inside: State) -> Array:
             # Forces from an incomplete list must not move atoms. Who called, who is a bit more strict, finds
             # atoms beyond it and throws the step away.
             reach = potential.cutoff - _LENIENT
-            complete = neighbors.is_complete(inside.positions, inside.system.cell, reach, same_cell)
-            return complete & (inside.step < (state.step + 1) * self.inner_steps)
+            complete = neighbors.is_complete(inside.system, reach, not state.system.is_periodic)
+            return jnp.all(complete) & (inside.step < (state.step + 1) * self.inner_steps)
 
         inside = self._inside(self._kicked(state))
         inside = jax.lax.while_loop(goes_on, lambda s: integrator.step(s, self.inner, neighbors), inside)

@@ -51,7 +51,7 @@ def run_replicas(
     Args:
         systems: the structures to start from.
         potential: gives the forces.
-        integrators: one for each, of one kind; they may differ in temperature.
+        integrators: one for each, of one kind; they may differ in temperature, and in pressure.
         steps: how many in all, those before a resume included.
         seeds: one for each; a replica's random numbers depend on its own and the step alone.
         exchange_every: steps between attempts to swap the temperatures of replicas, which must ascend
@@ -73,7 +73,7 @@ def run_replicas(
     Raises:
         ConfigError: integrators of several kinds, other numbers of seeds than of systems, replicas that
             cannot exchange.
-        UnsupportedError: a barostat; path integrals; periodic systems beside others.
+        UnsupportedError: path integrals; periodic systems beside others.
         SimulationError: a step of one of them was refused.
         DataError: as `run_dynamics`.
     """
@@ -154,22 +154,20 @@ def run_replicas(
 
 
 def together(integrators: Sequence[AbstractIntegrator]) -> AbstractIntegrator:
-    """One integrator that has the temperature of each [K], shape (n_systems,).
+    """One integrator that has the temperature of each [K], and the pressure [GPa], shapes (n_systems,).
 
     Raises:
         ConfigError: they differ in more than that.
-        UnsupportedError: one of them changes the cell.
+        UnsupportedError: path integrals.
     """
     first = integrators[0]
-    if any(one.changes_cell for one in integrators):
-        raise UnsupportedError("replicas at constant pressure are not there yet", "choose nvt or nve")
     if any(isinstance(one, PathIntegral) for one in integrators):
         raise UnsupportedError("replicas of path integrals are not there yet", "run one at a time")
     alike = first.without_own().description()
     if any(type(one) is not type(first) or one.without_own().description() != alike for one in integrators):
-        raise ConfigError("the integrators of replicas may differ in temperature only")
-    temperatures = np.array([one.temperature for one in integrators])
-    return eqx.tree_at(lambda i: i.temperature, first, temperatures)
+        raise ConfigError("the integrators of replicas may differ in temperature and pressure only")
+    own = zip(*(one.own() for one in integrators), strict=True)
+    return eqx.tree_at(lambda i: i.own(), first, tuple(np.array(values) for values in own))
 
 
 def check_alike(systems: Sequence[System]) -> None:

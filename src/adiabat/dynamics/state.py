@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from adiabat.dynamics.constraints import Constraints
 from adiabat.dynamics.noise import normal, uniform
@@ -69,11 +69,12 @@ class State(eqx.Module):
         number = 3 * self.system.numbering()[:, None] + jnp.arange(3) + stream * _STREAM
         return normal(key[:, None], self.step, number)
 
-    def noise(self, count: int) -> Float[Array, " count"]:
+    def noise(self, count: int) -> Float[Array, "*n_systems count"]:
         """Further standard normal numbers of the same step."""
-        return normal(jax.random.key_data(self.key)[None], self.step, _FURTHER + jnp.arange(count))
+        key = jax.random.key_data(self.key)[..., None, :]
+        return normal(key, self.step, _FURTHER + jnp.arange(count))
 
-    def chance(self) -> Float[Array, ""]:
+    def chance(self) -> Float[Array, "*n_systems"]:
         """One number of the same step, even between 0 and 1."""
         return uniform(jax.random.key_data(self.key), self.step, jnp.asarray(_CHANCE))
 
@@ -115,3 +116,33 @@ class Info(eqx.Module):
         """What there is besides step, time, and what is measured under names of its own."""
         names = [field.name for field in dataclasses.fields(self)]
         return [name for name in names[2:-1] if getattr(self, name) is not None]
+
+
+def chosen(which: Bool[Array, "*n_systems"], new: State, old: State) -> State:
+    """Where the atoms are, how they move and what they feel by the new state for the chosen systems, by the
+    old one for the others; both are of one step."""
+
+    def of_systems(one: Array, other: Array) -> Array:
+        return jnp.where(jnp.expand_dims(which, range(which.ndim, one.ndim)), one, other)
+
+    def of_atoms(one: Array, other: Array) -> Array:
+        return jnp.where(old.system.spread(which)[:, None], one, other)
+
+    def extra(name: str, other: Array) -> Array:
+        if name.startswith(SHARED):
+            return other
+        return (of_atoms if name.startswith(OF_ATOMS) else of_systems)(new.extra[name], other)
+
+    assert new.stress is not None
+    assert old.stress is not None
+    there = (of_atoms(new.positions, old.positions), of_systems(new.system.cell, old.system.cell))
+    return dataclasses.replace(
+        old,
+        system=eqx.tree_at(lambda s: (s.positions, s.cell), old.system, there),
+        momenta=of_atoms(new.momenta, old.momenta),
+        forces=of_atoms(new.forces, old.forces),
+        energy=of_systems(new.energy, old.energy),
+        stress=of_systems(new.stress, old.stress),
+        heat=of_systems(new.heat, old.heat),
+        extra={name: extra(name, other) for name, other in old.extra.items()},
+    )

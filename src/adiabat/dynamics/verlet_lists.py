@@ -10,6 +10,8 @@ import numpy as np
 from adiabat.dynamics.verlet_list import VerletList
 from adiabat.system import Batch, Neighbors, System, batch_systems
 
+_STRICTER = 1e-9  # Å
+
 
 class VerletLists:
     """The neighbor lists of all replicas in one table; each is made anew at its own time, those of beads all
@@ -73,9 +75,15 @@ class VerletLists:
         pairs = zip(self._split(good), self._split(refused), strict=True)
         for number, (before, after) in enumerate(pairs):
             one = self.lists[number]
-            if self.beads or not bool(self.of(number).is_complete(after.positions, after.cell, one.cutoff)):
+            if self.beads or not self._is_complete(number, after):
                 one.rebuild(step, before, after)
         return self._join()
+
+    def _is_complete(self, number: int, system: System) -> bool:
+        near = self.of(number)
+        same_cell = np.array_equal(np.asarray(near.reference_cell), np.asarray(system.cell))
+        # A bit more strict than the step that was refused, whose rounding differs.
+        return bool(near.is_complete(system, self.lists[number].cutoff + _STRICTER, same_cell))
 
     def _split(self, batch: Batch) -> list[System]:
         positions, cells = np.asarray(batch.positions), np.asarray(batch.cell)

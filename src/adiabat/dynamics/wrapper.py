@@ -1,6 +1,7 @@
 """What integrators have in common that leave the steps to another."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Bool
@@ -52,6 +53,9 @@ class AbstractWrapper(AbstractIntegrator):
 
     def check_replicas(self, systems: Sequence[System]) -> None:
         self.integrator.check_replicas(systems)
+
+    def own(self) -> tuple[Any, ...]:
+        return self.integrator.own()
 
     def info(self, state: State) -> Info:
         return self.integrator.info(state)

@@ -49,6 +49,11 @@ class Batch(eqx.Module):
         return self.cell.shape[0]
 
     @property
+    def is_periodic(self) -> bool:
+        """True when all are known to repeat along all three directions."""
+        return self.pbc is not None and all(self.pbc)
+
+    @property
     def volume(self) -> Float[Array, " n_systems"]:
         """Volumes of the cells [Å^3]; zero for a structure that is not periodic along all directions."""
         return jnp.abs(jnp.linalg.det(self.cell))
@@ -56,8 +61,14 @@ class Batch(eqx.Module):
     def strained(self, strain: Float[Array, "n_systems 3 3"]) -> "Batch":
         """Each structure with its positions and cell mapped by x -> x (1 + strain)."""
         deformation = jnp.eye(3, dtype=strain.dtype) + strain
-        positions = jnp.einsum("na,nab->nb", self.positions, self.spread(deformation))
+        positions = self.mapped(self.positions, deformation)
         return eqx.tree_at(lambda b: (b.positions, b.cell), self, (positions, self.cell @ deformation))
+
+    def mapped(
+        self, vectors: Float[Array, "n_atoms 3"], matrices: Float[Array, "n_systems 3 3"]
+    ) -> Float[Array, "n_atoms 3"]:
+        """A vector of each atom times the matrix of its system."""
+        return jnp.einsum("na,nab->nb", vectors, self.spread(matrices))
 
     def atom_cells(self) -> Float[Array, "n_atoms 3 3"]:
         """The cell each atom lives in."""

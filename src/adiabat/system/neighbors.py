@@ -1,5 +1,7 @@
 """Who is near whom: a dense, receiver-major list."""
 
+from typing import TYPE_CHECKING
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,9 @@ from jaxtyping import Array, Bool, Float, Int
 from adiabat.base import DataError
 from adiabat.system.edges import gather, squared_lengths
 from adiabat.system.system import System
+
+if TYPE_CHECKING:
+    from adiabat.system.batch import Batch
 
 # Rows are padded to a multiple of this many neighbors, so that a few more do not force a recompilation.
 CAPACITY_STEP = 4
@@ -94,30 +99,28 @@ class Neighbors(eqx.Module):
         return eqx.tree_at(lambda n: (n.index, n.shift, n.mask, n.reverse), self, wide)
 
     def is_complete(
-        self,
-        positions: Float[Array, "n_atoms 3"],
-        cell: Float[Array, "3 3"],
-        cutoff: float,
-        same_cell: bool = True,
-    ) -> Bool[Array, ""]:
-        """Whether no pair nearer than `cutoff` [Å] can be missing from this list of one structure.
+        self, system: "System | Batch", cutoff: float, same_cell: bool = True
+    ) -> Bool[Array, "*n_systems"]:
+        """Whether no pair nearer than `cutoff` [Å] can be missing from this list, for each structure.
 
-        With F the deformation from the reference cell to `cell`, and d the longest way of an atom beyond it,
-        a pair that was farther than the list's radius is now farther than (1 - |F - 1|) radius - 2 d.
+        With F the deformation from the reference cell to the present one, and d the longest way of an atom
+        beyond it, a pair that was farther than the list's radius is now farther than
+        (1 - |F - 1|) radius - 2 d.
 
         Args:
-            positions: [Å], shape (n_atoms, 3).
-            cell: [Å], shape (3, 3).
+            system: the structure, or all of a batch, where its atoms and its cell are now.
             cutoff: [Å].
             same_cell: the cell is known to be the reference, which saves the deformation.
         """
         if same_cell:
-            moved, radius = positions - self.reference_positions, self.cutoff
+            moved, radius = system.positions - self.reference_positions, self.cutoff
         else:
-            deformation = jnp.linalg.solve(self.reference_cell, cell)
-            moved = positions - self.reference_positions @ deformation
-            radius = (1.0 - jnp.linalg.norm(deformation - jnp.eye(3))) * self.cutoff
-        return 2.0 * jnp.sqrt(jnp.max(jnp.sum(moved**2, axis=-1))) <= radius - cutoff
+            deformation = jnp.linalg.solve(self.reference_cell, jnp.asarray(system.cell))
+            moved = system.positions - system.mapped(self.reference_positions, deformation)
+            strain = jnp.linalg.norm(deformation - jnp.eye(3), axis=(-2, -1))
+            radius = system.spread((1.0 - strain) * self.cutoff)
+        held = 2.0 * jnp.sqrt(jnp.sum(moved**2, axis=-1)) <= radius - cutoff
+        return system.sum_atoms((~held).astype(jnp.int32)) == 0
 
 
 def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: int | None = None) -> Neighbors:

@@ -175,9 +175,14 @@ class System(eqx.Module):
     def strained(self, strain: Float[Array, "3 3"]) -> "System":
         """The system with positions and cell mapped by x -> x (1 + strain)."""
         deformation = jnp.eye(3, dtype=strain.dtype) + strain
-        return eqx.tree_at(
-            lambda s: (s.positions, s.cell), self, (self.positions @ deformation, self.cell @ deformation)
-        )
+        positions = self.mapped(self.positions, deformation)
+        return eqx.tree_at(lambda s: (s.positions, s.cell), self, (positions, self.cell @ deformation))
+
+    def mapped(
+        self, vectors: Float[Array, "n_atoms 3"], matrix: Float[Array, "3 3"]
+    ) -> Float[Array, "n_atoms 3"]:
+        """A vector of each atom times the matrix of its system."""
+        return vectors @ matrix
 
     def atom_cells(self) -> Float[Array, "... 3 3"]:
         """The cell each atom lives in, broadcastable to (n_atoms, 3, 3)."""

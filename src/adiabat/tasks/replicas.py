@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adiabat.base import ConfigError, UnsupportedError
+from adiabat.base import ConfigError
 from adiabat.base.interrupts import interruptible
 from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
 from adiabat.tasks import precision
 from adiabat.tasks.md import with_inner
-from adiabat.tasks.simulate import Run, summarize, with_slow_hydrogen
+from adiabat.tasks.simulate import Run, summarize, with_slow_hydrogen, wrapped
 from adiabat.tasks.structure import as_potential, as_system, as_systems, describe
 from adiabat.tasks.trust import warn_of_unknown_system
 
@@ -31,6 +31,7 @@ def simulate_replicas(
     integrators: "Sequence[AbstractIntegrator]",
     *,
     steps: int,
+    barostat: "AbstractBarostat | Sequence[AbstractBarostat] | None" = None,
     bias: "AbstractBias | Sequence[AbstractBias] | None" = None,
     seeds: Sequence[int] | None = None,
     exchange_every: int = 0,
@@ -52,6 +53,7 @@ def simulate_replicas(
         potential: gives the forces.
         integrators: one for each, of one kind; they may differ in temperature.
         steps: how many.
+        barostat: for constant pressure, of all or one for each, of one kind; they may differ in pressure.
         bias: on collective variables, of all or one for each: windows of umbrella sampling may differ in
             their centers, and a bias with `shared=True` is filled by all replicas together.
         seeds: one for each; 0, 1, 2 and so on by default.
@@ -72,29 +74,34 @@ def simulate_replicas(
     Raises:
         ConfigError: integrators that do not go together, or too few of them or of seeds; replicas that
             cannot exchange.
-        UnsupportedError: an element that the potential does not know; periodic structures beside others.
+        UnsupportedError: an element that the potential does not know; periodic structures beside others; a
+            barostat without a periodic cell.
         SimulationError: one of them exploded; its number is named, and its frames are in the folder.
         Interrupted: SIGINT or SIGTERM came; everything is saved.
 
     Example:
         >>> runs = adiabat.simulate_replicas([system] * 8, model, [adiabat.Langevin()] * 8, steps=10_000)
     """
-    from adiabat.sampling import Biased
-
     environment = precision.enable()
     structures = [as_system(system) for system in systems]
     for system in structures:
         potential.check(system)
-    biases = list(bias) if isinstance(bias, Sequence) else [bias] * len(structures)
+    barostats, biases = (
+        list(given) if isinstance(given, Sequence) else [given] * len(structures)
+        for given in (barostat, bias)
+    )
+    each = (integrators, barostats, biases)
+    if any(len(given) != len(structures) for given in each):
+        numbers = " and ".join(f"{len(given)}" for given in each)
+        raise ConfigError(
+            f"{len(structures)} replicas need as many integrators, barostats and biases, got {numbers}",
+            "give an integrator for each; a barostat or a bias of all, or one for each",
+        )
     seeds = list(range(len(structures))) if seeds is None else [int(seed) for seed in seeds]
-    moving = [
-        one if its is None else Biased(integrator=one, bias=its)
-        for one, its in zip(integrators, biases, strict=False)
-    ]
-    described = [
-        describe(system, one, bias=its)
-        for system, one, its in zip(structures, integrators, biases, strict=False)
-    ]
+    moving = [wrapped(*chosen) for chosen in zip(*each, strict=True)]
+    for system, one in zip(structures, moving, strict=True):
+        one.check(system)
+    described = [describe(*chosen) for chosen in zip(structures, *each, strict=True)]
     held, slow = [], {}
     for number, system in enumerate(structures):
         structures[number], fixed, slow = with_slow_hydrogen(system, constraints, hydrogen_mass)
@@ -141,7 +148,7 @@ def md_replicas(
         out: the run folder.
         steps: how many.
         integrator: of all.
-        barostat: must be None.
+        barostat: of all, for constant pressure.
         bias: on collective variables; with `shared=True` all fill it together.
         replicas: how many, at least; there are never fewer than starts or temperatures.
         temperatures: [K], one after the other in turn; that of the integrator by default.
@@ -157,14 +164,12 @@ def md_replicas(
 
     Raises:
         ConfigError: a setting makes no sense.
-        UnsupportedError: a barostat, or an element the model does not know.
+        UnsupportedError: an element the model does not know, or a barostat without a periodic cell.
         DataError: a file cannot be read or written.
         SimulationError: one of them exploded.
     """
     import equinox as eqx
 
-    if barostat is not None:
-        raise UnsupportedError("replicas at constant pressure are not there yet", "choose nvt or nve")
     if any(not np.isfinite(kelvin) or kelvin <= 0 for kelvin in temperatures):
         raise ConfigError(f"temperatures must be positive numbers, got {list(temperatures)}")
     starts = as_systems(structure)
@@ -186,6 +191,7 @@ def md_replicas(
         as_potential(model),
         chosen,
         steps=steps,
+        barostat=barostat,
         bias=bias,
         seeds=[seed + k for k in range(number)],
         exchange_every=exchange_every,
@@ -201,15 +207,18 @@ def md_replicas(
 
 def of_replicas(runs: list[Run]) -> dict[str, Any]:
     """Numbers of all replicas together: `replicas`, `steps`, `time_ps` and `frames` of each, lists of their
-    `temperatures` [K] and `drifts` [eV/atom/ns], and `replica_steps_per_second`; with exchange
-    `exchanges_accepted`, the share of the swaps of each temperature with the next."""
+    `temperatures` [K] and `drifts` [eV/atom/ns], and `replica_steps_per_second`; at constant pressure
+    `densities` [g/cm^3]; with exchange `exchanges_accepted`, the share of the swaps of each temperature with
+    the next."""
     first = runs[0].summary
     shares = [run.summary.get("exchanges_accepted") for run in runs[:-1]]
+    densities = [run.summary.get("density_g_per_cm3") for run in runs]
     pace = first["steps_per_second"]
     return {
         "replicas": len(runs),
         **{name: first[name] for name in ("steps", "time_ps", "frames")},
         "temperatures": [round(run.summary["temperature"], 1) for run in runs],
+        **({"densities": densities} if None not in densities else {}),
         "drifts": [run.summary.get("drift_ev_per_atom_ns") for run in runs],
         **({"exchanges_accepted": shares} if any(share is not None for share in shares) else {}),
         "replica_steps_per_second": pace and round(pace * len(runs), 1),

@@ -144,8 +144,7 @@ def simulate(
         steps=10_000)
         >>> run.trajectory.observables["temperature"].mean()
     """
-    from adiabat.dynamics import ConstantPressure, PathIntegral
-    from adiabat.sampling import Biased
+    from adiabat.dynamics import PathIntegral
 
     environment = precision.enable()
     system = as_system(system)
@@ -164,10 +163,7 @@ def simulate(
             raise UnsupportedError("path integrals do not keep constraints", 'set constraints = "none"')
     else:
         arguments["constraints"] = held
-    if barostat is not None:
-        integrator = ConstantPressure(thermostat=integrator, barostat=barostat)
-    if bias is not None:
-        integrator = Biased(integrator=integrator, bias=bias)
+    integrator = wrapped(integrator, barostat, bias)
     integrator.check(system)
     if out is None:
         return _run(system, potential, integrator, None, steps, resume, arguments)
@@ -177,6 +173,22 @@ def simulate(
         run = _run(system, potential, integrator, folder.path, steps, resume, arguments)
         folder.result(**run.summary)
     return run
+
+
+def wrapped(
+    integrator: "AbstractIntegrator", barostat: "AbstractBarostat | None", bias: "AbstractBias | None"
+) -> "AbstractIntegrator":
+    """The integrator with a barostat and under a bias, where there are any.
+
+    Raises:
+        ConfigError, UnsupportedError: as `adiabat.dynamics.ConstantPressure` and `adiabat.sampling.Biased`.
+    """
+    from adiabat.dynamics import ConstantPressure
+    from adiabat.sampling import Biased
+
+    if barostat is not None:
+        integrator = ConstantPressure(thermostat=integrator, barostat=barostat)
+    return integrator if bias is None else Biased(integrator=integrator, bias=bias)
 
 
 def with_slow_hydrogen(
