@@ -19,7 +19,7 @@ import sys, json
 import adiabat.dynamics
 import adiabat.dynamics.simulation as simulation
 import adiabat.tasks.replicas, adiabat.tasks.simulate
-from adiabat.dynamics import Langevin, PathIntegral
+from adiabat.dynamics import CellRescaling, Langevin, MultipleTimeSteps, PathIntegral
 from adiabat.potentials import LennardJones
 from adiabat.testing import systems
 
@@ -32,12 +32,20 @@ out, steps, kind = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 options = {"steps": steps, "record_every": 5, "out": out, "resume": True}
 print("ready", flush=True)
 system, potential = systems.argon(32, displacement=0.1), LennardJones(cutoff=6.0)
-if kind == "exchange":
+more = {"exchange": {"exchange_every": 20}, "pressure": {"barostat": CellRescaling(pressure=0.1)}}
+if kind in more:
     thermostats = [Langevin(timestep=4, temperature=kelvin) for kelvin in (140.0, 150.0, 160.0)]
     simulate = adiabat.tasks.replicas.simulate_replicas
-    runs = simulate([system] * 3, potential, thermostats, exchange_every=20, **options)
+    runs = simulate([system] * 3, potential, thermostats, **more[kind], **options)
 else:
-    moves = {"langevin": Langevin, "path integral": lambda **given: PathIntegral(beads=4, **given)}[kind]
+    inner = LennardJones(sigma=3.3, cutoff=6.0)
+    moves = {
+        "langevin": Langevin,
+        "path integral": lambda **given: PathIntegral(beads=4, **given),
+        "several time steps": lambda **given: MultipleTimeSteps(
+            integrator=Langevin(**given), inner=inner, inner_steps=2
+        ),
+    }[kind]
     integrator = moves(timestep=4, temperature=150, friction=0.01)
     runs = [adiabat.tasks.simulate.simulate(system, potential, integrator, seed=2, **options)]
 print(json.dumps([float(x).hex() for run in runs for x in run.velocities.ravel()]))
@@ -62,7 +70,8 @@ def fingerprint(folder):
     for path in sorted(folder.rglob("trajectory.h5")):
         trajectory = read_trajectory(path)
         observables = trajectory.observables.values()
-        for array in (trajectory.steps, trajectory.positions, trajectory.velocities, *observables):
+        arrays = (trajectory.steps, trajectory.positions, trajectory.velocities, trajectory.cells)
+        for array in (*arrays, *observables):
             digest.update(np.ascontiguousarray(array).tobytes())
         count += len(trajectory)
     return digest.hexdigest(), count
@@ -107,9 +116,10 @@ def test_kill(tmp_path, uninterrupted, kills):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["path integral", "exchange"])
-def test_kill_beads_and_replicas(tmp_path, kind):
-    """The same for rings of beads, and for replicas that swap their temperatures."""
+@pytest.mark.parametrize("kind", ["path integral", "several time steps", "exchange", "pressure"])
+def test_kill_other_kinds(tmp_path, kind):
+    """The same for rings of beads, for steps within steps, and for replicas that swap their temperatures or
+    have a cell of their own."""
     began = time.monotonic()
     velocities = finish(start(tmp_path / "whole", kind))
     seconds = time.monotonic() - began

@@ -19,6 +19,7 @@ from adiabat.dynamics import (
     VelocityRescaling,
     VelocityVerlet,
     run_dynamics,
+    run_replicas,
 )
 from adiabat.potentials import LennardJones
 from adiabat.testing import systems
@@ -54,6 +55,11 @@ def measured(integrator, ensemble, *, steps, record_every=50, start=40, seed=0, 
     """What the package wants to know of a run."""
     options = {"steps": steps, "record_every": record_every, "seed": seed, "skin": 1.0}
     run = run_dynamics(LIQUID, POTENTIAL, integrator, **options)
+    return data_of(run, integrator, ensemble, start, **at)
+
+
+def data_of(run, integrator, ensemble, start, **at):
+    """The same of a run that was made."""
     kept = run.trajectory[start:]
     found, n_atoms = kept.observables, LIQUID.n_atoms
     return pv.data.SimulationData(
@@ -137,6 +143,27 @@ def test_constant_pressure(thermostat, barostat):
         assert_kinetic_energies(one)
     slopes = pv.ensemble.check(*data, verbosity=0, bootstrap_seed=1)
     print(thermostat, barostat, "slopes:", np.round(slopes, 2))
+    assert np.max(np.abs(slopes)) < 3
+
+
+def test_constant_pressure_of_replicas():
+    """And for two replicas in one program, each with its temperature and its pressure."""
+    chosen = [
+        ConstantPressure(
+            thermostat=THERMOSTATS["langevin"](kelvin), barostat=BAROSTATS["rescaling"](pressure)
+        )
+        for kelvin, pressure in zip(KELVIN, PRESSURE, strict=True)
+    ]
+    options = {"steps": 30_000, "record_every": 50, "seeds": [0, 1], "skin": 1.0}
+    runs = run_replicas([LIQUID] * 2, POTENTIAL, chosen, **options)
+    data = [
+        data_of(run, one, "NPT", 40, temperature=kelvin, pressure=pressure)
+        for run, one, kelvin, pressure in zip(runs, chosen, KELVIN, PRESSURE, strict=True)
+    ]
+    for one in data:
+        assert_kinetic_energies(one)
+    slopes = pv.ensemble.check(*data, verbosity=0, bootstrap_seed=1)
+    print("replicas, slopes:", np.round(slopes, 2))
     assert np.max(np.abs(slopes)) < 3
 
 

@@ -16,6 +16,7 @@ from adiabat.dynamics import (
     NoseHoover,
     VelocityRescaling,
     VelocityVerlet,
+    constrain,
     run_dynamics,
     run_replicas,
 )
@@ -122,6 +123,38 @@ def test_molecules_of_a_network_to_the_bit(integrator):
             for name in ("positions", "momenta", "heat", "energy"):
                 assert np.array_equal(getattr(other.state, name), getattr(alone.state, name)), name
             assert np.array_equal(other.trajectory.positions, alone.trajectory.positions)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("barostat", ["triclinic", "monte carlo"])
+@pytest.mark.parametrize("held", ["none", "hydrogens+water"])
+def test_boxes_of_a_network_to_the_bit(barostat, held):
+    """The same at constant pressure, atom by atom or whole bodies."""
+    ethanol = systems.ethanol()
+    alone = System.create(ethanol.numbers, ethanol.positions, cell=7 * np.eye(3), pbc=True)
+    boxes, general = [systems.water(8), alone], load_model(GENERAL)
+
+    def run(numbers):
+        chosen = [
+            eqx.tree_at(lambda i: i.timestep, pressed("langevin", barostat)(200.0 + 100 * k), 0.5)
+            for k in numbers
+        ]
+        return run_replicas(
+            [boxes[k] for k in numbers],
+            general,
+            chosen,
+            steps=60,
+            seeds=[SEEDS[k] for k in numbers],
+            constraints=[constrain(boxes[k], held) for k in numbers],
+        )
+
+    together = run((0, 1))
+    for k, box in enumerate(boxes):
+        (one,), other = run((k,)), together[k]
+        for name in ("positions", "momenta", "heat", "energy", "stress"):
+            assert np.array_equal(getattr(other.state, name), getattr(one.state, name)), name
+        assert np.array_equal(other.trajectory.cells, one.trajectory.cells)
+        assert not np.array_equal(one.state.system.cell, box.cell)
 
 
 def test_interrupted_and_resumed(tmp_path):

@@ -86,11 +86,10 @@ def simulate_replicas(
     structures = [as_system(system) for system in systems]
     for system in structures:
         potential.check(system)
-    barostats, biases = (
+    each: list[list[Any]] = [
         list(given) if isinstance(given, Sequence) else [given] * len(structures)
-        for given in (barostat, bias)
-    )
-    each = (integrators, barostats, biases)
+        for given in (integrators, barostat, bias)
+    ]
     if any(len(given) != len(structures) for given in each):
         numbers = " and ".join(f"{len(given)}" for given in each)
         raise ConfigError(
