@@ -1,6 +1,8 @@
 """Several simulations in one program are what each is alone."""
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,10 +18,15 @@ from adiabat.dynamics import (
     NoseHoover,
     VelocityRescaling,
     VelocityVerlet,
+    Verdict,
     constrain,
     run_dynamics,
     run_replicas,
 )
+from adiabat.dynamics.failure import culprit
+from adiabat.dynamics.guard import step_lengths
+from adiabat.dynamics.joined import concatenated, joined
+from adiabat.dynamics.verlet_lists import VerletLists
 from adiabat.io.trajectory import read_trajectory
 from adiabat.networks import GENERAL, load_model
 from adiabat.potentials import LennardJones
@@ -257,6 +264,28 @@ def test_the_replica_that_fails_is_named(tmp_path):
     with pytest.raises(SimulationError, match="replica 1"):
         run_replicas([CRYSTALS[0], broken], POTENTIAL, chosen, steps=10, seeds=[0, 1], folder=tmp_path)
     assert (tmp_path / "replica-001" / "last_good.xyz").exists()
+
+
+def test_whom_the_cell_has_carried_is_not_blamed():
+    """A cell that grows moves atoms far from the origin more than the runaway of another replica."""
+    near = VerletLists(CRYSTALS[:2], POTENTIAL.cutoff, 1.0)
+    near.build(concatenated(CRYSTALS[:2]))
+    thermostat = INTEGRATORS["langevin"](40.0)
+    states = [
+        thermostat.init(crystal, POTENTIAL, near.of(k), key=jax.random.key(k))
+        for k, crystal in enumerate(CRYSTALS[:2])
+    ]
+    before = joined(states, concatenated(CRYSTALS[:2]))
+    shifted = before.positions.at[-1, 0].add(1.2)
+    grown = jnp.stack([1.3 * jnp.eye(3), jnp.eye(3)])
+    there = (before.system.mapped(shifted, grown), before.system.cell @ grown)
+    after = eqx.tree_at(lambda s: (s.system.positions, s.system.cell), before, there)
+    infos = (thermostat.info(before), thermostat.info(after))
+    assert culprit(before, after, Verdict.LONG_STEP, infos) == 1
+    lengths = step_lengths(before, after, same_cell=False)
+    assert float(lengths[-1]) == pytest.approx(1.2)
+    assert np.max(np.abs(lengths[:-1])) < 1e-9
+    assert np.max(np.linalg.norm(np.asarray(after.positions - before.positions), axis=1)[:-1]) > 2
 
 
 def test_what_does_not_go_together_is_refused():
