@@ -154,5 +154,5 @@ def test_what_does_not_go_together_is_refused():
     with pytest.raises(ConfigError, match="sees 6 Å far"):
         run_dynamics(systems.argon(4), SHORT, MultipleTimeSteps(integrator=verlet, inner=ARGON), steps=1)
     one, other = several("verlet", 4, 40), several("verlet", 4, 40, LennardJones(cutoff=4.0))
-    with pytest.raises(ConfigError, match="temperature only"):
+    with pytest.raises(ConfigError, match="temperature and pressure only"):
         run_replicas([systems.argon(4)] * 2, ARGON, [one, other], steps=1, seeds=[0, 1])
