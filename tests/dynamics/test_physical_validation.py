@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from adiabat.base.units import BOLTZMANN, FEMTOSECOND
 from adiabat.dynamics import (
     CellRescaling,
     ConstantPressure,
@@ -23,6 +22,7 @@ from adiabat.dynamics import (
 )
 from adiabat.potentials import LennardJones
 from adiabat.testing import systems
+from adiabat.testing.ensembles import ensemble_slopes, kinetic_deviations, simulation_data
 
 pv = pytest.importorskip("physical_validation")
 
@@ -40,15 +40,6 @@ BAROSTATS = {
     "rescaling": lambda p: CellRescaling(pressure=p, relaxation_time=300, compressibility=2.0, every=5),
     "monte carlo": lambda p: MonteCarloBarostat(pressure=p, every=5),
 }
-UNITS = pv.data.UnitData(
-    kb=BOLTZMANN,
-    energy_str="eV", energy_conversion=96.48533212,
-    length_str="Å", length_conversion=0.1,
-    volume_str="Å^3", volume_conversion=1e-3,
-    temperature_str="K", temperature_conversion=1.0,
-    pressure_str="GPa", pressure_conversion=1e4,
-    time_str="fs", time_conversion=1e-3,
-)  # fmt: skip
 
 
 def measured(integrator, ensemble, *, steps, record_every=50, start=40, seed=0, **at):
@@ -60,31 +51,9 @@ def measured(integrator, ensemble, *, steps, record_every=50, start=40, seed=0, 
 
 def data_of(run, integrator, ensemble, start, **at):
     """The same of a run that was made."""
-    kept = run.trajectory[start:]
-    found, n_atoms = kept.observables, LIQUID.n_atoms
-    return pv.data.SimulationData(
-        units=UNITS,
-        dt=integrator.timestep,
-        system=pv.data.SystemData(
-            natoms=n_atoms,
-            nconstraints=0,
-            ndof_reduction_tra=3 * n_atoms - run.degrees_of_freedom,
-            ndof_reduction_rot=0,
-            mass=np.asarray(LIQUID.masses),
-            molecule_idx=np.arange(n_atoms),
-            nconstraints_per_molecule=np.zeros(n_atoms),
-        ),
-        ensemble=pv.data.EnsembleData(ensemble, natoms=n_atoms, **at),
-        observables=pv.data.ObservableData(
-            kinetic_energy=found["kinetic_energy"],
-            potential_energy=found["potential_energy"],
-            total_energy=found["kinetic_energy"] + found["potential_energy"],
-            volume=np.linalg.det(kept.cells),
-            pressure=found["pressure"],
-            constant_of_motion=found["conserved"],
-        ),
-        # The package takes m v^2 for an energy, whatever the units.
-        trajectory=pv.data.TrajectoryData(position=kept.positions, velocity=kept.velocities / FEMTOSECOND),
+    assert run.trajectory is not None
+    return simulation_data(
+        run.trajectory[start:], integrator.timestep, run.degrees_of_freedom, ensemble=ensemble, **at
     )
 
 
@@ -92,14 +61,8 @@ def assert_kinetic_energies(data):
     """The kinetic energy has the mean and the width of the canonical ensemble within three standard errors,
     and so have those of two halves of the atoms, whose four figures together are as unlikely beyond their
     bar as one is beyond three."""
-    options = {"strict": False, "verbosity": 0, "bootstrap_seed": 1}
-    whole = pv.kinetic_energy.distribution(data, **options)
-    groups = pv.kinetic_energy.equipartition(
-        data, random_divisions=1, random_groups=2, random_division_seed=1, **options
-    )
-    # Of all atoms and of either half, twice: of all motion, and of translation, which is the same for atoms.
-    halves = np.array(groups[2::2])
-    print("kinetic energy:", np.round(whole, 2), "halves:", np.round(halves.ravel(), 2))
+    whole, halves = kinetic_deviations(data)
+    print("kinetic energy:", np.round(whole, 2), "halves:", np.round(halves, 2))
     assert np.max(np.abs(whole)) < 3
     assert np.max(np.abs(halves)) < norm.isf(norm.sf(3) / halves.size)
 
@@ -117,7 +80,7 @@ def test_constant_volume(thermostat):
     ]
     for one in data:
         assert_kinetic_energies(one)
-    slopes = pv.ensemble.check(*data, verbosity=0, bootstrap_seed=1)
+    slopes = ensemble_slopes(*data)
     print(thermostat, "slope:", np.round(slopes, 2))
     assert np.max(np.abs(slopes)) < 3
 
@@ -141,7 +104,7 @@ def test_constant_pressure(thermostat, barostat):
     ]  # fmt: skip
     for one in data:
         assert_kinetic_energies(one)
-    slopes = pv.ensemble.check(*data, verbosity=0, bootstrap_seed=1)
+    slopes = ensemble_slopes(*data)
     print(thermostat, barostat, "slopes:", np.round(slopes, 2))
     assert np.max(np.abs(slopes)) < 3
 
@@ -162,7 +125,7 @@ def test_constant_pressure_of_replicas():
     ]
     for one in data:
         assert_kinetic_energies(one)
-    slopes = pv.ensemble.check(*data, verbosity=0, bootstrap_seed=1)
+    slopes = ensemble_slopes(*data)
     print("replicas, slopes:", np.round(slopes, 2))
     assert np.max(np.abs(slopes)) < 3
 

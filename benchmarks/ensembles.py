@@ -1,0 +1,108 @@
+"""Ensembles of learned water under each thermostat and barostat, judged by `physical_validation`.
+
+    pip install physical-validation
+    python -m benchmarks.ensembles --data ../shared/data --model RUN
+
+runs 64 molecules for `--picoseconds` at two temperatures, at constant pressure also at two pressures, both at
+once as replicas. The potential is a model of the data set `water`, such as `benchmarks.water` names.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adiabat.data import read_samples
+from adiabat.dynamics import (
+    CellRescaling,
+    ConstantPressure,
+    Langevin,
+    MonteCarloBarostat,
+    NoseHoover,
+    VelocityRescaling,
+    run_replicas,
+)
+from adiabat.networks import load_model
+from adiabat.tasks.precision import enable
+from adiabat.testing.ensembles import ensemble_slopes, kinetic_deviations, simulation_data
+from benchmarks.record import record
+
+TIMESTEP, FRAME = 0.5, 20.0  # fs
+KELVIN, PRESSURE = (300.0, 310.0), (0.0, 0.05)  # K, GPa
+FORGOTTEN = 0.2  # of each run
+THERMOSTATS = {
+    "Langevin": lambda kelvin: Langevin(timestep=TIMESTEP, temperature=kelvin, friction=0.02),
+    "velocity rescaling": lambda kelvin: VelocityRescaling(timestep=TIMESTEP, temperature=kelvin),
+    "Nosé-Hoover": lambda kelvin: NoseHoover(timestep=TIMESTEP, temperature=kelvin),
+}
+BAROSTATS = {
+    "none": None,
+    "cell rescaling": lambda pressure: CellRescaling(pressure=pressure, relaxation_time=300.0),
+    "Monte Carlo": lambda pressure: MonteCarloBarostat(pressure=pressure),
+}
+
+
+def deviations(
+    model: Any, system: Any, thermostat: str, barostat: str, picoseconds: float
+) -> dict[str, float]:
+    """The largest of the kinetic energy, of its halves, and of the slopes, in standard errors."""
+    make = BAROSTATS[barostat]
+    chosen: list[Any] = [THERMOSTATS[thermostat](kelvin) for kelvin in KELVIN]
+    if make is not None:
+        chosen = [
+            ConstantPressure(thermostat=one, barostat=make(p))
+            for one, p in zip(chosen, PRESSURE, strict=True)
+        ]
+    runs = run_replicas(
+        [system] * 2,
+        model,
+        chosen,
+        steps=round(1000 * picoseconds / TIMESTEP),
+        record_every=round(FRAME / TIMESTEP),
+        seeds=[0, 1],
+    )
+    data = []
+    for run, kelvin, pressure in zip(runs, KELVIN, PRESSURE, strict=True):
+        assert run.trajectory is not None
+        kept = run.trajectory[round(FORGOTTEN * len(run.trajectory)) :]
+        at = {"volume": float(system.volume)} if make is None else {"pressure": pressure}
+        ensemble = "NVT" if make is None else "NPT"
+        data.append(
+            simulation_data(
+                kept, TIMESTEP, run.degrees_of_freedom, ensemble=ensemble, temperature=kelvin, **at
+            )
+        )
+    kinetic = [kinetic_deviations(one) for one in data]
+    return {
+        "kinetic energy": max(float(np.abs(whole).max()) for whole, _ in kinetic),
+        "equipartition": max(float(np.abs(halves).max()) for _, halves in kinetic),
+        "ensemble slope": float(np.abs(ensemble_slopes(*data)).max()),
+    }
+
+
+def main() -> None:
+    """Measures and records."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where the data sets are")
+    parser.add_argument("--model", type=Path, required=True, help="a run folder")
+    parser.add_argument("--picoseconds", type=float, default=30.0, help="of each run")
+    options = parser.parse_args()
+    enable()
+    model = load_model(options.model)
+    system = read_samples(options.data / "water" / "data" / "data_3")[0].system
+    rows: list[dict[str, Any]] = []
+    for thermostat in THERMOSTATS:
+        for barostat in BAROSTATS:
+            for what, value in deviations(model, system, thermostat, barostat, options.picoseconds).items():
+                name = f"{thermostat}, barostat {barostat}: {what}"
+                # Of eight figures together the bar is as unlikely as three standard errors of one.
+                bar = "< 3.6" if what == "equipartition" else "< 3"
+                rows.append({"what": name, "value": round(value, 2), "unit": "standard errors", "bar": bar})
+                print(f"{name:60s} {value:6.2f}", flush=True)
+    command = "python -m benchmarks.ensembles --data ../shared/data --model RUN"
+    record("ensembles", rows, command, title="Ensembles of learned water")
+
+
+if __name__ == "__main__":
+    main()
