@@ -20,6 +20,7 @@ from adiabat.analysis.geometry import (
 from adiabat.analysis.hydrogen_bonds import HydrogenBonds, donor_hydrogens, hydrogen_bonds
 from adiabat.analysis.internal import Distribution, bond_statistics, jensen_shannon
 from adiabat.analysis.radial import RadialDistribution, radial_distribution
+from adiabat.analysis.slow_modes import SlowModes, tica, vamp2_score
 from adiabat.analysis.spectra import (
     PER_CM,
     Spectrum,
@@ -49,6 +50,12 @@ from adiabat.analysis.thermodynamics import (
     heat_capacity,
     temperature_statistics,
 )
+from adiabat.analysis.timescales import (
+    ImpliedTimescales,
+    TimescaleCheck,
+    check_timescales,
+    implied_timescales,
+)
 from adiabat.analysis.topology import (
     BOND_SCALE,
     Fragmentation,
@@ -69,10 +76,13 @@ __all__ = [
     "Drift",
     "Fragmentation",
     "HydrogenBonds",
+    "ImpliedTimescales",
     "RadialDistribution",
+    "SlowModes",
     "Spectrum",
     "StructureFactor",
     "TemperatureStatistics",
+    "TimescaleCheck",
     "angles_from_bonds",
     "autocorrelation",
     "block_average",
@@ -81,6 +91,7 @@ __all__ = [
     "bond_statistics",
     "bonded_radii",
     "bootstrap_rmse",
+    "check_timescales",
     "common_bonds",
     "density",
     "diffusion_coefficient",
@@ -93,6 +104,7 @@ __all__ = [
     "green_kubo_diffusion",
     "heat_capacity",
     "hydrogen_bonds",
+    "implied_timescales",
     "infrared_spectrum",
     "jensen_shannon",
     "mean_squared_displacement",
@@ -105,9 +117,11 @@ __all__ = [
     "structure_factor",
     "structure_factor_from_radial",
     "temperature_statistics",
+    "tica",
     "time_step",
     "torsion_angles",
     "torsions_from_bonds",
+    "vamp2_score",
     "velocity_autocorrelation",
     "vibrational_density_of_states",
     "whole_molecules",

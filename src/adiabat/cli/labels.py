@@ -62,3 +62,17 @@ LABELLING = {
     "out": "out",
     "failed": "see",
 }
+LEARNED_VARIABLES = {
+    "trajectories": "trajectories",
+    "frames": "frames",
+    "features": "features",
+    "lag_ps": "lag [ps]",
+    "timescales_ps": "time scales [ps]",
+    "timescale_errors_ps": "their errors [ps]",
+    "transitions": "transitions",
+    "widths": "widths for a bias",
+    "vamp2_held_out": "VAMP-2 of frames held out",
+    "vamp2_linear_held_out": "that of linear functions",
+    "verdict": "verdict",
+    "out": "out",
+}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.labels import DYNAMICS, LAMMPS, METRICS, REPLICAS
+from adiabat.cli.labels import DYNAMICS, LAMMPS, LEARNED_VARIABLES, METRICS, REPLICAS
 from adiabat.cli.options import (
     Config,
     Force,
@@ -248,6 +248,56 @@ def md(
     run = task(**chosen)
     print_result({"out": str(out), **run.summary}, json, labels=DYNAMICS)
     note(f"see: adiabat analyze {out}")
+
+
+@app.command(
+    rich_help_panel=PANEL, epilog='Example: adiabat variables run-md --lag "5 ps" --out slow.safetensors'
+)
+def variables(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN",
+            help="Folders of md, or their trajectory.h5, of the same atoms.",
+            show_default=False,
+        ),
+    ],
+    lag: Annotated[
+        float,
+        option_of("time", "--lag", "Between the two times that are compared (a bare number: fs)."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE.safetensors", help="The file to write.", show_default=False
+        ),
+    ],
+    seen: Annotated[
+        Path | None,
+        typer.Option(
+            "--variables",
+            metavar="FILE.toml",
+            help="What is seen of a structure: tables \\[\\[variables]] as in the settings of md.",
+            show_default="the torsions",
+        ),
+    ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(metavar="tica|vamp", help="Linear combinations of what is seen, or a network."),
+    ] = "tica",
+    modes: Annotated[int, typer.Option(metavar="N", min=1, help="How many of the slowest.")] = 1,
+    seed: Seed = None,
+    force: ForceFile = False,
+    json: Json = False,
+) -> None:
+    """Learn the slowest collective variables from simulations, for a bias on them.
+
+    In the settings of md they are \\[\\[variables]] with kind = "learned" and file = FILE.
+    """
+    from adiabat.tasks.variables import variables as task
+
+    options = {"kind": kind, "modes": modes, "seed": seed or 0, "force": force}
+    print_result(task(runs, lag=lag, out=out, seen=seen, **options), json, labels=LEARNED_VARIABLES)
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: adiabat lammps run-learn water.data in.lmp --ranks 4")

@@ -16,12 +16,16 @@ from adiabat.sampling.free_energy import (
 )
 from adiabat.sampling.hills import HillsFiles, sum_hills
 from adiabat.sampling.internal import Angle, Distance, Torsion
+from adiabat.sampling.learned import LearnedVariable
 from adiabat.sampling.metadynamics import Metadynamics
 from adiabat.sampling.opes import OPES
 from adiabat.sampling.read_run import BiasedRun, read_biased_run
 from adiabat.sampling.restraint import MovingRestraint, Restraint
+from adiabat.sampling.slow_function import SlowFunction
+from adiabat.sampling.slow_variables import SlowVariables, features_along, learn_variables
 from adiabat.sampling.superposition import RMSD, PathDistance, PathProgress
 from adiabat.sampling.variable import AbstractVariable, values_of
+from adiabat.sampling.variable_file import load_variable
 from adiabat.sampling.windows import umbrella_profile
 
 variables = Registry(
@@ -30,6 +34,7 @@ variables = Registry(
         "angle": "adiabat.sampling.internal:Angle",
         "coordination": "adiabat.sampling.coordination:Coordination",
         "distance": "adiabat.sampling.internal:Distance",
+        "learned": "adiabat.sampling.from_files:learned_from_file",
         "rmsd": "adiabat.sampling.from_files:rmsd_from_file",
         "path": "adiabat.sampling.from_files:path_from_file",
         "off_path": "adiabat.sampling.from_files:off_path_from_file",
@@ -63,16 +68,22 @@ __all__ = [
     "FreeEnergyDifference",
     "FreeEnergyProfile",
     "HillsFiles",
+    "LearnedVariable",
     "Metadynamics",
     "MovingRestraint",
     "NetworkVariable",
     "PathDistance",
     "PathProgress",
     "Restraint",
+    "SlowFunction",
+    "SlowVariables",
     "Torsion",
     "biases",
+    "features_along",
     "free_energy_difference",
     "free_energy_profile",
+    "learn_variables",
+    "load_variable",
     "read_biased_run",
     "sum_hills",
     "umbrella_profile",

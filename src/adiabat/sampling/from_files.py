@@ -1,7 +1,9 @@
-"""Variables whose reference structures are in a file, for configurations."""
+"""Variables whose reference structures or functions are in a file, for configurations."""
 
 from adiabat.io import read_systems
+from adiabat.sampling.learned import LearnedVariable
 from adiabat.sampling.superposition import RMSD, PathDistance, PathProgress
+from adiabat.sampling.variable_file import load_variable
 
 
 def rmsd_from_file(*, reference: str, atoms: list[int] | None = None, name: str = "rmsd") -> RMSD:
@@ -53,3 +55,18 @@ def off_path_from_file(
         ConfigError: it has fewer than two structures.
     """
     return PathDistance(frames=read_systems(frames), atoms=atoms, sharpness=sharpness, name=name)
+
+
+def learned_from_file(*, file: str, component: int = 0, name: str = "slow") -> LearnedVariable:
+    """A slow mode that `adiabat variables` has learned from trajectories, see `LearnedVariable`.
+
+    Args:
+        file: that the command wrote, `.safetensors`.
+        component: which mode, 0 being the slowest.
+        name: under which it is recorded.
+
+    Raises:
+        DataError: the file cannot be read.
+        ConfigError: there is no such mode.
+    """
+    return load_variable(file, component, name)

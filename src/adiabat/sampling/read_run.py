@@ -9,6 +9,7 @@ import numpy as np
 from adiabat.base import DataError
 from adiabat.base.units import KJ_PER_MOL
 from adiabat.dynamics import TRAJECTORY_FILE
+from adiabat.dynamics.joined import REPLICA
 from adiabat.dynamics.recorder import UNITS
 from adiabat.io.plumed import HILLS, plumed_unit, read_plumed
 from adiabat.io.trajectory import TrajectoryReader
@@ -39,6 +40,11 @@ class BiasedRun:
         return self.values[name]
 
 
+def trajectory_files(folder: Path) -> list[Path]:
+    """Where the frames of a run are kept: a file for each of its replicas, or one."""
+    return sorted(folder.glob(f"{REPLICA}-*/{TRAJECTORY_FILE}")) or [folder / TRAJECTORY_FILE]
+
+
 def read_biased_run(folder: str | os.PathLike) -> BiasedRun:
     """What a biased run, with or without replicas, has recorded in its folder.
 
@@ -46,8 +52,7 @@ def read_biased_run(folder: str | os.PathLike) -> BiasedRun:
         DataError: there is no trajectory, or it was recorded without a bias.
     """
     place = Path(folder)
-    replicas = sorted(place.glob(f"replica-*/{TRAJECTORY_FILE}"))
-    paths = replicas or [place / TRAJECTORY_FILE]
+    paths = trajectory_files(place)
     rows: list[dict[str, np.ndarray]] = []
     times = np.zeros(0)
     for path in paths:
