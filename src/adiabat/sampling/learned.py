@@ -49,7 +49,7 @@ class LearnedVariable(AbstractVariable):
         elements: Sequence[int],
         name: str = "slow",
     ):
-        n_modes = np.shape(function.vectors)[1]
+        n_modes = len(function.offset)
         if not 0 <= component < n_modes:
             raise ConfigError(
                 f"there is no mode {component} among {n_modes}",

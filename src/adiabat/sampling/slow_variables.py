@@ -179,7 +179,7 @@ def _linear(seen: list[np.ndarray], lag: int, n_modes: int) -> tuple[SlowFunctio
     modes = tica(seen, lag, n_modes)
     n = len(modes.mean)
     function = SlowFunction(
-        center=np.zeros(n), scale=np.ones(n), network=None, mean=modes.mean, vectors=modes.vectors
+        center=modes.mean, scale=np.ones(n), vectors=modes.vectors, offset=np.zeros(n_modes)
     )
     return function, score, score
 

@@ -10,7 +10,15 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from adiabat.analysis.slow_modes import folds, lagged_moments, slow_modes_of, standardized, tica, vamp2_score, with_pairs
+from adiabat.analysis.slow_modes import (
+    folds,
+    lagged_moments,
+    slow_modes_of,
+    standardized,
+    tica,
+    vamp2_score,
+    with_pairs,
+)
 from adiabat.sampling.slow_function import SlowFunction
 
 _BATCH = 512
@@ -80,13 +88,19 @@ def train_vamp(
         network, steps = _trained(
             network, _pairs(training, lag), _pairs(ending, lag), optimizer, max_steps, key
         )
-        outputs = [np.asarray(_outputs(network, piece)) for piece in pieces]
-        tested = [np.asarray(_outputs(network, piece)) for piece in testing]
+        outputs = [np.asarray(_outputs(network, jnp.asarray(piece))) for piece in pieces]
+        tested = [np.asarray(_outputs(network, jnp.asarray(piece))) for piece in testing]
     modes = tica(outputs, lag, n_modes)
+    *hidden, last = network.layers
+    function = SlowFunction(
+        center=center,
+        scale=scale,
+        layers=[(layer.weight, jnp.asarray(layer.bias)) for layer in hidden],
+        vectors=last.weight.T @ modes.vectors,
+        offset=(modes.mean - last.bias) @ modes.vectors,
+    )
     return TrainedVAMP(
-        function=SlowFunction(
-            center=center, scale=scale, network=network, mean=modes.mean, vectors=modes.vectors
-        ),
+        function=function,
         score=vamp2_score(tested, lag),
         linear_score=_linear_score(training + ending, testing, lag, n_modes),
         steps=steps,
@@ -98,7 +112,8 @@ def _linear_score(
 ) -> float:
     """The score on some pieces of the best linear functions of others; of fewer functions than asked for
     where there are fewer independent features."""
-    vectors = slow_modes_of(sum(lagged_moments(piece, lag) for piece in training), n_modes)[1]
+    moments = np.sum([lagged_moments(piece, lag) for piece in training], axis=0)
+    vectors = slow_modes_of(moments, n_modes)[1]
     return vamp2_score([piece @ vectors for piece in testing], lag)
 
 
@@ -119,8 +134,8 @@ def _whitened(values: Float[Array, "n k"]) -> Float[Array, "n k"]:
 
 def _trained(
     network: eqx.nn.MLP,
-    training: tuple[np.ndarray, np.ndarray],
-    ending: tuple[np.ndarray, np.ndarray],
+    training: tuple[Array, Array],
+    ending: tuple[Array, Array],
     optimizer: optax.GradientTransformation,
     max_steps: int,
     key: Array,

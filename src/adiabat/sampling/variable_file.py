@@ -1,5 +1,6 @@
 """The file of learned variables: one archive of numbers and names, never code."""
 
+import itertools
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,6 @@ def save_variables(path: str | os.PathLike, learned: "SlowVariables") -> None:
         UnsupportedError: a variable of a kind that is not in the registry, or made of other variables.
         DataError: the folder cannot be written.
     """
-    network = learned.function.network
     arrays = to_arrays(learned.function, prefix="function")
     described = []
     for number, variable in enumerate(learned.variables):
@@ -45,7 +45,7 @@ def save_variables(path: str | os.PathLike, learned: "SlowVariables") -> None:
     header = {
         "variables": described,
         "elements": [ase.data.chemical_symbols[z] for z in learned.elements],
-        "layers": None if network is None else {"width": network.width_size, "depth": network.depth},
+        "layers": [len(bias) for _, bias in learned.function.layers],
         "lag": learned.lag,
         "timescales": [float(t) if np.isfinite(t) else None for t in learned.timescales],
         "widths": [float(width) for width in learned.widths],
@@ -112,38 +112,27 @@ def _rebuilt(number: int, described: dict[str, Any], arrays: dict[str, np.ndarra
 
 
 def _function(
-    variables: list[AbstractVariable],
-    layers: dict[str, int] | None,
-    arrays: dict[str, np.ndarray],
-    source: str,
+    variables: list[AbstractVariable], widths: list[int], arrays: dict[str, np.ndarray], source: str
 ) -> SlowFunction:
+    """The function, of layers of these widths, with the numbers that are stored."""
     n_features = sum(1 if variable.period is None else 2 for variable in variables)
     stored = {name: values for name, values in arrays.items() if name.startswith("function")}
-    k, n_modes = stored["function.vectors"].shape
-    if layers is not None and not (
-        0 < layers["width"] <= _MAX_WIDTH and 0 <= layers["depth"] <= _MAX_DEPTH and 0 < k <= _MAX_WIDTH
-    ):
-        raise DataError(f"layers of {layers} are not plausible")
-
-    def empty() -> SlowFunction:
-        network = None
-        if layers is not None:
-            network = eqx.nn.MLP(
-                n_features, k, layers["width"], layers["depth"], activation=jnp.tanh, key=jax.random.key(0)
+    if len(widths) > _MAX_DEPTH or not all(type(n) is int and 0 < n <= _MAX_WIDTH for n in widths):
+        raise DataError(f"layers of {widths} are not plausible")
+    n_modes = len(stored["function.offset"])
+    sizes = [n_features, *widths]
+    with jax.enable_x64(True):
+        template = eqx.filter_eval_shape(
+            lambda: SlowFunction(
+                center=jnp.zeros(n_features),
+                scale=jnp.ones(n_features),
+                layers=[(jnp.zeros((n, m)), jnp.zeros(n)) for m, n in itertools.pairwise(sizes)],
+                vectors=jnp.zeros((sizes[-1], n_modes)),
+                offset=jnp.zeros(n_modes),
             )
-        return SlowFunction(
-            center=jnp.zeros(n_features),
-            scale=jnp.zeros(n_features),
-            network=network,
-            mean=jnp.zeros(n_features if network is None else k),
-            vectors=jnp.zeros((n_features if network is None else k, n_modes)),
         )
-
-    with jax.enable_x64(True):
-        template = eqx.filter_eval_shape(empty)
-    function = from_arrays(template, stored, prefix="function", source=source)
-    with jax.enable_x64(True):
-        function = jax.tree.map(lambda leaf: jnp.asarray(leaf) if eqx.is_array_like(leaf) else leaf, function)
+        function = from_arrays(template, stored, prefix="function", source=source)
+        function = jax.tree.map(jnp.asarray, function)
     if not all(np.isfinite(values).all() for values in stored.values()) or np.min(function.scale) <= 0:
         raise DataError("the numbers of the function are not finite, or do not scale")
     return function

@@ -1,0 +1,313 @@
+"""Variables learned from trajectories: scores that are known, files, derivatives, a bias on them."""
+
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+import adiabat
+from adiabat.analysis import tica, vamp2_score
+from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.base.archive import DamagedArchiveError, read_archive, write_archive
+from adiabat.base.schema import build_kind
+from adiabat.dynamics import Langevin
+from adiabat.io.plumed import read_plumed
+from adiabat.potentials import HarmonicAngles, HarmonicBonds, PeriodicTorsions, SumPotential
+from adiabat.sampling import (
+    OPES,
+    RMSD,
+    Angle,
+    Combination,
+    Coordination,
+    Distance,
+    LearnedVariable,
+    PathProgress,
+    SlowFunction,
+    SlowVariables,
+    Torsion,
+    features_along,
+    load_variable,
+    variables,
+)
+from adiabat.sampling.learned import members_of
+from adiabat.sampling.vamp import train_vamp, vamp2
+from adiabat.system import System
+from adiabat.testing import systems
+
+ETHANOL = systems.ethanol(displacement=0.1)
+PLACES = np.asarray(ETHANOL.positions)
+SEEN = (
+    Torsion(atoms=[3, 1, 0, 2], name="phi"),
+    Angle(atoms=[1, 0, 2]),
+    Distance(atoms=[0, 2]),
+    Coordination(first=[0, 1, 2], second=[3, 4], distance=1.5),
+    RMSD(reference=systems.ethanol(), atoms=[0, 1, 2, 3]),
+    PathProgress(
+        frames=[np.asarray(systems.ethanol(0.2, seed=s).positions)[:4] for s in (0, 1)], atoms=range(4)
+    ),
+)
+
+
+def function(n_features=7, widths=(5, 4), n_modes=2) -> SlowFunction:
+    """Some numbers."""
+    random = np.random.default_rng(0)
+    sizes = [n_features, *widths]
+    return SlowFunction(
+        center=random.normal(size=n_features),
+        scale=random.uniform(0.5, 2, n_features),
+        layers=[
+            (random.normal(size=(n, m)), random.normal(size=n)) for m, n in zip(sizes, widths, strict=False)
+        ],
+        vectors=random.normal(size=(sizes[-1], n_modes)),
+        offset=random.normal(size=n_modes),
+    )
+
+
+def learned(seen=SEEN, made=None) -> SlowVariables:
+    numbers = np.asarray(ETHANOL.numbers)[list(members_of(seen))]
+    two = np.array([1.0, 2.0])
+    return SlowVariables(
+        variables=tuple(seen),
+        function=made or function(),
+        elements=tuple(map(int, numbers)),
+        lag=100.0,
+        timescales=np.array([900.0, np.nan]),
+        errors=two,
+        eigenvalues=two / 4,
+        widths=two / 10,
+        score=1.5,
+        linear_score=1.4,
+        transitions=np.array([12, 40]),
+        converged=True,
+        verdict="converged: as far as one sees",
+    )
+
+
+@pytest.fixture
+def file(tmp_path):
+    learned().save(tmp_path / "slow.safetensors")
+    return tmp_path / "slow.safetensors"
+
+
+@eqx.filter_jit
+def at(variable, positions):
+    system = eqx.tree_at(lambda s: s.positions, ETHANOL, positions)
+    return jax.value_and_grad(lambda x: variable(eqx.tree_at(lambda s: s.positions, system, x)))(positions)
+
+
+def test_a_file_gives_the_same_variable(file):
+    """To the bit, with derivatives: every kind of feature, the settings' way."""
+    for component in (0, 1):
+        there = learned().variable(component)
+        back = build_kind(variables, {"kind": "learned", "file": str(file), "component": component})
+        assert isinstance(back, LearnedVariable)
+        assert back.name == "slow"
+        back.check(ETHANOL)
+        for one, other in zip(at(there, PLACES), at(back, PLACES), strict=True):
+            assert np.array_equal(one, other)
+    assert read_archive(file, "variables")[1]["timescales"] == [900.0, None]
+
+
+@pytest.mark.parametrize("widths", [(), (5, 4)], ids=["linear", "network"])
+def test_derivatives(widths):
+    """Against central differences of fourth order along a random direction; none by moving or turning."""
+    variable = learned(made=function(widths=widths)).variable(1)
+    gradient = at(variable, PLACES)[1]
+    direction, h = np.random.default_rng(3).normal(size=PLACES.shape), 2e-4
+    ends = [float(at(variable, PLACES + k * h * direction)[0]) for k in (-2, -1, 1, 2)]
+    slope = (ends[0] - 8 * ends[1] + 8 * ends[2] - ends[3]) / (12 * h)
+    assert np.vdot(gradient, direction) == pytest.approx(slope, rel=1e-7)
+    np.testing.assert_allclose(gradient.sum(axis=0), 0.0, atol=1e-10)
+    np.testing.assert_allclose(np.cross(PLACES, gradient).sum(axis=0), 0.0, atol=1e-10)
+
+
+def test_damaged_files_are_refused(file):
+    content = file.read_bytes()
+    for place in np.linspace(0, len(content) - 1, 40, dtype=int):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 8]) + content[place + 1 :])
+        with pytest.raises(DataError):
+            load_variable(file)
+    file.write_bytes(content[:-9])
+    with pytest.raises(DamagedArchiveError, match="truncated"):
+        load_variable(file)
+    with pytest.raises(DataError, match="No such file"):
+        load_variable(file.with_name("none"))
+
+
+def test_files_that_make_no_sense_are_refused(file):
+    """Whole archives with something wrong in them, as nobody but a vandal writes them."""
+    arrays, header = read_archive(file, "variables")
+
+    def without(name):
+        return {key: value for key, value in arrays.items() if key != name}
+
+    phi = header["variables"][0]
+    for wrong_arrays, wrong in (
+        (arrays, {"variables": header["variables"][1:]}),
+        (arrays, {"variables": []}),
+        (arrays, {"variables": "torsion"}),
+        (arrays, {"variables": [{"kind": "combination"}]}),
+        (arrays, {"variables": [phi | {"kind": "learned"}, *header["variables"][1:]]}),
+        (arrays, {"variables": [phi | {"atoms": [0, 1, 2]}, *header["variables"][1:]]}),
+        (arrays, {"variables": [phi | {"atoms": "abcd"}, *header["variables"][1:]]}),
+        (arrays, {"elements": header["elements"][1:]}),
+        (arrays, {"elements": ["Xx"] * len(header["elements"])}),
+        (arrays, {"layers": [5]}),
+        (arrays, {"layers": [10**9, 4]}),
+        (arrays, {"layers": 3}),
+        (without("function.vectors"), {}),
+        (without("variable.4.reference"), {}),
+        (arrays | {"function.offset": np.full(2, np.nan)}, {}),
+        (arrays | {"function.scale": np.zeros(7)}, {}),
+        (arrays | {"function.center": np.zeros(8)}, {}),
+        (arrays | {"variable.4.reference": np.full((4, 3), np.inf)}, {}),
+    ):
+        write_archive(file, "variables", wrong_arrays, header | wrong)
+        with pytest.raises(DataError):
+            load_variable(file)
+    write_archive(file, "model", arrays, header)
+    with pytest.raises(DataError, match="holds a 'model'"):
+        load_variable(file)
+
+
+def test_other_structures_are_refused(file):
+    variable = load_variable(file)
+    with pytest.raises(UnsupportedError, match="looks at atom"):
+        variable.check(System.create([6, 6, 8], PLACES[:3]))
+    other = System.create(np.where(np.arange(9) == 2, 7, ETHANOL.numbers), PLACES)
+    with pytest.raises(UnsupportedError, match="'slow' was learned where atom 2 is O; here it is N"):
+        variable.check(other)
+    with pytest.raises(ConfigError, match="no mode 2 among 2"):
+        load_variable(file, 2)
+    made_of = Combination(variables=SEEN[:1], coefficients=[1.0])
+    with pytest.raises(UnsupportedError, match="a Combination, which a file cannot hold"):
+        learned([made_of, *SEEN[1:]]).save(file)
+
+
+def test_the_score_of_arrays_is_that_of_analysis():
+    """But for the ridge, and whatever linear functions of them are taken."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(500, 3)) @ random.normal(size=(3, 3)) + 5
+    y = 0.7 * x + random.normal(size=(500, 3))
+    pairs = [np.stack(pair) for pair in zip(x, y, strict=True)]
+    for turned in (np.eye(3), random.normal(size=(3, 3))):
+        found = float(jax.jit(vamp2)(jnp.asarray(x @ turned), jnp.asarray(y @ turned)))
+        assert found == pytest.approx(vamp2_score(pairs, 1), rel=1e-4)
+
+
+def prinz(n_steps, seed=0):
+    """A chain over 60 places of the potential of Prinz et al. 2011 (doi 10.1063/1.3565032), and the exact
+    eigenvalues of its transition operator."""
+    x = np.linspace(-1, 1, 60)
+    u = 4 * (
+        x**8
+        + 0.8 * np.exp(-80 * x**2)
+        + 0.2 * np.exp(-80 * (x - 0.5) ** 2)
+        + 0.5 * np.exp(-40 * (x + 0.5) ** 2)
+    )
+    jump = np.diff(u) / 2
+    rates = np.diag(np.exp(-jump), 1) + np.diag(np.exp(jump), -1)
+    rates -= np.diag(rates.sum(axis=1))
+    transition = expm(rates * 0.01 / (x[1] - x[0]) ** 2)
+    weight = np.exp(-u / 2)
+    eigenvalues = np.linalg.eigvalsh(weight[:, None] * transition / weight)[::-1]
+    reached, random = np.cumsum(transition, axis=1), np.random.default_rng(seed).random(n_steps)
+    place, places = 10, np.zeros(n_steps, int)
+    for step in range(n_steps):
+        place = places[step] = min(np.searchsorted(reached[place], random[step]), 59)
+    return x[places][:, None], eigenvalues
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(("n_modes", "share"), [(1, 0.01), (3, 0.02)])
+def test_a_network_reaches_the_score_of_the_transition_operator(n_modes, share):
+    """On frames that were held out; x itself stays far below."""
+    values, eigenvalues = prinz(20_000)
+    exact = 1 + np.sum(eigenvalues[1 : n_modes + 1] ** 2)
+    trained = train_vamp([values], 1, n_modes)
+    print(
+        f"exact {exact:.3f}, network {trained.score:.3f}, x {trained.linear_score:.3f}, {trained.steps} steps"
+    )
+    assert trained.score == pytest.approx(exact, rel=share)
+    assert trained.linear_score < exact - 0.03
+    modes = np.asarray(jax.vmap(trained.function)(values))
+    np.testing.assert_allclose(tica([modes], 1, n_modes).eigenvalues, eigenvalues[1 : n_modes + 1], rtol=0.03)
+    np.testing.assert_allclose(np.cov(modes.T), np.eye(n_modes), atol=0.02)
+
+
+def rings(n_steps, seed=0):
+    """Fast turning about the origin, slow change between two radii: x and y (n, 2), and the radius."""
+    noise = np.random.default_rng(seed).normal(size=(n_steps, 2))
+    turned = np.cumsum(0.28 * noise[:, 0])
+    z, radius = -1.0, np.zeros(n_steps)
+    for step in range(n_steps):
+        z += -0.06 * z * (z * z - 1) + 0.113 * noise[step, 1]
+        radius[step] = 2 + 0.7 * z
+    return radius[:, None] * np.stack([np.cos(turned), np.sin(turned)], axis=1), radius
+
+
+@pytest.mark.physics
+def test_a_network_finds_what_no_line_shows():
+    """The radius; the linear components of x and y only show the turning."""
+    places, radius = rings(40_000)
+    trained = train_vamp([places], 10)
+    print(f"network {trained.score:.3f}, linear {trained.linear_score:.3f}, {trained.steps} steps")
+    assert trained.score > trained.linear_score + 0.3
+    found = np.asarray(jax.vmap(trained.function)(places))[:, 0]
+    assert abs(np.corrcoef(found, radius)[0, 1]) > 0.95
+
+
+# A chain of four carbon atoms whose torsion has two minima, 20 kJ/mol high apart.
+CHAIN = System.create([6] * 4, [[0.0, 1.3, 0.5], [0, 0, 0], [1.5, 0, 0], [2.0, -1.2, 0.6]])
+BONDED = SumPotential(
+    terms=(
+        HarmonicBonds(atoms=[[0, 1], [1, 2], [2, 3]], stiffness=20.0, length=1.5),
+        HarmonicAngles(atoms=[[0, 1, 2], [1, 2, 3]], stiffness=4.0, angle=1.9),
+        PeriodicTorsions(atoms=[[0, 1, 2, 3]], barrier=0.1, periodicity=2, phase=0.0),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def hot(tmp_path_factory):
+    """A run at 900 K, in which the torsion turns often."""
+    folder = tmp_path_factory.mktemp("hot") / "run"
+    adiabat.simulate(
+        CHAIN, BONDED, Langevin(timestep=2, temperature=900, friction=0.02), steps=40_000, out=folder
+    )
+    return folder
+
+
+def test_from_a_run_to_a_bias(hot, tmp_path, capsys):
+    """The command learns the torsion from a run, and OPES on it crosses what is not crossed without."""
+    from adiabat.cli.main import app
+
+    file = tmp_path / "slow.safetensors"
+    words = ["variables", str(hot), "--lag", "0.2 ps", "--out", str(file), "--json"]
+    with pytest.raises(SystemExit) as left:
+        app(words, prog_name="adiabat")
+    assert left.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["features"] == 2
+    assert found["lag_ps"] == pytest.approx(0.2)
+    assert found["transitions"][0] > 10
+    assert 1 < found["vamp2_held_out"] < 2
+    assert found["converged"], found["verdict"]
+    variable = load_variable(file)
+    bias = OPES(variables=[variable], widths=found["widths"], barrier=0.25, every=50)
+    options = {"steps": 15_000, "record_every": 50, "seed": 1}
+    cold = Langevin(timestep=2, temperature=300, friction=0.02)
+    run = adiabat.simulate(CHAIN, BONDED, cold, bias=bias, out=tmp_path / "biased", **options)
+    torsion = features_along([Torsion(atoms=[0, 1, 2, 3])], run.trajectory)[:, 1]
+    assert np.mean(torsion > 0.5) > 0.2
+    assert np.mean(torsion < -0.5) > 0.2
+    table = read_plumed(tmp_path / "biased" / "COLVAR")
+    expected = [float(variable(system)) for system in run.trajectory.systems()[::60]]
+    np.testing.assert_allclose(table["slow"][::60], expected, atol=1e-4)
+    plain = adiabat.simulate(CHAIN, BONDED, cold, **options)
+    still = features_along([Torsion(atoms=[0, 1, 2, 3])], plain.trajectory)[:, 1]
+    assert abs(np.mean(np.sign(still))) > 0.9
