@@ -15,16 +15,19 @@ from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.archive import DamagedArchiveError, read_archive, write_archive
 from adiabat.base.schema import build_kind
 from adiabat.dynamics import Langevin
+from adiabat.dynamics.restart import Restart
 from adiabat.io.plumed import read_plumed
 from adiabat.potentials import HarmonicAngles, HarmonicBonds, PeriodicTorsions, SumPotential
 from adiabat.sampling import (
     OPES,
     RMSD,
     Angle,
+    Biased,
     Combination,
     Coordination,
     Distance,
     LearnedVariable,
+    NetworkVariable,
     PathProgress,
     SlowFunction,
     SlowVariables,
@@ -311,3 +314,16 @@ def test_from_a_run_to_a_bias(hot, tmp_path, capsys):
     plain = adiabat.simulate(CHAIN, BONDED, cold, **options)
     still = features_along([Torsion(atoms=[0, 1, 2, 3])], plain.trajectory)[:, 1]
     assert abs(np.mean(np.sign(still))) > 0.9
+
+
+def test_a_network_is_the_same_in_another_process(tmp_path):
+    """What a checkpoint says of a run has no addresses of functions in it."""
+
+    def settings():
+        network = eqx.nn.MLP(3, "scalar", 4, 1, activation=lambda x: jnp.tanh(x), key=jax.random.key(0))
+        bias = OPES(variables=[NetworkVariable(variables=SEEN[:2], network=network)], widths=[0.1])
+        integrator = Biased(integrator=Langevin(temperature=300), bias=bias)
+        return Restart(tmp_path, ETHANOL, BONDED, integrator, 10, 0, None).settings
+
+    assert settings() == settings()
+    assert "0x" not in settings()["integrator"]

@@ -1,5 +1,6 @@
 """Checkpoints of a simulation: everything that the next step depends on."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ class Restart:
         integrators = integrator if isinstance(integrator, tuple) else (integrator,)
         self.settings: dict[str, Any] = {
             "format": _FORMAT,
-            "integrator": "; ".join(
-                str(one) if isinstance(one, int) else one.description() for one in integrators
+            "integrator": _without_addresses(
+                "; ".join(str(one) if isinstance(one, int) else one.description() for one in integrators)
             ),
             "record_every": record_every,
             "seed": seed if isinstance(seed, int) else list(seed),
@@ -158,5 +159,11 @@ def fingerprint(module: Any) -> str:
     dynamic, static = eqx.partition(module, lambda leaf: isinstance(leaf, (jax.Array, np.ndarray)))
     leaves = jax.tree.leaves_with_path(dynamic)
     return digest(
-        repr(static), *(part for path, leaf in leaves for part in (jax.tree_util.keystr(path), leaf))
+        _without_addresses(repr(static)),
+        *(part for path, leaf in leaves for part in (jax.tree_util.keystr(path), leaf)),
     )
+
+
+def _without_addresses(text: str) -> str:
+    """What `repr` says of functions, such as those in an `equinox.nn.MLP`, is else another in each process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
