@@ -1,6 +1,8 @@
 """Variables learned from trajectories: scores that are known, files, derivatives, a bias on them."""
 
+import dataclasses
 import json
+from io import StringIO
 
 import equinox as eqx
 import jax
@@ -8,15 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.linalg import expm
+from tests.interfaces.test_openmm import pdb
 
 import adiabat
 from adiabat.analysis import tica, vamp2_score
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.archive import DamagedArchiveError, read_archive, write_archive
 from adiabat.base.schema import build_kind
+from adiabat.base.units import KJ_PER_MOL
 from adiabat.dynamics import Langevin
 from adiabat.dynamics.restart import Restart
+from adiabat.interfaces import potential_from_openmm
 from adiabat.io.plumed import read_plumed
+from adiabat.io.trajectory import Trajectory, read_trajectory
 from adiabat.potentials import HarmonicAngles, HarmonicBonds, PeriodicTorsions, SumPotential
 from adiabat.sampling import (
     OPES,
@@ -33,12 +39,16 @@ from adiabat.sampling import (
     SlowVariables,
     Torsion,
     features_along,
+    free_energy_difference,
+    learn_variables,
     load_variable,
     variables,
 )
 from adiabat.sampling.learned import members_of
 from adiabat.sampling.vamp import train_vamp, vamp2
 from adiabat.system import System
+from adiabat.tasks.variables import torsions_of
+from adiabat.tasks.variables import variables as learn_from_runs
 from adiabat.testing import systems
 
 ETHANOL = systems.ethanol(displacement=0.1)
@@ -153,8 +163,9 @@ def test_files_that_make_no_sense_are_refused(file):
         (arrays, {"variables": header["variables"][1:]}),
         (arrays, {"variables": []}),
         (arrays, {"variables": "torsion"}),
+        (arrays, {"variables": [{"kind": "nothing"}]}),
         (arrays, {"variables": [{"kind": "combination"}]}),
-        (arrays, {"variables": [phi | {"kind": "learned"}, *header["variables"][1:]]}),
+        (arrays, {"variables": [{"kind": "learned", "file": str(file)}] * 6}),
         (arrays, {"variables": [phi | {"atoms": [0, 1, 2]}, *header["variables"][1:]]}),
         (arrays, {"variables": [phi | {"atoms": "abcd"}, *header["variables"][1:]]}),
         (arrays, {"elements": header["elements"][1:]}),
@@ -275,6 +286,12 @@ BONDED = SumPotential(
 )
 
 
+def values(torsion, trajectory):
+    """[rad]."""
+    cosine, sine = features_along([torsion], trajectory).T
+    return np.arctan2(sine, cosine)
+
+
 @pytest.fixture(scope="module")
 def hot(tmp_path_factory):
     """A run at 900 K, in which the torsion turns often."""
@@ -305,14 +322,14 @@ def test_from_a_run_to_a_bias(hot, tmp_path, capsys):
     options = {"steps": 15_000, "record_every": 50, "seed": 1}
     cold = Langevin(timestep=2, temperature=300, friction=0.02)
     run = adiabat.simulate(CHAIN, BONDED, cold, bias=bias, out=tmp_path / "biased", **options)
-    torsion = features_along([Torsion(atoms=[0, 1, 2, 3])], run.trajectory)[:, 1]
+    torsion = values(Torsion(atoms=[0, 1, 2, 3]), run.trajectory)
     assert np.mean(torsion > 0.5) > 0.2
     assert np.mean(torsion < -0.5) > 0.2
     table = read_plumed(tmp_path / "biased" / "COLVAR")
     expected = [float(variable(system)) for system in run.trajectory.systems()[::60]]
     np.testing.assert_allclose(table["slow"][::60], expected, atol=1e-4)
     plain = adiabat.simulate(CHAIN, BONDED, cold, **options)
-    still = features_along([Torsion(atoms=[0, 1, 2, 3])], plain.trajectory)[:, 1]
+    still = values(Torsion(atoms=[0, 1, 2, 3]), plain.trajectory)
     assert abs(np.mean(np.sign(still))) > 0.9
 
 
@@ -327,3 +344,78 @@ def test_a_network_is_the_same_in_another_process(tmp_path):
 
     assert settings() == settings()
     assert "0x" not in settings()["integrator"]
+
+
+@pytest.mark.physics
+def test_alanine_dipeptide():
+    """Runs at 900 K show which way is slow; OPES on it turns phi at 300 K, where it does not turn otherwise.
+    F(phi in (0, 2.3]) lies 8.8 kJ/mol above the rest."""
+    openmm = pytest.importorskip("openmm")
+    molecule = openmm.app.PDBFile(StringIO(pdb()))
+    places = molecule.positions.value_in_unit(openmm.unit.angstrom)
+    structure = System.create([a.element.atomic_number for a in molecule.topology.atoms()], places)
+    field = openmm.app.ForceField("amber14-all.xml").createSystem(molecule.topology)
+    potential = potential_from_openmm(field)
+
+    def run(kelvin, steps, seed, bias=None):
+        langevin = Langevin(timestep=1, temperature=kelvin, friction=0.01)
+        options = {"steps": steps, "seed": seed, "bias": bias, "record_every": 100}
+        return adiabat.simulate(structure, potential, langevin, **options).trajectory
+
+    hot = [run(900, 200_000, seed) for seed in (1, 2, 3)]
+    slow = learn_variables(torsions_of(hot), hot, lag=1000)
+    bias = OPES(variables=[slow.variable()], widths=slow.widths.tolist(), barrier=0.4, every=100)
+    cold = run(300, 250_000, 3, bias)
+    phi = values(Torsion(atoms=[4, 6, 8, 14]), cold)
+    axial = (phi > 0) & (phi < 2.3)
+    crossings = np.count_nonzero(np.diff(axial))
+    found = free_energy_difference(~axial, axial, cold.observables["bias"], 300)
+    value, error = found.value / KJ_PER_MOL, found.error / KJ_PER_MOL
+    print(f"{slow.verdict}; {crossings} crossings, {value:.1f} +- {error:.1f} kJ/mol")
+    assert crossings >= 20
+    assert value == pytest.approx(8.8, abs=0.5 + 3 * error)
+    plain = values(Torsion(atoms=[4, 6, 8, 14]), run(300, 100_000, 3))
+    assert np.count_nonzero(np.diff((plain > 0) & (plain < 2.3))) == 0
+
+
+def test_what_cannot_be_learned_from_is_refused(hot, tmp_path):
+    out = tmp_path / "slow.safetensors"
+    seen = tmp_path / "seen.toml"
+    seen.write_text("[[variables]]\nkind = 'torsion'\natoms = [0, 1, 2, 9]\n")
+    (tmp_path / "none.toml").write_text("[variables]\n")
+    (tmp_path / "there").touch()
+    for wrong, error, match in (
+        ({"lag": 1.0}, ConfigError, "shorter than the 20 fs between two frames"),
+        ({"lag": 1e4}, DataError, "too few to hold some out"),
+        ({"kind": "tika"}, ConfigError, "did you mean 'tica'"),
+        ({"modes": 3}, ConfigError, "3 modes of 2 independent"),
+        ({"runs": [tmp_path]}, DataError, "no trajectory"),
+        ({"runs": []}, DataError, "no trajectory to learn from"),
+        ({"seen": seen}, UnsupportedError, "looks at atom 9"),
+        ({"seen": tmp_path / "none.toml"}, ConfigError, "no tables"),
+        ({"out": tmp_path / "there"}, ConfigError, "exists"),
+    ):
+        with pytest.raises(error, match=match):
+            learn({"runs": [hot], "lag": 200.0, "out": out} | wrong)
+    first = read_trajectory(hot / "trajectory.h5")
+    nitrogen = System.create([7] * 4, CHAIN.positions)
+    for other, match in (
+        (dataclasses.replace(first, template=nitrogen), "different systems"),
+        (dataclasses.replace(first, times=2 * first.times), "equally far apart"),
+    ):
+        with pytest.raises(DataError, match=match):
+            learn_variables([Torsion(atoms=[0, 1, 2, 3])], [first, other], 200.0)
+    assert not out.exists()
+
+
+def learn(options):
+    return learn_from_runs(options.pop("runs"), **options)
+
+
+def test_the_torsions_of_a_molecule():
+    """One about each bond between heavy atoms; that of a hydroxyl group by its hydrogen, none of methyl."""
+    places = np.asarray(systems.ethanol().positions, np.float32)[None]
+    frames = Trajectory(ETHANOL, *np.zeros((2, 1)), places, places, np.zeros((1, 3, 3)))
+    (torsion,) = torsions_of([frames])
+    numbers = np.asarray(ETHANOL.numbers)[list(torsion.atoms)].tolist()
+    assert numbers in ([6, 6, 8, 1], [1, 8, 6, 6])

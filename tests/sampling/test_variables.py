@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from adiabat.base import ConfigError, UnsupportedError
+from adiabat.base.schema import build_kind
 from adiabat.sampling import (
     RMSD,
     Angle,
@@ -18,6 +19,7 @@ from adiabat.sampling import (
     PathDistance,
     PathProgress,
     Torsion,
+    variables,
 )
 from adiabat.sampling.superposition import mean_squared_deviation
 from adiabat.system import System
@@ -91,6 +93,19 @@ def test_values_are_those_of_ase():
     apart = atoms.get_all_distances()[np.ix_([0, 1, 2], [3, 4, 5, 6, 7, 8])] / 1.5
     rational = (1 - apart**6) / (1 - apart**12)
     assert at(VARIABLES["coordination"], PLACES) == pytest.approx(rational.sum(), abs=1e-12)
+
+
+def test_a_combination_from_settings():
+    """The difference of two distances, as of a proton between two atoms."""
+    of = [{"kind": "distance", "atoms": [0, 2]}, {"kind": "distance", "atoms": [0, 1]}]
+    table = {"kind": "combination", "of": of, "coefficients": [1.0, -1.0], "name": "transfer"}
+    variable = build_kind(variables, table, "variables")
+    atoms = ETHANOL.to_ase()
+    assert at(variable, PLACES) == pytest.approx(
+        atoms.get_distance(0, 2) - atoms.get_distance(0, 1), abs=1e-12
+    )
+    with pytest.raises(ConfigError, match="unknown variable 'distant'"):
+        build_kind(variables, table | {"of": [{"kind": "distant"}]}, "variables")
 
 
 def test_superposition_is_the_best_one():

@@ -110,7 +110,7 @@ def folds(trajectories: Sequence[np.ndarray], lag: int, count: int = 5) -> list[
     if len(pieces) < count:
         raise DataError(
             f"{sum(map(len, arrays))} frames are too few to hold some out at a lag of {lag}",
-            f"choose a shorter lag, or give {count * _PIECE} times the lag",
+            f"choose a shorter lag, or run longer: {count * _PIECE} lags are needed",
         )
     return [pieces[number::count] for number in range(count)]
 

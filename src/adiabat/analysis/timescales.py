@@ -45,7 +45,7 @@ class TimescaleCheck:
         transitions: how often each mode went from one of its ends to the other, shape (n_modes,).
         converged: whether the slowest has ten transitions, its time scale rises by less than a fifth (or its
             error) when the lag is doubled, and has an error below 35 %.
-        verdict: the same in a sentence; times in frames.
+        verdict: the same in a sentence.
     """
 
     implied: ImpliedTimescales
@@ -83,7 +83,11 @@ def implied_timescales(
 
 
 def check_timescales(
-    trajectories: Sequence[np.ndarray], lag: int, n_modes: int = 1, seed: int = 0
+    trajectories: Sequence[np.ndarray],
+    lag: int,
+    n_modes: int = 1,
+    seed: int = 0,
+    interval: float | None = None,
 ) -> TimescaleCheck:
     """Whether there was enough of the slowest motion to learn from, and the lag is long enough.
 
@@ -92,6 +96,7 @@ def check_timescales(
         lag: in frames.
         n_modes: how many of the slowest.
         seed: of the bootstrap.
+        interval: between frames [fs], for a verdict in ps; without it that counts frames.
 
     Raises:
         DataError: also when no trajectory is longer than twice the lag.
@@ -109,15 +114,17 @@ def check_timescales(
     if counts[0] < _ENOUGH_TRANSITIONS:
         problems.append(f"only {counts[0]} transitions of the slowest mode")
     if not scale > 0:
-        problems.append(f"at a lag of {lag} frames no memory is left: choose a shorter one")
+        problems.append(f"at a lag of {_time(lag, interval)} no memory is left, choose a shorter one")
     elif not after - scale <= max(_RISE * scale, spread if np.isfinite(spread) else 0.0):
         problems.append(
-            f"the time scale has not levelled off: {scale:.3g} frames at a lag of {lag}, {after:.3g} at "
-            f"{2 * lag}"
+            f"the time scale has not levelled off: {_time(scale, interval)} at a lag of "
+            f"{_time(lag, interval)}, {_time(after, interval)} at {_time(2 * lag, interval)}"
         )
     if scale > 0 and not error <= _ERROR * scale:
         problems.append(f"the error of the time scale is {100 * error / scale:.0f} %")
-    good = f"converged: {counts[0]} transitions, time scale {scale:.3g} +- {error:.2g} frames"
+    good = (
+        f"converged: {counts[0]} transitions, time scale {_time(scale, interval)} +- {_time(error, interval)}"
+    )
     verdict = f"not converged: {'; '.join(problems)}" if problems else good
     return TimescaleCheck(implied, counts, not problems, verdict)
 
@@ -152,6 +159,10 @@ def two_means(values: np.ndarray) -> tuple[float, float]:
             break
         low, high = means
     return low, high
+
+
+def _time(frames: float, interval: float | None) -> str:
+    return f"{frames:.3g} frames" if interval is None else f"{frames * interval / 1000:.3g} ps"
 
 
 def _with_errors(

@@ -165,5 +165,6 @@ def fingerprint(module: Any) -> str:
 
 
 def _without_addresses(text: str) -> str:
-    """What `repr` says of functions, such as those in an `equinox.nn.MLP`, is else another in each process."""
+    """What `repr` says, without what is another in each process: where functions lie, as in an
+    `equinox.nn.MLP`."""
     return re.sub(r" at 0x[0-9a-f]+", "", text)

@@ -32,6 +32,7 @@ variables = Registry(
     "variable",
     {
         "angle": "adiabat.sampling.internal:Angle",
+        "combination": "adiabat.sampling.combination:combination_of",
         "coordination": "adiabat.sampling.coordination:Coordination",
         "distance": "adiabat.sampling.internal:Distance",
         "learned": "adiabat.sampling.from_files:learned_from_file",

@@ -1,13 +1,14 @@
 """Variables made of other variables."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError
+from adiabat.base.schema import build_kind
 from adiabat.sampling.variable import AbstractVariable, checked_name, values_of
 from adiabat.system import System
 
@@ -57,6 +58,30 @@ class Combination(AbstractVariable):
     def __call__(self, system: System) -> Float[Array, ""]:
         total = values_of(self.variables, system) @ jnp.stack([jnp.asarray(c) for c in self.coefficients])
         return total if self.period is None else total - self.period * jnp.round(total / self.period)
+
+
+def combination_of(
+    *,
+    of: list[dict[str, Any]],
+    coefficients: list[float],
+    period: float | None = None,
+    name: str = "combination",
+) -> Combination:
+    """A linear combination of variables, such as the difference of two distances, see `Combination`.
+
+    Args:
+        of: each with its kind and settings, as a table of [[variables]].
+        coefficients: one for each.
+        period: by which the sum repeats, if it does.
+        name: under which it is recorded.
+
+    Raises:
+        ConfigError: other numbers of coefficients than of variables, or a variable is described wrongly.
+    """
+    from adiabat.sampling import variables
+
+    made = [build_kind(variables, one, "variables.of") for one in of]
+    return Combination(variables=made, coefficients=coefficients, period=period, name=name)
 
 
 class NetworkVariable(AbstractVariable):

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from adiabat.analysis.slow_modes import folds, tica, vamp2_score
-from adiabat.analysis.timescales import TimescaleCheck, check_timescales, two_means
+from adiabat.analysis.timescales import check_timescales, two_means
 from adiabat.base import ConfigError, DataError
 from adiabat.io.trajectory import Trajectory
 from adiabat.sampling.combination import features
@@ -130,7 +130,7 @@ def learn_variables(
         trained = train_vamp(seen, frames, n_modes, seed=seed)
         function, score, linear_score = trained.function, trained.score, trained.linear_score
     modes = [np.asarray(_modes(function, one)) for one in seen]
-    check = check_timescales(modes if kind == "vamp" else seen, frames, n_modes, seed)
+    check = check_timescales(modes if kind == "vamp" else seen, frames, n_modes, seed, interval)
     at = list(check.implied.lags).index(frames)
     return SlowVariables(
         variables=tuple(variables),
@@ -145,7 +145,7 @@ def learn_variables(
         linear_score=linear_score,
         transitions=check.transitions,
         converged=check.converged,
-        verdict=_in_time(check, interval),
+        verdict=check.verdict,
     )
 
 
@@ -221,8 +221,3 @@ def _width(values: np.ndarray) -> float:
     below = values < 0.5 * (low + high)
     spreads = [float(np.std(part)) for part in (values[below], values[~below]) if len(part) > 1]
     return min(spreads, default=float(np.std(values)))
-
-
-def _in_time(check: TimescaleCheck, interval: float) -> str:
-    """The verdict, with the length of a frame."""
-    return f"{check.verdict} (a frame is {interval:g} fs)"

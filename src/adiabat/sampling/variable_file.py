@@ -1,5 +1,6 @@
 """The file of learned variables: one archive of numbers and names, never code."""
 
+import inspect
 import itertools
 import os
 from typing import TYPE_CHECKING, Any
@@ -108,7 +109,10 @@ def _rebuilt(number: int, described: dict[str, Any], arrays: dict[str, np.ndarra
     references = {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
     if not all(np.isfinite(values).all() for values in references.values()):
         raise DataError(f"the references of variable {number} are not finite")
-    return (_WITH_ARRAYS.get(kind) or _registry().get(kind))(**settings, **references)
+    made = _WITH_ARRAYS.get(kind) or _registry().get(kind)
+    if not inspect.isclass(made):  # it would read another file
+        raise DataError(f"variables of the kind {kind!r} are not stored in files")
+    return made(**settings, **references)
 
 
 def _function(
