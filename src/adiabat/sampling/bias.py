@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -49,6 +50,13 @@ class AbstractBias(eqx.Module):
         self, values: Float[Array, " d"], memory: Memory, thermal: Float[Array, ""]
     ) -> Float[Array, ""]:
         """The bias [eV] where the variables have these values."""
+
+    def energies(
+        self, values: Float[Array, "n d"], memory: Memory, thermal: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """The bias [eV] at each of several values; the memory has a leading axis of them unless it is
+        shared."""
+        return jax.vmap(self.energy, in_axes=(0, None if self.shared else 0, 0))(values, memory, thermal)
 
     def visited(
         self,

@@ -259,7 +259,7 @@ def bias_energies(
     if values.ndim == 1:
         return bias.energy(values, memory, thermal)
     thermal = jnp.broadcast_to(thermal, values.shape[:1])
-    return jax.vmap(bias.energy, in_axes=(0, None if bias.shared else 0, 0))(values, memory, thermal)
+    return bias.energies(values, memory, thermal)
 
 
 def measured_values(variables: Sequence[AbstractVariable], systems: Sequence[System]) -> Float[Array, "n d"]:

@@ -137,7 +137,10 @@ def _function(
         )
         function = from_arrays(template, stored, prefix="function", source=source)
         function = jax.tree.map(jnp.asarray, function)
-    if not all(np.isfinite(values).all() for values in stored.values()) or np.min(stored["function.scale"]) <= 0:
+    if (
+        not all(np.isfinite(values).all() for values in stored.values())
+        or np.min(stored["function.scale"]) <= 0
+    ):
         raise DataError("the numbers of the function are not finite, or do not scale")
     return function
 
