@@ -110,7 +110,7 @@ def _rebuilt(number: int, described: dict[str, Any], arrays: dict[str, np.ndarra
     if not all(np.isfinite(values).all() for values in references.values()):
         raise DataError(f"the references of variable {number} are not finite")
     made = _WITH_ARRAYS.get(kind) or _registry().get(kind)
-    if not inspect.isclass(made):  # it would read another file
+    if not (inspect.isclass(made) and issubclass(made, AbstractVariable)):  # it might read another file
         raise DataError(f"variables of the kind {kind!r} are not stored in files")
     return made(**settings, **references)
 

@@ -99,6 +99,8 @@ def read_run(run: str | os.PathLike) -> "list[Trajectory]":
     found = [read_trajectory(file) for file in (trajectory_files(path) if path.is_dir() else [path])]
     if any(np.ptp(one.observables.get(BIAS, np.zeros(1))) > 0 for one in found):
         logger.warning("%s was simulated under a bias: what is slow there need not be slow without it", path)
+    if any(np.ptp(one.observables.get("target_temperature", np.zeros(1))) > 0 for one in found):
+        logger.warning("the replicas of %s swap temperatures: time scales are those of no temperature", path)
     return found
 
 
