@@ -18,7 +18,7 @@ from adiabat.io.trajectory import Trajectory
 from adiabat.sampling.combination import features
 from adiabat.sampling.learned import LearnedVariable, members_of
 from adiabat.sampling.slow_function import SlowFunction
-from adiabat.sampling.variable import AbstractVariable, checked_name, values_of
+from adiabat.sampling.variable import AbstractVariable, values_of
 from adiabat.sampling.variable_file import save_variables
 from adiabat.system import System
 
@@ -111,8 +111,7 @@ def learn_variables(
         DataError: frames that do not go together, or too few of them.
         UnsupportedError: the structures lack an atom that a variable looks at.
     """
-    names = [checked_name(variable.name) for variable in variables]
-    if not names:
+    if not variables:
         raise ConfigError("nothing can be learned from no variables", "give torsions, distances, ...")
     template = _common_template(trajectories)
     for variable in variables:

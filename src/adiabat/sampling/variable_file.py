@@ -1,6 +1,5 @@
 """The file of learned variables: one archive of numbers and names, never code."""
 
-import inspect
 import itertools
 import os
 from typing import TYPE_CHECKING, Any
@@ -109,8 +108,8 @@ def _rebuilt(number: int, described: dict[str, Any], arrays: dict[str, np.ndarra
     references = {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
     if not all(np.isfinite(values).all() for values in references.values()):
         raise DataError(f"the references of variable {number} are not finite")
-    made = _WITH_ARRAYS.get(kind) or _registry().get(kind)
-    if not (inspect.isclass(made) and issubclass(made, AbstractVariable)):  # it might read another file
+    made: Any = _WITH_ARRAYS.get(kind) or _registry().get(kind)
+    if AbstractVariable not in getattr(made, "__mro__", ()):  # a function might read another file
         raise DataError(f"variables of the kind {kind!r} are not stored in files")
     return made(**settings, **references)
 
