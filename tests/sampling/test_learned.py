@@ -23,7 +23,7 @@ from adiabat.dynamics.restart import Restart
 from adiabat.interfaces import potential_from_openmm
 from adiabat.io.plumed import read_plumed
 from adiabat.io.trajectory import Trajectory, read_trajectory
-from adiabat.potentials import HarmonicAngles, HarmonicBonds, PeriodicTorsions, SumPotential
+from adiabat.potentials import HarmonicAngles, HarmonicBonds, LennardJones, PeriodicTorsions, SumPotential
 from adiabat.sampling import (
     OPES,
     RMSD,
@@ -33,6 +33,7 @@ from adiabat.sampling import (
     Coordination,
     Distance,
     LearnedVariable,
+    Metadynamics,
     NetworkVariable,
     PathProgress,
     SlowFunction,
@@ -376,6 +377,36 @@ def test_alanine_dipeptide():
     assert value == pytest.approx(8.8, abs=0.5 + 3 * error)
     plain = values(Torsion(atoms=[4, 6, 8, 14]), run(300, 100_000, 3))
     assert np.count_nonzero(np.diff((plain > 0) & (plain < 2.3))) == 0
+
+
+@pytest.mark.physics
+def test_replicas_and_resume(tmp_path):
+    """Each replica is what it is alone; a run that goes on with the variable read anew has the same bits."""
+    cluster = systems.argon_cluster(7)
+    seen = [Distance(atoms=[0, k], name=f"d{k}") for k in range(1, 6)]
+    made = dataclasses.replace(learned(seen, function(5)), elements=(18,) * 6)
+    made.save(tmp_path / "slow.safetensors")
+    langevin = Langevin(timestep=4, temperature=15, friction=0.01)
+
+    def run(seeds, steps=200, **options):
+        bias = Metadynamics(variables=[load_variable(tmp_path / "slow.safetensors")], widths=[0.1], every=5)
+        options = {"bias": bias, "steps": steps, "record_every": 20} | options
+        return adiabat.simulate_replicas(
+            [cluster] * len(seeds), LennardJones(cutoff=12.0), [langevin] * len(seeds), seeds=seeds, **options
+        )
+
+    (one, other), (alone,) = run([3, 4]), run([4])
+    np.testing.assert_allclose(other.trajectory.positions, alone.trajectory.positions, atol=1e-5)
+    assert not np.allclose(one.trajectory.positions, other.trajectory.positions, atol=1e-2)
+    assert np.ptp(other.trajectory.observables["slow"]) > 0.01
+    for steps in (70, 200):
+        parts = run([3, 4], steps, out=tmp_path / "parts", resume=True)
+    whole = run([3, 4], out=tmp_path / "whole")
+    for part, full in zip(parts, whole, strict=True):
+        assert np.array_equal(part.velocities, full.velocities)
+    tables = [(tmp_path / name / "replica-001" / "COLVAR").read_text() for name in ("parts", "whole")]
+    assert tables[0] == tables[1]
+    assert "slow" in tables[0].splitlines()[0]
 
 
 def test_what_cannot_be_learned_from_is_refused(hot, tmp_path):
