@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from adiabat.analysis.slow_modes import folds, tica, vamp2_score
 from adiabat.analysis.timescales import check_timescales, two_means
-from adiabat.base import ConfigError, DataError
+from adiabat.base import ConfigError, DataError, did_you_mean
 from adiabat.io.trajectory import Trajectory
 from adiabat.sampling.combination import features
 from adiabat.sampling.learned import LearnedVariable, members_of
@@ -22,6 +22,7 @@ from adiabat.sampling.variable import AbstractVariable, values_of
 from adiabat.sampling.variable_file import save_variables
 from adiabat.system import System
 
+KINDS = ("tica", "vamp")
 _PIECE = 4096
 
 
@@ -107,10 +108,13 @@ def learn_variables(
         seed: of the network and the error bars.
 
     Raises:
-        ConfigError: a lag below the time between frames, or more modes than independent features.
+        ConfigError: another kind, a lag below the time between frames, or more modes than independent
+            features.
         DataError: frames that do not go together, or too few of them.
         UnsupportedError: the structures lack an atom that a variable looks at.
     """
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind {kind!r} of learned variables", did_you_mean(kind, KINDS))
     if not variables:
         raise ConfigError("nothing can be learned from no variables", "give torsions, distances, ...")
     template = _common_template(trajectories)

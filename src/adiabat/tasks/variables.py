@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from adiabat.base import ConfigError, DataError, did_you_mean
+from adiabat.base import ConfigError, DataError
 from adiabat.base.config import load_config
 from adiabat.base.files import check_out
 from adiabat.tasks import precision
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from adiabat.sampling import AbstractVariable
 
 logger = logging.getLogger(__name__)
-KINDS = ("tica", "vamp")
 
 
 def variables(
@@ -57,8 +56,6 @@ def variables(
     """
     from adiabat.sampling import learn_variables
 
-    if kind not in KINDS:
-        raise ConfigError(f"unknown kind {kind!r} of learned variables", did_you_mean(kind, KINDS))
     check_out(out, force)
     precision.enable()
     trajectories = [trajectory for run in runs for trajectory in read_run(run)]
