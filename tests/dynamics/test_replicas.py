@@ -135,8 +135,9 @@ def test_molecules_of_a_network_to_the_bit(integrator):
 
 
 @pytest.mark.physics
-@pytest.mark.parametrize("barostat", ["triclinic", "monte carlo"])
-@pytest.mark.parametrize("held", ["none", "hydrogens+water"])
+@pytest.mark.parametrize(
+    ("barostat", "held"), [("triclinic", "none"), ("monte carlo", "none"), ("isotropic", "hydrogens+water")]
+)
 def test_boxes_of_a_network_to_the_bit(barostat, held):
     """The same at constant pressure, atom by atom or whole bodies."""
     ethanol = systems.ethanol()
@@ -202,18 +203,27 @@ def test_constant_pressure(tmp_path):
 
 
 @pytest.mark.physics
-@pytest.mark.parametrize("barostat", ["isotropic", "monte carlo"])
+@pytest.mark.parametrize(
+    "barostat",
+    [
+        lambda pressure: CellRescaling(pressure=pressure, relaxation_time=200, compressibility=15.0, every=2),
+        lambda pressure: MonteCarloBarostat(pressure=pressure, every=5),
+    ],
+    ids=["rescaling", "monte carlo"],
+)
 def test_ideal_gases_at_constant_pressure(barostat):
     """p V = (N + 1) k_B T and (N + 1) (k_B T / p)^2 of variance for gases of several sizes, temperatures and
     pressures at once."""
-    sizes, kelvins = (5, 10, 20), (150.0, 300.0, 300.0)
+    sizes, kelvins, pressures = (5, 10, 20), (150.0, 300.0, 300.0), (0.05, 0.05, 0.1)
     chosen = [
-        eqx.tree_at(lambda i: i.barostat.pressure, pressed("langevin", barostat)(kelvin), pressure)
-        for kelvin, pressure in zip(kelvins, (0.05, 0.05, 0.1), strict=True)
+        ConstantPressure(
+            thermostat=Langevin(timestep=5, temperature=kelvin, friction=0.02), barostat=barostat(pressure)
+        )
+        for kelvin, pressure in zip(kelvins, pressures, strict=True)
     ]
     expected = [
-        (n_atoms + 1) * BOLTZMANN * one.temperature / (one.barostat.pressure * GIGAPASCAL)
-        for n_atoms, one in zip(sizes, chosen, strict=True)
+        (n_atoms + 1) * BOLTZMANN * kelvin / (pressure * GIGAPASCAL)
+        for n_atoms, kelvin, pressure in zip(sizes, kelvins, pressures, strict=True)
     ]
     random = np.random.default_rng(0)
     gases = [
@@ -221,11 +231,13 @@ def test_ideal_gases_at_constant_pressure(barostat):
         for n, v in zip(sizes, expected, strict=True)
     ]
     nothing = LennardJones(epsilon=0.0, cutoff=0.01, smooth=False)
-    results = run_replicas(gases, nothing, chosen, steps=60_000, record_every=20, seeds=[0, 1, 2], skin=4.0)
+    results = run_replicas(gases, nothing, chosen, steps=30_000, record_every=20, seeds=[0, 1, 2], skin=6.0)
     for result, n_atoms, volume in zip(results, sizes, expected, strict=True):
         volumes = np.linalg.det(result.trajectory.cells)[200:] / volume
-        assert volumes.mean() == pytest.approx(1, abs=0.06)
-        assert volumes.std() * np.sqrt(n_atoms + 1) == pytest.approx(1, abs=0.12)
+        spread = volumes.std() * np.sqrt(n_atoms + 1)
+        print(f"{n_atoms} atoms: volume {volumes.mean():.3f}, spread {spread:.3f} of what they should be")
+        assert volumes.mean() == pytest.approx(1, abs=0.2 / np.sqrt(n_atoms + 1))
+        assert spread == pytest.approx(1, abs=0.15)
         assert np.ptp(result.trajectory.observables["conserved"]) < 1e-10
 
 
