@@ -207,6 +207,12 @@ def train(
     size: Annotated[
         str | None, typer.Option(metavar="fast|accurate", help="Of the network.", show_default="accurate")
     ] = None,
+    long_range: Annotated[
+        bool,
+        typer.Option(
+            "--long-range", help="Learn charges of the atoms, with their Coulomb energy at all distances."
+        ),
+    ] = False,
     seed: Seed = None,
     config: Config = None,
     set_: Set = None,
@@ -239,7 +245,13 @@ def train(
             "keep": keep,
         },
         "model": {} if size is None else of_size(size),
-        "training": {"minutes": minutes, "steps": steps, "seed": seed, "start": start},
+        "training": {
+            "minutes": minutes,
+            "steps": steps,
+            "seed": seed,
+            "start": start,
+            "long_range": long_range or None,
+        },
     }
     chosen = settings("train", config, given, set_ or [])
     result = task(config=chosen, out=out, resume=resume, force=force)

@@ -33,6 +33,7 @@ def concatenated(systems: Sequence[System]) -> Batch:
         mask=np.ones(sum(sizes), bool),  # pyright: ignore
         system_index=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),  # pyright: ignore
         system_mask=np.ones(len(sizes), bool),  # pyright: ignore
+        periodic=np.array([system.is_periodic for system in systems]),  # pyright: ignore
         pbc=systems[0].pbc if len({tuple(system.pbc) for system in systems}) == 1 else None,
     )
 

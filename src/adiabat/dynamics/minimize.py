@@ -73,7 +73,8 @@ def minimize(
         skin: of the neighbor list [Å].
 
     Raises:
-        UnsupportedError: the cell is to be relaxed and is not periodic along all three directions.
+        UnsupportedError: the cell is to be relaxed and is not periodic along all three directions; an element
+            that the potential does not know, or a cell that has outgrown what it was made ready for.
         SimulationError: the start has no finite energy and forces.
         ConfigError: `fmax` is not positive.
         DataError: two atoms at one place.
@@ -86,7 +87,7 @@ def minimize(
             'leave the cell as it is, or give a structure with a cell and pbc="T T T"',
         )
     with jax.enable_x64(True):
-        potential = potential.for_inference()
+        potential = potential.for_systems([system]).for_inference()
         verlet_list = VerletList(potential.cutoff, skin)
         neighbors = verlet_list.build(system)
         coordinates = Coordinates(jax.tree.map(jnp.asarray, system), cell)
@@ -105,9 +106,11 @@ def minimize(
             if not descent.outrun:
                 break
             here = coordinates.system(descent.z)
+            potential.check(here)
             neighbors = verlet_list.rebuild(int(descent.steps), here, here)
         largest = float(largest_force(descent.gradient))
         found = jax.tree.map(np.asarray, (coordinates.system(descent.z), descent.prediction))
+        potential.check(found[0])
     return Minimum(*found, fmax=largest, steps=int(descent.steps), converged=largest <= fmax)
 
 

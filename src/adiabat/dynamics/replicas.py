@@ -93,7 +93,7 @@ def run_replicas(
         check_alike(systems)
     with jax.enable_x64(True), ExitStack() as stack:
         lists = VerletLists(systems, potential.cutoff, skin)
-        prepared = potential.for_inference()
+        prepared = potential.for_systems(systems).for_inference()
         ready = [one.for_inference() for one in integrators]
         integrator = together(ready)
         exchange = ReplicaExchange(thermostat=integrator, every=exchange_every) if exchange_every else None

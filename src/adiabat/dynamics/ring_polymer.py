@@ -59,7 +59,7 @@ def run_path_integral(
     beads = [system] * integrator.beads
     with jax.enable_x64(True), ExitStack() as stack:
         lists = VerletLists(beads, potential.cutoff, skin, beads=True)
-        prepared = potential.for_inference()
+        prepared = potential.for_systems([system]).for_inference()
         batch = concatenated(beads)
         same = (system, potential, integrator, record_every, seed, momenta)
         is_prepared = prepared is not potential

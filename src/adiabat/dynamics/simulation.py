@@ -103,7 +103,8 @@ def run_dynamics(
     Raises:
         SimulationError: a step was refused; `last_good.xyz` and `offending.xyz` are in the folder.
         UnsupportedError: the integrator cannot move such a system, or does not keep constraints; path
-            integrals, which have `run_path_integral`.
+            integrals, which have `run_path_integral`; a cell that has outgrown what the potential was made
+            ready for.
         ConfigError: a setting makes no sense, or is not the one of the run to be resumed.
         DataError: two atoms at one place, a damaged checkpoint or trajectory, a full disk.
     """
@@ -115,7 +116,7 @@ def run_dynamics(
     # Positions and momenta are kept in float64 whatever the setting of the process.
     with jax.enable_x64(True):
         verlet_list = VerletList(potential.cutoff, skin)
-        prepared = potential.for_inference()
+        prepared = potential.for_systems([system]).for_inference()
         prepared_integrator = integrator.for_inference()
         same = (system, potential, integrator, record_every, seed, momenta)
         is_prepared = prepared is not potential
@@ -267,6 +268,17 @@ class Loop:
         elif verdict != Verdict.FINE:
             self._save()
             self._fail(chunk.attempt, verdict)
+        if self.integrator.changes_cell:
+            self._check_cell()
+
+    def _check_cell(self) -> None:
+        """Raise UnsupportedError, after saving, when the potential was not made ready for such a cell."""
+        assert isinstance(self.state.system, System)  # replicas have no barostat
+        try:
+            self.potential.check(self.state.system)
+        except UnsupportedError:
+            self._save()
+            raise
 
     def _save(self) -> None:
         """Frames first, then the checkpoint that counts them."""

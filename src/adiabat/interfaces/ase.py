@@ -65,6 +65,7 @@ class AdiabatCalculator(Calculator):
             )
         self.potential.check(system)
         with jax.enable_x64(True):
+            self._prepared = self._prepared.for_systems([system])
             neighbors = self.verlet_list.update(system)
             prediction = jax.tree.map(np.asarray, evaluate(self._prepared, system, neighbors))
         energy = float(prediction.energy)

@@ -109,6 +109,7 @@ class _Evaluation:
         cell = state.getPeriodicBoxVectors(asNumpy=True)._value * _NANOMETER if self._periodic else None
         system = System.create(self._numbers, positions, cell=cell, pbc=self._periodic, charge=self._charge)
         with jax.enable_x64(True):
+            self._potential = self._potential.for_systems([system])
             found = evaluate(self._potential, system, self._verlet_list.update(system))
             forces = np.asarray(found.forces, np.float64)
         return float(found.energy) / KJ_PER_MOL, forces * (_NANOMETER / KJ_PER_MOL)

@@ -1,7 +1,8 @@
-"""The potential a network makes: free-atom energies, the network's share, and a repulsion at short range."""
+"""The potential a network makes: free-atom energies, the network's share, a repulsion at short range, and
+perhaps the energy of charges at long range."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from adiabat.base import UnsupportedError
 from adiabat.networks.network import AbstractNetwork
-from adiabat.potentials import ZBL, AbstractPotential
+from adiabat.potentials import ZBL, AbstractPotential, GaussianCharges
 from adiabat.potentials.potential import Prediction
 from adiabat.system import Batch, Neighbors, System, neighbor_list
 
@@ -22,7 +23,7 @@ DEPTH = 0.5
 
 
 class LearnedPotential(AbstractPotential):
-    """E_i = references[z_i] + w_i scale network_i + repulsion_i, and perhaps charges.
+    """E_i = references[z_i] + w_i scale network_i + repulsion_i + long_range_i, and perhaps charges.
 
     The network feels an edge by its envelope e_ij = u(r_ij) (1 - s_ij): u goes to zero at the cut-off, s is
     the envelope of the repulsion. So atoms that come so close that the repulsion takes over leave each
@@ -34,7 +35,10 @@ class LearnedPotential(AbstractPotential):
     positions.
 
     The charges are the numbers of a second network, less what they are too many in all, in equal shares: they
-    add up to the charge of the system.
+    add up to the charge of the system. With a long range they are in the energy as well, and in the forces by
+    all they depend on: they are latent, those that make energies and forces right, and dipoles where there
+    are any (Cheng 2025, doi 10.1038/s41524-025-01577-7). Then the energy of an atom depends on all others,
+    however far.
 
     Attributes:
         network: gives each atom a number of order one.
@@ -45,6 +49,7 @@ class LearnedPotential(AbstractPotential):
         elements: atomic numbers the potential knows, ascending.
         floors: the least that the network said of an atom of each element in the training set, in its own
             numbers; None before the end of the training. Down to there nothing is changed.
+        long_range: what the charges add to the energy, or None.
     """
 
     network: AbstractNetwork
@@ -53,6 +58,7 @@ class LearnedPotential(AbstractPotential):
     scale: Float[Array, ""]
     repulsion: ZBL | None
     floors: Float[Array, " n_elements"] | None
+    long_range: GaussianCharges | None
     elements: tuple[int, ...] = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
     _summary: str = eqx.field(static=True)
@@ -67,9 +73,12 @@ class LearnedPotential(AbstractPotential):
         repulsion: ZBL | None,
         floors: np.ndarray | None = None,
         charges: AbstractNetwork | None = None,
+        long_range: GaussianCharges | None = None,
         summary: Mapping[str, Any] | None = None,
     ):
-        self.network, self.charges = network, charges
+        if long_range is not None and charges is None:
+            raise ValueError("an energy at long range is one of charges, which the potential lacks")
+        self.network, self.charges, self.long_range = network, charges, long_range
         self.elements = tuple(int(z) for z in elements)
         # numpy, not jnp: JAX would cut the references to single precision when x64 is off.
         energies = [references[z] for z in self.elements]
@@ -82,7 +91,13 @@ class LearnedPotential(AbstractPotential):
 
     @property
     def layers(self) -> int | None:
-        return self.network.layers
+        return self.network.layers if self.long_range is None else None
+
+    @property
+    def at_short_range(self) -> "LearnedPotential":
+        """The potential without charges and their energy: what its first network says of the atoms."""
+        nothing, is_none = (None, None), lambda x: x is None
+        return eqx.tree_at(lambda p: (p.charges, p.long_range), self, nothing, is_leaf=is_none)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -99,11 +114,13 @@ class LearnedPotential(AbstractPotential):
             repulsion=self.repulsion,
             floors=None if self.floors is None else np.asarray(self.floors),
             charges=self.charges,
+            long_range=self.long_range,
             summary=summary,
         )
 
     def check(self, system: System) -> None:
-        """Raise UnsupportedError when the system has an element that the potential does not know."""
+        """Raise UnsupportedError when the system has an element that the potential does not know, or cannot
+        have the long range of this one (`GaussianCharges.check`)."""
         unknown = sorted(
             set(np.asarray(system.numbers)[np.asarray(system.mask)].tolist()) - set(self.elements)
         )
@@ -114,8 +131,22 @@ class LearnedPotential(AbstractPotential):
                 f"the model knows the elements {known}; the structure also has {found}",
                 "train on data that hold every element of the structure",
             )
+        if self.long_range is not None:
+            self.long_range.check(system)
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        return self.atom_energies_and_charges(system, neighbors)[0]
+
+    def atom_energies_and_charges(
+        self, system: System | Batch, neighbors: Neighbors
+    ) -> tuple[Float[Array, " n_atoms"], Float[Array, " n_atoms"] | None]:
+        energies, charges = self._near(system, neighbors), self.atom_charges(system, neighbors)
+        if self.long_range is None or charges is None:
+            return energies, charges
+        return energies + self.long_range.energies(system, charges), charges
+
+    def _near(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        """All but the energy of the charges."""
         dtype = system.positions.dtype
         species = self.species(system)
         near = self.network.environments(system, species, neighbors, self.repulsion, self.elements)
@@ -140,12 +171,17 @@ class LearnedPotential(AbstractPotential):
 
         Args:
             numbers: atomic numbers, shape (n_atoms,).
-            atom_energies: what the potential says of them [eV], shape (n_atoms,).
+            atom_energies: what the potential `at_short_range` says of them [eV], shape (n_atoms,).
         """
         if self.floors is None:
             return np.zeros(np.shape(numbers), bool)
         known = self.references + self.scale * (np.asarray(self.floors) - 0.5 * DEPTH)
         return np.asarray(atom_energies) < np.asarray(known)[np.searchsorted(self.elements, numbers)]
+
+    def for_systems(self, systems: Iterable[System]) -> "LearnedPotential":
+        """With all waves of the charges that cells of these structures need."""
+        ready = None if self.long_range is None else self.long_range.for_systems(systems)
+        return self if ready is self.long_range else eqx.tree_at(lambda p: p.long_range, self, ready)
 
     def for_inference(self) -> AbstractPotential:
         """With the network prepared for many calls: on a CPU by the C++ kernel, where it can be compiled."""
@@ -163,7 +199,7 @@ class LearnedPotential(AbstractPotential):
         """
         self.check(system)
         near = neighbors if neighbors is not None else neighbor_list(system, self.cutoff)
-        return _compiled(self.for_inference(), system, near)
+        return _compiled(self.for_systems([system]).for_inference(), system, near)
 
     def calculator(self) -> Any:
         """An ASE calculator, `adiabat.interfaces.AdiabatCalculator`."""

@@ -16,15 +16,16 @@ from adiabat.base.archive import read_archive, write_archive
 from adiabat.networks.learned import LearnedPotential
 from adiabat.networks.network import AbstractNetwork, networks
 from adiabat.networks.parameters import from_arrays, to_arrays
-from adiabat.potentials import ZBL
+from adiabat.potentials import ZBL, GaussianCharges
 from adiabat.system.system import LAST
 
 KIND = "model"
 MODEL_NAME = "model.safetensors"
 GENERAL = "general"
 MAX_HYPERPARAMETER = 4096
-# Of the networks' formulas. 2: Bessel functions are divided by their order.
-REVISION = 2
+# Of the networks' formulas. 2: Bessel functions are divided by their order. A potential with a long range is
+# of another, so that versions that do not know of it do not leave it out.
+REVISION, LONG_RANGE_REVISION = 2, 3
 
 
 def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
@@ -56,6 +57,8 @@ def save_model(path: str | os.PathLike, potential: LearnedPotential) -> None:
     if potential.charges is not None:
         header["charges"] = _described(potential.charges)
         arrays |= to_arrays(potential.charges, prefix="charges")
+    if potential.long_range is not None:
+        header |= {"revision": LONG_RANGE_REVISION, "long_range": {"width": potential.long_range.width}}
     write_archive(path, KIND, arrays, header)
 
 
@@ -102,7 +105,7 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
         raise DataError(f"{source}: the floors of the energies do not fit the elements")
     arrays = _brought_up(arrays, header.get("revision", 1), source)
     network = _network(header, arrays, "network", source)
-    repulsion, charges = header["repulsion"], header.get("charges")
+    repulsion, charges, long_range = header["repulsion"], header.get("charges"), header.get("long_range")
     return LearnedPotential(
         network=network,
         elements=elements,
@@ -111,17 +114,19 @@ def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str)
         repulsion=None if repulsion is None else _repulsion(repulsion, network.cutoff),
         floors=floors,
         charges=None if charges is None else _network(charges, arrays, "charges", source),
+        long_range=None if long_range is None else GaussianCharges(width=float(long_range["width"])),
         summary=header["summary"],
     )
 
 
 def _brought_up(arrays: dict[str, np.ndarray], revision: Any, source: str) -> dict[str, np.ndarray]:
     """The arrays that give the same functions by today's formulas."""
-    if revision == REVISION:
+    if revision in (REVISION, LONG_RANGE_REVISION):
         return arrays
     if revision != 1:
         raise DataError(
-            f"{source} has the formulas of revision {revision}, this version knows 1 to {REVISION}",
+            f"{source} has the formulas of revision {revision}, "
+            f"this version knows 1 to {LONG_RANGE_REVISION}",
             "use the version of adiabat that made it",
         )
     # The functions of the distance have become smaller, by half their order.

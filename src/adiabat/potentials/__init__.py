@@ -14,6 +14,7 @@ from adiabat.potentials.bonded import (
 from adiabat.potentials.dispersion import D3, D4
 from adiabat.potentials.embedded_atom import EmbeddedAtom
 from adiabat.potentials.ewald import Ewald
+from adiabat.potentials.gaussian_charges import GaussianCharges
 from adiabat.potentials.mesh_ewald import PME
 from adiabat.potentials.pair import LennardJones, LennardJonesMixture, Morse
 from adiabat.potentials.potential import AbstractPotential, Prediction, SumPotential
@@ -30,6 +31,7 @@ __all__ = [
     "AllPairs",
     "EmbeddedAtom",
     "Ewald",
+    "GaussianCharges",
     "HarmonicAngles",
     "HarmonicBonds",
     "HarmonicImpropers",

@@ -114,27 +114,57 @@ class Ewald(AbstractEwald):
     ):
         self.charges, self.by_element = charge_table(charges)
         self.cutoff, self.screening = split(cutoff, accuracy)
-        box = checked_cell(cell)
         shortest = 2 * self.screening * math.sqrt(-math.log(accuracy))  # of the waves left out [1/Å]
-        reach = np.floor(shortest * np.linalg.norm(box, axis=1) / (2 * math.pi)).astype(int)
-        counts = np.array(list(np.ndindex(*(2 * reach + 1)))) - reach
-        length = np.linalg.norm(2 * math.pi * counts @ np.linalg.inv(box).T, axis=1)
-        # A wave and its opposite give the same: of each two, the one whose first component is positive.
-        half = (counts @ np.array([1.0, 1e-4, 1e-8])) > 0
-        self.waves = counts[half & (length <= shortest)].astype(np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+        self.waves = wave_numbers(cell, shortest).astype(np.float64)  # pyright: ignore[reportAttributeAccessIssue]
 
     def smooth_potential(
         self, system: System | Batch, charges: Float[Array, " n_atoms"]
     ) -> Float[Array, " n_atoms"]:
-        inverse, volumes = inverted(cells_of(system))
-        waves = jnp.asarray(self.waves, charges.dtype)
-        fractions = jnp.einsum("na,nab->nb", system.positions, system.spread(inverse))
-        phases = 2 * math.pi * fractions @ waves.T
-        cosines, sines = jnp.cos(phases), jnp.sin(phases)
-        weights = smooth_weights(waves, inverse, volumes, self.screening)
-        real = system.spread(weights * system.sum_atoms(charges[:, None] * cosines))
-        imaginary = system.spread(weights * system.sum_atoms(charges[:, None] * sines))
-        return 2 * jnp.sum(cosines * real + sines * imaginary, axis=1)
+        return wave_potential(jnp.asarray(self.waves), system, charges, self.screening)
+
+
+def wave_numbers(cell: ArrayLike, shortest: float) -> np.ndarray:
+    """How often the waves up to a length repeat along each lattice vector, whole numbers, shape (n_waves, 3):
+    of a wave and its opposite, which give the same, the one whose first component is positive.
+
+    Args:
+        cell: rows are lattice vectors [Å], shape (3, 3).
+        shortest: of the waves left out [1/Å].
+
+    Raises:
+        DataError: a cell that is not finite, or without volume.
+    """
+    box = checked_cell(cell)
+    reach = np.floor(shortest * np.linalg.norm(box, axis=1) / (2 * math.pi)).astype(int)
+    counts = np.array(list(np.ndindex(*(2 * reach + 1)))) - reach
+    length = np.linalg.norm(2 * math.pi * counts @ np.linalg.inv(box).T, axis=1)
+    half = (counts @ np.array([1.0, 1e-4, 1e-8])) > 0
+    return counts[half & (length <= shortest)]
+
+
+def wave_potential(
+    waves: Float[Array, "n_waves 3"],
+    system: System | Batch,
+    charges: Float[Array, " n_atoms"],
+    screening: float,
+) -> Float[Array, " n_atoms"]:
+    """sum_k 4 pi / (V k^2) exp(-k^2 / 4 a^2) sum_j q_j cos(k (r_i - r_j)) at each atom [e/Å].
+
+    Args:
+        waves: from `wave_numbers`; each stands for its opposite, too.
+        system: periodic structures; of others it means nothing.
+        charges: [e], zero for padding.
+        screening: a [1/Å].
+    """
+    inverse, volumes = inverted(cells_of(system))
+    waves = waves.astype(charges.dtype)
+    fractions = jnp.einsum("na,nab->nb", system.positions, system.spread(inverse))
+    phases = 2 * math.pi * fractions @ waves.T
+    cosines, sines = jnp.cos(phases), jnp.sin(phases)
+    weights = smooth_weights(waves, inverse, volumes, screening)
+    real = system.spread(weights * system.sum_atoms(charges[:, None] * cosines))
+    imaginary = system.spread(weights * system.sum_atoms(charges[:, None] * sines))
+    return 2 * jnp.sum(cosines * real + sines * imaginary, axis=1)
 
 
 def smooth_weights(
@@ -153,7 +183,7 @@ def smooth_weights(
 
 
 def cells_of(system: System | Batch) -> Float[Array, "*n_systems 3 3"]:
-    """The cells [Å], with unit vectors where padding of a batch has none.
+    """The cells [Å], with unit vectors where a structure of a batch does not repeat along all directions.
 
     Raises UnsupportedError for one structure that is not periodic along all three directions.
     """
@@ -163,8 +193,9 @@ def cells_of(system: System | Batch) -> Float[Array, "*n_systems 3 3"]:
             "use AllPairs for a molecule",
         )
     cells = jnp.asarray(system.cell)
-    empty = jnp.all(cells == 0, axis=(-2, -1), keepdims=True)
-    return jnp.where(empty, jnp.eye(3, dtype=cells.dtype), cells)
+    if isinstance(system, System):
+        return cells
+    return jnp.where(jnp.asarray(system.periodic)[:, None, None], cells, jnp.eye(3, dtype=cells.dtype))
 
 
 def charge_table(charges: Mapping[int, float] | ArrayLike) -> tuple[Array, bool]:

@@ -1,6 +1,7 @@
 """What every potential is: atom energies of a structure, from which forces and stress follow."""
 
 import abc
+from collections.abc import Iterable
 
 import equinox as eqx
 import jax
@@ -53,9 +54,21 @@ class AbstractPotential(eqx.Module):
     def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
         """The charge of each atom [e], which add up to that of its system; None if the potential has none."""
 
+    def atom_energies_and_charges(
+        self, system: System | Batch, neighbors: Neighbors
+    ) -> tuple[Float[Array, " n_atoms"], Float[Array, " n_atoms"] | None]:
+        """Both, for a potential that needs one for the other."""
+        return self.atom_energies(system, neighbors), self.atom_charges(system, neighbors)
+
     def check(self, system: System) -> None:
         """Raises UnsupportedError when the potential does not cover a system; a formula takes every
         element."""
+
+    def for_systems(self, systems: Iterable[System]) -> "AbstractPotential":
+        """The same potential, ready for structures that are known on the host, for their cells and somewhat
+        larger ones; itself if there is nothing to do. Whoever knows what will come asks before the first
+        call."""
+        return self
 
     def for_inference(self) -> "AbstractPotential":
         """The same potential, prepared for many calls: faster, if there is a way, and equal to rounding.
@@ -90,23 +103,23 @@ class AbstractPotential(eqx.Module):
         def total(positions, strain):
             moved = eqx.tree_at(lambda s: s.positions, system, positions)
             moved = moved.strained(strain) if wanted else moved
-            energies = self.atom_energies(moved, neighbors).astype(positions.dtype)
+            energies, charges = self.atom_energies_and_charges(moved, neighbors)
+            energies = energies.astype(positions.dtype)
             energy = moved.sum_atoms(energies)
-            return jnp.sum(energy), (energy, energies)
+            return jnp.sum(energy), (energy, energies, charges)
 
         positions = jnp.asarray(system.positions)
         cell = jnp.asarray(system.cell)
         strain = jnp.zeros_like(cell)
-        charges = self.atom_charges(system, neighbors)
+        by = (0, 1) if wanted else (0,)
+        found, (energy, energies, charges) = jax.grad(total, argnums=by, has_aux=True)(positions, strain)
+        gradient = found[0]
         periodic = isinstance(system, System) and any(system.pbc)
         dipole = None if charges is None or periodic else dipole_moment(system, charges)
         more = {"charges": charges, "dipole": dipole}
         if not wanted:
-            gradient, (energy, energies) = jax.grad(total, has_aux=True)(positions, strain)
             return Prediction(energy=energy, forces=-gradient, atom_energies=energies, **more)
-        (gradient, virial), (energy, energies) = jax.grad(total, argnums=(0, 1), has_aux=True)(
-            positions, strain
-        )
+        virial = found[1]
         volume = jnp.abs(jnp.linalg.det(cell))[..., None, None]
         symmetric = 0.5 * (virial + jnp.swapaxes(virial, -1, -2))
         tension = jnp.where(volume > 0, symmetric / jnp.where(volume > 0, volume, 1.0), 0.0)
@@ -137,15 +150,26 @@ class SumPotential(AbstractPotential):
         for term in self.terms:
             term.check(system)
 
+    def for_systems(self, systems: Iterable[System]) -> "SumPotential":
+        found = list(systems)
+        terms = tuple(term.for_systems(found) for term in self.terms)
+        same = all(new is old for new, old in zip(terms, self.terms, strict=True))
+        return self if same else SumPotential(terms=terms)
+
     def for_inference(self) -> AbstractPotential:
         return SumPotential(terms=tuple(term.for_inference() for term in self.terms))
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        return sum(
-            (term.atom_energies(system, neighbors) for term in self.terms),
-            start=jnp.zeros(system.n_atoms, system.positions.dtype),
-        )
+        return self.atom_energies_and_charges(system, neighbors)[0]
 
     def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
         found = (term.atom_charges(system, neighbors) for term in self.terms)
         return next((charges for charges in found if charges is not None), None)
+
+    def atom_energies_and_charges(
+        self, system: System | Batch, neighbors: Neighbors
+    ) -> tuple[Float[Array, " n_atoms"], Float[Array, " n_atoms"] | None]:
+        said = [term.atom_energies_and_charges(system, neighbors) for term in self.terms]
+        zeros = jnp.zeros(system.n_atoms, system.positions.dtype)
+        charges = next((found for _, found in said if found is not None), None)
+        return sum((energies for energies, _ in said), start=zeros), charges

@@ -240,13 +240,19 @@ class BiasedPotential(AbstractPotential):
         self.potential.check(system)
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        values = values_of(self.bias.variables, system)
-        energies = bias_energies(self.bias, values, self.memory, self.thermal)
-        shares = energies / system.sum_atoms(jnp.ones(system.n_atoms, energies.dtype))
-        return self.potential.atom_energies(system, neighbors) + system.spread(shares)
+        return self.atom_energies_and_charges(system, neighbors)[0]
 
     def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
         return self.potential.atom_charges(system, neighbors)
+
+    def atom_energies_and_charges(
+        self, system: System | Batch, neighbors: Neighbors
+    ) -> tuple[Float[Array, " n_atoms"], Float[Array, " n_atoms"] | None]:
+        values = values_of(self.bias.variables, system)
+        energies = bias_energies(self.bias, values, self.memory, self.thermal)
+        shares = energies / system.sum_atoms(jnp.ones(system.n_atoms, energies.dtype))
+        found, charges = self.potential.atom_energies_and_charges(system, neighbors)
+        return found + system.spread(shares), charges
 
 
 def bias_energies(

@@ -25,6 +25,7 @@ class Batch(eqx.Module):
         mask: True for real atoms, shape (n_atoms,).
         system_index: the structure each atom belongs to, shape (n_atoms,); padding belongs to the last one.
         system_mask: True for real structures, shape (n_systems,).
+        periodic: True for those that repeat along all three directions, shape (n_systems,).
         pbc: along which lattice vectors all of them repeat; None where that is not known or not the same.
     """
 
@@ -36,6 +37,7 @@ class Batch(eqx.Module):
     mask: Bool[Array, " n_atoms"]
     system_index: Int[Array, " n_atoms"]
     system_mask: Bool[Array, " n_systems"]
+    periodic: Bool[Array, " n_systems"]
     pbc: tuple[bool, bool, bool] | None = eqx.field(static=True, default=None)
 
     @property
@@ -121,6 +123,7 @@ def batch_systems(
     numbers = np.zeros(n_atoms, np.int32)
     positions, masses = np.zeros((n_atoms, 3)), np.zeros(n_atoms)
     cell, charge = np.zeros((n_systems, 3, 3)), np.zeros(n_systems, np.int32)
+    periodic = np.zeros(n_systems, bool)
     system_index = np.full(n_atoms, n_systems - 1, np.int32)
     index = np.repeat(np.arange(n_atoms, dtype=np.int32)[:, None], max_neighbors, axis=1)
     shift = np.zeros((n_atoms, max_neighbors, 3), np.float32)
@@ -133,6 +136,7 @@ def batch_systems(
         numbers[rows] = system.numbers
         positions[rows], masses[rows] = system.positions, system.masses
         cell[number], charge[number] = system.cell, system.charge
+        periodic[number] = system.is_periodic
         system_index[rows] = number
         index[rows, :columns] = np.asarray(near.index) + start
         shift[rows, :columns] = near.shift
@@ -149,6 +153,7 @@ def batch_systems(
         mask=numbers > 0,  # pyright: ignore[reportArgumentType]
         system_index=system_index,  # pyright: ignore[reportArgumentType]
         system_mask=np.arange(n_systems) < len(systems),  # pyright: ignore[reportArgumentType]
+        periodic=periodic,  # pyright: ignore[reportArgumentType]
     )
     joined = Neighbors(
         index=index,  # pyright: ignore[reportArgumentType]

@@ -47,8 +47,8 @@ def describe_model(model: str | os.PathLike) -> dict[str, Any]:
 
     Returns:
         `architecture`, `hyperparameters`, `parameters` (how many numbers), `elements`, `cutoff` [Å],
-        `repulsion_ends` [Å] by pair, `dipoles` (whether it has any), and the summary of its training:
-        `training`, `errors` by test set.
+        `repulsion_ends` [Å] by pair, `dipoles` and `long_range` (whether it has any), and the summary of its
+        training: `training`, `errors` by test set.
 
     Raises:
         DataError: no such file, or a damaged one.
@@ -70,6 +70,7 @@ def describe_model(model: str | os.PathLike) -> dict[str, Any]:
         "cutoff": potential.cutoff,
         "repulsion_ends": {f"{symbols[a]}-{symbols[b]}": round(end, 3) for a, b, end in ends},
         "dipoles": potential.charges is not None,
+        "long_range": potential.long_range is not None,
         **potential.summary,
     }
 

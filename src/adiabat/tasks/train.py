@@ -140,6 +140,7 @@ def train(
     start: str | os.PathLike | None = None,
     heads: Mapping[str, str | Sequence[str]] | None = None,
     keep: str | os.PathLike | None = None,
+    long_range: bool | None = None,
     config: Mapping[str, Mapping[str, Any]] | None = None,
     resume: bool = False,
     force: bool = False,
@@ -161,6 +162,7 @@ def train(
             weights; by default these, which for a few organic molecules learn labels of GFN2-xTB first.
         heads: files with labels of other methods, by the name of each, that are trained on beside.
         keep: a file of structures of which the model to go on from is not forgotten.
+        long_range: learn charges of the atoms, with their Coulomb energy at all distances; not by default.
         config: tables "data", "model", "training" of settings; the arguments above come first.
         resume: go on with the run in the folder.
         force: start over in a folder that holds a run.
@@ -172,7 +174,13 @@ def train(
     """
     began = time.monotonic()
     environment = enable()
-    given = {"minutes": minutes, "steps": steps, "seed": seed, "start": None if start is None else str(start)}
+    given = {
+        "minutes": minutes,
+        "steps": steps,
+        "seed": seed,
+        "start": None if start is None else str(start),
+        "long_range": long_range,
+    }
     settings = _settings(
         config or {},
         {"train": data, "test": test, "scan": scan, "valid": valid, "keep": keep},

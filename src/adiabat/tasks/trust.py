@@ -27,13 +27,20 @@ def warn_of_unknown(
     Args:
         potential: the one that was asked; of a formula there is nothing to say.
         systems: what it was asked about.
-        atom_energies: what it said [eV], one array of shape (n_atoms,) each.
+        atom_energies: what it said [eV], one array of shape (n_atoms,) each; one with a long range is asked
+            again, since floors are those of its network.
         what: the structures, in the words of the warning: "structure", "the last frame".
     """
     from adiabat.networks import LearnedPotential
 
     if not isinstance(potential, LearnedPotential):
         return
+    if potential.long_range is not None:
+        from adiabat.data import Sample
+        from adiabat.training import evaluate
+
+        asked = [Sample(system) for system in systems]
+        atom_energies = evaluate(potential.at_short_range, asked).atom_energies
     found = [
         (number, np.flatnonzero(potential.unknown_atoms(np.asarray(system.numbers), np.asarray(energies))))
         for number, (system, energies) in enumerate(zip(systems, atom_energies, strict=True))
@@ -62,5 +69,7 @@ def warn_of_unknown_system(potential: "AbstractPotential", system: "System", wha
     from adiabat.system import neighbor_list
 
     if isinstance(potential, LearnedPotential):
-        said = evaluate(potential.for_inference(), system, neighbor_list(system, potential.cutoff))
+        said = evaluate(
+            potential.for_systems([system]).for_inference(), system, neighbor_list(system, potential.cutoff)
+        )
         warn_of_unknown(potential, [system], [np.asarray(said.atom_energies)], what)

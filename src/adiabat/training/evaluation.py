@@ -185,7 +185,8 @@ def evaluate(
     listed = Listed(samples, potential.cutoff)
     fit = all(any(bucket.holds(*size) for bucket in compiled) for size in listed.sizes)
     buckets = compiled if fit else plan_buckets(listed.sizes, 256)
-    return evaluate_batches(potential.for_inference(), Batches(listed, buckets), bar)
+    ready = potential.for_systems(sample.system for sample in samples).for_inference()
+    return evaluate_batches(ready, Batches(listed, buckets), bar)
 
 
 def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | None = None) -> Evaluation:

@@ -35,8 +35,8 @@ class Fit(NamedTuple):
         parameters: the network's numbers.
         averaged: their exponential moving average, which is what is evaluated and kept.
         optimizer: the optimizer's state.
-        charges: the same of the network of the charges, where there is one. It has no part in energies and
-            forces, and is fitted beside the other as if alone.
+        charges: the same of the network of the charges, where there is one. Without a long range it has no
+            part in energies and forces, and is fitted beside the other as if alone.
     """
 
     parameters: Parameters
@@ -52,7 +52,8 @@ class Objective(eqx.Module):
     force [eV/Å], n the number of atoms (errors of independent atoms add up to one whose square grows with n),
     the terms of the stress and of the dipole mu [e Å] over the structures where it is known, and w growing to
     `energy_weight` in the second half of the run: forces shape the surface, energies then fix its level. The
-    dipoles need no weight against the rest: no number is fitted to both.
+    dipoles need no weight against the rest: no number is fitted to both, but those of charges with a long
+    range.
 
     The constant of each element is not fitted by the optimizer: it follows the mean error of the energies.
     While steps are large all energies go up and down together, and the other weights should not have to
@@ -239,6 +240,8 @@ def training_step(
     if fit.charges is None or potential.charges is None:
         return changed, value
     charges = objective.stepped(potential.charges, objective.charges_rate, fit.charges, gradient[1], step)
+    if potential.long_range is not None:
+        return changed._replace(charges=charges), value
     # A batch without dipoles says nothing of them, and momentum alone is no reason to move.
     heard = jnp.any(data.has_dipole)
     charges = jax.tree.map(lambda new, old: jnp.where(heard, new, old), charges, fit.charges)

@@ -29,6 +29,8 @@ class TrainingOptions:
         patience: stop when so many of the forty validations in a row found no better weights; by default
             never.
         repulsion: add the screened repulsion of nuclei (ZBL) at distances shorter than any bond.
+        long_range: give the atoms charges, learned with the energies and forces, and add their Coulomb energy
+            at all distances; a model with such charges that the training goes on from keeps them either way.
     """
 
     minutes: float | None = 8.0
@@ -40,6 +42,7 @@ class TrainingOptions:
     atoms_per_batch: int = 75
     patience: int | None = None
     repulsion: bool = True
+    long_range: bool = False
 
     def __post_init__(self):
         if self.steps is None and self.minutes is None:

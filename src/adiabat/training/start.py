@@ -26,7 +26,7 @@ from adiabat.networks import (
     of_size,
     shape_of,
 )
-from adiabat.potentials import ZBL
+from adiabat.potentials import ZBL, GaussianCharges
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.training.batches import Listed
 from adiabat.training.evaluation import Evaluation
@@ -35,6 +35,8 @@ from adiabat.training.evaluation import Evaluation
 SCRATCH = "scratch"
 # The network of the charges: dipoles ask for less than forces do.
 CHARGES = {"kind": "cartesian", **of_size("fast")}
+# Electrons of the noble gases, and how negative the most electronegative element is at first [e].
+FULL_SHELLS, FIRST_CHARGE = (2, 10, 18, 36, 54, 86, 118), 0.5
 # Structures that are looked at for the mean density.
 DENSITY_SAMPLES = 200
 # The repulsion ends at this share of the shortest distance of a pair of elements, so that hotter structures
@@ -50,10 +52,11 @@ def new_potential(
     seed: int,
     isolated_atoms: Mapping[int, float] | None = None,
     repulsion: bool = True,
+    long_range: bool = False,
     start: LearnedPotential | None = None,
 ) -> LearnedPotential:
     """A potential before its first step: with the weights of another, or with fresh ones, its outputs shifted
-    and scaled to the samples; with a network of the charges where a sample has a dipole.
+    and scaled to the samples; with a network of the charges where a sample has a dipole, or for a long range.
 
     Args:
         listed: the training set.
@@ -61,6 +64,7 @@ def new_potential(
         seed: of the weights.
         isolated_atoms: energies of free atoms [eV] by atomic number; fitted to the compositions where absent.
         repulsion: add the short-range repulsion.
+        long_range: add the energy of the charges.
         start: a potential whose weights, scale and elements are taken over, also the elements that are not in
             the samples.
 
@@ -88,10 +92,12 @@ def new_potential(
     shift = [(fitted[z] - references[z]) / scale for z in elements]
     made = eqx.tree_at(lambda n: n.shift, made, np.asarray(shift, np.float32))
     charges = None
-    if census.polar.any():
+    if long_range or census.polar.any():
         shape, key = {**CHARGES, "cutoff": made.cutoff}, jax.random.fold_in(key, 1)
         supplied = {"n_elements": len(elements), "density": density, "key": key}
         charges = build_kind(networks, shape, where="charges", **supplied)
+    if charges is not None and long_range:
+        charges = eqx.tree_at(lambda n: n.shift, charges, first_charges(elements))
     fresh = LearnedPotential(
         network=made,
         elements=elements,
@@ -99,8 +105,25 @@ def new_potential(
         scale=scale,
         repulsion=ZBL(ends=repulsion_ends(census), longest=made.cutoff) if repulsion else None,
         charges=charges,
+        long_range=GaussianCharges() if long_range else None,
     )
     return fresh if start is None else continued(start, fresh)
+
+
+def first_charges(elements: Sequence[int]) -> np.ndarray:
+    """Where the charges of the elements begin [e], shape (n_elements,): those next to the noble gases are
+    negative.
+
+    Energies and forces of neutral structures are the same for the opposite charges; this says which of the
+    two are found.
+    """
+    # Hydrogen gives electrons to carbon and takes them from silicon.
+    lacking = [
+        4.5 if z == 1 else next(full - z for full in FULL_SHELLS if full >= z) + 0.1 * (z > 10)
+        for z in elements
+    ]
+    most_negative = np.argmin(lacking)
+    return np.where(np.arange(len(elements)) == most_negative, -FIRST_CHARGE, 0.0).astype(np.float32)
 
 
 def starting_point(
@@ -149,6 +172,7 @@ def restricted(potential: LearnedPotential, elements: Collection[int]) -> Learne
         scale=float(potential.scale),
         repulsion=repulsion,
         charges=None if potential.charges is None else of_species(potential.charges, rows),
+        long_range=potential.long_range,
     )
 
 
@@ -157,7 +181,7 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
 
     References of the new elements are those of `fresh`, and so are those of the elements of both: another
     method has other free atoms. Repulsion ends at the shorter of the two distances. Charges are there if
-    `fresh` has them.
+    `fresh` has them, or if they are part of the energy of `start`.
 
     Raises:
         ConfigError: the two networks differ in more than their elements.
@@ -174,8 +198,10 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
     references = dict(zip(start.elements, start.references.tolist(), strict=True))
     references |= dict(zip(fresh.elements, fresh.references.tolist(), strict=True))
     network, charges = of_elements([start.network], [start.elements], elements), None
-    if fresh.charges is not None:
-        known = fresh if start.charges is None else start
+    if fresh.charges is not None or start.long_range is not None:
+        # Charges that were no part of the energy are not those that should be.
+        usable = start.charges is not None and (start.long_range is not None or fresh.long_range is None)
+        known = start if usable else fresh
         assert known.charges is not None
         charges = of_elements([known.charges], [known.elements], elements)
     return LearnedPotential(
@@ -185,6 +211,7 @@ def continued(start: LearnedPotential, fresh: LearnedPotential) -> LearnedPotent
         scale=float(start.scale),
         repulsion=shorter(start.repulsion, fresh.repulsion, network.cutoff),
         charges=charges,
+        long_range=start.long_range or fresh.long_range,
     )
 
 

@@ -157,6 +157,11 @@ class Trainer:
             self._beginning(head, listed, network, alone=not others)
             for head, listed in zip(heads, self._listed, strict=True)
         ]
+        if others and any(one.long_range is not None for one in self.begun):
+            raise ConfigError(
+                "labels of several methods make no charges, which the long range needs",
+                "leave out --long-range, or train on one method and go on from a model without a long range",
+            )
         self.potential = joined(self.begun)
         whole = Mixed(self._listed, shifts(self.begun, self.potential)) if others else self._listed[0]
         self.train = Batches(whole, self._buckets, n_devices=jax.local_device_count())
@@ -176,8 +181,10 @@ class Trainer:
             seed=self.options.seed,
             isolated_atoms=head.isolated_atoms,
             repulsion=self.options.repulsion,
+            long_range=self.options.long_range,
             start=start,
         )
+        begun = begun.for_systems(sample.system for some in (listed.samples, head.valid) for sample in some)
         for sample in head.valid:
             begun.check(sample.system)
         # The start's zero of energy is that of another method.
@@ -225,8 +232,13 @@ class Trainer:
         made = [whole]
         if len(self.begun) > 1:
             made = [head_of(whole, number, begun) for number, begun in enumerate(self.begun)]
-        found = [self._said_by(one, listed) for one, listed in zip(made, self._listed, strict=True)]
-        return [centered(floored(one, said), said) for one, said in zip(made, found, strict=True)]
+        return [self._settled(one, listed) for one, listed in zip(made, self._listed, strict=True)]
+
+    def _settled(self, potential: LearnedPotential, listed: Listed) -> LearnedPotential:
+        """The potential with its floors, and its constants at their best values."""
+        said = self._said_by(potential, listed)
+        near = said if potential.long_range is None else self._said_by(potential.at_short_range, listed)
+        return centered(floored(potential, near), said)
 
     def _said_by(self, potential: LearnedPotential, listed: Listed) -> Evaluation:
         """What a potential says of a training set; of a large one an even selection is enough."""
@@ -322,8 +334,10 @@ class Trainer:
         bar.advance(0, valid_force_mev_per_ang=force)
         if score < state.best_score:
             state.best, state.best_score, state.best_step = averaged, score, state.step
+        if self.potential.long_range is not None:  # energies and forces are those of both networks
+            state.best_charges = charges if state.best_step == state.step else state.best_charges
         # The charges' own best; without a dipole to judge by, the last.
-        if dipole is None or dipole < state.best_dipole:
+        elif dipole is None or dipole < state.best_dipole:
             state.best_charges, state.best_dipole = charges, state.best_dipole if dipole is None else dipole
 
     def _plan_steps(self, n_tests: int) -> int:

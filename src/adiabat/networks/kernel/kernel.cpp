@@ -75,6 +75,20 @@ ffi::Error run_backward(ffi::ThreadPool pool, Floats cotangents, Integers specie
   return ffi::Error::Success();
 }
 
+// of_vectors, of_envelope: how the edges move.
+ffi::Error run_changes(ffi::ThreadPool pool, Floats of_vectors, Floats of_envelope, Integers species, Floats vectors,
+                       Floats envelope, Integers index, Integers reverse, Floats weights, ffi::Result<Floats> changes,
+                       ffi::Result<Floats> space, Numbers sizes, float spacing) {
+  const Model model = model_of(sizes, spacing, weights);
+  const Order order = order_of(species, index, model.sizes);
+  Graph graph = graph_of(order, vectors, envelope, index, reverse);
+  graph.vector_changes = of_vectors.typed_data();
+  graph.envelope_changes = of_envelope.typed_data();
+  if (!fits(model.weights.size, weights) || !fits(change_space(model.sizes, graph.n_atoms), *space)) return misfit();
+  energy_changes(model, graph, changes->typed_data(), large(space), pool);
+  return ffi::Error::Success();
+}
+
 // energies: cotangents of the energies; of_energies, of_vectors, of_envelope: what backward() was given, and the
 // cotangents of what it found.
 ffi::Error run_weights(ffi::ThreadPool pool, Floats energies, Floats of_energies, Floats of_vectors,
@@ -221,6 +235,10 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         with_graph(on_threads().Arg<Floats>()).Arg<Floats>().Ret<Floats>().Ret<Floats>().Ret<Floats>()));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    adiabat_changes, run_changes,
+    with_sizes(with_graph(on_threads().Arg<Floats>().Arg<Floats>()).Ret<Floats>().Ret<Floats>()));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
     adiabat_weights, run_weights,
     with_sizes(with_graph(on_threads().Arg<Floats>().Arg<Floats>().Arg<Floats>().Arg<Floats>())
                    .Ret<Floats>()
@@ -241,6 +259,12 @@ extern "C" int64_t adiabat_tape_width(int64_t interactions, int64_t channels, in
 
 extern "C" int64_t adiabat_space_width(int64_t interactions, int64_t channels, int64_t hidden) {
   return Cotangents<Vec>(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
+}
+
+// Floats that the changes of the energies work with.
+extern "C" int64_t adiabat_change_space(int64_t n_atoms, int64_t interactions, int64_t channels, int64_t hidden,
+                                        int64_t elements, int64_t knots) {
+  return change_space({interactions, channels, hidden, elements, knots}, n_atoms);
 }
 
 // Floats that the derivative by the weights works with.

@@ -24,6 +24,9 @@ inline void clear_from(int64_t, int64_t, int64_t, DualPointer) {}  // a training
 // Into how many parts the sums over atoms are cut that make the cotangents of the weights.
 inline int64_t parts_of(int64_t n_atoms) { return std::clamp<int64_t>(blocks(n_atoms) / 4, 1, 8); }
 
+// Floats that energy_changes() works with.
+inline int64_t change_space(const Sizes& s, int64_t n_atoms) { return 2 * Tape<Dual>(nullptr, s, n_atoms).size; }
+
 // Floats that weight_slopes() works with.
 inline int64_t slope_space(const Sizes& s, int64_t n_atoms) {
   return 2 * (Tape<Dual>(nullptr, s, n_atoms).size + Cotangents<Dual>(nullptr, s, n_atoms).size) +
@@ -160,6 +163,20 @@ void backward(const Model& model, const Graph& graph, const Tape<Vec>& tape, con
       return_to_messages<false>(model, graph, tape, cotangents, t, block, to, scratch);
       through_round(t - 1, block, scratch);
     });
+}
+
+// How the energies change when the edges move along the direction in the graph.
+template <typename Pool>
+void energy_changes(const Model& model, const Graph& graph, float* changes, float* space, Pool& pool) {
+  const int64_t n = graph.n_atoms, C = model.sizes.channels;
+  const Tape<Dual> tape(space, model.sizes, n, Tape<Dual>(nullptr, model.sizes, n).size);
+  forward(model, graph, tape, nullptr, pool);
+  for (int64_t place = 0; place < n; ++place) {
+    Vec total{};
+    for (int64_t c = 0; c < C; c += W)
+      total += silu(load(tape.readout + (place * C + c))).d * load(model.weights.readout_out + c);
+    changes[graph.order.atoms[place]] = sum(total);
+  }
 }
 
 // The cotangents of the weights, given those of the energies and of what backward() found: a reverse sweep over dual

@@ -42,8 +42,8 @@ class KernelNetwork(AbstractNetwork):
     """A Cartesian network on the CPU; see `accelerated` and `accelerated_training`.
 
     The derivatives by vectors and envelope are those of the same splines as the energies: forces are
-    conservative to rounding. Energies and these derivatives have derivatives by the weights; there are no
-    others.
+    conservative to rounding. Energies and these derivatives have derivatives by the weights, the latter also
+    by the cotangents of the energies, which another function of them makes; there are no others.
     """
 
     kind: ClassVar[str] = "cartesian"
@@ -221,17 +221,30 @@ def _backward(call, cotangents, vectors, envelope, species, index, reverse, weig
 
 
 def _backward_forward(call, *arguments):
-    refuse_derivatives(*arguments[:3])
+    refuse_derivatives(*arguments[1:3])
     values = [jax.tree.map(lambda a: a.value, argument, is_leaf=is_argument) for argument in arguments]
-    return _backward(call, *values), values[0]
+    by_cotangents = () if arguments[0].perturbed else None
+    return _backward(call, *values), (values[:7], by_cotangents)
 
 
-def _backward_backward(_, given, cotangents):
-    vectors, envelope = jax.tree.map(_filled, cotangents, is_leaf=_is_symbolic)
-    return *(None,) * 8, Asked(given, vectors, envelope)
+def _backward_backward(call, residuals, cotangents):
+    (given, *graph), by_cotangents = residuals
+    moves = jax.tree.map(_filled, cotangents, is_leaf=_is_symbolic)
+    changes = None if by_cotangents is None else _changes(call, moves, graph)
+    return changes, *(None,) * 7, Asked(given, *moves)
 
 
 _backward.defvjp(_backward_forward, _backward_backward, symbolic_zeros=True)
+
+
+def _changes(call, moves, graph):
+    """How the energies change when vectors and envelope move so."""
+    vectors, envelope, species, index, reverse, weights = graph
+    found = kernel()
+    assert found is not None
+    space = found.change_space(len(species), *call.sizes)
+    given = (*moves, species, vectors, envelope, index, reverse, weights)
+    return _run(call, "changes", ((len(species),), (space,)), *given)[0]
 
 
 def _by_weights(call, energies, asked, values):
