@@ -35,8 +35,9 @@ from adiabat.training.evaluation import Evaluation
 SCRATCH = "scratch"
 # The network of the charges: dipoles ask for less than forces do.
 CHARGES = {"kind": "cartesian", **of_size("fast")}
-# Electrons of the noble gases, and how negative the most electronegative element is at first [e].
-FULL_SHELLS, FIRST_CHARGE = (2, 10, 18, 36, 54, 86, 118), 0.5
+# Electrons of the noble gases, how negative the most electronegative element is at first [e], and the share
+# that is left then of what the network of the charges says at random.
+FULL_SHELLS, FIRST_CHARGE, FIRST_SHARE = (2, 10, 18, 36, 54, 86, 118), 0.5, 0.1
 # Structures that are looked at for the mean density.
 DENSITY_SAMPLES = 200
 # The repulsion ends at this share of the shortest distance of a pair of elements, so that hotter structures
@@ -96,8 +97,11 @@ def new_potential(
         shape, key = {**CHARGES, "cutoff": made.cutoff}, jax.random.fold_in(key, 1)
         supplied = {"n_elements": len(elements), "density": density, "key": key}
         charges = build_kind(networks, shape, where="charges", **supplied)
-    if charges is not None and long_range:
-        charges = eqx.tree_at(lambda n: n.shift, charges, first_charges(elements))
+        if long_range:
+            # What it says at random would be energies far from those of the samples, of either sign.
+            weight = charges.readout.layers[-1].weight
+            begin = (first_charges(elements), FIRST_SHARE * weight)
+            charges = eqx.tree_at(lambda n: (n.shift, n.readout.layers[-1].weight), charges, begin)
     fresh = LearnedPotential(
         network=made,
         elements=elements,
