@@ -209,7 +209,7 @@ def test_charges_are_written(salt, model, tmp_path):
     write_samples(tmp_path / "salt.xyz", salt[:3])
     predict(model, tmp_path / "salt.xyz", out=tmp_path / "predicted.xyz")
     assert ":charges:R:1" in (tmp_path / "predicted.xyz").read_text()
-    back = ase.io.read(tmp_path / "predicted.xyz")
+    back = ase.io.read(tmp_path / "predicted.xyz", index=0)
     np.testing.assert_allclose(back.get_charges(), evaluate(model, salt[:1]).charges[0], atol=1e-6)
     assert back.get_charges().sum() == pytest.approx(0.0, abs=1e-5)
     assert "dipole" not in back.calc.results
