@@ -1,6 +1,7 @@
 """Ewald sums: conformance, Madelung constants, and the mesh against the sum over waves."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.units import COULOMB
 from adiabat.dynamics import evaluate
 from adiabat.potentials import PME, Ewald
+from adiabat.potentials.ewald import cosines_and_sines
 from adiabat.system import System, neighbor_list
 from adiabat.testing import PotentialChecks, systems
 
@@ -106,6 +108,15 @@ def test_the_split_does_not_matter_and_the_mesh_converges():
         error = np.abs(np.asarray(evaluate(mesh, system, near).forces - exact[0].forces)).max() / size
         print(f"accuracy {accuracy}: mesh {mesh.mesh}, relative error of the forces {error:.1e}")
         assert error < 2 * accuracy
+
+
+def test_cosines_and_sines():
+    """To rounding, however many turns, and with their derivatives."""
+    turns = np.random.default_rng(0).uniform(-20, 20, (50, 40))
+    found = cosines_and_sines(jnp.asarray(turns))
+    np.testing.assert_allclose(found, [f(2 * np.pi * turns) for f in (np.cos, np.sin)], atol=1e-13)
+    slopes = jax.jvp(cosines_and_sines, (jnp.asarray(turns),), (jnp.ones_like(turns),))[1]
+    np.testing.assert_allclose(slopes, [-2 * np.pi * found[1], 2 * np.pi * found[0]], rtol=1e-12)
 
 
 def test_charges_by_atom_are_charges_by_element():

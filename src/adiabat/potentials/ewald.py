@@ -5,11 +5,12 @@ import math
 from collections.abc import Mapping
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import erfc
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.units import COULOMB
@@ -17,6 +18,9 @@ from adiabat.potentials.bonded import one_structure
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 from adiabat.system.system import LAST
+
+# Of the series of cosine and sine up to an angle of pi / 8: what is left out is less than 1e-17.
+_TERMS = 7
 
 
 class AbstractEwald(AbstractPotential):
@@ -159,12 +163,47 @@ def wave_potential(
     inverse, volumes = inverted(cells_of(system))
     waves = waves.astype(charges.dtype)
     fractions = jnp.einsum("na,nab->nb", system.positions, system.spread(inverse))
-    phases = 2 * math.pi * fractions @ waves.T
-    cosines, sines = jnp.cos(phases), jnp.sin(phases)
-    weights = smooth_weights(waves, inverse, volumes, screening)
-    real = system.spread(weights * system.sum_atoms(charges[:, None] * cosines))
-    imaginary = system.spread(weights * system.sum_atoms(charges[:, None] * sines))
-    return 2 * jnp.sum(cosines * real + sines * imaginary, axis=1)
+    cosines, sines = cosines_and_sines(fractions @ waves.T)
+    weights = smooth_weights(waves, inverse, volumes, screening).reshape(-1, len(waves))
+    # Products of matrices: XLA would work out the cosines again for each sum over atoms or waves.
+    own = _membership(system).astype(charges.dtype)
+    real, imaginary = ((own * charges[:, None]).T @ waving for waving in (cosines, sines))
+    potentials = cosines @ (weights * real).T + sines @ (weights * imaginary).T
+    return 2 * jnp.sum(own * potentials, axis=1)
+
+
+def _membership(system: System | Batch) -> Bool[Array, "n_atoms n_systems"]:
+    """Which system each atom belongs to."""
+    if isinstance(system, System):
+        return jnp.ones((system.n_atoms, 1), bool)
+    return system.system_index[:, None] == jnp.arange(system.n_systems)
+
+
+@jax.custom_jvp
+def cosines_and_sines(
+    turns: Float[Array, "n_atoms n_waves"],
+) -> tuple[Float[Array, "n_atoms n_waves"], Float[Array, "n_atoms n_waves"]]:
+    """Of 2 pi times the argument, by the series of an eighth of the angle, to rounding in double precision.
+
+    XLA's own take fifty nanoseconds each on a CPU; these vectorize.
+    """
+    angles = (2 * math.pi / 8) * (turns - jnp.round(turns))
+    squares = angles * angles
+    cosines, sines = jnp.ones_like(angles), jnp.ones_like(angles)
+    for n in range(_TERMS, 0, -1):
+        cosines = 1 - squares * cosines / ((2 * n - 1) * 2 * n)
+        sines = 1 - squares * sines / (2 * n * (2 * n + 1))
+    sines = angles * sines
+    for _ in range(3):
+        cosines, sines = 1 - 2 * sines * sines, 2 * sines * cosines
+    return cosines, sines
+
+
+@cosines_and_sines.defjvp
+def _(primals, tangents):
+    cosines, sines = cosines_and_sines(*primals)
+    moved = 2 * math.pi * tangents[0]
+    return (cosines, sines), (-sines * moved, cosines * moved)
 
 
 def smooth_weights(
