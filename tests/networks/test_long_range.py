@@ -8,7 +8,14 @@ import pytest
 
 from adiabat.base import UnsupportedError
 from adiabat.base.archive import read_archive, write_archive
-from adiabat.dynamics import Langevin, evaluate, run_dynamics, run_replicas
+from adiabat.dynamics import (
+    CellRescaling,
+    ConstantPressure,
+    Langevin,
+    evaluate,
+    run_dynamics,
+    run_replicas,
+)
 from adiabat.interfaces import calculator
 from adiabat.interfaces.domain import Domain
 from adiabat.networks import LearnedPotential, load_model, networks, save_model
@@ -186,6 +193,17 @@ def test_dynamics_goes_on_to_the_bit_and_replicas_are_each_alone(tmp_path):
     np.testing.assert_array_equal(again.state.positions, whole.state.positions)
     both = run_replicas([gas(), gas()], model, [move, move], steps=20, seeds=[0, 1])
     np.testing.assert_allclose(both[0].state.positions, whole.state.positions, atol=1e-9)
+
+
+def test_a_cell_that_grows_too_far_ends_the_run(tmp_path):
+    """With a sentence, and with what was done saved."""
+    system = gas()
+    barostat = CellRescaling(pressure=-500.0, relaxation_time=100.0)  # GPa: torn apart
+    langevin = Langevin(temperature=300.0, timestep=0.2, friction=0.01)
+    pressed = ConstantPressure(thermostat=langevin, barostat=barostat)
+    with pytest.raises(UnsupportedError, match="grown by more than a tenth"):
+        run_dynamics(system, make(), pressed, steps=2000, folder=tmp_path)
+    assert (tmp_path / "trajectory.h5").exists()
 
 
 def test_domains_are_refused():

@@ -273,9 +273,12 @@ class Loop:
 
     def _check_cell(self) -> None:
         """Raise UnsupportedError, after saving, when the potential was not made ready for such a cell."""
-        assert isinstance(self.state.system, System)  # replicas have no barostat
+        found: list[Any] = [self.state.system]
+        if isinstance(self.recorder, Recorders):
+            found = [replica(self.state, one.template, k).system for k, one in enumerate(self.recorder.each)]
         try:
-            self.potential.check(self.state.system)
+            for system in found:
+                self.potential.check(system)
         except UnsupportedError:
             self._save()
             raise
