@@ -140,7 +140,8 @@ def wave_numbers(cell: ArrayLike, shortest: float) -> np.ndarray:
     """
     box = checked_cell(cell)
     reach = np.floor(shortest * np.linalg.norm(box, axis=1) / (2 * math.pi)).astype(int)
-    counts = np.array(list(np.ndindex(*(2 * reach + 1)))) - reach
+    along = [np.arange(-most, most + 1) for most in reach]
+    counts = np.stack(np.meshgrid(*along, indexing="ij"), axis=-1).reshape(-1, 3)
     length = np.linalg.norm(2 * math.pi * counts @ np.linalg.inv(box).T, axis=1)
     half = (counts @ np.array([1.0, 1e-4, 1e-8])) > 0
     return counts[half & (length <= shortest)]
