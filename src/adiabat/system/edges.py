@@ -61,7 +61,8 @@ def squared_lengths(
         shift: lattice translations of j.
         reverse: flat position of the edge from j back to i.
     """
-    return sum(component**2 for component in _components(positions, cells, index, shift, reverse))
+    x, y, z = _components(positions, cells, index, shift, reverse)
+    return x**2 + y**2 + z**2
 
 
 def _components(positions, cells, index, shift, reverse):
