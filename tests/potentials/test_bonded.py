@@ -1,5 +1,7 @@
 """Bonded terms and all pairs: conformance, and answers known in closed form."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -142,8 +144,41 @@ def test_what_does_not_fit_is_refused():
         (pairs() + HarmonicBonds(atoms=[[0, 9]], stiffness=1.0, length=1.0)).check(chain())
     with pytest.raises(UnsupportedError, match="does not repeat"):
         pairs().check(System.create([1], [[0, 0, 0]]))
-    system = chain()
-    near = neighbor_list(system, 1.0)
-    batch, joined = batch_systems([system], [near], n_atoms=4, n_systems=1, max_neighbors=near.max_neighbors)
-    with pytest.raises(UnsupportedError, match="no batch"):
+    batch, joined = padded([chain()])
+    with pytest.raises(UnsupportedError, match="same directions"):
         bonded()(batch, joined, False)
+
+
+def padded(structures, pbc=None):
+    """A batch with room for five more atoms and two more structures."""
+    near = [neighbor_list(system, 1.0) for system in structures]
+    total = sum(system.n_atoms for system in structures) + 5
+    batch, joined = batch_systems(
+        structures, near, n_atoms=total, n_systems=len(structures) + 2, max_neighbors=4
+    )
+    return dataclasses.replace(batch, pbc=pbc), joined
+
+
+@pytest.mark.parametrize("pbc", [(False, False, False), (True, False, True)])
+def test_a_batch_is_its_structures(pbc):
+    """Copies of a molecule, a larger one of which it is a part, and padding."""
+    cell = [[6.5, 0, 0], [0.5, 7.0, 0], [-0.4, 0.6, 8.0]] if any(pbc) else None
+    larger = System.create([1, 6, 6, 1, 8], np.concatenate([CHAIN, [[3.0, 3.0, 3.0]]]), cell=cell, pbc=pbc)
+    moved = chain(CHAIN + np.random.default_rng(0).normal(scale=0.1, size=(4, 3)), cell=cell, pbc=pbc)
+    together = [(bonded(), [chain(cell=cell, pbc=pbc), larger, moved])]
+    if not any(pbc):
+        together.append((pairs(), [chain(), moved, chain()]))
+    for potential, structures in together:
+        batch, joined = padded(structures, pbc)
+        found = eqx.filter_jit(potential)(jax.tree.map(jnp.asarray, batch), joined, False)
+        start = 0
+        for number, system in enumerate(structures):
+            alone = potential(system, neighbor_list(system, 1.0), False)
+            assert found.energy[number] == pytest.approx(float(alone.energy), rel=1e-13)
+            rows = slice(start, start + system.n_atoms)
+            np.testing.assert_allclose(found.forces[rows], alone.forces, atol=1e-12)
+            np.testing.assert_allclose(found.atom_energies[rows], alone.atom_energies, atol=1e-13)
+            start += system.n_atoms
+        assert np.isfinite(found.forces).all()
+        assert not found.forces[start:].any()
+        assert not found.energy[len(structures) :].any()

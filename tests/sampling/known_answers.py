@@ -30,9 +30,9 @@ class Coordinate(AbstractVariable):
         return system.positions[0, self.axis]
 
 
-def walkers(potential, bias, starts, steps, *, timestep=2.0, mass=12.0, record_every=20):
+def walkers(potential, bias, starts, steps, *, timestep=2.0, mass=12.0, friction=0.01, record_every=20):
     """Positions (n_walkers, n_frames, 3) and the bias to reweight with [eV], of particles that share it."""
-    integrator = Langevin(timestep=timestep, temperature=KELVIN, friction=0.03)
+    integrator = Langevin(timestep=timestep, temperature=KELVIN, friction=friction)
     biased = Biased(integrator=integrator, bias=bias)
     runs = run_replicas(
         [System.create([6], [start], masses=[mass]) for start in starts],

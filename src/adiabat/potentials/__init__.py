@@ -19,6 +19,7 @@ from adiabat.potentials.mesh_ewald import PME
 from adiabat.potentials.pair import LennardJones, LennardJonesMixture, Morse
 from adiabat.potentials.potential import AbstractPotential, Prediction, SumPotential
 from adiabat.potentials.repulsion import ZBL
+from adiabat.potentials.scaled import Scaled
 from adiabat.potentials.stillinger_weber import StillingerWeber
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Morse",
     "PeriodicTorsions",
     "Prediction",
+    "Scaled",
     "StillingerWeber",
     "SumPotential",
 ]

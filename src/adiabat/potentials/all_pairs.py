@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 
 from adiabat.base import DataError, UnsupportedError
 from adiabat.base.units import COULOMB
-from adiabat.potentials.bonded import one_structure
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 
@@ -56,13 +55,26 @@ class AllPairs(AbstractPotential):
             )
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        system = one_structure(self, system)
-        vectors = system.positions[None] - system.positions[:, None]
+        return self._halves(system, jnp.ones(system.n_atoms))
+
+    def scaled_energies(
+        self, system: System | Batch, neighbors: Neighbors, scales: Float[Array, " n_atoms"]
+    ) -> Float[Array, " n_atoms"]:
+        return self._halves(system, jnp.sqrt(scales))
+
+    def _halves(self, system: System | Batch, weights: Float[Array, " n_atoms"]) -> Float[Array, " n_atoms"]:
+        """Half of the energy of each pair, multiplied by the weights of both, to either atom [eV]."""
+        atoms = system.numbered(jnp.arange(len(self.sigma)))
+        positions, weights = system.positions[atoms], weights[atoms]
+        vectors = positions[..., None, :, :] - positions[..., :, None, :]
         # The diagonal has no parameters; its distance is there lest the derivative divide by zero.
-        squared = jnp.sum(vectors**2, axis=-1) + jnp.eye(system.n_atoms)
+        squared = jnp.sum(vectors**2, axis=-1) + jnp.eye(len(self.sigma))
         inverse6 = (self.sigma**2 / squared) ** 3
         energies = 4 * self.epsilon * inverse6 * (inverse6 - 1) + COULOMB * self.charges / jnp.sqrt(squared)
-        return 0.5 * jnp.sum(energies, axis=1)
+        halves = 0.5 * weights * jnp.einsum("...ij,...j->...i", energies, weights)
+        if isinstance(system, Batch):
+            halves = jnp.where(system.system_mask[:, None], halves, 0.0)
+        return jnp.zeros(system.n_atoms, halves.dtype).at[atoms].add(halves, mode="drop")
 
 
 def _pair_matrix(values: ArrayLike) -> np.ndarray:

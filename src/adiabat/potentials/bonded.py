@@ -1,6 +1,8 @@
 """Bonded terms of classical force fields: energies of named atoms, whatever their distance."""
 
 import abc
+from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -24,14 +26,18 @@ class AbstractBondedTerms(AbstractPotential):
 
     A subclass says what each group's energy is. Groups that cross a periodic boundary are followed through
     the nearest images, so the members of a group must be nearer to the next one than half the distance
-    between opposite faces of the cell. Each member gets an equal share of the energy.
+    between opposite faces of the cell. Each member gets an equal share of the energy. In a batch, each
+    structure has all the groups.
     """
 
     atoms: eqx.AbstractVar[Int[Array, "n_terms n_members"]]
     """The members of each group, in the order of the formula."""
 
+    turns: ClassVar[bool] = False
+    """Whether it is the energy of turning parts of a molecule against each other, which tempering scales."""
+
     @abc.abstractmethod
-    def term_energies(self, steps: Float[Array, "n_terms n_steps 3"]) -> Float[Array, " n_terms"]:
+    def term_energies(self, steps: Float[Array, "... n_terms n_steps 3"]) -> Float[Array, "... n_terms"]:
         """The energy of each group [eV] from the vectors [Å] that lead from each member to the next."""
 
     def check(self, system: System) -> None:
@@ -45,13 +51,27 @@ class AbstractBondedTerms(AbstractPotential):
             )
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        system = one_structure(self, system)
-        atoms = jnp.asarray(self.atoms)
+        return self._shared(system, lambda _: 1.0)
+
+    def scaled_energies(
+        self, system: System | Batch, neighbors: Neighbors, scales: Float[Array, " n_atoms"]
+    ) -> Float[Array, " n_atoms"]:
+        if not self.turns:
+            return self.atom_energies(system, neighbors)
+        return self._shared(system, lambda atoms: jnp.sqrt(scales[atoms[..., 0]] * scales[atoms[..., -1]]))
+
+    def _shared(
+        self, system: System | Batch, factors: Callable[[Int[Array, "... n_members"]], Array | float]
+    ) -> Float[Array, " n_atoms"]:
+        """Energies of all groups, multiplied by a function of their members, in equal shares."""
+        atoms = system.numbered(jnp.asarray(self.atoms))
         places = system.positions[atoms]
-        steps = nearest_images(places[:, 1:] - places[:, :-1], system)
-        shares = self.term_energies(steps) / atoms.shape[1]
-        shares = jnp.broadcast_to(shares[:, None], atoms.shape)
-        return jnp.zeros(system.n_atoms, shares.dtype).at[atoms].add(shares)
+        steps = nearest_images(places[..., 1:, :] - places[..., :-1, :], system)
+        shares = factors(atoms) * self.term_energies(steps) / atoms.shape[-1]
+        if isinstance(system, Batch):
+            shares = jnp.where(system.system_mask[:, None], shares, 0.0)
+        shares = jnp.broadcast_to(shares[..., None], atoms.shape)
+        return jnp.zeros(system.n_atoms, shares.dtype).at[atoms].add(shares, mode="drop")
 
 
 class HarmonicBonds(AbstractBondedTerms):
@@ -75,8 +95,8 @@ class HarmonicBonds(AbstractBondedTerms):
         self.atoms, self.stiffness, self.length = _terms(atoms, 2, stiffness, length)
         self.cutoff = _CUTOFF
 
-    def term_energies(self, steps: Float[Array, "n_bonds 1 3"]) -> Float[Array, " n_bonds"]:
-        return 0.5 * self.stiffness * (lengths(steps[:, 0]) - self.length) ** 2
+    def term_energies(self, steps: Float[Array, "... n_bonds 1 3"]) -> Float[Array, "... n_bonds"]:
+        return 0.5 * self.stiffness * (lengths(steps[..., 0, :]) - self.length) ** 2
 
 
 class HarmonicAngles(AbstractBondedTerms):
@@ -100,8 +120,8 @@ class HarmonicAngles(AbstractBondedTerms):
         self.atoms, self.stiffness, self.angle = _terms(atoms, 3, stiffness, angle)
         self.cutoff = _CUTOFF
 
-    def term_energies(self, steps: Float[Array, "n_angles 2 3"]) -> Float[Array, " n_angles"]:
-        first, second = -steps[:, 0], steps[:, 1]
+    def term_energies(self, steps: Float[Array, "... n_angles 2 3"]) -> Float[Array, "... n_angles"]:
+        first, second = -steps[..., 0, :], steps[..., 1, :]
         # The arc cosine would lose half of its digits near 180 degrees.
         angles = jnp.arctan2(lengths(jnp.cross(first, second)), jnp.sum(first * second, axis=-1))
         return 0.5 * self.stiffness * (angles - self.angle) ** 2
@@ -128,13 +148,14 @@ class PeriodicTorsions(AbstractBondedTerms):
     periodicity: Float[Array, " n_torsions"]
     phase: Float[Array, " n_torsions"]
     cutoff: float = eqx.field(static=True)
+    turns: ClassVar[bool] = True
 
     def __init__(self, *, atoms: ArrayLike, barrier: ArrayLike, periodicity: ArrayLike, phase: ArrayLike):
         terms = _terms(atoms, 4, barrier, periodicity, phase)
         self.atoms, self.barrier, self.periodicity, self.phase = terms
         self.cutoff = _CUTOFF
 
-    def term_energies(self, steps: Float[Array, "n_torsions 3 3"]) -> Float[Array, " n_torsions"]:
+    def term_energies(self, steps: Float[Array, "... n_torsions 3 3"]) -> Float[Array, "... n_torsions"]:
         return self.barrier * (1.0 + jnp.cos(self.periodicity * dihedrals(steps) - self.phase))
 
 
@@ -160,24 +181,10 @@ class HarmonicImpropers(AbstractBondedTerms):
         self.atoms, self.stiffness, self.angle = _terms(atoms, 4, stiffness, angle)
         self.cutoff = _CUTOFF
 
-    def term_energies(self, steps: Float[Array, "n_impropers 3 3"]) -> Float[Array, " n_impropers"]:
+    def term_energies(self, steps: Float[Array, "... n_impropers 3 3"]) -> Float[Array, "... n_impropers"]:
         difference = dihedrals(steps) - self.angle
         difference = difference - 2 * jnp.pi * jnp.round(difference / (2 * jnp.pi))
         return 0.5 * self.stiffness * difference**2
-
-
-def one_structure(potential: AbstractPotential, system: System | Batch) -> System:
-    """The system, unless it is a batch: what is numbered by the atoms of one structure fits no other.
-
-    Raises:
-        UnsupportedError: it is a batch.
-    """
-    if isinstance(system, Batch):
-        raise UnsupportedError(
-            f"{type(potential).__name__} belongs to the atoms of one structure and takes no batch",
-            "evaluate one structure at a time",
-        )
-    return system
 
 
 def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
@@ -208,14 +215,28 @@ def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
 
 
 def nearest_images(
-    vectors: Float[Array, "n_terms n_steps 3"], system: System
-) -> Float[Array, "n_terms n_steps 3"]:
-    """The vectors with the lattice vectors taken off that an atom may have been moved by."""
+    vectors: Float[Array, "*n_systems n_terms n_steps 3"], system: System | Batch
+) -> Float[Array, "*n_systems n_terms n_steps 3"]:
+    """The vectors with the lattice vectors taken off that an atom may have been moved by.
+
+    Raises:
+        UnsupportedError: a batch of which it is not known along which directions all structures repeat.
+    """
+    if system.pbc is None:
+        raise UnsupportedError("the structures of this batch may not all repeat along the same directions")
     if not any(system.pbc):
         return vectors
-    periodic = jnp.asarray(system.cell)[np.flatnonzero(system.pbc)]
-    inverse = _reciprocal(jax.lax.stop_gradient(periodic))
-    return vectors - jnp.round(jax.lax.stop_gradient(vectors) @ inverse) @ periodic
+    periodic = np.flatnonzero(system.pbc)
+
+    def nearest(vectors: Float[Array, "n_terms n_steps 3"], cell: Float[Array, "3 3"]):
+        inverse = _reciprocal(jax.lax.stop_gradient(cell[periodic]))
+        return vectors - jnp.round(jax.lax.stop_gradient(vectors) @ inverse) @ cell[periodic]
+
+    if isinstance(system, System):
+        return nearest(vectors, jnp.asarray(system.cell))
+    # Padding has no cell, and the atoms of the first structure.
+    cells = jnp.where(system.system_mask[:, None, None], system.cell, system.cell[0])
+    return jax.vmap(nearest)(vectors, cells)
 
 
 def _reciprocal(vectors: Float[Array, "k 3"]) -> Float[Array, "3 k"]:
@@ -231,17 +252,17 @@ def _reciprocal(vectors: Float[Array, "k 3"]) -> Float[Array, "3 k"]:
     return across.T / jnp.sum(vectors[0] * across[0])
 
 
-def lengths(vectors: Float[Array, "n 3"]) -> Float[Array, " n"]:
+def lengths(vectors: Float[Array, "... 3"]) -> Float[Array, "..."]:
     """Of vectors, with derivative zero where a vector vanishes."""
     squared = jnp.sum(vectors**2, axis=-1)
     some = squared > _STRAIGHT
     return jnp.where(some, jnp.sqrt(jnp.where(some, squared, 1.0)), 0.0)
 
 
-def dihedrals(steps: Float[Array, "n 3 3"]) -> Float[Array, " n"]:
+def dihedrals(steps: Float[Array, "... 3 3"]) -> Float[Array, "..."]:
     """The dihedral angle [rad] of each chain of three bonds; zero, without a derivative, where two bonds are
     in line (Blondel and Karplus 1996, J. Comput. Chem. 17, 1132)."""
-    first, middle, last = steps[:, 0], steps[:, 1], steps[:, 2]
+    first, middle, last = steps[..., 0, :], steps[..., 1, :], steps[..., 2, :]
     before, after = jnp.cross(first, middle), jnp.cross(middle, last)
     x = jnp.sum(before * after, axis=-1)
     y = jnp.sum(first * after, axis=-1) * lengths(middle)

@@ -12,7 +12,6 @@ from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError, MissingDependencyError, UnsupportedError
 from adiabat.base.units import BOHR, HARTREE
-from adiabat.potentials.bonded import one_structure
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 
@@ -59,7 +58,10 @@ class AbstractDispersion(AbstractPotential):
             raise UnsupportedError(f"{type(self).__name__} does not cover the structure: {error}") from error
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        system = one_structure(self, system)
+        if isinstance(system, Batch):
+            raise UnsupportedError(
+                f"{type(self).__name__} takes no batch", "evaluate one structure at a time"
+            )
         energy = _energy(self._host(system), system.numbers, system.positions, jnp.asarray(system.cell))
         return jnp.broadcast_to(energy / system.n_atoms, (system.n_atoms,))
 

@@ -14,7 +14,6 @@ from jaxtyping import Array, Bool, Float
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.units import COULOMB
-from adiabat.potentials.bonded import one_structure
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 from adiabat.system.system import LAST
@@ -64,7 +63,16 @@ class AbstractEwald(AbstractPotential):
             raise UnsupportedError(f"there are {len(charges)} charges for {system.n_atoms} atoms")
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        charges = self._atom_charges(system)
+        return self._coulomb(system, neighbors, self._atom_charges(system))
+
+    def scaled_energies(
+        self, system: System | Batch, neighbors: Neighbors, scales: Float[Array, " n_atoms"]
+    ) -> Float[Array, " n_atoms"]:
+        return self._coulomb(system, neighbors, jnp.sqrt(scales) * self._atom_charges(system))
+
+    def _coulomb(
+        self, system: System | Batch, neighbors: Neighbors, charges: Float[Array, " n_atoms"]
+    ) -> Float[Array, " n_atoms"]:
         squared = neighbors.squared_distances(system.positions, system.atom_cells())
         near = neighbors.mask & (squared < self.cutoff**2)
         distances = jnp.sqrt(squared)
@@ -78,8 +86,7 @@ class AbstractEwald(AbstractPotential):
     def _atom_charges(self, system: System | Batch) -> Float[Array, " n_atoms"]:
         charges = jnp.asarray(self.charges, system.positions.dtype)
         if not self.by_element:
-            one_structure(self, system)
-            return charges
+            return jnp.where(system.mask, charges[system.numbering()], 0.0)
         return jnp.where(system.mask, jnp.nan_to_num(charges)[jnp.asarray(system.numbers)], 0.0)
 
 

@@ -1,6 +1,7 @@
 """Pair potentials."""
 
-from collections.abc import Callable, Mapping
+import abc
+from collections.abc import Mapping
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,7 +17,38 @@ from adiabat.system.system import LAST
 Kinds = Mapping[int, tuple[float, float]]
 
 
-class LennardJones(AbstractPotential):
+class AbstractPairPotential(AbstractPotential):
+    """Energies of pairs within the cut-off, half to either atom, perhaps times a smooth envelope; a subclass
+    says what they are."""
+
+    smooth: eqx.AbstractVar[bool]
+    """Whether there is an envelope."""
+
+    @abc.abstractmethod
+    def pair_energies(
+        self, squared: Float[Array, "n_atoms max_neighbors"], system: System | Batch, neighbors: Neighbors
+    ) -> Float[Array, "n_atoms max_neighbors"]:
+        """The energy of each pair [eV] at these squared distances [Å^2], without the envelope."""
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        return 0.5 * jnp.sum(self._within(system, neighbors), axis=1)
+
+    def scaled_energies(
+        self, system: System | Batch, neighbors: Neighbors, scales: Float[Array, " n_atoms"]
+    ) -> Float[Array, " n_atoms"]:
+        root = jnp.sqrt(scales)
+        return 0.5 * root * jnp.sum(root[neighbors.index] * self._within(system, neighbors), axis=1)
+
+    def _within(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, "n_atoms max_neighbors"]:
+        squared = neighbors.squared_distances(system.positions, system.atom_cells())
+        energies = self.pair_energies(squared, system, neighbors)
+        if self.smooth:
+            energies = energies * polynomial_cutoff(jnp.sqrt(squared), self.cutoff)
+        inside = neighbors.mask & (squared < self.cutoff**2)
+        return jnp.where(inside, energies, 0.0)
+
+
+class LennardJones(AbstractPairPotential):
     """One kind of Lennard-Jones particle: 4 epsilon ((sigma/r)^12 - (sigma/r)^6), times a smooth envelope.
 
     Args:
@@ -39,14 +71,13 @@ class LennardJones(AbstractPotential):
         self.cutoff = cutoff
         self.smooth = smooth
 
-    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        def energy(squared):
-            return _lennard_jones(squared, self.epsilon, self.sigma)
+    def pair_energies(
+        self, squared: Float[Array, "n_atoms max_neighbors"], system: System | Batch, neighbors: Neighbors
+    ) -> Float[Array, "n_atoms max_neighbors"]:
+        return _lennard_jones(squared, self.epsilon, self.sigma)
 
-        return _halves(energy, system, neighbors, self.cutoff, self.smooth)
 
-
-class LennardJonesMixture(AbstractPotential):
+class LennardJonesMixture(AbstractPairPotential):
     """Several kinds of Lennard-Jones particles, told apart by their element.
 
     Unlike pairs follow Lorentz and Berthelot, sigma_ij = (sigma_i + sigma_j) / 2 and epsilon_ij =
@@ -100,19 +131,17 @@ class LennardJonesMixture(AbstractPotential):
         if unknown:
             raise UnsupportedError(f"the kinds are the atomic numbers {self.elements}, not {unknown}")
 
-    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+    def pair_energies(
+        self, squared: Float[Array, "n_atoms max_neighbors"], system: System | Batch, neighbors: Neighbors
+    ) -> Float[Array, "n_atoms max_neighbors"]:
         places = np.zeros(LAST + 1, np.int32)
         places[list(self.elements)] = np.arange(len(self.elements))
         kind = jnp.asarray(places)[jnp.asarray(system.numbers)]
         pair = kind[:, None], kind[neighbors.index]
-
-        def energy(squared):
-            return _lennard_jones(squared, jnp.asarray(self.epsilon)[pair], jnp.asarray(self.sigma)[pair])
-
-        return _halves(energy, system, neighbors, self.cutoff, self.smooth)
+        return _lennard_jones(squared, jnp.asarray(self.epsilon)[pair], jnp.asarray(self.sigma)[pair])
 
 
-class Morse(AbstractPotential):
+class Morse(AbstractPairPotential):
     """D ((1 - exp(-a (r - r0)))^2 - 1) between all pairs, times a smooth envelope (Morse 1929,
     doi 10.1103/PhysRev.34.57).
 
@@ -145,30 +174,13 @@ class Morse(AbstractPotential):
         self.cutoff = cutoff
         self.smooth = smooth
 
-    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        def energy(squared):
-            decay = jnp.exp(-self.steepness * (jnp.sqrt(squared) - self.distance))
-            return self.depth * decay * (decay - 2.0)
-
-        return _halves(energy, system, neighbors, self.cutoff, self.smooth)
+    def pair_energies(
+        self, squared: Float[Array, "n_atoms max_neighbors"], system: System | Batch, neighbors: Neighbors
+    ) -> Float[Array, "n_atoms max_neighbors"]:
+        decay = jnp.exp(-self.steepness * (jnp.sqrt(squared) - self.distance))
+        return self.depth * decay * (decay - 2.0)
 
 
 def _lennard_jones(squared, epsilon, sigma):
     inverse6 = (sigma**2 / squared) ** 3
     return 4 * epsilon * inverse6 * (inverse6 - 1)
-
-
-def _halves(
-    energy: Callable[[Float[Array, "n_atoms max_neighbors"]], Float[Array, "n_atoms max_neighbors"]],
-    system: System | Batch,
-    neighbors: Neighbors,
-    cutoff: float,
-    smooth: bool,
-) -> Float[Array, " n_atoms"]:
-    """Half of the energy of each pair, a function of the squared distance, to either atom [eV]."""
-    squared = neighbors.squared_distances(system.positions, system.atom_cells())
-    energies = energy(squared)
-    if smooth:
-        energies = energies * polynomial_cutoff(jnp.sqrt(squared), cutoff)
-    inside = neighbors.mask & (squared < cutoff**2)
-    return 0.5 * jnp.sum(jnp.where(inside, energies, 0.0), axis=1)

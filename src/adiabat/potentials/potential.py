@@ -51,6 +51,18 @@ class AbstractPotential(eqx.Module):
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         """The energy of each atom [eV]; what it says of padding does not matter, as long as it is finite."""
 
+    def scaled_energies(
+        self, system: System | Batch, neighbors: Neighbors, scales: Float[Array, " n_atoms"]
+    ) -> Float[Array, " n_atoms"]:
+        """The energy of each atom [eV] where interactions are as strong as the scales s of their atoms say; 1
+        leaves them what they are.
+
+        Here it is s_i E_i. Pairs are multiplied by sqrt(s_i s_j), dihedral angles by that of their ends, and
+        bonds and angles by nothing, where there are such terms, as in REST2 (Wang, Friesner and Berne 2011,
+        doi 10.1021/jp204407d).
+        """
+        return scales * self.atom_energies(system, neighbors)
+
     def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
         """The charge of each atom [e], which add up to that of its system; None if the potential has none."""
 
@@ -162,6 +174,11 @@ class SumPotential(AbstractPotential):
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         return self.atom_energies_and_charges(system, neighbors)[0]
 
+    def scaled_energies(
+        self, system: System | Batch, neighbors: Neighbors, scales: Float[Array, " n_atoms"]
+    ) -> Float[Array, " n_atoms"]:
+        return self._sum(system, (term.scaled_energies(system, neighbors, scales) for term in self.terms))
+
     def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
         found = (term.atom_charges(system, neighbors) for term in self.terms)
         return next((charges for charges in found if charges is not None), None)
@@ -170,6 +187,10 @@ class SumPotential(AbstractPotential):
         self, system: System | Batch, neighbors: Neighbors
     ) -> tuple[Float[Array, " n_atoms"], Float[Array, " n_atoms"] | None]:
         said = [term.atom_energies_and_charges(system, neighbors) for term in self.terms]
-        zeros = jnp.zeros(system.n_atoms, system.positions.dtype)
         charges = next((found for _, found in said if found is not None), None)
-        return sum((energies for energies, _ in said), start=zeros), charges
+        return self._sum(system, (energies for energies, _ in said)), charges
+
+    def _sum(
+        self, system: System | Batch, of_terms: Iterable[Float[Array, " n_atoms"]]
+    ) -> Float[Array, " n_atoms"]:
+        return sum(of_terms, start=jnp.zeros(system.n_atoms, system.positions.dtype))

@@ -85,8 +85,17 @@ class Batch(eqx.Module):
 
     def numbering(self) -> Int[Array, " n_atoms"]:
         """The number of each atom within its system."""
-        firsts = jnp.searchsorted(self.system_index, jnp.arange(self.n_systems))
-        return jnp.arange(self.n_atoms) - firsts[self.system_index]
+        return jnp.arange(self.n_atoms) - self._firsts()[self.system_index]
+
+    def numbered(self, numbers: Int[Array, "..."]) -> Int[Array, "n_systems ..."]:
+        """Where the atoms are that have these numbers within their system, for each system; for padding what
+        it is for the first."""
+        firsts = jnp.where(self.system_mask, self._firsts(), 0)
+        return jnp.expand_dims(firsts, range(1, numbers.ndim + 1)) + numbers
+
+    def _firsts(self) -> Int[Array, " n_systems"]:
+        """Where each system begins."""
+        return jnp.searchsorted(self.system_index, jnp.arange(self.n_systems))
 
     def spread(self, values: Float[Array, "n_systems ..."]) -> Float[Array, "n_atoms ..."]:
         """The value of its system for each atom."""

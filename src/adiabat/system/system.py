@@ -197,6 +197,10 @@ class System(eqx.Module):
         """The number of each atom within its system."""
         return jnp.arange(self.n_atoms)
 
+    def numbered(self, numbers: Int[Array, "..."]) -> Int[Array, "..."]:
+        """Where the atoms of these numbers are, which is what a number says."""
+        return numbers
+
     def spread(self, values: Float[Array, "..."]) -> Float[Array, "n_atoms ..."]:
         """The value of its system for each atom."""
         return jnp.broadcast_to(values, (self.n_atoms, *values.shape))
