@@ -110,19 +110,19 @@ def test_rule_of_metropolis():
         batch, ones, ones, jnp.array([5.0, 1.0, 9.0, 4.0]), None, zero, zero, jnp.int32(10), zero,
         jax.random.split(jax.random.key(0), 4),
     )  # fmt: skip
-    state = exchange.begin(state)
-    after = exchange._exchange(state)  # step 10: pairs (0, 1) and (2, 3), of which both swap
+    state = exchange.begin(state, SPRINGS, None)
+    after = exchange.exchanged(state, SPRINGS, None)  # step 10: pairs (0, 1) and (2, 3), of which both swap
     assert after.extra[RUNG].tolist() == [1, 0, 3, 2]
     assert after.extra[ATTEMPTS].tolist() == [1, 0, 1, 0]
     factors = np.asarray(after.momenta).reshape(4, -1)[:, 0]
     np.testing.assert_allclose(factors**2, [1.3, 1 / 1.3, 220 / 170, 170 / 220])
     later = eqx.tree_at(lambda s: s.step, after, jnp.int32(15))
     # Now (1, 2) takes its turn: replica 0 of 5 eV at 130 K and replica 3 of 4 eV at 170 K.
-    turned = exchange._exchange(later)
+    turned = exchange.exchanged(later, SPRINGS, None)
     assert turned.extra[RUNG].tolist() == [2, 0, 3, 1]
     assert turned.extra[ATTEMPTS].tolist() == [1, 1, 1, 0]
     # Back would cost 1 eV (1/130 - 1/170) / k_B = 21.
-    assert exchange._exchange(turned).extra[RUNG].tolist() == [2, 0, 3, 1]
+    assert exchange.exchanged(turned, SPRINGS, None).extra[RUNG].tolist() == [2, 0, 3, 1]
 
 
 def test_interrupted_and_resumed(tmp_path):

@@ -39,6 +39,23 @@ def option_of(
     )
 
 
+def atom_numbers(text: str) -> list[int]:
+    """The numbers of "0-21,30", both ends included.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    from adiabat.base import ConfigError
+
+    found: list[int] = []
+    for part in text.split(","):
+        ends = part.strip().split("-")
+        if len(ends) > 2 or not all(end.strip().isdecimal() for end in ends):
+            raise ConfigError(f"{text!r} are no numbers of atoms", 'write them as "0-21,30", from 0 on')
+        found += range(int(ends[0]), int(ends[-1]) + 1)
+    return found
+
+
 RUN_PANEL = "The run"
 
 RunOut = Annotated[

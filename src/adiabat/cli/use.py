@@ -21,6 +21,7 @@ from adiabat.cli.options import (
     Set,
     Structure,
     Structures,
+    atom_numbers,
     option_of,
 )
 from adiabat.cli.output import note, print_result, settings
@@ -174,6 +175,14 @@ def md(
             metavar="N", min=1, help="Replicas try to swap ascending temperatures.", show_default="never"
         ),
     ] = None,
+    solute: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ATOMS",
+            help='Which atoms the temperatures are of, numbered from 0: "0-21,30".',
+            show_default="all",
+        ),
+    ] = None,
     constraints: Annotated[
         str | None,
         typer.Option(
@@ -222,7 +231,7 @@ def md(
     top = {"model": model, "structure": structure, "steps": steps, "record_every": record_every, "seed": seed}
     kelvins = [parse(one, "temperature") for one in temperatures.split(",")] if temperatures else None
     top |= {"replicas": replicas, "temperatures": kelvins, "exchange_every": exchange_every}
-    top |= {"replicas": replicas, "temperatures": kelvins, "constraints": constraints}
+    top |= {"solute": atom_numbers(solute) if solute else None, "constraints": constraints}
     top |= {"hydrogen_mass": hydrogen_mass, "inner": inner, "inner_steps": inner_steps}
     moves: dict[str, Any] = {"temperature": temperature, "timestep": timestep, "friction": friction}
     moves["beads"] = beads
@@ -243,7 +252,9 @@ def md(
         return
     if chosen["exchange_every"]:
         raise ConfigError("one replica has none to exchange with", 'give --temperatures "300 K, 350 K, ..."')
-    for name in ("replicas", "temperatures", "exchange_every"):
+    if chosen["solute"]:
+        raise ConfigError("a solute is for replicas", 'give --temperatures "300 K, 350 K, ..."')
+    for name in ("replicas", "temperatures", "exchange_every", "solute"):
         del chosen[name]
     run = task(**chosen)
     print_result({"out": str(out), **run.summary}, json, labels=DYNAMICS)

@@ -19,6 +19,7 @@ from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.replicas import run_replicas
 from adiabat.dynamics.ring_polymer import run_path_integral
 from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, run_dynamics
+from adiabat.dynamics.solute_tempering import SoluteTempering
 from adiabat.dynamics.state import Info, State
 from adiabat.dynamics.velocity_rescaling import VelocityRescaling
 from adiabat.dynamics.verlet import VelocityVerlet
@@ -64,6 +65,7 @@ __all__ = [
     "NoseHoover",
     "PathIntegral",
     "ReplicaExchange",
+    "SoluteTempering",
     "State",
     "VelocityRescaling",
     "VelocityVerlet",

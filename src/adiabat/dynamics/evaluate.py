@@ -7,6 +7,9 @@ from adiabat.system import Batch, Neighbors, System
 
 
 @eqx.filter_jit
-def evaluate(potential: AbstractPotential, system: System | Batch, neighbors: Neighbors) -> Prediction:
-    """Energy, forces, atom energies, and the stress of one system periodic along all three directions."""
-    return potential(system, neighbors)
+def evaluate(
+    potential: AbstractPotential, system: System | Batch, neighbors: Neighbors, stress: bool | None = None
+) -> Prediction:
+    """Energy, forces, atom energies, and the stress of a system periodic along all three directions; of a
+    batch where it is asked for."""
+    return potential(system, neighbors, stress)

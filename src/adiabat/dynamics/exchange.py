@@ -1,12 +1,13 @@
-"""Temperature replica exchange: replicas that swap their temperatures, so that cold ones cross barriers."""
+"""Replica exchange: replicas that swap their temperatures, so that cold ones cross barriers."""
 
+import abc
 from collections.abc import Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from adiabat.base import ConfigError, DataError
 from adiabat.base.units import BOLTZMANN
@@ -26,56 +27,33 @@ RUNG, ATTEMPTS, ACCEPTED = "rung", "exchange attempts", "exchange accepted"
 _FIRST_CHANCE = np.uint32(3 * 2**30)
 
 
-class ReplicaExchange(AbstractWrapper):
-    """Replicas at a ladder of temperatures that are swapped between neighbors (Sugita and Okamoto 1999,
-    doi 10.1016/S0009-2614(99)01123-9).
+class AbstractExchange(AbstractWrapper):
+    """Replicas on the rungs of a ladder, which neighbors swap. A subclass says what a rung changes.
 
-    After every so many steps the replicas at temperatures i and i + 1 swap them with probability
-
-        min(1, exp((1 / k_B T_i - 1 / k_B T_{i+1}) (U_i - U_{i+1}))),
-
-    for even i and odd i in turn, which travels faster along the ladder than pairs drawn at random. Momenta
-    are scaled by sqrt(T_new / T_old), and the kinetic energy that this gives counts as heat. Each replica
-    keeps its trajectory, which is continuous in the positions; its frames say at which temperature they are,
-    and those of all replicas at one temperature have the distribution that belongs to it.
-
-    The state of a run is a `Batch` of replicas. `State.extra` holds the rung of the ladder on which each one
-    stands, and how often the temperatures i and i + 1 were tried and swapped, in place i.
-
-    Args:
-        thermostat: of all; its temperature is the ladder, shape (n_replicas,), ascending.
-        every: steps between two attempts.
-
-    Raises:
-        ConfigError: a ladder that does not ascend, or a thermostat that keeps an energy of its own.
+    The state of a run is a `Batch` of replicas. `State.extra` holds the rung on which each one stands, and
+    how often the rungs i and i + 1 were tried and swapped, in place i. Even i and odd i take turns, which
+    travels faster along the ladder than pairs drawn at random.
     """
 
-    thermostat: AbstractIntegrator
-    every: int = eqx.field(static=True)
-
-    def __init__(self, *, thermostat: AbstractIntegrator, every: int):
-        if not isinstance(thermostat, (Langevin, VelocityRescaling)):
-            raise ConfigError(
-                f"replica exchange is not there with {type(thermostat).__name__}",
-                "choose langevin or velocity_rescaling",
-            )
-        ladder = np.atleast_1d(np.asarray(thermostat.temperature))
-        if len(ladder) < 2 or np.any(np.diff(ladder) <= 0):
-            raise ConfigError(
-                f"replica exchange needs two or more ascending temperatures, got {ladder.tolist()}",
-                'give one for each replica, as --temperatures "300 K, 330 K, 365 K"',
-            )
-        if every < 1:
-            raise ConfigError(f"replicas exchange every 1 or more steps, not every {every}")
-        self.thermostat = thermostat
-        self.every = int(every)
+    thermostat: eqx.AbstractVar[AbstractIntegrator]
+    """Of all; its temperature is the ladder [K], shape (n_replicas,), ascending."""
+    every: eqx.AbstractVar[int]
+    """Steps between two attempts."""
 
     @property
     def integrator(self) -> AbstractIntegrator:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The thermostat, whose temperature is the ladder [K], shape (n_replicas,)."""
+        """The thermostat."""
         return self.thermostat
 
-    def begin(self, state: State) -> State:
+    @abc.abstractmethod
+    def advanced(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        """The state one step later, each replica on its rung."""
+
+    @abc.abstractmethod
+    def exchanged(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        """The state after an attempt."""
+
+    def begin(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         """The state of all replicas, each on the rung of its number."""
         replicas = len(state.energy)
         none = jnp.zeros(replicas, jnp.int32)
@@ -83,11 +61,9 @@ class ReplicaExchange(AbstractWrapper):
         return eqx.tree_at(lambda s: s.extra, state, state.extra | extra)
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
-        now = jnp.asarray(self.temperature)[state.extra[RUNG]]
-        thermostat = eqx.tree_at(lambda t: t.temperature, self.thermostat, now)
-        after = thermostat.step(state, potential, neighbors)
+        after = self.advanced(state, potential, neighbors)
         due = after.step % self.every == 0
-        return jax.lax.cond(due, lambda s: self._exchange(s), lambda s: s, after)
+        return jax.lax.cond(due, lambda s: self.exchanged(s, potential, neighbors), lambda s: s, after)
 
     def info(self, state: State) -> Info:
         ladder = jnp.asarray(self.temperature)
@@ -98,38 +74,98 @@ class ReplicaExchange(AbstractWrapper):
             is_leaf=lambda leaf: leaf is None,
         )
 
-    def _exchange(self, state: State) -> State:
-        assert isinstance(state.system, Batch)
-        ladder, rung = jnp.asarray(self.temperature), state.extra[RUNG]
-        holder = jnp.argsort(rung)
-        tried, taken = self._decide(state, state.energy[holder])
-        # Rung i goes up where pair i swaps, and down where pair i - 1 does.
-        down = jnp.concatenate([jnp.zeros(1, bool), taken[:-1]])
-        moved = (rung + taken[rung] - down[rung]).astype(rung.dtype)
-        factor = jnp.sqrt(ladder[moved] / ladder[rung])
-        momenta = state.system.spread(factor)[:, None] * state.momenta
-        gained = kinetic_energy(momenta, state.system) - kinetic_energy(state.momenta, state.system)
-        extra = state.extra | {
-            RUNG: moved,
-            ATTEMPTS: state.extra[ATTEMPTS] + tried,
-            ACCEPTED: state.extra[ACCEPTED] + taken,
-        }
-        return eqx.tree_at(
-            lambda s: (s.momenta, s.heat, s.extra), state, (momenta, state.heat + gained, extra)
-        )
+    def _tried(self, state: State) -> Bool[Array, " rungs"]:
+        """Whether rungs i and i + 1 are tried now; False for the last."""
+        rungs = jnp.arange(len(state.extra[RUNG]))
+        return (rungs % 2 == (state.step // self.every) % 2) & (rungs < len(rungs) - 1)
 
-    def _decide(
-        self, state: State, energies: Float[Array, " rungs"]
-    ) -> tuple[Bool[Array, " rungs"], Bool[Array, " rungs"]]:
-        """Whether temperatures i and i + 1 are tried, and whether they are swapped; False for the last."""
-        rungs = jnp.arange(len(energies))
-        beta = 1 / (BOLTZMANN * jnp.asarray(self.temperature))
-        tried = (rungs % 2 == (state.step // self.every) % 2) & (rungs < len(energies) - 1)
-        odds = (beta - jnp.roll(beta, -1)) * (energies - jnp.roll(energies, -1))
+    def _partners(self, state: State, swapped: Bool[Array, " rungs"]) -> Int[Array, " n_replicas"]:
+        """The rung of each replica where rungs i and i + 1 are swapped."""
+        rung = state.extra[RUNG]
+        # Rung i goes up where pair i swaps, and down where pair i - 1 does.
+        down = jnp.concatenate([jnp.zeros(1, bool), swapped[:-1]])
+        return (rung + swapped[rung] - down[rung]).astype(rung.dtype)
+
+    def _decided(self, state: State, odds: Float[Array, " rungs"]) -> dict[str, Array]:
+        """What is kept after an attempt: a swap with the logarithm `odds` of its chance is made or not."""
+        tried, rungs = self._tried(state), jnp.arange(len(odds))
         chances = uniform(
             jax.random.key_data(state.key[0])[None], state.step, _FIRST_CHANCE + rungs.astype(jnp.uint32)
         )
-        return tried, tried & (jnp.log(chances) < odds)
+        swapped = tried & (jnp.log(chances) < odds)
+        return {
+            RUNG: self._partners(state, swapped),
+            ATTEMPTS: state.extra[ATTEMPTS] + tried,
+            ACCEPTED: state.extra[ACCEPTED] + swapped,
+        }
+
+
+class ReplicaExchange(AbstractExchange):
+    """Replicas at a ladder of temperatures that are swapped between neighbors (Sugita and Okamoto 1999,
+    doi 10.1016/S0009-2614(99)01123-9).
+
+    After every so many steps the replicas at temperatures i and i + 1 swap them with probability
+
+        min(1, exp((1 / k_B T_i - 1 / k_B T_{i+1}) (U_i - U_{i+1}))).
+
+    Momenta are scaled by sqrt(T_new / T_old), and the kinetic energy that this gives counts as heat. Each
+    replica keeps its trajectory, which is continuous in the positions; its frames say at which temperature
+    they are, and those of all replicas at one temperature have the distribution that belongs to it.
+
+    Args:
+        thermostat: of all; its temperature is the ladder [K], shape (n_replicas,), ascending.
+        every: steps between two attempts.
+
+    Raises:
+        ConfigError: a ladder that does not ascend, or a thermostat that keeps an energy of its own.
+    """
+
+    thermostat: AbstractIntegrator
+    every: int = eqx.field(static=True)
+
+    def __init__(self, *, thermostat: AbstractIntegrator, every: int):
+        check_ladder(thermostat, every)
+        self.thermostat, self.every = thermostat, int(every)
+
+    def advanced(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        now = jnp.asarray(self.temperature)[state.extra[RUNG]]
+        thermostat = eqx.tree_at(lambda t: t.temperature, self.thermostat, now)
+        return thermostat.step(state, potential, neighbors)
+
+    def exchanged(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
+        assert isinstance(state.system, Batch)
+        ladder, rung = jnp.asarray(self.temperature), state.extra[RUNG]
+        energies, beta = state.energy[jnp.argsort(rung)], 1 / (BOLTZMANN * ladder)
+        extra = self._decided(state, (beta - jnp.roll(beta, -1)) * (energies - jnp.roll(energies, -1)))
+        factor = jnp.sqrt(ladder[extra[RUNG]] / ladder[rung])
+        momenta = state.system.spread(factor)[:, None] * state.momenta
+        gained = kinetic_energy(momenta, state.system) - kinetic_energy(state.momenta, state.system)
+        return eqx.tree_at(
+            lambda s: (s.momenta, s.heat, s.extra),
+            state,
+            (momenta, state.heat + gained, state.extra | extra),
+        )
+
+
+def check_ladder(thermostat: AbstractIntegrator, every: int) -> None:
+    """Refuses what replicas cannot exchange with.
+
+    Raises:
+        ConfigError: a ladder that does not ascend, or a thermostat that keeps an energy of its own.
+    """
+    if not isinstance(thermostat, (Langevin, VelocityRescaling)):
+        raise ConfigError(
+            f"replica exchange is not there with {type(thermostat).__name__}",
+            "choose langevin or velocity_rescaling",
+        )
+    ladder = np.atleast_1d(np.asarray(thermostat.temperature))
+    if len(ladder) < 2 or np.any(np.diff(ladder) <= 0):
+        raise ConfigError(
+            f"replica exchange needs two or more ascending temperatures, got {ladder.tolist()}",
+            'give one for each replica, as --temperatures "300 K, 330 K, 365 K"',
+        )
+    if every < 1:
+        raise ConfigError(f"replicas exchange every 1 or more steps, not every {every}")
 
 
 def at_temperature(trajectories: Sequence[Trajectory], temperature: float) -> Trajectory:

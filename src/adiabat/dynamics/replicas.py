@@ -14,7 +14,7 @@ import numpy as np
 
 from adiabat.base import ConfigError, UnsupportedError
 from adiabat.dynamics.constraints import Constraints
-from adiabat.dynamics.exchange import ReplicaExchange
+from adiabat.dynamics.exchange import AbstractExchange, ReplicaExchange
 from adiabat.dynamics.guard import Guard
 from adiabat.dynamics.integrator import AbstractIntegrator, constrained
 from adiabat.dynamics.joined import concatenated, joined, replica, replica_folder
@@ -22,6 +22,7 @@ from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.recorder import Recorder, Recorders
 from adiabat.dynamics.restart import Restart
 from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, Loop, check_counts, check_steps
+from adiabat.dynamics.solute_tempering import SoluteTempering
 from adiabat.dynamics.state import State
 from adiabat.dynamics.verlet_list import DEFAULT_SKIN
 from adiabat.dynamics.verlet_lists import VerletLists
@@ -37,6 +38,7 @@ def run_replicas(
     steps: int,
     seeds: Sequence[int],
     exchange_every: int = 0,
+    solute: Sequence[int] = (),
     record_every: int = 10,
     constraints: Sequence[Constraints | None] | None = None,
     skin: float = DEFAULT_SKIN,
@@ -57,6 +59,8 @@ def run_replicas(
         exchange_every: steps between attempts to swap the temperatures of replicas, which must ascend
             (`ReplicaExchange`); 0 is never. The replicas must be of the same atoms and cell; what the first
             seed decides of them is which swaps are accepted.
+        solute: atoms to which the temperatures are confined, numbered from 0, all being at the first one
+            (`SoluteTempering`); none by default.
         record_every: steps between recorded frames; the start is the first.
         constraints: distances that stay what they are, of each; none by default.
         skin: of the neighbor lists [Å].
@@ -96,9 +100,12 @@ def run_replicas(
         prepared = potential.for_systems(systems).for_inference()
         ready = [one.for_inference() for one in integrators]
         integrator = together(ready)
-        exchange = ReplicaExchange(thermostat=integrator, every=exchange_every) if exchange_every else None
+        exchange = _exchange(integrator, exchange_every, solute, systems)
+        if solute:
+            ready = [eqx.tree_at(lambda i: i.temperature, one, ready[0].temperature) for one in ready]
         batch = concatenated(systems)
-        movers = (*integrators, exchange_every) if exchange_every else tuple(integrators)
+        movers = (*integrators, *((exchange_every,) if exchange_every else ()))
+        movers = (*movers, f"solute {list(solute)}") if solute else movers
         described = (batch, potential, movers, record_every, tuple(seeds), None)
         is_prepared = prepared is not potential
         together_held = Constraints.joined(held, [system.n_atoms for system in systems])
@@ -108,13 +115,13 @@ def run_replicas(
         loaded = restart.load(batch, lists) if restart is not None and resume else None
         if loaded is None:
             starts = [constrained(*each) for each in zip(systems, held, strict=True)]
-            lists.build(concatenated(starts))
+            near = lists.build(concatenated(starts))
             states = [
                 one.init(start, prepared, lists.of(k), key=jax.random.key(seeds[k]), constraints=held[k])
                 for k, (start, one) in enumerate(zip(starts, ready, strict=True))
             ]
             state = joined(states, concatenated(starts))
-            state = state if exchange is None else exchange.begin(state)
+            state = state if exchange is None else exchange.begin(state, prepared, near)
         else:
             state = loaded[0]
             check_steps(state, steps)
@@ -184,6 +191,24 @@ def check_alike(systems: Sequence[System]) -> None:
                     f"replica {number} has another {name} than replica 0",
                     "only replicas of the same atoms, in the same order and cell, can exchange",
                 )
+
+
+def _exchange(
+    thermostat: AbstractIntegrator, every: int, solute: Sequence[int], systems: Sequence[System]
+) -> AbstractExchange | None:
+    """How replicas exchange; None when they do not.
+
+    Raises:
+        ConfigError: as the kind of exchange, or a solute that does not exchange.
+    """
+    if not every and not solute:
+        return None
+    if not solute:
+        return ReplicaExchange(thermostat=thermostat, every=every)
+    exchange = SoluteTempering(thermostat=thermostat, every=every, solute=solute)
+    for system in systems:
+        exchange.check(system)
+    return exchange
 
 
 def _made(folder: Path) -> Path:

@@ -46,7 +46,7 @@ class Restart:
         folder: Path,
         system: System | Batch,
         potential: AbstractPotential,
-        integrator: AbstractIntegrator | tuple[AbstractIntegrator | int, ...],
+        integrator: AbstractIntegrator | tuple[AbstractIntegrator | int | str, ...],
         record_every: int,
         seed: int | tuple[int, ...],
         momenta: np.ndarray | None,
@@ -58,7 +58,10 @@ class Restart:
         self.settings: dict[str, Any] = {
             "format": _FORMAT,
             "integrator": _without_addresses(
-                "; ".join(str(one) if isinstance(one, int) else one.description() for one in integrators)
+                "; ".join(
+                    one.description() if isinstance(one, AbstractIntegrator) else str(one)
+                    for one in integrators
+                )
             ),
             "record_every": record_every,
             "seed": seed if isinstance(seed, int) else list(seed),

@@ -96,7 +96,7 @@ class Info(eqx.Module):
             are the means of this and of `potential_energy`.
         primitive_kinetic_energy: the same by the lengths of the springs, noisier: the means agree when the
             rings are equilibrated [eV].
-        target_temperature: of a thermostat whose temperature changes [K]; else None.
+        target_temperature: of a thermostat whose temperature changes, or of a tempered solute [K]; else None.
         measured: what else the integrator measures, by name, in the units it says.
     """
 

@@ -35,6 +35,7 @@ def simulate_replicas(
     bias: "AbstractBias | Sequence[AbstractBias] | None" = None,
     seeds: Sequence[int] | None = None,
     exchange_every: int = 0,
+    solute: Sequence[int] = (),
     constraints: "Constrained" = "none",
     hydrogen_mass: float | None = None,
     record_every: int = 10,
@@ -60,6 +61,9 @@ def simulate_replicas(
         exchange_every: steps between attempts to swap the temperatures of replicas, which must then ascend
             (temperature replica exchange: Sugita and Okamoto 1999, doi 10.1016/S0009-2614(99)01123-9); 0 is
             never. Frames have their `target_temperature`; `at_temperature` collects those of one.
+        solute: atoms that the temperatures are confined to, numbered from 0: all are kept at the first, and
+            their interactions scaled (`SoluteTempering`: Wang, Friesner and Berne 2011, doi
+            10.1021/jp204407d). None by default.
         constraints: as for `simulate`, by name.
         hydrogen_mass: likewise [amu].
         record_every: steps between recorded frames.
@@ -107,6 +111,7 @@ def simulate_replicas(
         held.append(fixed)
     arguments = {"steps": steps, "seeds": seeds, "record_every": record_every}
     arguments |= {"exchange_every": exchange_every} if exchange_every else {}
+    arguments |= {"solute": list(solute)} if solute else {}
     if out is None:
         return _run(structures, potential, moving, None, resume, arguments | {"constraints": held})
     settings = dict(config or {}) | {"replicas": described, **slow, **arguments}
@@ -130,6 +135,7 @@ def md_replicas(
     replicas: int = 1,
     temperatures: Sequence[float] = (),
     exchange_every: int = 0,
+    solute: Sequence[int] = (),
     constraints: "Constrained" = "none",
     hydrogen_mass: float | None = None,
     inner: "AbstractPotential | str | os.PathLike | None" = None,
@@ -152,6 +158,7 @@ def md_replicas(
         replicas: how many, at least; there are never fewer than starts or temperatures.
         temperatures: [K], one after the other in turn; that of the integrator by default.
         exchange_every: steps between attempts to swap the temperatures of replicas; 0 is never.
+        solute: atoms that the temperatures are confined to; none by default.
         constraints: as for `md`, and likewise the three that follow.
         hydrogen_mass: [amu].
         inner: a cheap model.
@@ -194,6 +201,7 @@ def md_replicas(
         bias=bias,
         seeds=[seed + k for k in range(number)],
         exchange_every=exchange_every,
+        solute=solute,
         constraints=constraints,
         hydrogen_mass=hydrogen_mass,
         record_every=record_every,

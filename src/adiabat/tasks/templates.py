@@ -43,6 +43,7 @@ class MolecularDynamics:
         replicas: copies to run at once, at least as many as FILE@: has frames and temperatures.
         temperatures: of the replicas in turn [K], instead of the integrator's.
         exchange_every: steps between attempts to swap ascending temperatures of replicas; 0 is never.
+        solute: atoms that the temperatures are confined to, numbered from 0, the others staying at the first.
         constraints: which distances stay what they are; bonds to hydrogen, or all of each water molecule.
         hydrogen_mass: of all hydrogen atoms, taken from the atoms they are bonded to.
         inner: a cheap model near the other one, for several steps within each timestep.
@@ -57,6 +58,7 @@ class MolecularDynamics:
     replicas: int = 1
     temperatures: list[float] = dataclasses.field(default_factory=list)
     exchange_every: int = 0
+    solute: list[int] = dataclasses.field(default_factory=list)
     constraints: Literal["none", "hydrogens", "water", "hydrogens+water"] = "none"
     hydrogen_mass: Annotated[float | None, schemas.Unit("mass")] = None
     inner: str | None = None

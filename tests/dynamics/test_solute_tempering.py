@@ -1,0 +1,194 @@
+"""Solute tempering: ensembles of all rungs, how often swaps are accepted, restarts, what is refused."""
+
+import itertools
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array, Float
+from tests.dynamics.test_exchange import accepted, of_pairs
+
+from adiabat.analysis import mean_with_error
+from adiabat.base import ConfigError
+from adiabat.base.runs import RunFolder
+from adiabat.base.units import BOLTZMANN
+from adiabat.dynamics import (
+    Langevin,
+    NoseHoover,
+    SoluteTempering,
+    VelocityRescaling,
+    at_temperature,
+    run_replicas,
+)
+from adiabat.dynamics.exchange import ACCEPTED, ATTEMPTS, RUNG
+from adiabat.io.trajectory import read_trajectory
+from adiabat.potentials import AbstractPotential, Scaled
+from adiabat.system import Batch, Neighbors, System, neighbor_list
+from adiabat.tasks.replicas import md_replicas, of_replicas
+from adiabat.testing import EinsteinCrystal
+
+LADDER = (100.0, 140.0, 200.0)
+SOLUTE, N_ATOMS, STIFFNESS = (1, 4, 5, 6), 8, 0.5
+SITES = 10.0 * np.arange(N_ATOMS)[:, None] * np.array([1.0, 0, 0])
+SYSTEM = System.create(np.full(N_ATOMS, 18), SITES)
+SPRINGS = EinsteinCrystal(sites=jnp.asarray(SITES), stiffness=STIFFNESS)
+
+
+def tempered(kind=Langevin, ladder=LADDER, potential=SPRINGS, system=SYSTEM, **options):
+    """Replicas whose solute has the temperatures of a ladder."""
+    thermostats = [kind(timestep=20, temperature=kelvin) for kelvin in ladder]
+    options = {"exchange_every": 10, "solute": SOLUTE, "record_every": 10, "skin": 4.0} | options
+    return run_replicas([system] * len(ladder), potential, thermostats, seeds=range(len(ladder)), **options)
+
+
+@pytest.fixture(scope="module")
+def springs():
+    return tempered(lambda **options: Langevin(friction=0.02, **options), steps=40_000)
+
+
+def test_the_solute_alone_is_hot(springs):
+    """Springs of the solute have the mean energy 3N k_B T_m / 2 on rung m, all others that of the first
+    temperature; momenta have the first temperature."""
+    rest = [k for k in range(N_ATOMS) if k not in SOLUTE]
+    for kelvin in LADDER:
+        frames = at_temperature([result.trajectory for result in springs], kelvin)
+        energies = 0.5 * STIFFNESS * np.sum((frames.positions[100:] - SITES) ** 2, axis=-1) / BOLTZMANN
+        assert energies[:, SOLUTE].sum(1).mean() == pytest.approx(1.5 * len(SOLUTE) * kelvin, rel=0.03)
+        assert energies[:, rest].sum(1).mean() == pytest.approx(1.5 * len(rest) * LADDER[0], rel=0.03)
+        assert frames.observables["temperature"][100:].mean() == pytest.approx(LADDER[0], rel=0.03)
+        scaled = energies[:, rest].sum(1) + LADDER[0] / kelvin * energies[:, SOLUTE].sum(1)
+        np.testing.assert_allclose(
+            frames.observables["potential_energy"][100:], BOLTZMANN * scaled, rtol=1e-4
+        )
+
+
+def test_swaps_are_accepted_as_often_as_they_should(springs):
+    """The exponent is that of temperature exchange of the solute alone."""
+    tried, taken = of_pairs(springs, ATTEMPTS), of_pairs(springs, ACCEPTED)
+    assert tried.tolist() == [2000, 2000]
+    expected = [accepted(*pair, 3 * len(SOLUTE)) for pair in itertools.pairwise(LADDER)]
+    np.testing.assert_allclose(taken / tried, expected, atol=0.05)
+
+
+def test_energy_is_conserved_through_swaps(springs):
+    """What a swap changes of the energy is heat."""
+    for result in springs:
+        assert np.ptp(result.trajectory.observables["conserved"]) < 0.01
+
+
+def test_forces_and_energies_follow_the_rungs():
+    """After every attempt, accepted or not, a replica has the energy and forces of its rung."""
+    results = tempered(steps=10 * 7)
+    assert sum(of_pairs(results, ACCEPTED)) > 0
+    for result in results:
+        scale = LADDER[0] / LADDER[int(result.state.extra[RUNG])]
+        scales = np.where(np.isin(np.arange(N_ATOMS), SOLUTE), scale, 1.0)
+        there = eqx.tree_at(lambda s: s.positions, SYSTEM, result.state.positions)
+        found = Scaled(potential=SPRINGS, scales=jnp.asarray(scales))(there, neighbor_list(SYSTEM, 1.0))
+        assert float(result.state.energy) == pytest.approx(float(found.energy), rel=1e-12)
+        np.testing.assert_allclose(result.state.forces, found.forces, atol=1e-12)
+
+
+def test_interrupted_and_resumed(tmp_path):
+    """Bit-identical to a run that was never interrupted, the permutation of rungs included."""
+    options = {"steps": 600, "record_every": 30}
+    whole = tempered(VelocityRescaling, folder=tmp_path / "whole", **options)
+    for steps in (55, 310, 600):
+        options["steps"] = steps
+        parts = tempered(VelocityRescaling, folder=tmp_path / "parts", resume=True, **options)
+    for k in range(len(LADDER)):
+        for name in (RUNG, ATTEMPTS, ACCEPTED):
+            assert whole[k].state.extra[name] == parts[k].state.extra[name]
+        for name in ("positions", "momenta", "forces", "energy", "heat"):
+            assert np.array_equal(getattr(whole[k].state, name), getattr(parts[k].state, name)), name
+        one, other = (
+            read_trajectory(tmp_path / name / f"replica-{k:03d}" / "trajectory.h5")
+            for name in ("whole", "parts")
+        )
+        assert np.array_equal(one.positions, other.positions)
+        for name, values in one.observables.items():
+            assert np.array_equal(values, other.observables[name]), name
+    assert sum(of_pairs(whole, ACCEPTED)) > 10
+    for changed in ({"solute": (1, 4)}, {"solute": ()}, {"exchange_every": 20}):
+        with pytest.raises(ConfigError, match="integrator is"):
+            tempered(VelocityRescaling, folder=tmp_path / "parts", resume=True, **options | changed)
+
+
+def test_md_replicas_temper(tmp_path):
+    out = tmp_path / "run"
+    runs = md_replicas(
+        SPRINGS, SYSTEM, out=out, steps=200, integrator=Langevin(timestep=20), exchange_every=20,
+        temperatures=[10.0, 12.0, 14.0], solute=[0, 1, 2],
+    )  # fmt: skip
+    assert RunFolder.open(out).config["solute"] == [0, 1, 2]
+    assert len(of_replicas(runs)["exchanges_accepted"]) == 2
+    frames = at_temperature([run.trajectory for run in runs], 10.0)
+    assert len(frames) == len(runs[0].trajectory)
+
+
+def test_what_cannot_be_tempered_is_refused():
+    with pytest.raises(ConfigError, match="NoseHoover"):
+        tempered(lambda **options: NoseHoover(relaxation_time=400, **options), steps=1)
+    with pytest.raises(ConfigError, match="not every 0"):
+        tempered(steps=1, exchange_every=0)
+    for solute, match in (((3, 3), "different atoms"), ((-1,), "from 0"), ((2, 8), "has an atom 8")):
+        with pytest.raises(ConfigError, match=match):
+            tempered(steps=1, solute=solute)
+    exchange = eqx.tree_at(lambda t: t.temperature, Langevin(), np.array(LADDER))
+    with pytest.raises(ConfigError, match="different atoms"):
+        SoluteTempering(thermostat=exchange, every=1, solute=())
+
+
+class WellInBath(AbstractPotential):
+    """One atom in a double well a (4 (x^2 - 1)^2 + x / 2) along x, the solute, and a bath of others on
+    springs k (x - c x_0)^2 / 2 + 0.02 x^2, whose energies are their own; springs across [eV, Å]."""
+
+    scale: float
+    stiffness: float
+    coupling: float
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, scale: float, stiffness: float = 0.3, coupling: float = 0.4):
+        self.scale, self.stiffness, self.coupling, self.cutoff = scale, stiffness, coupling, 1.0
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        x, y, z = system.positions.T
+        first = system.numbering() == 0
+        solute = x[jnp.arange(system.n_atoms) - system.numbering()]
+        well = self.scale * (4 * (x**2 - 1) ** 2 + 0.5 * x)
+        bath = 0.5 * self.stiffness * (x - self.coupling * solute) ** 2 + 0.02 * x**2
+        return jnp.where(first, well, bath) + 5 * self.scale * (y**2 + z**2)
+
+
+@pytest.mark.physics
+def test_double_well_in_a_bath():
+    """A barrier of 8 k_B T that is seldom crossed: on every rung the share of the right-hand well, and on the
+    first the mean energy of the well, are those of quadrature; the bath is integrated in closed form."""
+    kelvin = 100.0
+    scale = 2 * BOLTZMANN * kelvin
+    potential = WellInBath(scale=scale)
+    system = System.create([18] * 4, [[-1.0, 0, 0]] + [[-0.4, 0, 0]] * 3)
+    ladder = (100.0, 160.0, 260.0, 420.0)
+    results = tempered(
+        lambda **options: Langevin(timestep=10, temperature=options["temperature"], friction=0.02), ladder,
+        potential, system, solute=[0], steps=200_000, exchange_every=20, record_every=20, skin=20.0,
+    )  # fmt: skip
+    x = np.linspace(-3, 3, 6001)
+    well = scale * (4 * (x**2 - 1) ** 2 + 0.5 * x)
+    # min over b of k (b - c x)^2 / 2 + 0.02 b^2, for three atoms of the bath.
+    k, c = potential.stiffness, potential.coupling
+    bath = 3 * 0.5 * c**2 * x**2 * k * 0.04 / (k + 0.04)
+    for hot in ladder:
+        weights = np.exp(-(kelvin / hot * well + bath) / (BOLTZMANN * kelvin))
+        weights /= weights.sum()
+        frames = at_temperature([result.trajectory for result in results], hot)
+        places = frames.positions[100:, 0, 0]
+        right = mean_with_error((places > 0).astype(float))
+        energies = mean_with_error(scale * (4 * (places**2 - 1) ** 2 + 0.5 * places) / (BOLTZMANN * kelvin))
+        exact = np.sum(weights[x > 0]), np.sum(weights * well) / (BOLTZMANN * kelvin)
+        print(f"{hot:g} K: right {right.mean:.4f} +- {right.error:.4f}, exact {exact[0]:.4f}; ", end="")
+        print(f"energy {energies.mean:.3f} +- {energies.error:.3f}, exact {exact[1]:.3f} k_B T")
+        assert abs(right.mean - exact[0]) < 3 * right.error
+        assert right.error < 0.04
+        assert abs(energies.mean - exact[1]) < 3 * energies.error + 0.01
