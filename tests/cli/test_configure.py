@@ -68,6 +68,7 @@ def test_check_prints_resolved_values_with_units(adiabat, md_toml):
         "replicas": 1,
         "temperatures": [],
         "exchange_every": 0,
+        "solute": [],
         "constraints": "none",
         "inner_steps": 4,
     }

@@ -13,6 +13,9 @@ import ase.io
 import numpy as np
 import pytest
 
+from adiabat.base import ConfigError
+from adiabat.cli.options import atom_numbers
+
 KEYS = {
     "n_structures",
     "energy_rmse_mev",
@@ -221,6 +224,20 @@ def test_md_with_an_inner_model(copper, adiabat, tmp_path):
     known = [checked[key] for key in ("inner", "inner_steps", "constraints", "hydrogen_mass")]
     assert known == [copper.run, 2, "hydrogens", "3 amu"]
     assert "should be 'none', 'hydrogens'" in adiabat(*words[:-2], "hydrogen", "--force").err
+
+
+def test_numbers_of_atoms():
+    assert atom_numbers("0-3,7, 9 - 10") == [0, 1, 2, 3, 7, 9, 10]
+    for text in ("", "a", "1-", "-1", "1-2-3", "1.5"):
+        with pytest.raises(ConfigError, match="numbers of atoms"):
+            atom_numbers(text)
+
+
+def test_a_solute_needs_replicas(copper, adiabat, tmp_path):
+    words = ("md", copper.run, copper.start, "--steps", 5, "--solute", "0-1", "--out", tmp_path / "run")
+    answer = adiabat(*words)
+    assert answer.code == 2
+    assert "a solute is for replicas" in answer.err
 
 
 def test_physics_that_fails_has_exit_code_3(copper, adiabat, tmp_path):
