@@ -4,8 +4,10 @@ quadrature, of alanine dipeptide from long runs of other programs."""
 import pytest
 from tests.sampling.known_answers import KELVIN, THERMAL, Coordinate, walkers
 
+from adiabat.base.units import KJ_PER_MOL
 from adiabat.sampling import OPES, Metadynamics, free_energy_difference
 from adiabat.testing.surfaces import DoubleWell, MuellerBrown
+from benchmarks import alanine
 
 pytestmark = pytest.mark.physics
 
@@ -49,3 +51,17 @@ def test_mueller_brown(kind, thermal, expected):
     found = free_energy_difference(y > 0.75, (y < 0.25) & (x > 0.2), energies, KELVIN)
     report(f"Müller-Brown at {thermal}, {bias.label}", found, expected, unit)
     assert found.error < 0.25 * THERMAL
+
+
+@pytest.mark.parametrize("kind", [OPES, Metadynamics])
+def test_alanine_dipeptide(kind):
+    """In vacuum with amber14, by sixteen walkers: phi in (0, 2.3] is 8.8 +- 0.5 kJ/mol higher than the rest,
+    as OpenMM's metadynamics and OPES have it."""
+    pytest.importorskip("openmm")
+    bias = next(one for one in alanine.biases() if isinstance(one, kind))
+    found = alanine.difference(*alanine.ours(bias, 50_000, seed=0))
+    value, error = found.value / KJ_PER_MOL, found.error / KJ_PER_MOL
+    print(f"alanine dipeptide, {bias.label}: {value:.2f} +- {error:.2f} kJ/mol; {found.verdict}")
+    assert found.converged
+    assert abs(value - 8.8) < 0.5 + 2 * error
+    assert error < 0.8

@@ -110,6 +110,6 @@ def _replaced(state: State, found: Prediction, chosen: Bool[Array, " n_replicas"
     state = eqx.tree_at(
         lambda s: (s.energy, s.forces, s.heat), state, (energy, forces, state.heat + energy - state.energy)
     )
-    if state.stress is None:
+    if state.stress is None or found.stress is None:
         return state
     return eqx.tree_at(lambda s: s.stress, state, choose(found.stress, state.stress, chosen))

@@ -16,7 +16,7 @@ from adiabat.potentials.embedded_atom import EmbeddedAtom
 from adiabat.potentials.ewald import Ewald
 from adiabat.potentials.gaussian_charges import GaussianCharges
 from adiabat.potentials.mesh_ewald import PME
-from adiabat.potentials.pair import LennardJones, LennardJonesMixture, Morse
+from adiabat.potentials.pair import AbstractPairPotential, LennardJones, LennardJonesMixture, Morse
 from adiabat.potentials.potential import AbstractPotential, Prediction, SumPotential
 from adiabat.potentials.repulsion import ZBL
 from adiabat.potentials.scaled import Scaled
@@ -28,6 +28,7 @@ __all__ = [
     "PME",
     "ZBL",
     "AbstractBondedTerms",
+    "AbstractPairPotential",
     "AbstractPotential",
     "AllPairs",
     "EmbeddedAtom",

@@ -5,6 +5,17 @@ import numpy as np
 
 from adiabat.system import System
 
+_ALANINE_DIPEPTIDE = """
+HH31 ACE 1 H 2.000 1.000 0.000|CH3 ACE 1 C 2.000 2.090 0.000|HH32 ACE 1 H 1.486 2.454 0.890
+HH33 ACE 1 H 1.486 2.454 -0.890|C ACE 1 C 3.427 2.641 0.000|O ACE 1 O 4.391 1.877 0.000
+N ALA 2 N 3.555 3.970 0.000|H ALA 2 H 2.733 4.556 0.000|CA ALA 2 C 4.853 4.614 0.000
+HA ALA 2 H 5.408 4.316 0.890|CB ALA 2 C 5.661 4.221 -1.232|HB1 ALA 2 H 5.123 4.521 -2.131
+HB2 ALA 2 H 6.630 4.719 -1.206|HB3 ALA 2 H 5.809 3.141 -1.241|C ALA 2 C 4.713 6.129 0.000
+O ALA 2 O 3.601 6.653 0.000|N NME 3 N 5.846 6.835 0.000|H NME 3 H 6.737 6.359 0.000
+C NME 3 C 5.846 8.284 0.000|H1 NME 3 H 4.819 8.648 0.000|H2 NME 3 H 6.360 8.648 0.890
+H3 NME 3 H 6.360 8.648 -0.890
+"""
+
 
 def argon(n_atoms: int = 256, density: float = 1.374, displacement: float = 0.0, seed: int = 0) -> System:
     """Argon in a periodic cubic cell, on a face-centered lattice.
@@ -70,6 +81,16 @@ def water(n_molecules: int = 1, seed: int = 0) -> System:
         ) + spacing * np.array(site)
         box += turned
     return System.from_ase(box)
+
+
+def alanine_dipeptide_pdb() -> str:
+    """Alanine dipeptide as the text of a PDB file, with the names of force fields."""
+    words = [entry.split() for entry in _ALANINE_DIPEPTIDE.replace("\n", "|").split("|") if entry]
+    return "".join(
+        f"ATOM  {k:5d} {name:<4s} {residue} A{number:>4s}    {float(x):8.3f}{float(y):8.3f}{float(z):8.3f}"
+        f"  1.00  0.00          {element:>2s}\n"
+        for k, (name, residue, number, element, x, y, z) in enumerate(words, start=1)
+    )
 
 
 def random_gas(numbers: list[int], size: float = 6.0, pbc: bool = True, seed: int = 0) -> System:
