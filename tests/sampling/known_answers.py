@@ -30,17 +30,20 @@ class Coordinate(AbstractVariable):
         return system.positions[0, self.axis]
 
 
-def walkers(potential, bias, starts, steps, *, timestep=2.0, mass=12.0, friction=0.01, record_every=20):
-    """Positions (n_walkers, n_frames, 3) and the bias to reweight with [eV], of particles that share it."""
-    integrator = Langevin(timestep=timestep, temperature=KELVIN, friction=friction)
+def walkers(potential, bias, starts, steps):
+    """Positions (n_walkers, n_frames, 3) and the bias to reweight with [eV], of particles that share it.
+
+    They fly some 0.4 Å, the size of a basin, before friction turns them: with 0.1 Å there were too few crossings.
+    """
+    integrator = Langevin(timestep=2.0, temperature=KELVIN, friction=0.01)
     biased = Biased(integrator=integrator, bias=bias)
     runs = run_replicas(
-        [System.create([6], [start], masses=[mass]) for start in starts],
+        [System.create([6], [start], masses=[12.0]) for start in starts],
         potential,
         [biased] * len(starts),
         steps=steps,
         seeds=range(len(starts)),
-        record_every=record_every,
+        record_every=20,
     )
     places = np.stack([run.trajectory.positions for run in runs])[:, :, 0]
     if bias.label == "opes":

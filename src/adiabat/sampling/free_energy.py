@@ -75,7 +75,8 @@ def free_energy_profile(
         temperature: [K].
         bins: how many along each variable.
         limits: of each variable; by default those of the values.
-        skip: share of the frames to leave out at the beginning, while the bias is built.
+        skip: share of the frames to leave out at the beginning, while the bias is built; for metadynamics
+            half, since early frames had not felt the hills they are weighed with.
         seed: of the bootstrap.
 
     Raises:
