@@ -33,7 +33,7 @@ class Coordinate(AbstractVariable):
 def walkers(potential, bias, starts, steps):
     """Positions (n_walkers, n_frames, 3) and the bias to reweight with [eV], of particles that share it.
 
-    They fly some 0.4 Å, the size of a basin, before friction turns them: with 0.1 Å there were too few crossings.
+    They fly some 0.4 Å, the size of a basin, before friction turns them: with 0.1 Å they seldom crossed.
     """
     integrator = Langevin(timestep=2.0, temperature=KELVIN, friction=0.01)
     biased = Biased(integrator=integrator, bias=bias)
