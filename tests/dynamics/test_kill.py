@@ -33,6 +33,7 @@ options = {"steps": steps, "record_every": 5, "out": out, "resume": True}
 print("ready", flush=True)
 system, potential = systems.argon(32, displacement=0.1), LennardJones(cutoff=6.0)
 more = {"exchange": {"exchange_every": 20}, "pressure": {"barostat": CellRescaling(pressure=0.1)}}
+more["solute"] = {"exchange_every": 20, "solute": range(8)}
 if kind in more:
     thermostats = [Langevin(timestep=4, temperature=kelvin) for kelvin in (140.0, 150.0, 160.0)]
     simulate = adiabat.tasks.replicas.simulate_replicas
@@ -116,10 +117,10 @@ def test_kill(tmp_path, uninterrupted, kills):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["path integral", "several time steps", "exchange", "pressure"])
+@pytest.mark.parametrize("kind", ["path integral", "several time steps", "exchange", "solute", "pressure"])
 def test_kill_other_kinds(tmp_path, kind):
     """The same for rings of beads, for steps within steps, and for replicas that swap their temperatures or
-    have a cell of their own."""
+    those of a solute, or have a cell of their own."""
     began = time.monotonic()
     velocities = finish(start(tmp_path / "whole", kind))
     seconds = time.monotonic() - began
