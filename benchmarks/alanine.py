@@ -27,6 +27,7 @@ from adiabat.potentials import AbstractPotential
 from adiabat.sampling import (
     OPES,
     AbstractBias,
+    FreeEnergyDifference,
     Metadynamics,
     Torsion,
     free_energy_difference,
@@ -62,7 +63,7 @@ def main() -> None:
     ways.append(("OpenMM's metadynamics", options.peer_steps, SKIP_HILLS, theirs))
     rows = []
     for name, calls, skip, way in ways:
-        runs = [difference(*way(seed), skip) for seed in range(options.seeds)]
+        runs = [difference(way(seed), skip) for seed in range(options.seeds)]
         rows += _rows(name, runs, calls)
     for row in rows:
         print(f"{row['what']:60s} {row['value']} {row.get('unit', '')}")
@@ -154,13 +155,14 @@ def peer(steps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return phi, np.interp(phi, np.linspace(-np.pi, np.pi, len(energies)), energies)
 
 
-def difference(phi: np.ndarray, bias: np.ndarray, skip: float) -> Any:
-    """F(0 < phi <= 2.3) less that of the rest."""
+def difference(frames: tuple[np.ndarray, np.ndarray], skip: float) -> FreeEnergyDifference:
+    """F(0 < phi <= 2.3) less that of the rest, of phi and bias."""
+    phi, bias = frames
     above = (phi > 0) & (phi <= UPPER)
     return free_energy_difference(~above, above, bias, KELVIN, skip=skip)
 
 
-def _rows(name: str, runs: list[Any], calls: int) -> list[dict[str, Any]]:
+def _rows(name: str, runs: list[FreeEnergyDifference], calls: int) -> list[dict[str, Any]]:
     values = np.array([run.value for run in runs]) / KJ_PER_MOL
     errors = np.array([run.error for run in runs]) / KJ_PER_MOL
     mean, error = values.mean(), np.sqrt(np.mean(errors**2))

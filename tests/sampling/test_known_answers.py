@@ -58,7 +58,7 @@ def test_alanine_dipeptide(kind):
     as OpenMM's metadynamics and OPES have it."""
     pytest.importorskip("openmm")
     bias = next(one for one in alanine.biases() if isinstance(one, kind))
-    found = alanine.difference(*alanine.ours(bias, 60_000, seed=0), alanine.skip_of(bias))
+    found = alanine.difference(alanine.ours(bias, 60_000, seed=0), alanine.skip_of(bias))
     value, error = found.value / KJ_PER_MOL, found.error / KJ_PER_MOL
     print(f"alanine dipeptide, {bias.label}: {value:.2f} +- {error:.2f} kJ/mol; {found.verdict}")
     assert found.converged
