@@ -150,7 +150,7 @@ class WellInBath(AbstractPotential):
     cutoff: float = eqx.field(static=True)
 
     def __init__(self, *, scale: float, stiffness: float = 0.3, coupling: float = 0.4):
-        self.scale, self.stiffness, self.coupling, self.cutoff = scale, stiffness, coupling, 1.0
+        self.scale, self.stiffness, self.coupling, self.cutoff = scale, stiffness, coupling, 20.0
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         x, y, z = system.positions.T
@@ -168,11 +168,11 @@ def test_double_well_in_a_bath():
     kelvin = 100.0
     scale = 2 * BOLTZMANN * kelvin
     potential = WellInBath(scale=scale)
-    system = System.create([18] * 4, [[-1.0, 0, 0]] + [[-0.4, 0, 0]] * 3)
+    system = System.create([18] * 4, [[-1.0, 0, 0], *([-0.4, 0.1 * k, 0] for k in range(3))])
     ladder = (100.0, 160.0, 260.0, 420.0)
     results = tempered(
         lambda **options: Langevin(timestep=10, temperature=options["temperature"], friction=0.02), ladder,
-        potential, system, solute=[0], steps=200_000, exchange_every=20, record_every=20, skin=20.0,
+        potential, system, solute=[0], steps=600_000, exchange_every=20, record_every=20, skin=20.0,
     )  # fmt: skip
     x = np.linspace(-3, 3, 6001)
     well = scale * (4 * (x**2 - 1) ** 2 + 0.5 * x)
