@@ -17,7 +17,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import ase
 import numpy as np
 
 from adiabat.base.units import KJ_PER_MOL
@@ -51,8 +50,8 @@ SKIP, SKIP_HILLS = 0.2, 0.5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="runs of each kind")
-    parser.add_argument("--steps", type=int, default=60_000, help="of each of the 16 walkers")
-    parser.add_argument("--peer-steps", type=int, default=2_000_000, help="of OpenMM's one walker")
+    parser.add_argument("--steps", type=int, default=500_000, help="of each of the 16 walkers")
+    parser.add_argument("--peer-steps", type=int, default=5_000_000, help="of OpenMM's one walker")
     options = parser.parse_args()
     walked = WALKERS * options.steps
     ways: list[Any] = [
@@ -73,7 +72,7 @@ def main() -> None:
 
 
 def biases() -> list[AbstractBias]:
-    """Ours; hills of all walkers come as often as one in 63 steps of a single one."""
+    """Ours; hills of all walkers come as often as one in 312 steps of a single one."""
     phi = Torsion(atoms=PHI, name="phi")
     return [
         OPES(variables=[phi], widths=[WIDTH], barrier=40 * KJ_PER_MOL, every=500, shared=True),
@@ -82,7 +81,7 @@ def biases() -> list[AbstractBias]:
             widths=[WIDTH],
             height=HEIGHT * KJ_PER_MOL,
             bias_factor=BIAS_FACTOR,
-            every=1000,
+            every=5000,
             shared=True,
         ),
     ]
@@ -93,28 +92,24 @@ def skip_of(bias: AbstractBias) -> float:
     return SKIP_HILLS if isinstance(bias, Metadynamics) else SKIP
 
 
-def molecules() -> tuple[list[System], AbstractPotential]:
-    """The dipeptide at the minimum of either side of the barrier, and its energy."""
+def molecule() -> tuple[System, AbstractPotential]:
+    """The dipeptide at the minimum next to where its file has it, and its energy."""
     from openmm import app, unit  # pyright: ignore[reportMissingImports]
 
     pdb = app.PDBFile(StringIO(alanine_dipeptide_pdb()))
     potential = potential_from_openmm(app.ForceField("amber14-all.xml").createSystem(pdb.topology))
     numbers = [atom.element.atomic_number for atom in pdb.topology.atoms()]
-    atoms = ase.Atoms(numbers, np.array(pdb.positions.value_in_unit(unit.angstrom)))
-    found = []
-    for degrees in (-80, 60):
-        atoms.set_dihedral(*PHI, degrees, indices=range(9, len(atoms)))
-        found.append(minimize(System.from_ase(atoms), potential).system)
-    return found, potential
+    positions = np.array(pdb.positions.value_in_unit(unit.angstrom))
+    return minimize(System.create(numbers, positions), potential).system, potential
 
 
 def ours(bias: AbstractBias, steps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """phi [rad] and the bias to weigh with [eV], shape (n_walkers, n_frames)."""
-    starts, potential = molecules()
+    start, potential = molecule()
     langevin = Langevin(timestep=TIMESTEP, temperature=KELVIN, friction=FRICTION)
     with tempfile.TemporaryDirectory() as folder:
         simulate_replicas(
-            starts * (WALKERS // 2),
+            [start] * WALKERS,
             potential,
             [langevin] * WALKERS,
             steps=steps,
