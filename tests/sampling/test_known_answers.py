@@ -26,14 +26,14 @@ def skipped(kind):
 @pytest.mark.parametrize("kind", [OPES, Metadynamics])
 def test_double_well(kind):
     """4 (x^2 - 1)^2 + x / 2 at k_B T = 1, by sixteen walkers: the right well is 0.932417 higher."""
-    options = {"barrier": 7 * THERMAL} if kind is OPES else {"height": 0.05 * THERMAL, "bias_factor": 6.0}
-    bias = kind(variables=[X], widths=[0.12], every=100 if kind is OPES else 500, shared=True, **options)
+    options = {"barrier": 7 * THERMAL} if kind is OPES else {"height": 0.1 * THERMAL, "bias_factor": 6.0}
+    bias = kind(variables=[X], widths=[0.12], every=100 if kind is OPES else 2000, shared=True, **options)
     starts = [[-1.0, 0, 0], [1.0, 0, 0]] * 8
-    places, energies = walkers(DoubleWell(unit=THERMAL), bias, starts, 100_000)
+    places, energies = walkers(DoubleWell(unit=THERMAL), bias, starts, 40_000 if kind is OPES else 80_000)
     x = places[..., 0]
     found = free_energy_difference(x < 0, x > 0, energies, KELVIN, skip=skipped(kind))
     report(f"double well, {bias.label}", found, 0.932417, THERMAL)
-    assert found.error < 0.1 * THERMAL
+    assert found.error < 0.15 * THERMAL
 
 
 @pytest.mark.parametrize("kind", [OPES, Metadynamics])
