@@ -1,5 +1,7 @@
 """A potential in which some atoms interact more weakly than they do."""
 
+from collections.abc import Iterable
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
@@ -43,6 +45,9 @@ class Scaled(AbstractPotential):
         scales = np.asarray(self.scales)
         if scales.shape != (system.n_atoms,) or not np.isfinite(scales).all() or (scales < 0).any():
             raise DataError(f"{system.n_atoms} atoms need as many scales of 0 or more, got {scales}")
+
+    def for_systems(self, systems: Iterable[System]) -> "Scaled":
+        return eqx.tree_at(lambda p: p.potential, self, self.potential.for_systems(systems))
 
     def for_inference(self) -> AbstractPotential:
         return eqx.tree_at(lambda p: p.potential, self, self.potential.for_inference())
