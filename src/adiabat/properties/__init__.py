@@ -1,0 +1,35 @@
+"""Properties of molecules learned from tables of measured values: reading, standardizing, splitting.
+
+Energies and forces of structures belong in `adiabat.networks` and `adiabat.training`.
+"""
+
+from adiabat.properties.curation import Conflict, Curation, curate
+from adiabat.properties.leakage import Leakage, audit
+from adiabat.properties.splits import (
+    Split,
+    split_by_column,
+    split_by_time,
+    split_groups,
+    split_molecules,
+    split_randomly,
+)
+from adiabat.properties.standardize import Standardizer
+from adiabat.properties.table import Rejected, Table, read_table
+
+__all__ = [
+    "Conflict",
+    "Curation",
+    "Leakage",
+    "Rejected",
+    "Split",
+    "Standardizer",
+    "Table",
+    "audit",
+    "curate",
+    "read_table",
+    "split_by_column",
+    "split_by_time",
+    "split_groups",
+    "split_molecules",
+    "split_randomly",
+]

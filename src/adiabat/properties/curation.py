@@ -1,0 +1,121 @@
+"""From the rows of a table to one row for each molecule."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from adiabat.base import AdiabatError, DataError
+from adiabat.properties.table import Rejected, Table
+
+# Rows of one molecule farther apart than this many robust standard deviations of the column are in conflict.
+CONFLICT = 0.5
+
+
+class Conflict(NamedTuple):
+    """Rows that say different things of one molecule."""
+
+    smiles: str
+    target: str
+    rows: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Curation:
+    """What was made of a table.
+
+    Attributes:
+        table: one row for each molecule, with standardized SMILES; rows that could not be used are in
+            `table.rejected`.
+        merged: how many rows were joined with another of the same molecule.
+        changed: how many SMILES stand for another molecule than was written: a salt, a charge.
+        conflicts: where rows disagree; the median is taken.
+    """
+
+    table: Table
+    merged: int
+    changed: int
+    conflicts: tuple[Conflict, ...]
+
+
+def curate(table: Table, standardize: Callable[[str], str], *, keep: tuple[str, ...] = ()) -> Curation:
+    """Standardizes molecules and joins the rows of each.
+
+    A value is the median of those measured; limits count only where nothing else is known, the tightest of
+    them. Rows that differ in a column of `keep` (a solvent, a temperature) are different measurements.
+
+    Args:
+        table: as read.
+        standardize: a canonical SMILES of one; raises for what cannot be used.
+        keep: names of columns that tell measurements of one molecule apart.
+
+    Raises:
+        DataError: no molecule is left.
+    """
+    rejected = list(table.rejected)
+    places: dict[tuple[str, ...], list[int]] = {}
+    changed = 0
+    for row, text in enumerate(table.smiles):
+        try:
+            smiles = standardize(text)
+        except AdiabatError as error:
+            rejected.append(Rejected(int(table.rows[row]), text, error.message))
+            continue
+        changed += _rewritten(text) != smiles
+        key = (smiles, *(str(table.columns[name][row]) for name in keep))
+        places.setdefault(key, []).append(row)
+    if not places:
+        why = f"row {rejected[0].row}: {rejected[0].reason}"
+        raise DataError(f"none of the {len(table)} molecules can be used; {why}")
+    widths = np.array([_width(column) for column in np.where(table.limits == 0, table.values, np.nan).T])
+    groups = list(places.values())
+    joined = table.taken([rows[0] for rows in groups])
+    values, limits, conflicts = joined.values.copy(), joined.limits.copy(), []
+    for number, ((smiles, *_), rows) in enumerate(places.items()):
+        for target, name in enumerate(table.targets):
+            found, signs = table.values[rows, target], table.limits[rows, target]
+            values[number, target], limits[number, target] = _joined(found, signs)
+            exact = (signs == 0) & ~np.isnan(found)
+            if exact.sum() > 1 and np.ptp(found[exact]) > CONFLICT * widths[target]:
+                numbers = tuple(int(table.rows[rows[k]]) for k in np.flatnonzero(exact))
+                conflicts.append(Conflict(smiles, name, numbers, tuple(found[exact].tolist())))
+    names = tuple(key[0] for key in places)
+    done = replace(
+        joined,
+        smiles=names,
+        values=values,
+        limits=limits,
+        rejected=tuple(sorted(rejected, key=lambda r: r.row)),
+    )
+    return Curation(done, sum(map(len, groups)) - len(groups), changed, tuple(conflicts))
+
+
+def _rewritten(smiles: str) -> str:
+    """The molecule as it was written, canonical."""
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        return Chem.CanonSmiles(smiles)
+
+
+def _width(values: np.ndarray) -> float:
+    """Robust standard deviation, from the quartiles; infinite where there are fewer than four values."""
+    measured = values[~np.isnan(values)]
+    if len(measured) < 4:
+        return np.inf
+    low, high = np.percentile(measured, [25, 75])
+    return float(high - low) / 1.349 or float(np.std(measured)) or np.inf
+
+
+def _joined(values: np.ndarray, signs: np.ndarray) -> tuple[float, int]:
+    """One value of several."""
+    measured = ~np.isnan(values)
+    if (exact := measured & (signs == 0)).any():
+        return float(np.median(values[exact])), 0
+    if (below := measured & (signs < 0)).any():
+        return float(values[below].min()), -1
+    if (above := measured & (signs > 0)).any():
+        return float(values[above].max()), 1
+    return np.nan, 0

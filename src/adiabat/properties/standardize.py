@@ -1,0 +1,126 @@
+"""One way to write each molecule: without counterions and solvents, neutral where it can be, canonical."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from adiabat.base import DataError, UnsupportedError
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
+
+# Longer strings and larger molecules are not what property models are for, and take RDKit minutes.
+MAX_SMILES_LENGTH = 2000
+MAX_HEAVY_ATOMS = 250
+
+
+@dataclass(frozen=True)
+class Standardizer:
+    """Turns SMILES strings into canonical ones of the molecule that was measured (RDKit's MolStandardize).
+
+    Metals are separated from organic ligands, functional groups written in one way, known counterions and
+    solvents taken away, charges neutralized by moving protons. What has no carbon stays whole. Isotopes and
+    stereochemistry are kept.
+
+    Args:
+        salts: keep counterions and solvents.
+        charges: keep charges that protons could neutralize.
+        tautomers: write one tautomer for all of a molecule; takes milliseconds each.
+        mixtures: of several different molecules take the largest, instead of refusing them.
+    """
+
+    salts: bool = False
+    charges: bool = False
+    tautomers: bool = False
+    mixtures: bool = False
+
+    def __call__(self, smiles: str) -> str:
+        """The canonical SMILES string.
+
+        Raises:
+            DataError: not a SMILES string, a molecule that cannot be, nothing, or a mixture.
+            UnsupportedError: a wildcard atom, or more than 250 heavy atoms.
+        """
+        from rdkit import Chem, rdBase
+
+        with rdBase.BlockLogs():
+            mol = _parsed(smiles)
+            for step in self._steps:
+                mol = step(mol)
+            if not self.salts:
+                mol = self._one_molecule(mol, smiles)
+            if not self.charges:
+                mol = self._tools.Uncharger().uncharge(mol)
+            if self.tautomers:
+                mol = self._tautomers.Canonicalize(mol)
+            # What was moved may be written in another order: once more through the parser is canonical.
+            return Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(mol)))
+
+    @property
+    def _tools(self) -> Any:
+        from rdkit.Chem.MolStandardize import rdMolStandardize
+
+        return rdMolStandardize
+
+    @cached_property
+    def _steps(self) -> tuple[Any, ...]:
+        tools = self._tools
+        return tools.MetalDisconnector().Disconnect, tools.Normalizer().normalize, tools.Reionizer().reionize
+
+    @cached_property
+    def _salts(self) -> Any:
+        return self._tools.FragmentRemover()
+
+    @cached_property
+    def _tautomers(self) -> Any:
+        return self._tools.TautomerEnumerator()
+
+    def _one_molecule(self, mol: "Mol", smiles: str) -> "Mol":
+        """Without counterions; one of several copies."""
+        from rdkit import Chem
+
+        if not _has_carbon(mol):
+            return mol
+        kept = self._salts.remove(mol)
+        mol = kept if _has_carbon(kept) else mol
+        parts = {Chem.MolToSmiles(part): part for part in Chem.GetMolFrags(mol, asMols=True)}
+        organic = {name: part for name, part in parts.items() if _has_carbon(part)}
+        if len(organic) > 1 and not self.mixtures:
+            raise DataError(f"{_short(smiles)} is a mixture of {' and '.join(sorted(organic))}")
+        # Of equally large ones the first by name, so that the order in the string does not matter.
+        return max(sorted(organic.items()), key=lambda item: item[1].GetNumHeavyAtoms())[1]
+
+
+def _has_carbon(mol: "Mol") -> bool:
+    return any(atom.GetAtomicNum() == 6 for atom in mol.GetAtoms())
+
+
+def _parsed(smiles: str) -> "Mol":
+    from rdkit import Chem
+
+    text = smiles.strip()
+    if not text:
+        raise DataError("there is no SMILES string")
+    if len(text) > MAX_SMILES_LENGTH:
+        raise UnsupportedError(f"{_short(text)} has {len(text)} characters, at most {MAX_SMILES_LENGTH}")
+    mol = Chem.MolFromSmiles(text, sanitize=False)
+    if mol is None:
+        raise DataError(f"{_short(text)} is not a SMILES string")
+    problems = Chem.DetectChemistryProblems(mol)
+    if problems:
+        raise DataError(f"{_short(text)} is not a possible molecule: {problems[0].Message()}")
+    if mol.GetNumAtoms() == 0:
+        raise DataError(f"{_short(text)} has no atoms")
+    if any(atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
+        raise UnsupportedError(f"{_short(text)} has a wildcard atom")
+    if mol.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
+        raise UnsupportedError(
+            f"{_short(text)} has {mol.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}"
+        )
+    Chem.SanitizeMol(mol)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+    return Chem.RemoveHs(mol)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -1,0 +1,181 @@
+"""Tables of molecules with measured values, as files have them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from adiabat.base import ConfigError, DataError
+
+# What tables write where nothing was measured.
+_ABSENT = {"", "na", "n/a", "nan", "none", "null", "-", "nd", "n.d."}
+_CENSORED = re.compile(r"^\s*(<=|>=|<|>|≤|≥)\s*(.+)$")
+
+
+class Rejected(NamedTuple):
+    """A row that is left out: its number in the file, the header being row 0, its text and why."""
+
+    row: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Molecules and what was measured of them.
+
+    Attributes:
+        smiles: of each molecule, as it was written or standardized.
+        rows: numbers in the file, shape (n_molecules,).
+        targets: names of the values.
+        values: shape (n_molecules, n_targets); NaN where nothing was measured.
+        limits: -1 where the true value is below the one given (`<`), 1 above it, else 0; same shape.
+        units: of the targets, as they were given; kept, never converted.
+        columns: further columns by name: inputs, groups, dates.
+        rejected: rows of the file that are not here.
+    """
+
+    smiles: tuple[str, ...]
+    rows: np.ndarray
+    targets: tuple[str, ...]
+    values: np.ndarray
+    limits: np.ndarray
+    units: tuple[str, ...] = ()
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    rejected: tuple[Rejected, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.smiles)
+
+    def taken(self, index: np.ndarray | Sequence[int]) -> "Table":
+        """The molecules with these numbers, in this order."""
+        index = np.asarray(index, int)
+        return replace(
+            self,
+            smiles=tuple(self.smiles[k] for k in index),
+            rows=self.rows[index],
+            values=self.values[index],
+            limits=self.limits[index],
+            columns={name: column[index] for name, column in self.columns.items()},
+        )
+
+
+def read_table(
+    path: str | Path,
+    *,
+    smiles: str,
+    targets: Sequence[str],
+    columns: Sequence[str] = (),
+    units: Sequence[str] = (),
+) -> Table:
+    """A CSV, TSV or Parquet file, also compressed by gzip, with a header.
+
+    A row without any value, or with one that is not a number, is left out and named in `rejected`; the rest
+    goes on. `<5`, `> 10`, `≤3` are limits.
+
+    Args:
+        path: the file.
+        smiles: the column of SMILES strings.
+        targets: the columns of measured values.
+        columns: further columns to keep.
+        units: of the targets.
+
+    Raises:
+        DataError: no such file, a damaged one, or no row that can be used.
+        ConfigError: a column that the file does not have; another number of units than of targets.
+    """
+    if units and len(units) != len(targets):
+        raise ConfigError(f"{len(targets)} targets need as many units, got {len(units)}")
+    if not targets:
+        raise ConfigError("there is no column of measured values", "name one by --target")
+    strings = _read_strings(Path(path), [smiles, *targets, *columns])
+    values = np.full((len(strings[smiles]), len(targets)), np.nan)
+    limits = np.zeros(values.shape, np.int8)
+    rejected: list[Rejected] = []
+    kept: list[int] = []
+    for row, text in enumerate(strings[smiles]):
+        cells = [strings[name][row] for name in targets]
+        try:
+            found = [_measured(cell) for cell in cells]
+        except ValueError as error:
+            rejected.append(Rejected(row + 1, text, str(error)))
+            continue
+        values[row], limits[row] = zip(*found, strict=True)
+        if np.isnan(values[row]).all():
+            rejected.append(Rejected(row + 1, text, "no value"))
+        else:
+            kept.append(row)
+    whole = Table(
+        smiles=tuple(strings[smiles]),
+        rows=np.arange(1, len(values) + 1),
+        targets=tuple(targets),
+        values=values,
+        limits=limits,
+        units=tuple(units),
+        columns={name: np.array(strings[name], dtype=str) for name in columns},
+        rejected=tuple(rejected),
+    )
+    if not kept:
+        why = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else "it has no rows"
+        raise DataError(f"{path} has no molecule with a value; {why}")
+    return whole.taken(kept)
+
+
+def _measured(cell: str) -> tuple[float, int]:
+    """A value and whether it is a limit."""
+    text = cell.strip()
+    if text.lower() in _ABSENT:
+        return np.nan, 0
+    sign = 0
+    if found := _CENSORED.match(text):
+        sign, text = (-1 if found[1] in "<=≤" else 1), found[2]
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{cell!r} is not a number") from None
+    if not np.isfinite(value):
+        raise ValueError(f"{cell!r} is not a finite number")
+    return value, sign
+
+
+def _read_strings(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """The columns as they are written, absent cells as empty strings."""
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    try:
+        if kind == ".parquet":
+            table = pyarrow.parquet.read_table(path)
+        else:
+            table = pyarrow.csv.read_csv(
+                path,
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter="\t" if kind in (".tsv", ".tab") else ",", newlines_in_values=True
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False
+                ),
+            )
+    except (pyarrow.ArrowException, OSError, EOFError) as error:
+        raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise ConfigError(
+            f"{path} has no column {', '.join(map(repr, missing))}",
+            f"its columns are {', '.join(map(repr, table.column_names[:30]))}",
+        )
+    repeated = [name for name in names if table.column_names.count(name) > 1]
+    if repeated:
+        raise DataError(f"{path} has several columns {repeated[0]!r}", "rename them")
+    return {name: [_text(value) for value in table[name].to_pylist()] for name in dict.fromkeys(names)}
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

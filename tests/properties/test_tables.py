@@ -1,0 +1,179 @@
+"""Tables of molecules: what is read, how molecules are written, what is joined and what is left out."""
+
+import gzip
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rdkit import Chem
+
+from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.properties import Standardizer, curate, read_table
+
+DRUGS = (
+    "C[C@H](N)C(=O)O",
+    "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)O",
+    "C/C=C/C(=O)NCc1ccccn1",
+    "CN1C(=O)CN=C(c2ccccc2)c2cc(Cl)ccc21",
+    "O=[N+]([O-])c1ccc(S(N)(=O)=O)cc1",
+    "C[N+](C)(C)CC(=O)[O-]",
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("[Na+].CC(=O)[O-]", "CC(=O)O"),
+        ("CC(=O)O[Na]", "CC(=O)O"),
+        ("Cl.NCCc1ccccc1", "NCCc1ccccc1"),
+        ("C[NH+](C)CCCCC([NH3+])C(=O)[O-]", "CN(C)CCCCC(N)C(=O)O"),
+        ("CN(=O)=O", "C[N+](=O)[O-]"),
+        ("CCO.CCO", "CCO"),
+        ("[2H]C([2H])([2H])O", "[2H]C([2H])([2H])O"),
+        ("[Na+].[Cl-]", "[Cl-].[Na+]"),
+        ("C[N+](C)(C)CC.[Br-]", "CC[N+](C)(C)C"),
+    ],
+)
+def test_one_way_to_write_a_molecule(written, expected):
+    assert Standardizer()(written) == expected
+
+
+@given(st.sampled_from(DRUGS), st.integers(0, 2**31 - 1))
+def test_order_of_atoms_does_not_matter_and_twice_is_once(smiles, seed):
+    standardize = Standardizer()
+    once = standardize(smiles)
+    mol = Chem.MolFromSmiles(smiles)
+    order = np.random.default_rng(seed).permutation(mol.GetNumAtoms()).tolist()
+    shuffled = Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False)
+    assert standardize(shuffled) == once
+    assert standardize(once) == once
+
+
+def test_what_stays_is_chosen():
+    assert Standardizer(salts=True)("[Na+].CC(=O)[O-]") == "CC(=O)[O-].[Na+]"
+    assert Standardizer(charges=True)("[Na+].CC(=O)[O-]") == "CC(=O)[O-]"
+    assert Standardizer(tautomers=True)("Oc1ccccn1") == Standardizer(tautomers=True)("O=c1cccc[nH]1")
+    assert Standardizer()("Oc1ccccn1") != Standardizer()("O=c1cccc[nH]1")
+    mixture = "OC(=O)C(O)C(O)C(=O)O.CN1CCCC1c1cccnc1"
+    with pytest.raises(DataError, match="mixture"):
+        Standardizer()(mixture)
+    assert Standardizer(mixtures=True)(mixture) == "CN1CCCC1c1cccnc1"
+
+
+@pytest.mark.parametrize(
+    ("smiles", "error", "said"),
+    [
+        ("", DataError, "no SMILES"),
+        ("hello", DataError, "not a SMILES"),
+        ("C(C", DataError, "not a SMILES"),
+        ("C(C)(C)(C)(C)C", DataError, "valence"),
+        ("c1cccc1", DataError, "not a possible"),
+        ("C*", UnsupportedError, "wildcard"),
+        ("C" * 300, UnsupportedError, "heavy atoms"),
+        ("C" * 3000, UnsupportedError, "characters"),
+    ],
+)
+def test_what_is_no_molecule_is_refused(smiles, error, said):
+    with pytest.raises(error, match=said):
+        Standardizer()(smiles)
+
+
+CSV = """smiles,logS,pKa,solvent
+CCO,1.5,,water
+OCC,1.7,<4,water
+C(C)O,,5,water
+c1ccccc1,-1.6, >= 40 ,ethanol
+hello,2,,water
+CCN,n/a,,water
+CCCN,many,,water
+CCC,-2.0,3,"water, salted"
+CCCC,-2.5,3,water
+CCCCC,-3.0,3,water
+"""
+
+
+def written(folder, name, text=CSV):
+    path = folder / name
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz"])
+def test_reading_and_joining(tmp_path, name):
+    table = read_table(
+        written(tmp_path, name),
+        smiles="smiles",
+        targets=["logS", "pKa"],
+        columns=["solvent"],
+        units=["log mol/L", ""],
+    )
+    assert [(r.row, r.reason) for r in table.rejected] == [(6, "no value"), (7, "'many' is not a number")]
+    assert len(table) == 8
+    assert table.columns["solvent"][5] == "water, salted"
+    made = curate(table, Standardizer())
+    assert made.table.smiles[:2] == ("CCO", "c1ccccc1")
+    np.testing.assert_allclose(made.table.values[:2], [[1.6, 5.0], [-1.6, 40.0]])
+    np.testing.assert_array_equal(made.table.limits[:2], [[0, 0], [0, 1]])
+    assert made.merged == 2
+    assert [r.row for r in made.table.rejected] == [5, 6, 7]
+    assert not made.conflicts
+
+
+def test_measurements_in_other_solvents_are_not_joined(tmp_path):
+    text = "smiles,y,solvent\nCCO,1,water\nOCC,3,hexane\nCCO,2,water\n"
+    table = read_table(written(tmp_path, "t.csv", text), smiles="smiles", targets=["y"], columns=["solvent"])
+    made = curate(table, Standardizer(), keep=("solvent",))
+    np.testing.assert_allclose(made.table.values[:, 0], [1.5, 3.0])
+
+
+def test_rows_that_disagree_are_reported(tmp_path):
+    rows = "".join(f"{'C' * n},{n}\n" for n in range(1, 20))
+    table = read_table(
+        written(tmp_path, "t.csv", f"smiles,y\n{rows}OCC,1\nCCO,9\n"), smiles="smiles", targets=["y"]
+    )
+    made = curate(table, Standardizer())
+    assert [(c.smiles, c.rows, c.values) for c in made.conflicts] == [("CCO", (20, 21), (1.0, 9.0))]
+
+
+def test_limits_count_where_nothing_else_is_known(tmp_path):
+    text = "smiles,y\nCCO,<5\nOCC,<3\nCCN,>2\nNCC,>7\nCCC,<3\nCCC,4\n"
+    made = curate(
+        read_table(written(tmp_path, "t.csv", text), smiles="smiles", targets=["y"]), Standardizer()
+    )
+    np.testing.assert_allclose(made.table.values[:, 0], [3, 7, 4])
+    np.testing.assert_array_equal(made.table.limits[:, 0], [-1, 1, 0])
+
+
+def test_parquet(tmp_path):
+    pyarrow.parquet.write_table(
+        pyarrow.table({"smiles": ["CCO", "CC"], "y": [1.25, None]}), tmp_path / "t.parquet"
+    )
+    table = read_table(tmp_path / "t.parquet", smiles="smiles", targets=["y"])
+    assert table.values.tolist() == [[1.25]]
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match="no file"):
+        read_table(tmp_path / "absent.csv", smiles="smiles", targets=["y"])
+    with pytest.raises(ConfigError, match=r"'logs'") as caught:
+        read_table(written(tmp_path, "t.csv"), smiles="smiles", targets=["logs"])
+    assert "logS" in str(caught.value)
+    with pytest.raises(DataError, match="no molecule with a value"):
+        read_table(written(tmp_path, "t.csv", "smiles,y\nCC,\n"), smiles="smiles", targets=["y"])
+    (tmp_path / "bad.csv.gz").write_bytes(gzip.compress(CSV.encode())[:40])
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(tmp_path / "bad.csv.gz", smiles="smiles", targets=["logS"])
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(tmp_path / "bad.parquet", smiles="smiles", targets=["logS"])
+    with pytest.raises(DataError, match="none of the 1 molecules"):
+        curate(
+            read_table(written(tmp_path, "t.csv", "smiles,y\nhello,1\n"), smiles="smiles", targets=["y"]),
+            Standardizer(),
+        )
