@@ -1,0 +1,132 @@
+"""Rules that molecules of a library must keep."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from adiabat.base import ConfigError
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
+
+ALERTS = ("pains", "brenk", "nih")
+LIMITS = ("lipinski", "veber")
+
+
+class Filters:
+    """Says why a molecule is left out.
+
+    `pains` (Baell and Holloway 2010, doi 10.1021/jm901137j), `brenk` (Brenk et al. 2008,
+    doi 10.1002/cmdc.200700139) and `nih` are alerts of RDKit's catalogs; `lipinski` allows one of his four
+    rules to be broken (2001, doi 10.1016/S0169-409X(00)00129-0), `veber` wants at most ten rotatable bonds
+    and 140 Å² of polar surface (2002, doi 10.1021/jm020017n).
+
+    Args:
+        rules: names of those above.
+        forbidden: SMARTS patterns that no molecule may have.
+        required: SMARTS patterns that every molecule must have.
+        least_qed: quantitative estimate of drug-likeness, 0 to 1 (Bickerton et al. 2012,
+            doi 10.1038/nchem.1243).
+        most_sa: synthetic accessibility, 1 (easy) to 10 (Ertl and Schuffenhauer 2009,
+            doi 10.1186/1758-2946-1-8).
+
+    Raises:
+        ConfigError: another rule, or a pattern that is not SMARTS.
+    """
+
+    def __init__(
+        self,
+        *,
+        rules: Sequence[str] = (),
+        forbidden: Sequence[str] = (),
+        required: Sequence[str] = (),
+        least_qed: float | None = None,
+        most_sa: float | None = None,
+    ):
+        unknown = [rule for rule in rules if rule not in (*ALERTS, *LIMITS)]
+        if unknown:
+            raise ConfigError(
+                f"there is no rule {unknown[0]!r}", f"choose from {', '.join((*ALERTS, *LIMITS))}"
+            )
+        self.rules = tuple(rules)
+        self.least_qed, self.most_sa = least_qed, most_sa
+        self._forbidden = [(text, _pattern(text)) for text in forbidden]
+        self._required = [(text, _pattern(text)) for text in required]
+        self._catalogs = {rule: _catalog(rule) for rule in rules if rule in ALERTS}
+
+    def reason(self, mol: "Mol") -> str:
+        """The first rule that a molecule breaks, in words; empty where it keeps all."""
+        for text, pattern in self._required:
+            if not mol.HasSubstructMatch(pattern):
+                return f"lacks {text}"
+        for text, pattern in self._forbidden:
+            if mol.HasSubstructMatch(pattern):
+                return f"has {text}"
+        for rule, catalog in self._catalogs.items():
+            if (match := catalog.GetFirstMatch(mol)) is not None:
+                return f"{rule}: {match.GetDescription()}"
+        if "lipinski" in self.rules and (broken := _lipinski(mol)):
+            return f"lipinski: {broken}"
+        if "veber" in self.rules and (broken := _veber(mol)):
+            return f"veber: {broken}"
+        if self.least_qed is not None and (found := drug_likeness(mol)) < self.least_qed:
+            return f"QED {found:.2f}"
+        if self.most_sa is not None and (found := synthetic_accessibility(mol)) > self.most_sa:
+            return f"synthetic accessibility {found:.1f}"
+        return ""
+
+
+def drug_likeness(mol: "Mol") -> float:
+    """QED, 0 to 1 (doi 10.1038/nchem.1243)."""
+    from rdkit.Chem import QED
+
+    return float(QED.qed(mol))
+
+
+def synthetic_accessibility(mol: "Mol") -> float:
+    """1 (easy) to 10 (hard), by RDKit's contributed score (doi 10.1186/1758-2946-1-8)."""
+    from rdkit.Contrib.SA_Score import sascorer
+
+    return float(sascorer.calculateScore(mol))
+
+
+def _pattern(text: str) -> Any:
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        pattern = Chem.MolFromSmarts(text)
+    if pattern is None or not pattern.GetNumAtoms():
+        raise ConfigError(
+            f"{text!r} is not a SMARTS pattern", "for example [CX3](=O)[OH] is a carboxylic acid"
+        )
+    return pattern
+
+
+def _catalog(rule: str) -> Any:
+    from rdkit.Chem import FilterCatalog
+
+    kinds = FilterCatalog.FilterCatalogParams.FilterCatalogs
+    return FilterCatalog.FilterCatalog(FilterCatalog.FilterCatalogParams(getattr(kinds, rule.upper())))
+
+
+def _lipinski(mol: "Mol") -> str:
+    from rdkit.Chem import Crippen, Descriptors, Lipinski
+
+    broken = [
+        text
+        for text, holds in (
+            ("molecular weight above 500", Descriptors.MolWt(mol) <= 500),  # pyright: ignore[reportAttributeAccessIssue]
+            ("logP above 5", Crippen.MolLogP(mol) <= 5),  # pyright: ignore[reportAttributeAccessIssue]
+            ("more than 5 donors", Lipinski.NumHDonors(mol) <= 5),  # pyright: ignore[reportAttributeAccessIssue]
+            ("more than 10 acceptors", Lipinski.NumHAcceptors(mol) <= 10),  # pyright: ignore[reportAttributeAccessIssue]
+        )
+        if not holds
+    ]
+    return " and ".join(broken) if len(broken) > 1 else ""
+
+
+def _veber(mol: "Mol") -> str:
+    from rdkit.Chem import rdMolDescriptors
+
+    if rdMolDescriptors.CalcNumRotatableBonds(mol) > 10:
+        return "more than 10 rotatable bonds"
+    return "polar surface above 140 Å²" if rdMolDescriptors.CalcTPSA(mol) > 140 else ""

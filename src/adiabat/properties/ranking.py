@@ -1,0 +1,55 @@
+"""The best molecules by several values at once, and different ones among them."""
+
+import numpy as np
+
+from adiabat.base import ConfigError
+from adiabat.properties.fingerprints import similarities
+
+
+def pareto_front(values: np.ndarray, maximize: np.ndarray | bool = True) -> np.ndarray:
+    """The molecules that no other is better than in everything: of equal ones all stay.
+
+    Args:
+        values: shape (n_molecules, n_objectives); a molecule with NaN is left out.
+        maximize: whether more is better, of all objectives or of each.
+
+    Returns:
+        their numbers, ascending.
+    """
+    cost = np.where(np.broadcast_to(maximize, values.shape[1]), -1.0, 1.0) * np.asarray(values, float)
+    usable = np.flatnonzero(~np.isnan(cost).any(axis=1))
+    # In the order of the sums no molecule can be worse than one that comes after it.
+    order = usable[np.argsort(cost[usable].sum(axis=1), kind="stable")]
+    front: list[int] = []
+    for k in order:
+        kept = cost[front]
+        worse = (kept <= cost[k]).all(axis=1) & (kept < cost[k]).any(axis=1)
+        if not worse.any():
+            front.append(int(k))
+    return np.sort(np.array(front, int))
+
+
+def diverse(prints: np.ndarray, count: int, scores: np.ndarray | None = None) -> np.ndarray:
+    """Different molecules, by the largest of the smallest distances (MaxMin: Ashton et al. 2002,
+    doi 10.1002/qsar.200290002), beginning with the best.
+
+    Args:
+        prints: count fingerprints, shape (n_molecules, n_places).
+        count: how many.
+        scores: more is better; the first molecule begins without them.
+
+    Returns:
+        numbers in the order they were picked.
+
+    Raises:
+        ConfigError: fewer molecules than asked for, or none asked for.
+    """
+    if not 1 <= count <= len(prints):
+        raise ConfigError(f"{count} of {len(prints)} molecules cannot be picked")
+    picked = [0 if scores is None else int(np.argmax(scores))]
+    distance = 1 - similarities(prints[picked], prints)[0]
+    while len(picked) < count:
+        distance[picked] = -1.0
+        picked.append(int(np.argmax(distance)))
+        distance = np.minimum(distance, 1 - similarities(prints[picked[-1:]], prints)[0])
+    return np.array(picked)

@@ -1,0 +1,164 @@
+"""Streams of molecules, rules for them, and the best of many."""
+
+import gzip
+import tracemalloc
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rdkit import Chem
+
+from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.properties.filters import Filters, drug_likeness, synthetic_accessibility
+from adiabat.properties.fingerprints import count_morgan, similarities
+from adiabat.properties.library import MAX_RECORD, read_library
+from adiabat.properties.ranking import diverse, pareto_front
+
+ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
+
+
+def sdf(*smiles):
+    blocks = []
+    for number, one in enumerate(smiles):
+        mol = Chem.MolFromSmiles(one)
+        mol.SetProp("_Name", f"m{number}")
+        blocks.append(Chem.MolToMolBlock(mol) + "> <value>\n1\n\n$$$$\n")
+    return "".join(blocks)
+
+
+FILES = {
+    "a.smi": "CCO ethanol\n\n# a comment\nc1ccccc1\tbenzene ring\nCC\n",
+    "a.csv": 'name,smiles\nethanol,CCO\n"benzene ring",c1ccccc1\n,CC\n',
+    "a.tsv": "smiles\tname\nCCO\tethanol\nc1ccccc1\tbenzene ring\nCC\t\n",
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_read(tmp_path, name, zipped):
+    path = tmp_path / (name + ".gz" * zipped)
+    path.write_bytes(gzip.compress(FILES[name].encode()) if zipped else FILES[name].encode())
+    found = list(read_library(path, name="name"))
+    assert [(e.row, e.smiles, e.name) for e in found] == [
+        (1, "CCO", "ethanol"),
+        (2, "c1ccccc1", "benzene ring"),
+        (3, "CC", ""),
+    ]
+    assert list(read_library(path, name="name", start=2)) == found[2:]
+
+
+def test_sdf_and_parquet(tmp_path):
+    (tmp_path / "a.sdf").write_text(sdf("CCO", ASPIRIN))
+    assert [(e.row, e.smiles, e.name) for e in read_library(tmp_path / "a.sdf")] == [
+        (1, "CCO", "m0"),
+        (2, ASPIRIN, "m1"),
+    ]
+    table = pyarrow.table({"smiles": ["CCO", None], "id": [7, 8]})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert [(e.smiles, e.name) for e in read_library(tmp_path / "a.parquet", name="id")] == [
+        ("CCO", "7"),
+        ("", "8"),
+    ]
+
+
+def test_bad_records_are_told_and_the_rest_goes_on(tmp_path):
+    flood = "x" * (3 * MAX_RECORD)
+    good = sdf("CCO")
+    (tmp_path / "a.sdf").write_text(f"bad\n  nothing\n\nhello\n$$$$\n{flood}\n$$$$\n{good}cut off\n")
+    found = list(read_library(tmp_path / "a.sdf"))
+    assert [bool(e.error) for e in found] == [True, True, False, True]
+    assert found[2].smiles == "CCO"
+    (tmp_path / "a.csv").write_text("smiles,name\nCCO\nCC,ethane\n")
+    found = list(read_library(tmp_path / "a.csv"))
+    assert [e.error for e in found] == ["1 cells, the header has 2", ""]
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match="no file"):
+        list(read_library(tmp_path / "a.smi"))
+    (tmp_path / "a.pkl").write_text("")
+    with pytest.raises(UnsupportedError, match="none of the files"):
+        list(read_library(tmp_path / "a.pkl"))
+    (tmp_path / "a.csv").write_text("structure\nCCO\n")
+    with pytest.raises(ConfigError, match="'smiles'") as caught:
+        list(read_library(tmp_path / "a.csv"))
+    assert "'structure'" in str(caught.value)
+    (tmp_path / "a.smi.gz").write_bytes(gzip.compress(b"CCO\n" * 1000)[:-8])
+    with pytest.raises(DataError, match="to its end"):
+        list(read_library(tmp_path / "a.smi.gz"))
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="to its end"):
+        list(read_library(tmp_path / "a.parquet"))
+
+
+def test_a_zip_bomb_does_not_fill_the_memory(tmp_path):
+    """A line of 200 MB from a file of 200 kB."""
+    path = tmp_path / "a.smi.gz"
+    with gzip.open(path, "wb", compresslevel=9) as file:
+        for _ in range(200):
+            file.write(b"C" * 1_000_000)
+        file.write(b"\nCCO\n")
+    tracemalloc.start()
+    found = [e.smiles for e in read_library(path)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found[1:] == ["CCO"]
+    assert len(found[0]) == MAX_RECORD
+    assert peak < 20e6
+
+
+def test_rules():
+    molecules = {
+        "aspirin": ASPIRIN,
+        "quinone": "O=C1C=CC(=O)C=C1",
+        "waxy": "C" * 40 + "C(=O)OC" + "C" * 10,
+        "chain": "CCCCCCCCCCCCCCO",
+    }
+    mols = {name: Chem.MolFromSmiles(smiles) for name, smiles in molecules.items()}
+    assert Filters(rules=["pains", "lipinski", "veber"]).reason(mols["aspirin"]) == ""
+    assert Filters(rules=["pains"]).reason(mols["quinone"]).startswith("pains: quinone")
+    assert "phenol_ester" in Filters(rules=["brenk"]).reason(mols["aspirin"])
+    assert Filters(rules=["lipinski"]).reason(mols["waxy"]) == (
+        "lipinski: molecular weight above 500 and logP above 5"
+    )
+    assert Filters(rules=["veber"]).reason(mols["chain"]) == "veber: more than 10 rotatable bonds"
+    assert Filters(forbidden=["C(=O)[OH]"]).reason(mols["aspirin"]) == "has C(=O)[OH]"
+    assert Filters(required=["[NX3]"]).reason(mols["aspirin"]) == "lacks [NX3]"
+    assert Filters(least_qed=0.6).reason(mols["aspirin"]) == "QED 0.55"
+    assert Filters(most_sa=1.5).reason(mols["aspirin"]) == "synthetic accessibility 1.6"
+    assert drug_likeness(mols["aspirin"]) == pytest.approx(0.550, abs=1e-3)
+    assert synthetic_accessibility(mols["aspirin"]) == pytest.approx(1.580, abs=1e-3)
+    with pytest.raises(ConfigError, match="no rule"):
+        Filters(rules=["nice"])
+    with pytest.raises(ConfigError, match="SMARTS"):
+        Filters(forbidden=["(("])
+
+
+@given(arrays(float, (30, 3), elements=st.integers(0, 6).map(float)))
+def test_the_front_is_what_nothing_dominates(values):
+    front = set(pareto_front(values, np.array([True, False, True])).tolist())
+    cost = values * [-1, 1, -1]
+    for k, one in enumerate(cost):
+        dominated = ((cost <= one).all(axis=1) & (cost < one).any(axis=1)).any()
+        assert (k in front) == (not dominated)
+
+
+def test_missing_values_are_not_on_the_front():
+    assert pareto_front(np.array([[1.0, np.nan], [0.0, 0.0]])).tolist() == [1]
+
+
+def test_different_molecules():
+    names = ["CCO", "CCCO", "CCCCO", "c1ccccc1", "Cc1ccccc1", "C1CCNCC1", "CC1CCNCC1"]
+    prints = count_morgan(names)
+    picked = diverse(prints, 3, scores=np.array([0, 0, 0, 0, 1, 0, 0]))
+    assert picked[0] == 4
+    assert {names[k] for k in picked} - {"CCO", "CCCO", "CCCCO"} >= {"Cc1ccccc1"}
+    distance = 1 - similarities(prints, prints)
+    assert distance[picked[0], picked[1]] == distance[picked[0]].max()
+    assert len(set(diverse(prints, 7).tolist())) == 7
+    with pytest.raises(ConfigError, match="cannot be picked"):
+        diverse(prints, 8)
