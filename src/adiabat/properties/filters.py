@@ -84,7 +84,7 @@ def drug_likeness(mol: "Mol") -> float:
 
 def synthetic_accessibility(mol: "Mol") -> float:
     """1 (easy) to 10 (hard), by RDKit's contributed score (doi 10.1186/1758-2946-1-8)."""
-    from rdkit.Contrib.SA_Score import sascorer
+    from rdkit.Contrib.SA_Score import sascorer  # pyright: ignore[reportMissingImports]
 
     return float(sascorer.calculateScore(mol))
 

@@ -157,15 +157,15 @@ def joined(
     n_molecules = max(n_molecules, len(graphs))
     molecule = np.full(n_atoms, n_molecules, np.int32)
     molecule[:total] = np.repeat(np.arange(len(graphs)), counts)
-    return Graphs(
-        atoms=_padded(atoms.astype(np.float32), n_atoms),
-        edges=_padded(np.repeat(bonds, 2, axis=0).astype(np.float32), n_edges),
-        source=_padded(source.astype(np.int32), n_edges),
-        reverse=reverse,
-        incoming=incoming,
-        molecule=molecule,
-        n_molecules=n_molecules,
+    arrays: tuple[Any, ...] = (
+        _padded(atoms.astype(np.float32), n_atoms),
+        _padded(np.repeat(bonds, 2, axis=0).astype(np.float32), n_edges),
+        _padded(source.astype(np.int32), n_edges),
+        reverse,
+        incoming,
+        molecule,
     )
+    return Graphs(*arrays, n_molecules=n_molecules)
 
 
 def _padded(rows: np.ndarray, count: int) -> np.ndarray:

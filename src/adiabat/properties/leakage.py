@@ -35,8 +35,8 @@ def audit(train: Sequence[str], test: Sequence[str]) -> Leakage:
     flat = set(map(_flat, train))
     frames = set(scaffolds(train)) - {""}
     rings = [frame for frame in scaffolds(test) if frame]
-    prints = [count_morgan(part, stereo=False) for part in (test, train)]
-    _, similarity = nearest(*prints)
+    queries, prints = (count_morgan(part, stereo=False) for part in (test, train))
+    _, similarity = nearest(queries, prints)
     known = set(train)
     return Leakage(
         exact=float(np.mean([one in known for one in test])),

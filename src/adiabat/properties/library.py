@@ -5,7 +5,7 @@ import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
 
@@ -69,7 +69,7 @@ def _entries(path: Path, kind: str, zipped: bool, smiles: str, name: str | None)
     if kind == ".parquet":
         yield from _of_parquet(path, smiles, name)
         return
-    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+    with cast("BinaryIO", gzip.open(path) if zipped else path.open("rb")) as file:
         if kind == ".sdf":
             yield from _of_sdf(file)
         elif kind in (".csv", ".tsv"):
@@ -78,7 +78,7 @@ def _entries(path: Path, kind: str, zipped: bool, smiles: str, name: str | None)
             yield from _of_lines(file)
 
 
-def _lines(file: IO[bytes]) -> Iterator[str]:
+def _lines(file: BinaryIO) -> Iterator[str]:
     """Lines without their ends; one that is too long comes as its beginning."""
     while line := file.readline(MAX_RECORD):
         text = line.decode("utf-8", "replace").rstrip("\r\n")
@@ -87,7 +87,7 @@ def _lines(file: IO[bytes]) -> Iterator[str]:
         yield text
 
 
-def _of_lines(file: IO[bytes]) -> Iterator[Entry]:
+def _of_lines(file: BinaryIO) -> Iterator[Entry]:
     row = 0
     for line in _lines(file):
         if not line.strip() or line.startswith("#"):
@@ -97,7 +97,7 @@ def _of_lines(file: IO[bytes]) -> Iterator[Entry]:
         yield Entry(row, first, rest.strip())
 
 
-def _of_csv(file: IO[bytes], delimiter: str, smiles: str, name: str | None, path: Path) -> Iterator[Entry]:
+def _of_csv(file: BinaryIO, delimiter: str, smiles: str, name: str | None, path: Path) -> Iterator[Entry]:
     csv.field_size_limit(MAX_RECORD)
     reader = csv.reader(io.TextIOWrapper(file, "utf-8-sig", "replace", newline=""), delimiter=delimiter)
     header = next(reader, [])
@@ -139,7 +139,7 @@ def _columns(header: list[str], smiles: str, name: str | None, path: Path) -> tu
     return header.index(smiles), None if name is None else header.index(name)
 
 
-def _of_sdf(file: IO[bytes]) -> Iterator[Entry]:
+def _of_sdf(file: BinaryIO) -> Iterator[Entry]:
     """Records up to $$$$; the coordinates are not kept."""
     lines: list[str] = []
     size = row = 0

@@ -49,7 +49,7 @@ class MessagePassing(eqx.Module):
             messages = leaving(arrived, graphs) - hidden[graphs.reverse]
             hidden = jax.nn.relu(start + messages @ layer.weight.T)
         atoms = jnp.concatenate([graphs.atoms, arriving(hidden, graphs)], axis=1)
-        return jax.nn.relu(atoms @ self.last.weight.T + self.last.bias)
+        return jax.nn.relu(jax.vmap(self.last)(atoms))
 
 
 def of_molecules(atoms: Float[Array, "n_atoms width"], graphs: Graphs) -> Float[Array, "n_molecules width"]:
