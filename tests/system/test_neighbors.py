@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adiabat.base import DataError
 from adiabat.system import System, gather, neighbor_list
 from adiabat.system.device_neighbors import device_neighbor_list, has_one_image, is_for_device
+from adiabat.system.neighbors import _sorted
 
 
 def brute_force(system: System, cutoff: float) -> set[tuple[int, int, int, int, int]]:
@@ -142,6 +143,13 @@ def test_complete_after_a_strain(seed):
     after = System.create(start.numbers, positions, cell=strained.cell, pbc=True)
     if near.is_complete(after, 3.0, same_cell=False):
         assert brute_force(after, 3.0) <= set(as_edges(near))
+
+
+@pytest.mark.parametrize("limit", [7, 1 << 16, 100_000, 1 << 20])
+def test_the_order_of_many_atoms_is_a_stable_one(limit):
+    """Structures of more than 65,536 atoms are too large for the other tests."""
+    numbers = np.random.default_rng(0).integers(0, limit, 20_000).astype(np.uint32)
+    np.testing.assert_array_equal(_sorted(numbers, limit), np.argsort(numbers, kind="stable"))
 
 
 def test_overflow_drops_edges_in_pairs_and_says_so():

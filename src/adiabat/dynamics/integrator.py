@@ -22,6 +22,7 @@ from adiabat.dynamics.momenta import (
     without_translation,
 )
 from adiabat.dynamics.state import Info, State
+from adiabat.dynamics.verlet_list import DEFAULT_SKIN
 from adiabat.io.plumed import Column
 from adiabat.potentials import AbstractPotential
 from adiabat.system import Neighbors, System
@@ -41,6 +42,11 @@ class AbstractIntegrator(eqx.Module):
     """Whether the cell moves."""
     keeps_constraints: ClassVar[bool] = False
     """Whether a step leaves the lengths of `State.constraints` what they are."""
+
+    @property
+    def skin(self) -> float:
+        """How far a neighbor list should reach beyond the cut-off, so that it holds for several steps [Å]."""
+        return DEFAULT_SKIN
 
     @property
     def measures(self) -> Sequence[Column]:

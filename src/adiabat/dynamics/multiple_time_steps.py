@@ -17,6 +17,9 @@ from adiabat.potentials import AbstractPotential
 from adiabat.system import Neighbors, System
 
 _LENIENT = 1e-9  # Å
+# Atoms of water at 300 K go 0.25 Å in 4 fs: with the skin of single steps each long one would outrun its list
+# and be done twice.
+_SKIN = 1.5  # Å
 _ENERGY, _FORCES = "inner energy", f"{OF_ATOMS}inner forces"
 
 
@@ -55,6 +58,11 @@ class MultipleTimeSteps(AbstractWrapper):
         self.integrator = integrator
         self.inner = inner
         self.inner_steps = int(inner_steps)
+
+    @property
+    def skin(self) -> float:
+        """Wider than for single steps [Å]."""
+        return _SKIN
 
     def check(self, system: System) -> None:
         self.inner.check(system)

@@ -24,7 +24,6 @@ from adiabat.dynamics.restart import Restart
 from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, Loop, check_counts, check_steps
 from adiabat.dynamics.solute_tempering import SoluteTempering
 from adiabat.dynamics.state import State
-from adiabat.dynamics.verlet_list import DEFAULT_SKIN
 from adiabat.dynamics.verlet_lists import VerletLists
 from adiabat.potentials import AbstractPotential
 from adiabat.system import System
@@ -41,7 +40,7 @@ def run_replicas(
     solute: Sequence[int] = (),
     record_every: int = 10,
     constraints: Sequence[Constraints | None] | None = None,
-    skin: float = DEFAULT_SKIN,
+    skin: float | None = None,
     folder: Path | None = None,
     resume: bool = False,
     checkpoint_seconds: float = 30.0,
@@ -63,7 +62,7 @@ def run_replicas(
             (`SoluteTempering`); none by default.
         record_every: steps between recorded frames; the start is the first.
         constraints: distances that stay what they are, of each; none by default.
-        skin: of the neighbor lists [Å].
+        skin: of the neighbor lists [Å]; that of the integrators by default.
         folder: where `replica-000/trajectory.h5` and so on, and `checkpoints/`, are written; frames are kept
             in memory without it.
         resume: go on from the newest checkpoint in the folder; start when there is none.
@@ -96,7 +95,7 @@ def run_replicas(
     if exchange_every:
         check_alike(systems)
     with jax.enable_x64(True), ExitStack() as stack:
-        lists = VerletLists(systems, potential.cutoff, skin)
+        lists = VerletLists(systems, potential.cutoff, integrators[0].skin if skin is None else skin)
         prepared = potential.for_systems(systems).for_inference()
         ready = [one.for_inference() for one in integrators]
         integrator = together(ready)

@@ -17,7 +17,6 @@ from adiabat.dynamics.recorder import Recorder, Recorders
 from adiabat.dynamics.restart import Restart
 from adiabat.dynamics.simulation import TRAJECTORY_FILE, DynamicsResult, Loop, check_counts, check_steps
 from adiabat.dynamics.state import State
-from adiabat.dynamics.verlet_list import DEFAULT_SKIN
 from adiabat.dynamics.verlet_lists import VerletLists
 from adiabat.potentials import AbstractPotential
 from adiabat.system import System
@@ -32,7 +31,7 @@ def run_path_integral(
     record_every: int = 10,
     seed: int = 0,
     momenta: np.ndarray | None = None,
-    skin: float = DEFAULT_SKIN,
+    skin: float | None = None,
     guard: Guard | None = None,
     folder: Path | None = None,
     resume: bool = False,
@@ -58,7 +57,7 @@ def run_path_integral(
     chosen = eqx.tree_at(lambda g: g.temperature, chosen, np.full(integrator.beads, chosen.temperature))
     beads = [system] * integrator.beads
     with jax.enable_x64(True), ExitStack() as stack:
-        lists = VerletLists(beads, potential.cutoff, skin, beads=True)
+        lists = VerletLists(beads, potential.cutoff, integrator.skin if skin is None else skin, beads=True)
         prepared = potential.for_systems([system]).for_inference()
         batch = concatenated(beads)
         same = (system, potential, integrator, record_every, seed, momenta)

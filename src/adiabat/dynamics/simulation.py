@@ -20,7 +20,7 @@ from adiabat.dynamics.path_integral import PathIntegral
 from adiabat.dynamics.recorder import Recorder, Recorders
 from adiabat.dynamics.restart import Restart
 from adiabat.dynamics.state import State
-from adiabat.dynamics.verlet_list import DEFAULT_SKIN, VerletList
+from adiabat.dynamics.verlet_list import VerletList
 from adiabat.dynamics.verlet_lists import VerletLists
 from adiabat.io.trajectory import Trajectory
 from adiabat.potentials import AbstractPotential
@@ -68,7 +68,7 @@ def run_dynamics(
     seed: int = 0,
     momenta: np.ndarray | None = None,
     constraints: Constraints | None = None,
-    skin: float = DEFAULT_SKIN,
+    skin: float | None = None,
     guard: Guard | None = None,
     folder: Path | None = None,
     resume: bool = False,
@@ -92,7 +92,7 @@ def run_dynamics(
         seed: of the random numbers.
         momenta: to start with [sqrt(amu eV)]; drawn from the Maxwell-Boltzmann distribution by default.
         constraints: distances that stay what they are.
-        skin: of the neighbor list [Å].
+        skin: of the neighbor list [Å]; that of the integrator by default.
         guard: refuses wild steps; by default one with the temperature of the integrator.
         folder: where `trajectory.h5` and `checkpoints/` are written; frames are kept in memory without it.
         resume: go on from the newest checkpoint in the folder; start when there is none.
@@ -115,7 +115,7 @@ def run_dynamics(
     guard = Guard(temperature=integrator.temperature) if guard is None else guard
     # Positions and momenta are kept in float64 whatever the setting of the process.
     with jax.enable_x64(True):
-        verlet_list = VerletList(potential.cutoff, skin)
+        verlet_list = VerletList(potential.cutoff, integrator.skin if skin is None else skin)
         prepared = potential.for_systems([system]).for_inference()
         prepared_integrator = integrator.for_inference()
         same = (system, potential, integrator, record_every, seed, momenta)

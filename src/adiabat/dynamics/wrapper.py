@@ -44,6 +44,11 @@ class AbstractWrapper(AbstractIntegrator):
         return self.integrator.keeps_constraints
 
     @property
+    def skin(self) -> float:
+        """That of the integrator [Å]."""
+        return self.integrator.skin
+
+    @property
     def measures(self) -> Sequence[Column]:
         """What the integrator measures."""
         return self.integrator.measures

@@ -195,11 +195,10 @@ def _directed_edges(
             "remove the duplicate atom, or check the cell and the unit of the positions (Å)",
         )
     # Each pair is found once: it and its reverse stand half a list apart, before both sorts and after.
-    small = np.min_scalar_type(max(1, len(positions) - 1))  # numpy sorts 16-bit integers by radix
-    i = np.concatenate([first, second]).astype(small)
-    j = np.concatenate([second, first]).astype(small)
-    order = np.argsort(j, kind="stable")
-    order = order[np.argsort(i[order], kind="stable")]
+    i = np.concatenate([first, second]).astype(np.uint32)
+    j = np.concatenate([second, first]).astype(np.uint32)
+    order = _sorted(j, len(positions))
+    order = order[_sorted(i[order], len(positions))]
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     pairs = len(first)
@@ -211,6 +210,15 @@ def _directed_edges(
         np.concatenate([lattice, -lattice])[order],
         back,
     )
+
+
+def _sorted(numbers: np.ndarray, limit: int) -> np.ndarray:
+    """The order in which whole numbers below a limit ascend, equal ones as they stand: by their halves,
+    because numpy sorts 16-bit integers, and no longer ones, by radix."""
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    if limit <= 1 << 16:
+        return order
+    return order[np.argsort((numbers >> 16)[order].astype(np.uint16), kind="stable")]
 
 
 def _pairs(
