@@ -346,7 +346,8 @@ def test_ideal_gas_of_dumbbells(barostat):
 
 
 def test_groups_beside_larger_ones():
-    """Water is moved to the same bits alone and beside ethanol, whose groups are larger."""
+    """Water is moved alike alone and beside ethanol, whose groups are larger: to the last bit but one, because
+    some processors multiply and add in one rounding where others take two."""
     molecules = [systems.water(1), systems.ethanol()]
     held = [constrain(molecules[0], "water"), constrain(molecules[1], "hydrogens")]
     both = Constraints.joined(held, [3, 9])
@@ -363,7 +364,7 @@ def test_groups_beside_larger_ones():
     alone = move(device(held[0]), device(molecules[0]), there[:3], momenta[:3])
     beside = move(device(both), device(concatenated(molecules)), there, momenta)
     for one, other in zip(alone, beside, strict=True):
-        assert np.array_equal(one, other[:3])
+        np.testing.assert_allclose(one, other[:3], rtol=0, atol=4e-16)
 
 
 @pytest.mark.physics

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.linalg import expm
-from tests.interfaces.test_openmm import pdb
 
 import adiabat
 from adiabat.analysis import tica, vamp2_score
@@ -51,6 +50,7 @@ from adiabat.system import System
 from adiabat.tasks.variables import torsions_of
 from adiabat.tasks.variables import variables as learn_from_runs
 from adiabat.testing import systems
+from adiabat.testing.systems import alanine_dipeptide_pdb
 
 ETHANOL = systems.ethanol(displacement=0.1)
 PLACES = np.asarray(ETHANOL.positions)
@@ -352,7 +352,7 @@ def test_alanine_dipeptide():
     """Runs at 900 K show which way is slow; OPES on it turns phi at 300 K, where it does not turn otherwise.
     F(phi in (0, 2.3]) lies 8.8 kJ/mol above the rest."""
     openmm = pytest.importorskip("openmm")
-    molecule = openmm.app.PDBFile(StringIO(pdb()))
+    molecule = openmm.app.PDBFile(StringIO(alanine_dipeptide_pdb()))
     places = molecule.positions.value_in_unit(openmm.unit.angstrom)
     structure = System.create([a.element.atomic_number for a in molecule.topology.atoms()], places)
     field = openmm.app.ForceField("amber14-all.xml").createSystem(molecule.topology)
