@@ -346,8 +346,8 @@ def test_ideal_gas_of_dumbbells(barostat):
 
 
 def test_groups_beside_larger_ones():
-    """Water is moved alike alone and beside ethanol, whose groups are larger: to the last bit but one, because
-    some processors multiply and add in one rounding where others take two."""
+    """Water is moved alike alone and beside ethanol, whose groups are larger: to the last bit but one,
+    because some processors multiply and add in one rounding where others take two."""
     molecules = [systems.water(1), systems.ethanol()]
     held = [constrain(molecules[0], "water"), constrain(molecules[1], "hydrogens")]
     both = Constraints.joined(held, [3, 9])
