@@ -20,6 +20,7 @@ from adiabat.dynamics import (
     run_dynamics,
     run_replicas,
 )
+from adiabat.dynamics.verlet_list import VerletList
 from adiabat.potentials import LennardJones, SumPotential
 from adiabat.system import System
 from adiabat.testing import EinsteinCrystal, IntegratorChecks, systems
@@ -52,7 +53,12 @@ class TestSeveral:
                 return several(kind, timestep, temperature)
 
         checks = Checks()
+        # Random thermostats take away the work of the timestep's error, steadily and at random times
+        # (docs/decisions/0017): what is conserved wanders, and says little of the order.
+        left_out = ("test_conserved_quantity_does_not_drift", "test_order_in_the_timestep")
         for name in dir(checks):
+            if name in left_out and kind in ("langevin", "velocity rescaling"):
+                continue
             if name.startswith("test_"):
                 test = getattr(checks, name)
                 test(tmp_path) if name == "test_resumed_run_is_bit_identical" else test()
@@ -156,3 +162,17 @@ def test_what_does_not_go_together_is_refused():
     one, other = several("verlet", 4, 40), several("verlet", 4, 40, LennardJones(cutoff=4.0))
     with pytest.raises(ConfigError, match="temperature and pressure only"):
         run_replicas([systems.argon(4)] * 2, ARGON, [one, other], steps=1, seeds=[0, 1])
+
+
+def test_the_inner_potential_has_a_list_of_its_own(monkeypatch):
+    """As long as its cut-off and the skin, and right: the same motion as with the list of the outer one."""
+    moves = several("langevin", 8.0, 60.0, inner=LennardJones(cutoff=4.5))
+    argon = systems.argon(32, displacement=0.1)
+    own = run_dynamics(argon, ARGON, moves, steps=100)
+    assert own.neighbor_lists > 1
+    built = VerletList(ARGON.cutoff, moves.skin, inner_cutoff=moves.inner_cutoff).build(argon)
+    assert built.inner.cutoff == 4.5 + moves.skin
+    monkeypatch.setattr(MultipleTimeSteps, "inner_cutoff", None)
+    shared = run_dynamics(argon, ARGON, moves, steps=100)
+    np.testing.assert_allclose(own.trajectory.positions, shared.trajectory.positions, atol=1e-5)
+    np.testing.assert_allclose(own.state.positions, shared.state.positions, atol=1e-8)

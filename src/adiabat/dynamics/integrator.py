@@ -49,6 +49,11 @@ class AbstractIntegrator(eqx.Module):
         return DEFAULT_SKIN
 
     @property
+    def inner_cutoff(self) -> float | None:
+        """Of a potential of its own that sees less far and wants a list of its own [Å]."""
+        return None
+
+    @property
     def measures(self) -> Sequence[Column]:
         """What it measures beside energies, temperature and pressure."""
         return ()

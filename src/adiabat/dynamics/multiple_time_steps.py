@@ -64,6 +64,11 @@ class MultipleTimeSteps(AbstractWrapper):
         """Wider than for single steps [Å]."""
         return _SKIN
 
+    @property
+    def inner_cutoff(self) -> float | None:
+        """That of the inner potential [Å]."""
+        return self.inner.cutoff
+
     def check(self, system: System) -> None:
         self.inner.check(system)
         self.integrator.check(system)
@@ -83,17 +88,17 @@ class MultipleTimeSteps(AbstractWrapper):
                 "take an inner potential with the same or a shorter cut-off",
             )
         inside = self._inside(self.refreshed(state, potential, neighbors))
-        return self._outside(state, self._inner_integrator()._begun(inside, self.inner, neighbors))
+        return self._outside(state, self._inner_integrator()._begun(inside, self.inner, _inner(neighbors)))
 
     def refreshed(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
-        prediction = evaluate(self.inner, state.system, neighbors)
+        prediction = evaluate(self.inner, state.system, _inner(neighbors))
         assert prediction.forces is not None
         forces = prediction.forces.astype(state.forces.dtype)
         known = {_ENERGY: prediction.energy.astype(state.energy.dtype), _FORCES: forces}
         return eqx.tree_at(lambda s: s.extra, state, state.extra | known)
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
-        integrator = self._inner_integrator()
+        integrator, near = self._inner_integrator(), _inner(neighbors)
 
         def goes_on(inside: State) -> Array:
             # Forces from an incomplete list must not move atoms. Who called, who is a bit more strict, finds
@@ -103,7 +108,7 @@ class MultipleTimeSteps(AbstractWrapper):
             return jnp.all(complete) & (inside.step < (state.step + 1) * self.inner_steps)
 
         inside = self._inside(self._kicked(state))
-        inside = jax.lax.while_loop(goes_on, lambda s: integrator.step(s, self.inner, neighbors), inside)
+        inside = jax.lax.while_loop(goes_on, lambda s: integrator.step(s, self.inner, near), inside)
         after = moved(state, inside.positions, inside.momenta, potential, neighbors)
         return self._kicked(self._outside(after, inside))
 
@@ -130,3 +135,8 @@ class MultipleTimeSteps(AbstractWrapper):
         """A state of the accurate potential with what the inner integrator keeps."""
         known = {_ENERGY: inside.energy, _FORCES: inside.forces}
         return dataclasses.replace(state, heat=inside.heat, shadow=inside.shadow, extra=inside.extra | known)
+
+
+def _inner(neighbors: Neighbors) -> Neighbors:
+    """The list for the inner potential, which is complete as long as the other one is."""
+    return neighbors if neighbors.inner is None else neighbors.inner

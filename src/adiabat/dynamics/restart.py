@@ -107,6 +107,8 @@ class Restart:
             "skin": verlet_list.skin,
             "capacity": verlet_list.capacity,
         }
+        if isinstance(verlet_list, VerletList) and verlet_list.inner is not None:
+            header["inner_capacity"] = verlet_list.inner.capacity
         self.store.save(int(state.step), {name: np.asarray(value) for name, value in arrays.items()}, header)
 
     def load(self, system: System | Batch, verlet_list: VerletList | VerletLists) -> tuple[State, int] | None:
@@ -131,6 +133,8 @@ class Restart:
                     "resume with the same settings, or start over with --force",
                 )
         verlet_list.skin, verlet_list.capacity = header["skin"], header["capacity"]
+        if isinstance(verlet_list, VerletList) and verlet_list.inner is not None:
+            verlet_list.inner.capacity = header["inner_capacity"]
         there = eqx.tree_at(
             lambda s: (s.positions, s.cell), system, (arrays["reference_positions"], arrays["reference_cell"])
         )

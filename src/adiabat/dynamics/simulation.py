@@ -115,7 +115,11 @@ def run_dynamics(
     guard = Guard(temperature=integrator.temperature) if guard is None else guard
     # Positions and momenta are kept in float64 whatever the setting of the process.
     with jax.enable_x64(True):
-        verlet_list = VerletList(potential.cutoff, integrator.skin if skin is None else skin)
+        verlet_list = VerletList(
+            potential.cutoff,
+            integrator.skin if skin is None else skin,
+            inner_cutoff=integrator.inner_cutoff,
+        )
         prepared = potential.for_systems([system]).for_inference()
         prepared_integrator = integrator.for_inference()
         same = (system, potential, integrator, record_every, seed, momenta)

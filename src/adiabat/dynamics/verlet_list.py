@@ -1,5 +1,7 @@
 """A neighbor list with a skin that is made anew only when atoms have moved too far."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,12 +29,22 @@ class VerletList:
         cutoff: how far the potential sees [Å].
         skin: [Å].
         capacity: columns of the table to begin with.
+        inner_cutoff: of a second list with the same skin [Å], `Neighbors.inner`, where that is shorter.
     """
 
-    def __init__(self, cutoff: float, skin: float = DEFAULT_SKIN, capacity: int = 0):
+    def __init__(
+        self,
+        cutoff: float,
+        skin: float = DEFAULT_SKIN,
+        capacity: int = 0,
+        inner_cutoff: float | None = None,
+    ):
         self.cutoff = float(cutoff)
         self.skin = float(skin)
         self.capacity = capacity
+        self.inner = None
+        if inner_cutoff is not None and inner_cutoff < cutoff:
+            self.inner = VerletList(inner_cutoff, skin)
         self.neighbors: Neighbors | None = None
         self._pbc: tuple[bool, ...] = ()
         self._outrun_at = -1
@@ -63,6 +75,9 @@ class VerletList:
             near = near.widened(self.capacity)
         self.builds += 1
         near = jax.tree.map(jnp.asarray, near)
+        if self.inner is not None and near.cutoff != _ALL_PAIRS_RADIUS:
+            self.inner.skin = self.skin
+            near = dataclasses.replace(near, inner=self.inner.build(system))
         self.neighbors, self._pbc = near, tuple(system.pbc)
         return near
 

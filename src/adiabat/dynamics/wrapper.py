@@ -49,6 +49,11 @@ class AbstractWrapper(AbstractIntegrator):
         return self.integrator.skin
 
     @property
+    def inner_cutoff(self) -> float | None:
+        """That of the integrator [Å]."""
+        return self.integrator.inner_cutoff
+
+    @property
     def measures(self) -> Sequence[Column]:
         """What the integrator measures."""
         return self.integrator.measures

@@ -37,6 +37,8 @@ class Neighbors(eqx.Module):
         cutoff: radius [Å] of the list, skin included.
         hops: how many edges away the nearest atom is whose energy is asked for, shape (n_atoms,); None if all
             are. A network may leave out rounds of messages that no such energy depends on.
+        inner: a list of the same positions and skin with a shorter cut-off, for a potential that sees less
+            far.
     """
 
     index: Int[Array, "n_atoms max_neighbors"]
@@ -48,6 +50,7 @@ class Neighbors(eqx.Module):
     reference_cell: Float[Array, "*n_systems 3 3"]
     cutoff: float = eqx.field(static=True)
     hops: Int[Array, " n_atoms"] | None = None
+    inner: "Neighbors | None" = None
 
     @property
     def max_neighbors(self) -> int:
