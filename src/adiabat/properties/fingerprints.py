@@ -1,6 +1,7 @@
 """Fingerprints of molecules and how alike two of them are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -8,20 +9,27 @@ from scipy import sparse
 RADIUS, BITS = 2, 2048
 
 
-def count_morgan(smiles: Sequence[str], *, stereo: bool = True) -> np.ndarray:
+def fingerprints(smiles: Sequence[str], *, stereo: bool = True) -> Iterator[Any]:
     """How often each circular environment of radius 2 occurs, hashed to 2,048 places (ECFP4 with counts:
-    Rogers and Hahn 2010, doi 10.1021/ci100050t).
-
-    Returns:
-        shape (n_molecules, 2048), uint16.
-    """
+    Rogers and Hahn 2010, doi 10.1021/ci100050t), as RDKit's vectors."""
     from rdkit import Chem
     from rdkit.Chem import rdFingerprintGenerator
 
     generator = rdFingerprintGenerator.GetMorganGenerator(RADIUS, includeChirality=stereo, fpSize=BITS)
+    for text in smiles:
+        yield generator.GetCountFingerprint(Chem.MolFromSmiles(text))
+
+
+def count_morgan(smiles: Sequence[str], *, stereo: bool = True) -> np.ndarray:
+    """The same as an array.
+
+    Returns:
+        shape (n_molecules, 2048), uint16.
+    """
     found = np.zeros((len(smiles), BITS), np.uint16)
-    for row, text in enumerate(smiles):
-        found[row] = generator.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(text))
+    for row, counts in enumerate(fingerprints(smiles, stereo=stereo)):
+        for place, count in counts.GetNonzeroElements().items():
+            found[row, place] = count
     return found
 
 

@@ -1,12 +1,12 @@
 """Parts of a table to train on, to choose by and to test with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from adiabat.base import ConfigError, DataError
-from adiabat.properties.fingerprints import count_morgan, similarities
+from adiabat.properties.fingerprints import fingerprints
 
 Method = Literal["random", "scaffold", "cluster"]
 SIZES = (0.8, 0.1, 0.1)
@@ -78,9 +78,7 @@ def split_groups(groups: np.ndarray, sizes: Sequence[float] = SIZES, seed: int =
     Raises:
         ConfigError, DataError: as `split_molecules`.
     """
-    shares = np.asarray(sizes, float)
-    if shares.shape != (3,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6 or shares[0] == 0:
-        raise ConfigError(f"shares of training, validation and test must add up to one, got {tuple(sizes)}")
+    shares = _shares(sizes)
     wanted = shares * len(groups)
     random = np.random.default_rng(seed)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
@@ -128,9 +126,7 @@ def split_by_time(values: Sequence[str], sizes: Sequence[float] = SIZES) -> Spli
         ConfigError: shares that do not add up to one.
     """
     order = np.argsort(_times(values), kind="stable")
-    shares = np.asarray(sizes, float)
-    if shares.shape != (3,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
-        raise ConfigError(f"shares of training, validation and test must add up to one, got {tuple(sizes)}")
+    shares = _shares(sizes)
     ends = np.round(np.cumsum(shares) * len(order)).astype(int)
     return _checked(Split(*(np.sort(part) for part in np.split(order, ends[:2]))), shares)
 
@@ -144,20 +140,23 @@ def scaffolds(smiles: Sequence[str]) -> list[str]:
 
 def clusters(smiles: Sequence[str]) -> np.ndarray:
     """Numbers of the clusters: each molecule joins the first leader it is alike to, or leads a new one."""
-    prints = count_morgan(smiles, stereo=False)
-    return _leaders(len(smiles), lambda k, leaders: similarities(prints[k : k + 1], prints[leaders])[0])
+    from rdkit.DataStructs import BulkTanimotoSimilarity
 
-
-def _leaders(count: int, alike: Callable[[int, list[int]], np.ndarray]) -> np.ndarray:
-    leaders: list[int] = []
-    found = np.empty(count, int)
-    for k in range(count):
-        near = alike(k, leaders) if leaders else np.array([])
-        fits = np.flatnonzero(near >= CLUSTER_SIMILARITY)
+    leaders, found = [], np.empty(len(smiles), int)
+    for k, own in enumerate(fingerprints(smiles, stereo=False)):
+        fits = np.flatnonzero(np.array(BulkTanimotoSimilarity(own, leaders)) >= CLUSTER_SIMILARITY)
         found[k] = fits[0] if len(fits) else len(leaders)
         if not len(fits):
-            leaders.append(k)
+            leaders.append(own)
     return found
+
+
+def _shares(sizes: Sequence[float]) -> np.ndarray:
+    """Shares of training, which gets some, validation and test."""
+    shares = np.asarray(sizes, float)
+    if shares.shape != (3,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6 or shares[0] == 0:
+        raise ConfigError(f"shares of training, validation and test must add up to one, got {tuple(sizes)}")
+    return shares
 
 
 def _numbers(names: Sequence[str]) -> np.ndarray:

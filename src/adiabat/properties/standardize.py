@@ -5,12 +5,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from adiabat.base import DataError, UnsupportedError
+from adiabat.system.smiles import MAX_SMILES_LENGTH
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
-# Longer strings and larger molecules are not what property models are for, and take RDKit minutes.
-MAX_SMILES_LENGTH = 2000
+# Larger molecules are not what property models are for, and take RDKit minutes.
 MAX_HEAVY_ATOMS = 250
 
 
