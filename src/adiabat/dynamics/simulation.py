@@ -244,7 +244,7 @@ class Loop:
         neighbors = self.verlet_list.neighbors
         assert neighbors is not None
         before = int(self.state.step)
-        sizes = (neighbors.max_neighbors, *(values.shape for values in self.state.extra.values()))
+        sizes = tuple(leaf.shape for leaf in jax.tree.leaves((neighbors, self.state.extra)))
         ahead = max(1, int(self._pace() * _CHUNK_SECONDS)) if self.timed_steps else _FIRST_CHUNK
         started = time.monotonic()
         chunk = run_chunk(

@@ -11,7 +11,7 @@ from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics.evaluate import evaluate
 from adiabat.dynamics.exchange import RUNG, AbstractExchange, check_ladder
 from adiabat.dynamics.integrator import AbstractIntegrator
-from adiabat.dynamics.state import State
+from adiabat.dynamics.state import State, selected
 from adiabat.potentials import AbstractPotential, Prediction, Scaled
 from adiabat.system import Neighbors, System
 
@@ -100,16 +100,13 @@ class SoluteTempering(AbstractExchange):
 
 def _replaced(state: State, found: Prediction, chosen: Bool[Array, " n_replicas"]) -> State:
     """The state with what a prediction says of some of the replicas; the change of their energy is heat."""
-
-    def choose(new: Array, old: Array, where: Array) -> Array:
-        return jnp.where(jnp.expand_dims(where, range(1, old.ndim)), new, old)
-
     assert found.forces is not None
-    energy = choose(found.energy, state.energy, chosen)
-    forces = choose(found.forces.astype(state.forces.dtype), state.forces, state.system.spread(chosen))
+    energy = selected(chosen, found.energy, state.energy)
+    atoms = state.system.spread(chosen)
+    forces = selected(atoms, found.forces.astype(state.forces.dtype), state.forces)
     state = eqx.tree_at(
         lambda s: (s.energy, s.forces, s.heat), state, (energy, forces, state.heat + energy - state.energy)
     )
     if state.stress is None or found.stress is None:
         return state
-    return eqx.tree_at(lambda s: s.stress, state, choose(found.stress, state.stress, chosen))
+    return eqx.tree_at(lambda s: s.stress, state, selected(chosen, found.stress, state.stress))

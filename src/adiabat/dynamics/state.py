@@ -118,15 +118,20 @@ class Info(eqx.Module):
         return [name for name in names[2:-1] if getattr(self, name) is not None]
 
 
+def selected(which: Bool[Array, "*rows"], new: Array, old: Array) -> Array:
+    """The new rows of an array where they are chosen, else the old ones."""
+    return jnp.where(jnp.expand_dims(which, range(which.ndim, new.ndim)), new, old)
+
+
 def chosen(which: Bool[Array, "*n_systems"], new: State, old: State) -> State:
     """Where the atoms are, how they move and what they feel by the new state for the chosen systems, by the
     old one for the others; both are of one step."""
 
     def of_systems(one: Array, other: Array) -> Array:
-        return jnp.where(jnp.expand_dims(which, range(which.ndim, one.ndim)), one, other)
+        return selected(which, one, other)
 
     def of_atoms(one: Array, other: Array) -> Array:
-        return jnp.where(old.system.spread(which)[:, None], one, other)
+        return selected(old.system.spread(which), one, other)
 
     def extra(name: str, other: Array) -> Array:
         if name.startswith(SHARED):
