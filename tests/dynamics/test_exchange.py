@@ -49,6 +49,22 @@ def of_pairs(results, name):
     return np.array([int(result.state.extra[name]) for result in results])[:-1]
 
 
+def assert_same_replicas(whole, parts, folder):
+    """Last states, rungs, counters and trajectories to the bit; those of the folders `whole` and `parts`."""
+    for k, (expected, found) in enumerate(zip(whole, parts, strict=True)):
+        for name in (RUNG, ATTEMPTS, ACCEPTED):
+            assert expected.state.extra[name] == found.state.extra[name]
+        for name in ("positions", "momenta", "forces", "energy", "heat"):
+            assert np.array_equal(getattr(expected.state, name), getattr(found.state, name)), name
+        one, other = (
+            read_trajectory(folder / name / f"replica-{k:03d}" / "trajectory.h5")
+            for name in ("whole", "parts")
+        )
+        assert np.array_equal(one.positions, other.positions)
+        for name, values in one.observables.items():
+            assert np.array_equal(values, other.observables[name]), name
+
+
 def accepted(first, second, freedom, n_samples=200_000):
     """The share of swaps of two temperatures whose energies have gamma distributions, by sampling."""
     random = np.random.default_rng(0)
@@ -132,17 +148,7 @@ def test_interrupted_and_resumed(tmp_path):
     for steps in (55, 310, 600):
         options["steps"] = steps
         parts = exchanging(VelocityRescaling, folder=tmp_path / "parts", resume=True, **options)
-    for k in range(4):
-        for name in (RUNG, ATTEMPTS, ACCEPTED):
-            assert whole[k].state.extra[name] == parts[k].state.extra[name]
-        assert np.array_equal(whole[k].state.momenta, parts[k].state.momenta)
-        one, other = (
-            read_trajectory(tmp_path / name / f"replica-{k:03d}" / "trajectory.h5")
-            for name in ("whole", "parts")
-        )
-        assert np.array_equal(one.positions, other.positions)
-        for name, values in one.observables.items():
-            assert np.array_equal(values, other.observables[name]), name
+    assert_same_replicas(whole, parts, tmp_path)
     assert sum(of_pairs(whole, ACCEPTED)) > 10
     for changed in ({"exchange_every": 20}, {"exchange_every": 0}):
         with pytest.raises(ConfigError, match="integrator is"):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
-from tests.dynamics.test_exchange import accepted, of_pairs
+from tests.dynamics.test_exchange import accepted, assert_same_replicas, of_pairs
 
 from adiabat.analysis import mean_with_error
 from adiabat.base import ConfigError
@@ -22,7 +22,6 @@ from adiabat.dynamics import (
     run_replicas,
 )
 from adiabat.dynamics.exchange import ACCEPTED, ATTEMPTS, RUNG
-from adiabat.io.trajectory import read_trajectory
 from adiabat.potentials import AbstractPotential, Scaled
 from adiabat.system import Batch, Neighbors, System, neighbor_list
 from adiabat.tasks.replicas import md_replicas, of_replicas
@@ -97,18 +96,7 @@ def test_interrupted_and_resumed(tmp_path):
     for steps in (55, 310, 600):
         options["steps"] = steps
         parts = tempered(VelocityRescaling, folder=tmp_path / "parts", resume=True, **options)
-    for k in range(len(LADDER)):
-        for name in (RUNG, ATTEMPTS, ACCEPTED):
-            assert whole[k].state.extra[name] == parts[k].state.extra[name]
-        for name in ("positions", "momenta", "forces", "energy", "heat"):
-            assert np.array_equal(getattr(whole[k].state, name), getattr(parts[k].state, name)), name
-        one, other = (
-            read_trajectory(tmp_path / name / f"replica-{k:03d}" / "trajectory.h5")
-            for name in ("whole", "parts")
-        )
-        assert np.array_equal(one.positions, other.positions)
-        for name, values in one.observables.items():
-            assert np.array_equal(values, other.observables[name]), name
+    assert_same_replicas(whole, parts, tmp_path)
     assert sum(of_pairs(whole, ACCEPTED)) > 10
     for changed in ({"solute": (1, 4)}, {"solute": ()}, {"exchange_every": 20}):
         with pytest.raises(ConfigError, match="integrator is"):
