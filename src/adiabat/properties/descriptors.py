@@ -12,8 +12,8 @@ _SURFACES = {"SlogP_VSA": 12, "SMR_VSA": 10, "PEOE_VSA": 14}
 
 
 def descriptors(smiles: Sequence[str]) -> np.ndarray:
-    """Sizes, counts of rings and of donors, polar surface, logP, shape and connectivity indices, and surfaces by
-    kind of atom: those of RDKit that take less than a tenth of a millisecond.
+    """Sizes, counts of rings and of donors, polar surface, logP, shape and connectivity indices, and surfaces
+    by kind of atom: those of RDKit that take well below a millisecond.
 
     Args:
         smiles: standardized.

@@ -44,7 +44,7 @@ class Estimate(NamedTuple):
 
 
 class AbstractPredictor(eqx.Module):
-    """A fitted model. A new kind is one final class with `_fit` and `predict`, and one line in `predictors`."""
+    """A fitted model. A new kind is one final class, and one line in `predictors`."""
 
     kind: ClassVar[str]
 
