@@ -288,7 +288,10 @@ def test_molecule_of_the_general_model():
 
 @pytest.mark.physics
 def test_order_in_the_timestep():
-    """Half the timestep, a quarter of the error of the conserved quantity; nothing drifts."""
+    """Half the timestep, a quarter of the error of the conserved quantity.
+
+    By its changes within 40 fs: over longer times the random forces let it wander.
+    """
     system = systems.argon_cluster(13)
     errors = []
     for timestep in (8.0, 4.0, 2.0):
@@ -296,5 +299,6 @@ def test_order_in_the_timestep():
         steps = int(8000 / timestep)
         run = run_path_integral(system, LennardJones(cutoff=12.0), integrator, steps=steps, record_every=1)
         conserved = run.trajectory.observables["conserved"][steps // 8 :]
-        errors.append(np.std(conserved))
-    assert np.log2(errors[0] / errors[2]) / 2 == pytest.approx(2, abs=0.3), errors
+        apart = int(40 / timestep)
+        errors.append(np.std(conserved[apart:] - conserved[:-apart]))
+    assert np.log2(errors[0] / errors[2]) / 2 == pytest.approx(2, rel=0.1), errors

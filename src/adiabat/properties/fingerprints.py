@@ -45,13 +45,21 @@ def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         shape (n, m), from 0 to 1; two molecules without any environment are alike.
     """
     totals, columns = one.sum(axis=1, dtype=float), other.sum(axis=1, dtype=float)
-    # min(a, b) = sum over k of [a >= k][b >= k]: sparse products, few of which have more than ten levels.
-    common = np.zeros((len(one), len(other)))
-    for level in range(1, int(min(one.max(initial=0), other.max(initial=0))) + 1):
-        a, b = (sparse.csr_matrix(counts >= level, dtype=np.float32) for counts in (one, other))
-        common += (a @ b.T).toarray()
+    levels = int(max(one.max(initial=0), other.max(initial=0)))
+    # min(a, b) is how many of 1, 2, 3 ... neither exceeds: a scalar product of numbers written in tallies.
+    common = (_tallies(one, levels) @ _tallies(other, levels).T).toarray().astype(float)
     union = totals[:, None] + columns - common
     return np.divide(common, union, out=np.ones_like(common), where=union > 0)
+
+
+def _tallies(counts: np.ndarray, levels: int) -> sparse.csr_matrix:
+    """Each count n as n ones, shape (n_molecules, n_places * levels)."""
+    rows, places = np.nonzero(counts)
+    found = counts[rows, places].astype(int)
+    within = np.arange(found.sum()) - np.repeat(np.cumsum(found) - found, found)
+    where = np.repeat(rows, found), np.repeat(places * levels, found) + within
+    shape = len(counts), counts.shape[1] * levels
+    return sparse.csr_matrix((np.ones(len(within), np.float32), where), shape=shape)
 
 
 def nearest(
