@@ -82,6 +82,7 @@ def biases() -> list[AbstractBias]:
             height=HEIGHT * KJ_PER_MOL,
             bias_factor=BIAS_FACTOR,
             every=5000,
+            limits=[[-np.pi, np.pi]],
             shared=True,
         ),
     ]

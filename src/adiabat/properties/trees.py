@@ -181,7 +181,7 @@ class Boosting(_Grown):
             min_samples_leaf=5,
             l2_regularization=1.0,
             max_features=0.2,
-            early_stopping=False,
+            early_stopping=False,  # pyright: ignore[reportArgumentType]
             random_state=seed,
         )
         boosting.fit(features, values)

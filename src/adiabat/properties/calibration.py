@@ -1,0 +1,167 @@
+"""How far a prediction can be trusted: from residuals of molecules that were left out."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy import optimize
+
+from adiabat.base import DataError
+
+# Quantiles of the residuals that are kept.
+_GRID = np.linspace(0, 1, 201)
+FEWEST = 20
+
+
+class Calibration(NamedTuple):
+    """Turns what is known of a prediction into an interval that covers a given share of true values.
+
+    The variance of the error of a value is a sum of clues (see `clues`) with coefficients of maximum
+    likelihood; the interval is as many standard errors wide as left-out molecules had to be, the conformal
+    prediction with normalized residuals (Papadopoulos et al. 2008; Lei et al. 2018,
+    doi 10.1080/01621459.2017.1307116). Probabilities of classes go through a logistic function of their
+    logarithmic odds (Platt 1999).
+
+    Attributes:
+        coefficients: of the variance, not negative, shape (n_targets, n_clues).
+        quantiles: of absolute residuals in standard errors at 0, 0.5 % ... 100 %, shape (n_targets, 201).
+        counts: of the residuals behind them, shape (n_targets,).
+        logistic: offset and slope of each class, zero and one of other targets; shape (n_targets, 2).
+    """
+
+    coefficients: np.ndarray
+    quantiles: np.ndarray
+    counts: np.ndarray
+    logistic: np.ndarray
+
+    def errors(self, found: np.ndarray) -> np.ndarray:
+        """Standard errors, shape (n_molecules, n_targets), from `clues`."""
+        return np.sqrt((found * self.coefficients).sum(axis=2))
+
+    def width(self, level: float) -> np.ndarray:
+        """How many standard errors to either side hold this share of true values, shape (n_targets,).
+
+        Infinite where there are too few residuals to say.
+        """
+        # One more than was seen: the new molecule may be the worst of all (finite-sample correction).
+        share = np.ceil(level * (self.counts + 1)) / np.maximum(self.counts, 1)
+        found = [
+            np.interp(one, _GRID, own) if one <= 1 else np.inf
+            for one, own in zip(share, self.quantiles, strict=True)
+        ]
+        return np.array(found)
+
+    def probabilities(self, raw: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Calibrated ones of the targets that are classes; other values stay."""
+        odds = _log_odds(raw)
+        fitted = 1 / (1 + np.exp(-(self.logistic[:, 0] + self.logistic[:, 1] * odds)))
+        return np.where(classes, fitted, raw)
+
+    @classmethod
+    def fitted(cls, residuals: np.ndarray, found: np.ndarray, exact: np.ndarray) -> Self:
+        """From molecules that were left out.
+
+        Args:
+            residuals: shape (n_molecules, n_targets).
+            found: clues, shape (n_molecules, n_targets, n_clues).
+            exact: where a value was measured, and is not a limit, shape (n_molecules, n_targets).
+        """
+        count = residuals.shape[1]
+        coefficients = np.zeros((count, found.shape[2]))
+        quantiles, counts = np.zeros((count, len(_GRID))), np.zeros(count, np.int64)
+        for target in range(count):
+            rows = np.flatnonzero(exact[:, target])
+            counts[target] = len(rows)
+            if len(rows) == 0:
+                coefficients[target, 0] = 1.0
+                continue
+            squared, own = residuals[rows, target] ** 2, found[rows, target]
+            coefficients[target] = _likeliest(squared, own)
+            ratio = np.sqrt(squared / (own @ coefficients[target]))
+            quantiles[target] = np.quantile(ratio, _GRID, method="higher")
+        logistic = np.tile([0.0, 1.0], (count, 1))
+        return cls(coefficients, quantiles, counts, logistic)
+
+    def with_classes(self, raw: np.ndarray, values: np.ndarray, classes: np.ndarray) -> "Calibration":
+        """With the logistic functions of classes, from probabilities of molecules that were left out."""
+        logistic = self.logistic.copy()
+        for target in np.flatnonzero(classes):
+            rows = np.flatnonzero(~np.isnan(values[:, target]))
+            logistic[target] = _platt(raw[rows, target], values[rows, target])
+        return self._replace(logistic=logistic)
+
+    def stored(self) -> dict[str, np.ndarray]:
+        """The arrays by name."""
+        return self._asdict()
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, Any]) -> Self:
+        """From the arrays by name.
+
+        Raises:
+            DataError: they do not fit together.
+        """
+        found = cls(**arrays)
+        count = len(found.counts)
+        shapes = [array.shape[0] == count for array in found]
+        if not all(shapes) or found.quantiles.shape[1] != len(_GRID) or (found.coefficients < 0).any():
+            raise DataError("the calibration of the model does not fit together")
+        return found
+
+
+def clues(spread: np.ndarray, disagreement: np.ndarray, similarity: np.ndarray) -> np.ndarray:
+    """What the variance of an error may be a sum of: a constant; how far the parts of the models disagree;
+    how far the models do; and how little is known of such molecules.
+
+    Args:
+        spread: standard deviations, shape (n_molecules, n_targets).
+        disagreement: likewise.
+        similarity: to the most alike known molecule, 0 to 1, shape (n_molecules,).
+
+    Returns:
+        shape (n_molecules, n_targets, 4).
+    """
+    strange = np.broadcast_to(((1 - similarity) ** 2)[:, None], spread.shape)
+    return np.stack([np.ones_like(spread), spread**2, disagreement**2, strange], axis=2)
+
+
+def _likeliest(squared: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Coefficients of the variance of normal errors; the constant is at least a hundredth of the mean."""
+    scale = np.maximum(found.mean(axis=0), 1e-10)
+    mean = float(squared.mean()) or 1e-12
+    scaled = found / scale
+
+    def loss(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
+        variance = scaled @ coefficients
+        value = np.mean(np.log(variance) + squared / mean / variance)
+        slope = (1 / variance - squared / mean / variance**2) @ scaled / len(variance)
+        return float(value), slope
+
+    start = np.full(found.shape[1], 1 / found.shape[1])
+    # A clue that is zero throughout says nothing, whatever its coefficient.
+    bounds = [(1e-2, None)] + [(0.0, None if one > 1e-10 else 0.0) for one in scale[1:]]
+    if len(squared) < FEWEST:
+        start, bounds = np.eye(found.shape[1])[0], [(1.0, 1.0)] + [(0.0, 0.0)] * (found.shape[1] - 1)
+    best = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    return best.x * mean / scale
+
+
+def _platt(raw: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Offset and slope, with Platt's targets that leave room for what was not seen."""
+    odds, positive = _log_odds(raw), int(values.sum())
+    high, low = (positive + 1) / (positive + 2), 1 / (len(values) - positive + 2)
+    wanted = np.where(values > 0.5, high, low)
+
+    def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = line[0] + line[1] * odds
+        value = np.mean(np.logaddexp(0, logits) - wanted * logits)
+        off = 1 / (1 + np.exp(-logits)) - wanted
+        return float(value), np.array([off.mean(), (off * odds).mean()])
+
+    bounds = [(-10, 10), (0.05, 10)]
+    return optimize.minimize(loss, [0.0, 1.0], jac=True, method="L-BFGS-B", bounds=bounds).x
+
+
+def _log_odds(raw: np.ndarray) -> np.ndarray:
+    clipped = np.clip(raw, 1e-4, 1 - 1e-4)
+    return np.log(clipped / (1 - clipped))

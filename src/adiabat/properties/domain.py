@@ -1,0 +1,80 @@
+"""Where a model knows molecules like the one it is asked about."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from adiabat.properties.fingerprints import nearest
+from adiabat.properties.molecules import Molecules
+
+VERDICTS = ("outside", "border", "inside")
+# Shares of the known molecules that are less alike to all others than one inside, and than one at the border.
+_BORDER, _OUTSIDE = 0.10, 0.02
+NEIGHBORS = 3
+
+
+class Placed(NamedTuple):
+    """Where molecules lie.
+
+    Attributes:
+        verdict: 0 outside, 1 at the border, 2 inside, shape (n_molecules,).
+        similarity: to the most alike known molecule, shape (n_molecules,).
+        neighbors: the most alike known ones, shape (n_molecules, up to 3).
+    """
+
+    verdict: np.ndarray
+    similarity: np.ndarray
+    neighbors: np.ndarray
+
+
+class Domain(NamedTuple):
+    """The known molecules, and how alike a molecule must be to one of them.
+
+    Attributes:
+        counts: their fingerprints, shape (n_known, n_places).
+        smiles: theirs.
+        limits: similarities below which a molecule is outside, and at the border, shape (2,).
+        features: whether a feature of atoms (an element, a charge) is known, shape (n_atom_features,).
+    """
+
+    counts: np.ndarray
+    smiles: tuple[str, ...]
+    limits: np.ndarray
+    features: np.ndarray
+
+    def place(self, molecules: Molecules) -> Placed:
+        """Where molecules lie: outside are those with an element, charge or hybridization that no known one
+        has, or alike to none."""
+        neighbors, similarity = nearest(molecules.counts, self.counts, NEIGHBORS)
+        verdict = np.searchsorted(self.limits, similarity[:, 0], side="right")
+        strange = np.array([(one.atoms.any(axis=0) & ~self.features).any() for one in molecules.graphs], bool)
+        return Placed(np.where(strange, 0, verdict), similarity[:, 0], neighbors)
+
+    @classmethod
+    def of(cls, molecules: Molecules) -> Self:
+        """The domain of a model of these molecules, of which several rows may be one."""
+        first = np.unique(np.array(molecules.smiles, dtype=str), return_index=True)[1]
+        molecules = molecules.taken(np.sort(first))
+        _, similarity = nearest(molecules.counts, molecules.counts, 2)
+        limits = np.quantile(similarity[:, -1], [_OUTSIDE, _BORDER])
+        features = np.any([one.atoms.any(axis=0) for one in molecules.graphs], axis=0)
+        return cls(molecules.counts, molecules.smiles, limits, features)
+
+    def stored(self) -> dict[str, np.ndarray]:
+        """The arrays by name; the SMILES strings are text."""
+        return {"counts": self.counts, "limits": self.limits, "features": self.features}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, Any], smiles: Sequence[str]) -> Self:
+        """From the arrays by name."""
+        return cls(arrays["counts"], tuple(smiles), arrays["limits"], arrays["features"])
+
+
+def similarity_to_others(molecules: Molecules, folds: np.ndarray) -> np.ndarray:
+    """Of each molecule to the most alike one of another fold, shape (n_molecules,)."""
+    found = np.zeros(len(molecules))
+    for fold in np.unique(folds):
+        inside, outside = folds == fold, folds != fold
+        found[inside] = nearest(molecules.counts[inside], molecules.counts[outside])[1][:, 0]
+    return found

@@ -1,0 +1,128 @@
+"""How good predictions are, how sure that is, and whether one model beats another."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+_RESAMPLED = 1000
+
+
+class Score(NamedTuple):
+    """A figure of merit with the 95 % interval of a bootstrap over molecules."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+class Comparison(NamedTuple):
+    """How much smaller the errors of a model are than those of another, on the same molecules.
+
+    Attributes:
+        difference: of the mean absolute errors (for classes of Brier scores); negative: the model is better.
+        p_value: two-sided, of Wilcoxon's signed-rank test.
+    """
+
+    difference: float
+    p_value: float
+
+
+def scores(true: np.ndarray, predicted: np.ndarray, *, is_class: bool, seed: int = 0) -> dict[str, Score]:
+    """RMSE, MAE, R², Spearman's rank correlation; of a class the areas under the ROC and the
+    precision-recall curve and the Brier score. Figures that molecules do not define (one class only) are left
+    out.
+
+    Args:
+        true: measured values, shape (n_molecules,).
+        predicted: shape (n_molecules,).
+        is_class: whether the values are 0 and 1.
+        seed: of the bootstrap.
+    """
+    ways = _OF_CLASSES if is_class else _OF_VALUES
+    random = np.random.default_rng(seed)
+    draws = random.integers(len(true), size=(_RESAMPLED, len(true)))
+    found = {}
+    for name, way in ways.items():
+        value = way(true, predicted)
+        if not np.isfinite(value):
+            continue
+        again = np.array([way(true[rows], predicted[rows]) for rows in draws])
+        lower, upper = np.nanquantile(again, [0.025, 0.975])
+        found[name] = Score(value, float(lower), float(upper))
+    return found
+
+
+def compare(true: np.ndarray, one: np.ndarray, other: np.ndarray, *, is_class: bool) -> Comparison:
+    """A paired test of two models on the same molecules."""
+    power = 2 if is_class else 1
+    errors = np.abs(one - true) ** power - np.abs(other - true) ** power
+    if not errors.any():
+        return Comparison(0.0, 1.0)
+    return Comparison(float(errors.mean()), float(np.asarray(stats.wilcoxon(errors))[1]))
+
+
+def coverage(true: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+    """The share of true values inside their intervals."""
+    return float(np.mean((lower <= true) & (true <= upper)))
+
+
+def rmse(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Root mean square error."""
+    return float(np.sqrt(np.mean((predicted - true) ** 2)))
+
+
+def mae(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean absolute error."""
+    return float(np.abs(predicted - true).mean())
+
+
+def _r_squared(true: np.ndarray, predicted: np.ndarray) -> float:
+    spread = ((true - true.mean()) ** 2).sum()
+    return float(1 - ((predicted - true) ** 2).sum() / spread) if spread > 0 else np.nan
+
+
+def _rank(way: Callable) -> Callable[[np.ndarray, np.ndarray], float]:
+    def found(true: np.ndarray, predicted: np.ndarray) -> float:
+        if np.ptp(true) == 0 or np.ptp(predicted) == 0:
+            return np.nan
+        return float(way(true, predicted).statistic)
+
+    return found
+
+
+def area_under_roc(true: np.ndarray, predicted: np.ndarray) -> float:
+    """The chance that a molecule of class 1 has a larger prediction than one of class 0."""
+    positive = true > 0.5
+    count, rest = int(positive.sum()), int((~positive).sum())
+    if not (count and rest):
+        return np.nan
+    ranks = stats.rankdata(predicted)
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * rest))
+
+
+def area_under_precision(true: np.ndarray, predicted: np.ndarray) -> float:
+    """The average precision: the mean over molecules of class 1 of the share of them among all that come not
+    after it; equal predictions come together."""
+    positive = true > 0.5
+    if not positive.any():
+        return np.nan
+    order = np.argsort(-predicted, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(predicted[order])), len(order) - 1)
+    hits = np.cumsum(positive[order])[ends]
+    return float((np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / positive.sum())
+
+
+_OF_VALUES = {
+    "RMSE": rmse,
+    "MAE": mae,
+    "R2": _r_squared,
+    "Spearman": _rank(stats.spearmanr),
+}
+_OF_CLASSES = {
+    "AUROC": area_under_roc,
+    "AUPRC": area_under_precision,
+    "Brier": lambda true, predicted: float(np.mean((predicted - true) ** 2)),
+}

@@ -1,0 +1,115 @@
+"""What a measured value depends on beside the molecule: a temperature, an assay, a solvent."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from adiabat.base import AdiabatError, ConfigError, DataError
+from adiabat.properties.descriptors import descriptor_names, descriptors
+from adiabat.properties.standardize import Standardizer
+
+MAX_LEVELS = 50
+
+
+class Input(NamedTuple):
+    """A column that is given along with each molecule.
+
+    Attributes:
+        name: of the column.
+        kind: a "number", one of several "levels", or a "molecule" as SMILES (a solvent), known by its
+            descriptors.
+        levels: the words of the column, sorted.
+    """
+
+    name: str
+    kind: str
+    levels: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many numbers it becomes."""
+        return {"number": 1, "levels": len(self.levels), "molecule": len(descriptor_names())}[self.kind]
+
+
+def find_inputs(
+    columns: Mapping[str, Sequence[str]], names: Sequence[str], molecules: Sequence[str] = ()
+) -> tuple[Input, ...]:
+    """What the columns are: numbers if all cells are, molecules where the caller says so, else levels.
+
+    Args:
+        columns: cells by name.
+        names: of the inputs.
+        molecules: which of them are SMILES strings.
+
+    Raises:
+        DataError: an empty cell, more than 50 different words, or one word throughout.
+    """
+    return tuple(_input(name, [cell.strip() for cell in columns[name]], name in molecules) for name in names)
+
+
+def encode(inputs: Sequence[Input], columns: Mapping[str, Sequence[str]], count: int) -> np.ndarray:
+    """The columns as numbers, shape (count, n_numbers), float32.
+
+    Raises:
+        ConfigError: a column is not there.
+        DataError: a cell that its column did not have in training, with the number of its row.
+    """
+    missing = [one.name for one in inputs if one.name not in columns]
+    if missing:
+        raise ConfigError(f"the model needs a column {missing[0]!r}", "it was trained with one")
+    parts = [_encoded(one, columns[one.name]) for one in inputs]
+    return np.concatenate([np.zeros((count, 0), np.float32), *parts], axis=1)
+
+
+def _input(name: str, cells: list[str], is_molecule: bool) -> Input:
+    if "" in cells:
+        raise DataError(f"the column {name!r} has empty cells", "an input must be known for each molecule")
+    words = sorted(set(cells))
+    if is_molecule:
+        return Input(name, "molecule", tuple(words))
+    if len(words) == 1:
+        raise DataError(f"the column {name!r} says {words[0]!r} of all molecules", "it is no input then")
+    if all(map(_is_number, words)):
+        return Input(name, "number")
+    if len(words) > MAX_LEVELS:
+        raise DataError(
+            f"the column {name!r} has {len(words)} different words, at most {MAX_LEVELS}",
+            "numbers must be without units; a solvent is given as SMILES by --solvent",
+        )
+    return Input(name, "levels", tuple(words))
+
+
+def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
+    found = np.zeros((len(cells), one.width), np.float32)
+    known: dict[str, np.ndarray] = {}
+    for row, cell in enumerate(text.strip() for text in cells):
+        if one.kind == "number":
+            if not _is_number(cell):
+                raise DataError(f"row {row + 1}: {one.name} is {cell!r}, not a number")
+            found[row] = float(cell)
+        elif one.kind == "levels":
+            if cell not in one.levels:
+                raise DataError(
+                    f"row {row + 1}: {one.name} is {cell!r}", f"the model knows {', '.join(one.levels)}"
+                )
+            found[row, one.levels.index(cell)] = 1.0
+        else:
+            if cell not in known:
+                known[cell] = _of_molecule(cell, row, one.name)
+            found[row] = known[cell]
+    return found
+
+
+def _of_molecule(text: str, row: int, name: str) -> np.ndarray:
+    try:
+        return descriptors([Standardizer(salts=True, charges=True)(text)])[0]
+    except AdiabatError as error:
+        raise DataError(f"row {row + 1}: {name}: {error.message}") from error
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False

@@ -1,0 +1,332 @@
+"""The property model that users see: several predictors weighed, with errors, domain and a file."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
+
+import adiabat
+from adiabat.base import AdiabatError, ConfigError, DataError
+from adiabat.base.archive import read_archive, write_archive
+from adiabat.properties.calibration import Calibration, clues
+from adiabat.properties.descriptors import descriptor_names
+from adiabat.properties.domain import Domain, Placed, similarity_to_others
+from adiabat.properties.inputs import Input, encode
+from adiabat.properties.molecules import Molecules
+from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels, predictors
+from adiabat.properties.standardize import Standardizer
+from adiabat.properties.table import Table
+
+KIND, MODEL_NAME = "property-model", "model.safetensors"
+REVISION = 1
+FOLDS = 5
+BASELINES = ("mean", "nearest", "forest", "boosting", "gaussian-process")
+# A predictor that weighs less is left out.
+_LEAST_WEIGHT = 0.02
+
+
+class Target(NamedTuple):
+    """What is predicted.
+
+    Attributes:
+        name: of the column.
+        unit: as it was given.
+        is_class: 0 or 1, predicted is the probability of 1.
+        center: what is subtracted before learning.
+        scale: what is divided by then.
+    """
+
+    name: str
+    unit: str
+    is_class: bool
+    center: float
+    scale: float
+
+
+class Prediction(NamedTuple):
+    """What a model says of molecules, in the units of the targets.
+
+    Attributes:
+        values: probabilities of classes; shape (n_molecules, n_targets).
+        errors: standard errors, likewise.
+        lower: end of the interval that holds the asked-for share of true values; NaN of classes.
+        upper: likewise.
+        placed: where the molecules lie in the domain.
+    """
+
+    values: np.ndarray
+    errors: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    placed: Placed
+
+
+class CrossValidation(NamedTuple):
+    """What predictors that had not seen a molecule say of it, in the units of the targets.
+
+    Attributes:
+        folds: the number of each molecule's fold, shape (n_molecules,).
+        values: of each kind and of their "stack", shape (n_molecules, n_targets) each.
+    """
+
+    folds: np.ndarray
+    values: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class PropertyModel:
+    """Predicts measured properties of molecules, with intervals and where it can be asked.
+
+    Attributes:
+        targets: what it predicts.
+        members: the predictors by kind.
+        weights: of the members for each target, shape (n_members, n_targets).
+        calibration: of errors and probabilities.
+        domain: the molecules it knows.
+        inputs: columns it needs beside the molecule.
+        standardizer: how molecules are written.
+        summary: of the training, for the report and the model card.
+    """
+
+    targets: tuple[Target, ...]
+    members: dict[str, AbstractPredictor]
+    weights: np.ndarray
+    calibration: Calibration
+    domain: Domain
+    inputs: tuple[Input, ...] = ()
+    standardizer: Standardizer = field(default_factory=Standardizer)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def molecules(
+        self, smiles: Sequence[str], columns: Mapping[str, Sequence[str]] | None = None
+    ) -> Molecules:
+        """Standardized molecules with the inputs that the model needs.
+
+        Raises:
+            DataError, UnsupportedError: a string that is no molecule it can take.
+            ConfigError: a column of inputs is missing.
+        """
+        texts = tuple(self.standardizer(text) for text in smiles)
+        return Molecules(texts, encode(self.inputs, columns or {}, len(texts)))
+
+    def predict(self, molecules: Molecules, level: float = 0.9) -> Prediction:
+        """Values of molecules that `molecules` made.
+
+        Args:
+            molecules: standardized, with inputs.
+            level: share of true values that the intervals are to hold.
+
+        Raises:
+            ConfigError: a share that is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ConfigError(f"an interval holds a share between 0 and 1, not {level}")
+        placed = self.domain.place(molecules)
+        estimates = [member.predict(molecules) for member in self.members.values()]
+        mean, found = _weighed(estimates, self.weights, placed.similarity)
+        errors = self.calibration.errors(found)
+        half = self.calibration.width(level) * errors
+        classes = np.array([target.is_class for target in self.targets])
+        center, scale = (np.array([getattr(t, name) for t in self.targets]) for name in ("center", "scale"))
+        values = np.where(classes, self.calibration.probabilities(mean, classes), center + scale * mean)
+        unknown = np.where(classes, np.nan, 1.0)
+        half = half * scale * unknown
+        return Prediction(values, errors * scale * unknown, values - half, values + half, placed)
+
+
+def fit_property_model(
+    table: Table,
+    molecules: Molecules,
+    *,
+    kinds: Sequence[str],
+    inputs: Sequence[Input] = (),
+    standardizer: Standardizer | None = None,
+    seed: int = 0,
+    fitted: Mapping[str, tuple[AbstractPredictor, Estimate]] | None = None,
+) -> tuple[PropertyModel, CrossValidation]:
+    """Fits each kind of predictor, weighs them by what they say of molecules they had not seen, calibrates.
+
+    Args:
+        table: standardized molecules with their values.
+        molecules: the same, with inputs.
+        kinds: of predictors, by their names in `predictors`.
+        inputs: what the inputs are.
+        standardizer: how the molecules were standardized.
+        seed: of the folds and of what is random in the fits.
+        fitted: kinds that are fitted already, with their out-of-fold predictions.
+
+    Raises:
+        DataError: fewer molecules than folds, or a target that cannot be learned.
+    """
+    targets = find_targets(table)
+    labels = labels_of(table, targets)
+    folds = folds_of(table.smiles, seed)
+    done = dict(fitted or {})
+    for kind in kinds:
+        if kind not in done:
+            done[kind] = predictors.get(kind).fit(molecules, labels, folds, seed)
+    stacked = [kind for kind in kinds if kind not in ("mean", "nearest")] or list(kinds)
+    outside = [done[kind][1] for kind in stacked]
+    weights = _weights(np.stack([one.mean for one in outside]), labels)
+    used = np.flatnonzero((weights > 0).any(axis=1))
+    similarity = similarity_to_others(molecules, folds)
+    mean, found = _weighed([outside[k] for k in used], weights[used], similarity)
+    exact = (labels.limits == 0) & ~np.isnan(labels.values)
+    calibration = Calibration.fitted(labels.values - mean, found, exact)
+    calibration = calibration.with_classes(mean, labels.values, labels.classes)
+    model = PropertyModel(
+        targets=targets,
+        members={stacked[k]: done[stacked[k]][0] for k in used},
+        weights=weights[used],
+        calibration=calibration,
+        domain=Domain.of(molecules),
+        inputs=tuple(inputs),
+        standardizer=standardizer or Standardizer(),
+    )
+    center, scale = (np.array([getattr(t, name) for t in targets]) for name in ("center", "scale"))
+    values = {kind: center + scale * one.mean for kind, (_, one) in done.items()}
+    classes = labels.classes
+    values["stack"] = np.where(classes, calibration.probabilities(mean, classes), center + scale * mean)
+    return model, CrossValidation(folds, values)
+
+
+def find_targets(table: Table) -> tuple[Target, ...]:
+    """Classes are columns of only 0 and 1; all others are learned less their mean, by their spread.
+
+    Raises:
+        DataError: a target with fewer than ten values, one class, or all values equal.
+    """
+    units = table.units or ("",) * len(table.targets)
+    return tuple(
+        _target(name, unit, column[~np.isnan(column)])
+        for name, unit, column in zip(table.targets, units, table.values.T, strict=True)
+    )
+
+
+def labels_of(table: Table, targets: Sequence[Target]) -> Labels:
+    """What is to be learned of a table."""
+    center, scale = (np.array([getattr(t, name) for t in targets]) for name in ("center", "scale"))
+    classes = np.array([target.is_class for target in targets])
+    return Labels((table.values - center) / scale, table.limits, classes)
+
+
+def folds_of(smiles: Sequence[str], seed: int) -> np.ndarray:
+    """A number from 0 to 4 for each molecule, at random, equally often; all rows of a molecule have one."""
+    names, which = np.unique(np.array(smiles, dtype=str), return_inverse=True)
+    return (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[which]
+
+
+def save_property_model(path: str | os.PathLike, model: PropertyModel) -> None:
+    """Writes a model file, replacing an old one at once.
+
+    Raises:
+        DataError: the folder cannot be written, or the disk is full.
+    """
+    arrays = {"weights": model.weights}
+    arrays |= {f"calibration/{name}": array for name, array in model.calibration.stored().items()}
+    arrays |= {f"domain/{name}": array for name, array in model.domain.stored().items()}
+    settings = {}
+    for kind, member in model.members.items():
+        own, settings[kind] = member.stored()
+        arrays |= {f"{kind}/{name}": array for name, array in own.items()}
+    header = {
+        "revision": REVISION,
+        "targets": [target._asdict() for target in model.targets],
+        "members": settings,
+        "inputs": [one._asdict() for one in model.inputs],
+        "standardizer": asdict(model.standardizer),
+        "smiles": list(model.domain.smiles),
+        "descriptors": list(descriptor_names()),
+        "summary": model.summary,
+        "versions": {"adiabat": adiabat.__version__},
+    }
+    write_archive(path, KIND, arrays, header)
+
+
+def load_property_model(path: str | os.PathLike) -> PropertyModel:
+    """The model in a file or a run folder.
+
+    Raises:
+        DataError: no such file, damaged, not a property model, or one of another version.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / MODEL_NAME
+    arrays, header = read_archive(path, KIND)
+    if header.get("revision") != REVISION or header.get("descriptors") != list(descriptor_names()):
+        raise DataError(
+            f"{path} was made by another version of adiabat or RDKit", "train it anew with this one"
+        )
+    try:
+        return _rebuilt(arrays, header)
+    except AdiabatError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(f"{path} is not a property model this version can read: {error!r}") from error
+
+
+def _rebuilt(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> PropertyModel:
+    def part(prefix: str) -> dict[str, np.ndarray]:
+        start = f"{prefix}/"
+        return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+
+    members = {
+        kind: predictors.get(kind).restored(part(kind), settings)
+        for kind, settings in header["members"].items()
+    }
+    targets = tuple(Target(**target) for target in header["targets"])
+    if arrays["weights"].shape != (len(members), len(targets)):
+        raise DataError("the weights of the model do not fit its members")
+    return PropertyModel(
+        targets=targets,
+        members=members,
+        weights=arrays["weights"],
+        calibration=Calibration.restored(part("calibration")),
+        domain=Domain.restored(part("domain"), header["smiles"]),
+        inputs=tuple(Input(one["name"], one["kind"], tuple(one["levels"])) for one in header["inputs"]),
+        standardizer=Standardizer(**header["standardizer"]),
+        summary=header["summary"],
+    )
+
+
+def _target(name: str, unit: str, values: np.ndarray) -> Target:
+    if len(values) < 2 * FOLDS:
+        raise DataError(f"{name!r} has {len(values)} values, at least {2 * FOLDS} are needed")
+    if np.ptp(values) == 0:
+        raise DataError(f"all values of {name!r} are {values[0]:g}: there is nothing to learn")
+    if set(np.unique(values).tolist()) <= {0.0, 1.0}:
+        return Target(name, unit, True, 0.0, 1.0)
+    return Target(name, unit, False, float(values.mean()), float(values.std()))
+
+
+def _weighed(
+    estimates: Sequence[Estimate], weights: np.ndarray, similarity: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean by weights and the clues of its error."""
+    means, spreads = (np.stack([one[k] for one in estimates]) for k in (0, 1))
+    mean = (weights[:, None] * means).sum(axis=0)
+    spread = (weights[:, None] * spreads).sum(axis=0)
+    return mean, clues(spread, means.std(axis=0), similarity)
+
+
+def _weights(means: np.ndarray, labels: Labels) -> np.ndarray:
+    """Weights of least squares that are not negative and add up to one, shape (n_kinds, n_targets).
+
+    Args:
+        means: out of fold, shape (n_kinds, n_molecules, n_targets).
+        labels: shape (n_molecules, n_targets).
+    """
+    found = np.zeros((len(means), means.shape[2]))
+    for target in range(means.shape[2]):
+        rows = ~np.isnan(labels.values[:, target])
+        values, offered = labels.values[rows, target], means[:, rows, target].T
+        heavy = 1e3 * np.sqrt(len(values))  # holds the sum at one
+        system = np.vstack([offered, np.full((1, len(means)), heavy)])
+        weights, _ = nnls(system, np.append(values, heavy))
+        weights[weights < _LEAST_WEIGHT] = 0.0
+        found[:, target] = weights / weights.sum()
+    return found
