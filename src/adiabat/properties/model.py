@@ -15,7 +15,7 @@ from adiabat.base.archive import read_archive, write_archive
 from adiabat.properties.calibration import Calibration, clues
 from adiabat.properties.descriptors import descriptor_names
 from adiabat.properties.domain import Domain, Placed, similarity_to_others
-from adiabat.properties.inputs import Input, encode
+from adiabat.properties.inputs import Input
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels, predictors
 from adiabat.properties.standardize import Standardizer
@@ -101,23 +101,11 @@ class PropertyModel:
     standardizer: Standardizer = field(default_factory=Standardizer)
     summary: dict[str, Any] = field(default_factory=dict)
 
-    def molecules(
-        self, smiles: Sequence[str], columns: Mapping[str, Sequence[str]] | None = None
-    ) -> Molecules:
-        """Standardized molecules with the inputs that the model needs.
-
-        Raises:
-            DataError, UnsupportedError: a string that is no molecule it can take.
-            ConfigError: a column of inputs is missing.
-        """
-        texts = tuple(self.standardizer(text) for text in smiles)
-        return Molecules(texts, encode(self.inputs, columns or {}, len(texts)))
-
     def predict(self, molecules: Molecules, level: float = 0.9) -> Prediction:
-        """Values of molecules that `molecules` made.
+        """Values of molecules.
 
         Args:
-            molecules: standardized, with inputs.
+            molecules: standardized by `standardizer`, with what `encode` makes of the columns of `inputs`.
             level: share of true values that the intervals are to hold.
 
         Raises:
@@ -175,7 +163,7 @@ def fit_property_model(
     used = np.flatnonzero((weights > 0).any(axis=1))
     similarity = similarity_to_others(molecules, folds)
     mean, found = _weighed([outside[k] for k in used], weights[used], similarity)
-    exact = (labels.limits == 0) & ~np.isnan(labels.values)
+    exact = table.measured
     calibration = Calibration.fitted(labels.values - mean, found, exact)
     calibration = calibration.with_classes(mean, labels.values, labels.classes)
     model = PropertyModel(

@@ -50,6 +50,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.smiles)
 
+    @property
+    def measured(self) -> np.ndarray:
+        """Where a value was measured, and is not a limit, shape (n_molecules, n_targets)."""
+        return ~np.isnan(self.values) & (self.limits == 0)
+
     def taken(self, index: np.ndarray | Sequence[int]) -> "Table":
         """The molecules with these numbers, in this order."""
         index = np.asarray(index, int)
@@ -91,7 +96,7 @@ def read_table(
         raise ConfigError(f"{len(targets)} targets need as many units, got {len(units)}")
     if not targets:
         raise ConfigError("there is no column of measured values", "name one by --target")
-    strings = _read_strings(Path(path), [smiles, *targets, *columns])
+    strings = read_strings(Path(path), [smiles, *targets, *columns])
     values = np.full((len(strings[smiles]), len(targets)), np.nan)
     limits = np.zeros(values.shape, np.int8)
     rejected: list[Rejected] = []
@@ -141,8 +146,13 @@ def _measured(cell: str) -> tuple[float, int]:
     return value, sign
 
 
-def _read_strings(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
-    """The columns as they are written, absent cells as empty strings."""
+def read_strings(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Columns of a table as they are written, absent cells as empty strings.
+
+    Raises:
+        DataError: no such file, a damaged one, or two columns of one name.
+        ConfigError: a column that the file does not have.
+    """
     import pyarrow
     import pyarrow.csv
     import pyarrow.parquet

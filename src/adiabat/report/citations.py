@@ -1,6 +1,9 @@
 """The works a report may have to cite, each with what it was used for."""
 
 CITATIONS = {
+    "conformal": "J. Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), doi:10.1080/01621459.2017.1307116: "
+    "intervals from residuals of molecules that were left out.",
+    "wilcoxon": "F. Wilcoxon, Biometrics Bull. 1, 80 (1945), doi:10.2307/3001968: paired test of errors.",
     "bootstrap": "D. B. Rubin, Ann. Stat. 9, 130 (1981), doi:10.1214/aos/1176345338: bootstrap intervals.",
     "inefficiency": "J. D. Chodera et al., J. Chem. Theory Comput. 3, 26 (2007), doi:10.1021/ct0502864: "
     "standard errors of correlated series.",

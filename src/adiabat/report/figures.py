@@ -56,14 +56,17 @@ class Parity:
     note: str = ""
 
 
-def parity(panels: Sequence[Parity], quantity: str, error_unit: str, columns: int = 4) -> str:
+def parity(
+    panels: Sequence[Parity], quantity: str, error_unit: str, columns: int = 4, per_unit: float = 1000.0
+) -> str:
     """Predicted against reference values and, below, the errors; dense points are rasterized.
 
     Args:
-        panels: what to draw, values in eV, eV/Å or D.
+        panels: what to draw.
         quantity: with unit, for the axes.
-        error_unit: a thousandth of the unit.
+        error_unit: in which errors are drawn, by default a thousandth of the unit.
         columns: panels in a row.
+        per_unit: how many error units a unit has.
     """
     figure, grid = _canvas(len(panels), columns, height=1.36, ratios=(3.0, 1.0))
     for number, (panel, (axis, strip)) in enumerate(zip(panels, grid, strict=True)):
@@ -75,7 +78,7 @@ def parity(panels: Sequence[Parity], quantity: str, error_unit: str, columns: in
         ends = (low - margin, high + margin)
         opacity = float(np.clip(300 / max(len(reference), 1), 0.12, 0.7))
         dots = {"s": 6, "color": _RASTER, "alpha": opacity, "linewidths": 0, "rasterized": True, "zorder": 2}
-        errors = 1000 * (predicted - reference)
+        errors = per_unit * (predicted - reference)
         for axes, values, line in ((axis, predicted, ends), (strip, errors, (0, 0))):
             axes.plot(ends, line, color=_INK, linewidth=0.7, alpha=0.55, zorder=1)
             axes.scatter(reference, values, **dots)

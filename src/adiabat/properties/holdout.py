@@ -1,0 +1,106 @@
+"""A property model on molecules that were held out, beside every other kind and with fewer molecules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from adiabat.base import DataError
+from adiabat.properties.evaluate import LEVELS, Comparison, Score, compare, coverage, rmse, scores
+from adiabat.properties.model import Prediction, PropertyModel, Target, labels_of
+from adiabat.properties.molecules import Molecules
+from adiabat.properties.predictor import AbstractPredictor, predictors
+from adiabat.properties.table import Table
+
+# Shares of the training molecules in the learning curve, which the Gaussian process draws: it is quick.
+CURVE = (0.1, 0.2, 0.4, 0.7, 1.0)
+FEWEST = 10
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """How a model does on the test part, for one target.
+
+    Attributes:
+        scores: figures with 95 % intervals, of the "model" and of each kind of predictor.
+        comparisons: of the model with each kind.
+        coverage: the share of true values in the intervals of each level; empty of a class.
+        curve: how many molecules were trained on, and the error then (RMSE; of a class 1 - AUROC).
+    """
+
+    scores: dict[str, dict[str, Score]]
+    comparisons: dict[str, Comparison]
+    coverage: dict[float, float]
+    curve: list[tuple[int, float]]
+
+
+def hold_out(
+    model: PropertyModel,
+    others: Mapping[str, AbstractPredictor],
+    train: tuple[Table, Molecules],
+    test: tuple[Table, Molecules],
+    prediction: Prediction,
+) -> dict[str, Holdout]:
+    """Tests a model, target by target.
+
+    Args:
+        model: fitted to `train`.
+        others: the kinds it is compared with, fitted to the same.
+        train: molecules and their values.
+        test: those held out.
+        prediction: of the model for `test`.
+
+    Raises:
+        DataError: a target without any value in the test part.
+    """
+    table, molecules = test
+    theirs = {kind: one.predict(molecules).mean for kind, one in others.items()}
+    curves = _learning_curves(model, train, test)
+    found = {}
+    for k, target in enumerate(model.targets):
+        rows = table.measured[:, k]
+        if not rows.any():
+            raise DataError(f"the test part has no value of {target.name!r}", "choose another split")
+        true, own, error = (a[rows, k] for a in (table.values, prediction.values, prediction.errors))
+        named = {kind: target.center + target.scale * mean[rows, k] for kind, mean in theirs.items()}
+        is_class = target.is_class
+        widths = {} if is_class else {level: model.calibration.width(level)[k] for level in LEVELS}
+        found[target.name] = Holdout(
+            {name: scores(true, one, is_class=is_class) for name, one in {"model": own, **named}.items()},
+            {kind: compare(true, own, one, is_class=is_class) for kind, one in named.items()},
+            {
+                level: coverage(true, own - width * error, own + width * error)
+                for level, width in widths.items()
+            },
+            curves[k],
+        )
+    return found
+
+
+def _learning_curves(
+    model: PropertyModel, train: tuple[Table, Molecules], test: tuple[Table, Molecules]
+) -> list[list[tuple[int, float]]]:
+    """Test errors of Gaussian processes of more and more training molecules, for each target."""
+    labels = labels_of(train[0], model.targets)
+    order = np.random.default_rng(0).permutation(len(train[0]))
+    found: list[list[tuple[int, float]]] = [[] for _ in model.targets]
+    for share in CURVE:
+        rows = np.sort(order[: round(share * len(order))])
+        part = labels.taken(rows)
+        if (~np.isnan(part.values)).sum(axis=0).min() < FEWEST:
+            continue
+        folds = np.zeros(len(rows), int)
+        own, _ = predictors.get("gaussian-process").fit(train[1].taken(rows), part, folds)
+        mean = own.predict(test[1]).mean
+        for k, target in enumerate(model.targets):
+            known = test[0].measured[:, k]
+            said = target.center + target.scale * mean[known, k]
+            found[k].append((len(rows), _error(target, test[0].values[known, k], said)))
+    return found
+
+
+def _error(target: Target, true: np.ndarray, said: np.ndarray) -> float:
+    if not target.is_class:
+        return rmse(true, said)
+    found = scores(true, said, is_class=True)
+    return 1 - found["AUROC"].value if "AUROC" in found else np.nan

@@ -1,0 +1,248 @@
+"""Sections on a property model: how good it is, how sure, on what data, and the model card."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adiabat.report import figures
+from adiabat.report.cards import (
+    Chart,
+    Columns,
+    Facts,
+    Figure,
+    Findings,
+    Section,
+    Series,
+    Table,
+    Text,
+    Verdict,
+)
+from adiabat.report.formatting import estimate, number
+from adiabat.report.molecules import drawings
+
+if TYPE_CHECKING:
+    from adiabat.properties import Curation
+    from adiabat.properties import Table as Measured
+    from adiabat.properties.holdout import Holdout
+    from adiabat.properties.model import CrossValidation, Prediction, PropertyModel, Target
+
+# A 90 % interval is thought right when it covers this share of the test.
+COVERED = (0.86, 0.94)
+SIGNIFICANT = 0.05
+_WORST, _SHOWN = 8, 20
+
+
+def property_sections(
+    *,
+    model: "PropertyModel",
+    curation: "Curation",
+    train: "Measured",
+    test: "Measured | None",
+    tests: "Mapping[str, Holdout]",
+    validation: "CrossValidation",
+    prediction: "Prediction | None",
+) -> list[Section]:
+    """What to say of a trained model.
+
+    Args:
+        model: with its summary.
+        curation: of the table it was trained on.
+        train: molecules it learned.
+        test: molecules held out, if any.
+        tests: what `hold_out` found, by target.
+        validation: predictions of the training molecules.
+        prediction: of the test.
+    """
+    sections = [_data(model, curation)]
+    for k, target in enumerate(model.targets):
+        if test is not None and prediction is not None:
+            sections.append(_tested(target, tests[target.name]))
+            sections.append(_drawn(target, k, (train, validation), (test, prediction)))
+        else:
+            sections.append(_validated(target, k, train, validation))
+    sections.append(_card(model))
+    return sections
+
+
+def _data(model: "PropertyModel", curation: "Curation") -> Section:
+    found, leakage = model.summary, model.summary["leakage"]
+    counts = {
+        "molecules to learn from": found["n_train"],
+        "molecules to test with": found["n_test"],
+        "rows left out": found["n_rejected"],
+        "rows joined with another of the same molecule": found["n_merged"],
+        "rewritten by standardizing": curation.changed,
+        "limits (< or >)": int((curation.table.limits != 0).sum()),
+        "split": found["split"],
+    }
+    boxes: list[Any] = [Facts({key: number(value) for key, value in counts.items()}, title="Molecules")]
+    if leakage:
+        told = {
+            "in training as well": leakage["exact"],
+            "in training but for stereochemistry": leakage["stereoisomers"],
+            "more than 0.9 alike to one in training": leakage["near"],
+            "with a scaffold of training": leakage["scaffolds"],
+        }
+        facts = {key: f"{share:.1%}" for key, share in told.items()}
+        facts["median similarity to training"] = number(leakage["median_similarity"])
+        boxes.append(Facts(facts, title="Test molecules"))
+    cards: list[Any] = [Columns(boxes)]
+    messages = [
+        ("warning", f"{c.smiles}: {c.target}", "rows " + ", ".join(map(str, c.rows)) + ": "
+         + ", ".join(f"{value:g}" for value in c.values))
+        for c in curation.conflicts[:_SHOWN]
+    ]  # fmt: skip
+    rejected = curation.table.rejected
+    messages += [("info", f"row {r.row} is left out", r.reason) for r in rejected[:_SHOWN]]
+    if messages:
+        cards.append(Findings(messages))
+        more = max(0, len(curation.conflicts) - _SHOWN) + max(0, len(rejected) - _SHOWN)
+        if more:
+            cards.append(Text(f"And {more} more; all rows left out are in rejected.csv."))
+    return Section("Data", cards, lead="Conflicts are rows of one molecule that differ; the median is taken.")
+
+
+def _tested(target: "Target", found: "Holdout") -> Section:
+    figures_of = list(found.scores["model"])
+    rows = []
+    for kind, own in found.scores.items():
+        cells = [estimate(*own[name]) if name in own else "–" for name in figures_of]
+        compared = found.comparisons.get(kind)
+        cells.append("–" if compared is None else _compared(compared.difference, compared.p_value))
+        rows.append([kind, *cells])
+    unit = f" [{target.unit}]" if target.unit else ""
+    caption = (
+        "Test molecules, with 95 % intervals of a bootstrap. The last column: how much smaller (−) or larger "
+        f"the mean {'squared' if target.is_class else 'absolute'} error of the model is than of that kind, "
+        "and p of Wilcoxon's signed-rank test."
+    )
+    cards: list[Any] = [Table(["kind", *figures_of, "model against it"], rows, caption)]
+    boxes: list[Any] = []
+    if found.coverage:
+        shares = {f"{level:.0%} intervals": f"{share:.1%}" for level, share in found.coverage.items()}
+        boxes.append(Facts(shares, title="Test values inside"))
+    if len(found.curve) > 1:
+        counts, errors = zip(*found.curve, strict=True)
+        label = "1 − AUROC" if target.is_class else f"RMSE{unit}"
+        line = Series("Gaussian process", errors, points=True)
+        boxes.append(
+            Chart(
+                {"molecules to learn from": counts},
+                [line],
+                label,
+                alt=f"{label} of the test against the number of training molecules",
+                title="Would more data help?",
+            )
+        )
+    cards += [Columns(boxes)] if len(boxes) > 1 else boxes
+    return Section(
+        f"Test: {target.name}", cards, verdicts=_verdicts(target, found), citations=("conformal", "wilcoxon")
+    )
+
+
+def _compared(difference: float, p_value: float) -> str:
+    sign = "+" if difference > 0 else ""
+    return f"{sign}{number(difference)} (p {number(p_value, 2)})"
+
+
+def _verdicts(target: "Target", found: "Holdout") -> list[Verdict]:
+    name = "AUROC" if target.is_class else "RMSE"
+    figure = found.scores["model"].get(name)
+    if figure is None:
+        return []
+    simple = {kind: c for kind, c in found.comparisons.items() if kind in ("mean", "nearest")}
+    beaten = all(c.difference < 0 and c.p_value < SIGNIFICANT for c in simple.values())
+    unit = f" {target.unit}" if target.unit and not target.is_class else ""
+    verdicts = [
+        Verdict(
+            f"{name} of {target.name}",
+            f"{number(figure.value)}{unit}",
+            "good" if beaten else "poor",
+            "good when better than the mean and the nearest neighbor, p < 0.05",
+            f"95 % interval {number(figure.lower)} to {number(figure.upper)}",
+        )
+    ]
+    if 0.9 in found.coverage:
+        share = found.coverage[0.9]
+        inside = COVERED[0] <= share <= COVERED[1]
+        verdicts.append(
+            Verdict(
+                "90 % intervals",
+                f"hold {share:.0%}",
+                "good" if inside else "fair",
+                "good between 86 and 94 % of test values",
+                "expected for molecules like those of training; new scaffolds are held less often",
+            )
+        )
+    return verdicts
+
+
+def _drawn(
+    target: "Target",
+    k: int,
+    trained: "tuple[Measured, CrossValidation]",
+    tested: "tuple[Measured, Prediction]",
+) -> Section:
+    (train, validation), (test, prediction) = trained, tested
+    rows = np.flatnonzero(test.measured[:, k])
+    true, said = test.values[rows, k], prediction.values[rows, k]
+    cards: list[Any] = []
+    if not target.is_class:
+        known = train.measured[:, k]
+        panels = [
+            figures.Parity("test", true, said),
+            figures.Parity(
+                "training, each by models that had not seen it",
+                train.values[known, k],
+                validation.values["stack"][known, k],
+            ),
+        ]
+        unit = target.unit or "unit"
+        svg = figures.parity(panels, f"{target.name} [{unit}]", unit, per_unit=1.0)
+        cards.append(Figure(svg, f"predicted against measured {target.name}"))
+    worst = rows[np.argsort(-np.abs(said - true), kind="stable")[:_WORST]]
+    legends = [f"{test.values[r, k]:.3g}, predicted {prediction.values[r, k]:.3g}" for r in worst]
+    svg = drawings([test.smiles[r] for r in worst], legends)
+    cards.append(Figure(svg, "the test molecules with the largest errors", "The largest errors of the test."))
+    return Section(f"Predictions: {target.name}", cards)
+
+
+def _validated(target: "Target", k: int, train: "Measured", validation: "CrossValidation") -> Section:
+    from adiabat.properties.evaluate import scores
+
+    rows = train.measured[:, k]
+    true = train.values[rows, k]
+    found = {
+        kind: scores(true, values[rows, k], is_class=target.is_class)
+        for kind, values in validation.values.items()
+    }
+    names = list(found["stack"])
+    table = [
+        [kind, *(estimate(*own[name]) if name in own else "–" for name in names)]
+        for kind, own in found.items()
+    ]
+    caption = "Each molecule predicted by models that had not seen it (five folds at random)."
+    return Section(f"Cross-validation: {target.name}", [Table(["kind", *names], table, caption)])
+
+
+def _card(model: "PropertyModel") -> Section:
+    weights = Table(
+        ["kind", *(target.name for target in model.targets)],
+        [
+            [kind, *(number(float(w)) for w in row)]
+            for kind, row in zip(model.members, model.weights, strict=True)
+        ],
+        "How much each kind weighs, by cross-validation within training; never by the test.",
+    )
+    facts = {
+        "predicts": ", ".join(f"{t.name}{f' [{t.unit}]' if t.unit else ''}" for t in model.targets),
+        "from": "SMILES" + "".join(f", {one.name} ({one.kind})" for one in model.inputs),
+        "molecules": "salts and solvents taken away, neutralized"
+        + (", one tautomer" if model.standardizer.tautomers else ""),
+        "meant for": "molecules like those of training; the domain of each prediction says so",
+        "not meant for": "metals, polymers, mixtures, and decisions without the interval",
+        "inside the domain": f"{number(float(model.domain.limits[1]))} alike to a known molecule, or more",
+        "outside": f"less than {number(float(model.domain.limits[0]))}, or an element that none has",
+    }
+    return Section("Model card", [Facts(facts), weights])

@@ -1,0 +1,64 @@
+"""The tables that a training of a property model leaves beside the model."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from adiabat.properties.domain import VERDICTS
+from adiabat.properties.model import CrossValidation, Prediction, PropertyModel
+from adiabat.properties.table import Table
+
+PLACE = ("domain", "similarity", "nearest")
+
+
+def as_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as text."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def predictions_csv(
+    model: PropertyModel,
+    train: Table,
+    validation: CrossValidation,
+    test: Table | None,
+    prediction: Prediction | None,
+) -> str:
+    """All molecules with what was measured and predicted; those of training by predictors that had not seen
+    them."""
+    names = [target.name for target in model.targets]
+    values = [f"{name}{ending}" for name in names for ending in ("", " predicted", " lower", " upper")]
+    nothing = np.full(train.values.shape, np.nan)
+    learned = (train.values, validation.values["stack"], nothing, nothing)
+    rows = _rows(train, "train", learned, [[""] * len(PLACE)] * len(train))
+    if test is not None and prediction is not None:
+        found = (test.values, prediction.values, prediction.lower, prediction.upper)
+        places = [place(model, prediction, k) for k in range(len(test))]
+        rows = (*rows, *_rows(test, "test", found, places))
+    return as_csv(["row", "smiles", "part", *values, *PLACE], rows)
+
+
+def place(model: PropertyModel, prediction: Prediction, k: int) -> list[str]:
+    """Where a molecule lies: verdict, similarity and the most alike known molecule."""
+    placed = prediction.placed
+    known = model.domain.smiles[placed.neighbors[k, 0]]
+    return [VERDICTS[placed.verdict[k]], f"{placed.similarity[k]:.3f}", known]
+
+
+def cell(value: float) -> str:
+    """Six digits, nothing of a NaN."""
+    return "" if np.isnan(value) else f"{value:.6g}"
+
+
+def _rows(
+    table: Table, part: str, arrays: Sequence[np.ndarray], places: Sequence[Sequence[str]]
+) -> Iterator[list[Any]]:
+    for k, smiles in enumerate(table.smiles):
+        values = [cell(array[k, t]) for t in range(len(table.targets)) for array in arrays]
+        yield [table.rows[k], smiles, part, *values, *places[k]]

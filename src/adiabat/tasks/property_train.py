@@ -1,0 +1,380 @@
+"""`adiabat property train`: from a table of measured molecules to a model that knows its errors."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adiabat.base import ConfigError
+from adiabat.base.files import atomic_write
+from adiabat.base.interrupts import interruptible
+from adiabat.base.progress import progress
+from adiabat.base.runs import RunFolder
+from adiabat.properties import (
+    Curation,
+    Split,
+    Standardizer,
+    Table,
+    audit,
+    curate,
+    read_table,
+    split_by_column,
+    split_by_time,
+    split_groups,
+    split_molecules,
+)
+from adiabat.properties.evaluate import Score, scores
+from adiabat.properties.holdout import Holdout, hold_out
+from adiabat.properties.inputs import Input, encode, find_inputs
+from adiabat.properties.model import (
+    MODEL_NAME,
+    CrossValidation,
+    Prediction,
+    PropertyModel,
+    find_targets,
+    fit_property_model,
+    folds_of,
+    labels_of,
+    save_property_model,
+)
+from adiabat.properties.molecules import Molecules
+from adiabat.properties.predictor import AbstractPredictor, Estimate, predictors
+from adiabat.tasks.precision import enable
+from adiabat.tasks.property_files import as_csv, predictions_csv
+from adiabat.tasks.train import REPORT_NAME
+
+PREDICTIONS, REJECTED, SPLIT = "predictions.csv", "rejected.csv", "split.json"
+KINDS = ("mean", "nearest", "forest", "boosting", "gaussian-process")
+# Splits that a column of the table decides.
+BY_COLUMN = ("time", "group", "file")
+# Shares of training and test; what chooses among predictors is cross-validation within training.
+SIZES = (0.8, 0.0, 0.2)
+SPLITS = ("random", "scaffold", "cluster", "none", *BY_COLUMN)
+
+Fitted = dict[str, tuple[AbstractPredictor, Estimate]]
+
+
+@dataclass(frozen=True)
+class PropertyTraining:
+    """A finished training of a property model.
+
+    Attributes:
+        model: the weighed predictors.
+        tests: of each target on the test part; empty without one.
+        validated: scores of the training molecules by predictors that had not seen them, by target.
+        folder: of the run.
+    """
+
+    model: PropertyModel
+    tests: dict[str, Holdout]
+    validated: dict[str, dict[str, Score]]
+    folder: Path
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / REPORT_NAME
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The molecules to train on and to test with."""
+
+    curation: Curation
+    train: Table
+    test: Table | None
+    split: dict[str, Any]
+
+
+def train_property(
+    data: str | os.PathLike,
+    *,
+    out: str | os.PathLike,
+    smiles: str = "smiles",
+    targets: Sequence[str],
+    units: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    solvents: Sequence[str] = (),
+    split: str = "random",
+    by: str | None = None,
+    test: str | os.PathLike | None = None,
+    kinds: Sequence[str] = KINDS,
+    tautomers: bool = False,
+    seed: int = 0,
+    resume: bool = False,
+    force: bool = False,
+) -> PropertyTraining:
+    """Reads and standardizes a table, splits it, fits predictors, weighs them by cross-validation, tests, and
+    writes a run folder with model, predictions and report.
+
+    Args:
+        data: a CSV, TSV or Parquet file with a header.
+        out: the run folder.
+        smiles: its column of molecules.
+        targets: its columns of measured values; cells such as `<5` are limits.
+        units: of the targets, for the report.
+        inputs: columns that the values depend on as well: numbers or a few different words.
+        solvents: such columns with SMILES strings.
+        split: how the test part is chosen: random, scaffold, cluster, by a column (time, group, file), or
+            none.
+        by: that column; one of a file says train, valid or test.
+        test: another file to test with, instead of a split.
+        kinds: of predictors.
+        tautomers: write one tautomer for all.
+        seed: of everything random.
+        resume: go on with the run in the folder.
+        force: start over in a folder that holds a run.
+
+    Raises:
+        ConfigError: a column, split or kind that does not exist.
+        DataError: a file that cannot be read or taught from.
+    """
+    environment = enable()
+    _check(split, by, kinds, targets)
+    config: dict[str, Any] = {
+        "data": os.fspath(data),
+        "smiles": smiles,
+        "targets": list(targets),
+        "units": list(units),
+        "inputs": list(inputs),
+        "solvents": list(solvents),
+        "split": split,
+        "kinds": list(kinds),
+        "tautomers": tautomers,
+        "seed": seed,
+    }
+    config |= {"by": by} if by else {}
+    config |= {"test": os.fspath(test)} if test else {}
+    makes = (PREDICTIONS, REJECTED, SPLIT)
+    with RunFolder.create(out, "property", config, resume=resume, force=force, makes=makes) as run:
+        run.note(**environment)
+        standardizer = Standardizer(tautomers=tautomers)
+        parts = _read(config, standardizer)
+        rejected = as_csv(["row", "smiles", "reason"], parts.curation.table.rejected)
+        atomic_write(run.path / REJECTED, rejected)
+        atomic_write(run.path / SPLIT, json.dumps(parts.split))
+        found = find_inputs(_strings(parts.train), [*inputs, *solvents], solvents)
+        molecules = _molecules(parts.train, found)
+        fitted = _fit_kinds(run, parts.train, molecules, kinds, seed)
+        model, validation = fit_property_model(
+            parts.train,
+            molecules,
+            kinds=kinds,
+            inputs=found,
+            standardizer=standardizer,
+            seed=seed,
+            fitted=fitted,
+        )
+        return _finish(run, parts, model, validation, fitted, molecules)
+
+
+def _check(split: str, by: str | None, kinds: Sequence[str], targets: Sequence[str]) -> None:
+    if split not in SPLITS:
+        raise ConfigError(f"there is no split {split!r}", f"choose one of {', '.join(SPLITS)}")
+    if (split in BY_COLUMN) != (by is not None):
+        ways = ", ".join(BY_COLUMN)
+        raise ConfigError(
+            f"the split {split!r} {'needs a column' if by is None else 'takes no column'}",
+            f"--by COLUMN belongs to {ways}",
+        )
+    for kind in kinds:
+        predictors.get(kind)
+    if len(set(targets)) < len(targets):
+        raise ConfigError("a target is named twice")
+
+
+def _read(config: Mapping[str, Any], standardizer: Standardizer) -> _Parts:
+    """The table in its parts."""
+    depends = (*config["inputs"], *config["solvents"])
+    by = config.get("by")
+
+    def read(path: str, columns: Sequence[str]) -> Curation:
+        with progress("reading molecules", unit="") as bar:
+            table = read_table(
+                path,
+                smiles=config["smiles"],
+                targets=config["targets"],
+                columns=columns,
+                units=config["units"],
+            )
+
+            def standardized(text: str) -> str:
+                bar.advance()
+                return standardizer(text)
+
+            return curate(table, standardized, keep=depends)
+
+    whole = read(config["data"], (*depends, *([by] if by else [])))
+    if "test" in config:
+        return _Parts(whole, whole.table, read(config["test"], depends).table, {"test": config["test"]})
+    parts = _split(whole.table, config["split"], by, config["seed"])
+    if parts is None:
+        return _Parts(whole, whole.table, None, {"train": whole.table.rows.tolist()})
+    # A column may say what is to choose by.
+    train = np.sort(np.concatenate([parts.train, parts.valid]))
+    rows = {"train": whole.table.rows[train].tolist(), "test": whole.table.rows[parts.test].tolist()}
+    return _Parts(whole, whole.table.taken(train), whole.table.taken(parts.test), rows)
+
+
+def _split(table: Table, split: str, by: str | None, seed: int) -> Split | None:
+    if split == "none":
+        return None
+    if by is None:
+        molecules = np.unique(np.array(table.smiles, dtype=str), return_inverse=True)[1]
+        if split == "random" and len(table) > molecules.max() + 1:
+            return split_groups(molecules, SIZES, seed)  # rows of one molecule stay together
+        return split_molecules(table.smiles, split, SIZES, seed)  # pyright: ignore[reportArgumentType]
+    column = [str(cell) for cell in table.columns[by]]
+    if split == "time":
+        return split_by_time(column, SIZES)
+    if split == "group":
+        return split_groups(np.unique(column, return_inverse=True)[1], SIZES, seed)
+    return split_by_column(column)
+
+
+def _strings(table: Table) -> dict[str, list[str]]:
+    return {name: [str(cell) for cell in column] for name, column in table.columns.items()}
+
+
+def _molecules(table: Table, inputs: Sequence[Input]) -> Molecules:
+    return Molecules(table.smiles, encode(inputs, _strings(table), len(table)))
+
+
+def _fit_kinds(run: RunFolder, table: Table, molecules: Molecules, kinds: Sequence[str], seed: int) -> Fitted:
+    """Each kind fitted; what was fitted before an interruption is taken from the checkpoint."""
+    labels = labels_of(table, find_targets(table))
+    folds = folds_of(table.smiles, seed)
+    store = run.checkpoints("property")
+    done = _restored(store.latest())
+    with (
+        progress("fitting", total=len(kinds), unit="models", completed=len(done)) as bar,
+        interruptible() as stop,
+    ):
+        for kind in kinds:
+            if kind in done:
+                continue
+            done[kind] = predictors.get(kind).fit(molecules, labels, folds, seed)
+            store.save(len(done), *_stored(done))
+            bar.advance(last=kind)
+            if stop.requested:
+                break
+    return done
+
+
+def _stored(done: Fitted) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    arrays, settings = {}, {}
+    for kind, (model, outside) in done.items():
+        own, settings[kind] = model.stored()
+        arrays |= {f"{kind}/model/{name}": array for name, array in own.items()}
+        arrays |= {f"{kind}/outside/{name}": array for name, array in outside._asdict().items()}
+    return arrays, settings
+
+
+def _restored(checkpoint: Any) -> Fitted:
+    if checkpoint is None:
+        return {}
+    done: Fitted = {}
+    for kind, settings in checkpoint.header.items():
+        start = f"{kind}/model/"
+        own = {k.removeprefix(start): v for k, v in checkpoint.arrays.items() if k.startswith(start)}
+        outside = Estimate(*(checkpoint.arrays[f"{kind}/outside/{name}"] for name in Estimate._fields))
+        done[kind] = predictors.get(kind).restored(own, settings), outside
+    return done
+
+
+def _finish(
+    run: RunFolder,
+    parts: _Parts,
+    model: PropertyModel,
+    validation: CrossValidation,
+    fitted: Fitted,
+    molecules: Molecules,
+) -> PropertyTraining:
+    """Tests, files and report."""
+    tests, prediction, leakage = {}, None, None
+    if parts.test is not None:
+        asked = _molecules(parts.test, model.inputs)
+        prediction = model.predict(asked)
+        others = {kind: one for kind, (one, _) in fitted.items()}
+        tests = hold_out(model, others, (parts.train, molecules), (parts.test, asked), prediction)
+        leakage = asdict(audit(parts.train.smiles, parts.test.smiles))
+    said, known = validation.values["stack"], parts.train.measured
+    validated = {
+        target.name: scores(
+            parts.train.values[known[:, k], k], said[known[:, k], k], is_class=target.is_class
+        )
+        for k, target in enumerate(model.targets)
+    }
+    model = replace(model, summary=_summary(run, parts, model, tests, validated, leakage))
+    save_property_model(run.path / MODEL_NAME, model)
+    table = predictions_csv(model, parts.train, validation, parts.test, prediction)
+    atomic_write(run.path / PREDICTIONS, table)
+    run.result(**model.summary)
+    _report(run, parts, model, tests, validation, prediction)
+    return PropertyTraining(model, tests, validated, run.path)
+
+
+def _summary(
+    run: RunFolder,
+    parts: _Parts,
+    model: PropertyModel,
+    tests: Mapping[str, Holdout],
+    validated: Mapping[str, Mapping[str, Score]],
+    leakage: Mapping[str, float] | None,
+) -> dict[str, Any]:
+    """What the model card says, as JSON holds it."""
+    return {
+        "data": run.config["data"],
+        "split": run.config.get("test") or run.config["split"],
+        "n_train": len(parts.train),
+        "n_test": 0 if parts.test is None else len(parts.test),
+        "n_rejected": len(parts.curation.table.rejected),
+        "n_merged": parts.curation.merged,
+        "n_conflicts": len(parts.curation.conflicts),
+        "weights": {
+            kind: [round(float(w), 3) for w in row]
+            for kind, row in zip(model.members, model.weights, strict=True)
+        },
+        "cross_validation": _valued(validated),
+        "test": _valued({name: one.scores["model"] for name, one in tests.items()}),
+        "coverage": {
+            name: {f"{level:.0%}": round(share, 3) for level, share in one.coverage.items()}
+            for name, one in tests.items()
+        },
+        "leakage": dict(leakage or {}),
+    }
+
+
+def _valued(found: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, float]]:
+    return {name: {figure: score.value for figure, score in one.items()} for name, one in found.items()}
+
+
+def _report(
+    run: RunFolder,
+    parts: _Parts,
+    model: PropertyModel,
+    tests: Mapping[str, Holdout],
+    validation: CrossValidation,
+    prediction: Prediction | None,
+) -> None:
+    from adiabat.report import Page, provenance_sections
+    from adiabat.report.properties import property_sections
+
+    page = Page(", ".join(target.name for target in model.targets), f"{len(parts.train)} molecules learned")
+    page.add(
+        *property_sections(
+            model=model,
+            curation=parts.curation,
+            train=parts.train,
+            test=parts.test,
+            tests=tests,
+            validation=validation,
+            prediction=prediction,
+        )
+    )
+    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.write(run.path / REPORT_NAME)

@@ -1,0 +1,133 @@
+import csv
+
+import numpy as np
+import pytest
+
+from adiabat.base import ConfigError, DataError
+from adiabat.base.runs import RunFolder
+from adiabat.properties import trees
+from adiabat.properties.model import load_property_model
+from adiabat.tasks.property_predict import predict_properties
+from adiabat.tasks.property_train import train_property
+
+QUICK = ("mean", "gaussian-process")
+ENDS = {"O": 0.0, "C1CCNCC1": 0.2, "c1ccncc1": 1.5, "C1CC1": -1.0, "c1ccccc1": 2.0}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A hundred molecules, a salt of one of them, a limit, two rows that cannot be used."""
+    rows = [
+        (f"{'C' * n}{end}", f"{n / 2 + value:.2f}", 2000 + n, f"{n % 4}")
+        for n in range(1, 21)
+        for end, value in ENDS.items()
+    ]
+    rows += [("CCCC[O-].[Na+]", "2.0", 2001, "0"), ("CCCCCCBr", "<9", 2002, "1")]
+    rows += [("C1CC", "1.0", 2003, "2"), ("CCI", "soluble", 2004, "3")]
+    path = tmp_path / "data.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["smiles", "logS", "year", "series"])
+        writer.writerows(rows)
+    return path
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_from_table_to_predictions(data, tmp_path):
+    found = train_property(data, out=tmp_path / "run", targets=["logS"], units=["log M"], kinds=QUICK)
+    assert found.tests["logS"].scores["model"]["RMSE"].value < 0.2
+    assert found.tests["logS"].comparisons["mean"].p_value < 0.01
+    rejected = rows_of(tmp_path / "run" / "rejected.csv")
+    assert [int(row["row"]) for row in rejected] == [103, 104]
+    assert "not a SMILES" in rejected[0]["reason"]
+    assert "'soluble' is not a number" in rejected[1]["reason"]
+    predicted = rows_of(tmp_path / "run" / "predictions.csv")
+    summary = found.model.summary
+    assert summary["n_merged"] == 1  # the salt
+    assert len(predicted) == summary["n_train"] + summary["n_test"] == 101
+    inside = [float(r["logS lower"]) < float(r["logS predicted"]) for r in predicted if r["part"] == "test"]
+    assert all(inside)
+    page = found.report.read_text()
+    assert "Model card" in page
+    assert "log M" in page
+    values = predict_properties(tmp_path / "run", ["CCCCO", "OCCCC", "not one", "CCCBr"])
+    assert float(values[0]["logS"]) == pytest.approx(2.0, abs=0.2)
+    assert values[0]["logS"] == values[1]["logS"]
+    assert values[0]["domain"] == "inside"
+    assert "not a SMILES" in values[2]["error"]
+    wider = predict_properties(tmp_path / "run", ["CCCCO"], level=0.95)[0]
+    assert float(wider["logS lower"]) < float(values[0]["logS lower"])
+
+
+@pytest.mark.parametrize(
+    ("split", "by"), [("scaffold", None), ("time", "year"), ("group", "series"), ("none", None)]
+)
+def test_splits(data, tmp_path, split, by):
+    train_property(data, out=tmp_path / "run", targets=["logS"], kinds=QUICK, split=split, by=by)
+    predicted = rows_of(tmp_path / "run" / "predictions.csv")
+    given = {row["smiles"]: row for row in rows_of(data)}
+    parts = {part: [given[r["smiles"]] for r in predicted if r["part"] == part and r["smiles"] in given]
+             for part in ("train", "test")}  # fmt: skip
+    assert bool(parts["test"]) == (split != "none")
+    if split == "time":
+        assert max(int(row["year"]) for row in parts["train"]) <= min(
+            int(row["year"]) for row in parts["test"]
+        )
+    if split == "group":
+        assert not {row["series"] for row in parts["train"]} & {row["series"] for row in parts["test"]}
+
+
+def test_a_file_to_test_with(data, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("smiles,logS\nCCCCCO,2.5\nCCCCCCCCCCCCCCCCCCCCCCCCCO,12.5\n")
+    found = train_property(data, out=tmp_path / "run", targets=["logS"], kinds=QUICK, test=other)
+    assert found.model.summary["n_test"] == 2
+    assert found.model.summary["leakage"]["exact"] == 0.5
+
+
+def test_stopped_and_resumed(data, tmp_path, monkeypatch):
+    """The model is that of an unbroken run, byte for byte."""
+    kinds = ("mean", "nearest", "forest", "gaussian-process")
+    arguments = {"targets": ["logS"], "kinds": kinds, "seed": 3}
+    whole = train_property(data, out=tmp_path / "whole", **arguments)
+    grow = trees.Forest._grow
+
+    def stop(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(trees.Forest, "_grow", staticmethod(stop))
+    with pytest.raises(MemoryError):
+        train_property(data, out=tmp_path / "run", **arguments)
+    monkeypatch.setattr(trees.Forest, "_grow", staticmethod(grow))
+    monkeypatch.setattr(
+        "adiabat.properties.baselines.NearestNeighbor._fit", lambda *_: pytest.fail("fitted twice")
+    )
+    train_property(data, out=tmp_path / "run", resume=True, **arguments)
+    assert RunFolder.open(tmp_path / "run").status == "finished"
+    one, other = (load_property_model(folder) for folder in (whole.folder, tmp_path / "run"))
+    np.testing.assert_array_equal(one.weights, other.weights)
+    assert (tmp_path / "whole" / "predictions.csv").read_text() == (
+        tmp_path / "run" / "predictions.csv"
+    ).read_text()
+
+
+def test_wrong_input(data, tmp_path):
+    run = {"out": tmp_path / "run", "kinds": QUICK}
+    with pytest.raises(ConfigError, match="no column 'x'"):
+        train_property(data, targets=["x"], **run)
+    with pytest.raises(ConfigError, match="there is no split 'odd'"):
+        train_property(data, targets=["logS"], split="odd", **run)
+    with pytest.raises(ConfigError, match="needs a column"):
+        train_property(data, targets=["logS"], split="time", **run)
+    with pytest.raises(ConfigError, match="takes no column"):
+        train_property(data, targets=["logS"], by="year", **run)
+    with pytest.raises(ConfigError, match="property model 'magic'"):
+        train_property(data, targets=["logS"], out=tmp_path / "run", kinds=["magic"])
+    with pytest.raises(DataError, match="cannot read"):
+        predict_properties(tmp_path / "nothing", ["C"])
+    with pytest.raises(DataError, match="no file"):
+        train_property(tmp_path / "nothing.csv", targets=["logS"], **run)
