@@ -54,10 +54,17 @@ class MessagePassing(eqx.Module):
 
 def of_molecules(atoms: Float[Array, "n_atoms width"], graphs: Graphs) -> Float[Array, "n_molecules width"]:
     """Means over the atoms of each molecule."""
+    return _summed(atoms, graphs) / jnp.maximum(sizes(graphs), 1)[:, None].astype(atoms.dtype)
+
+
+def sizes(graphs: Graphs) -> Float[Array, " n_molecules"]:
+    """How many atoms each molecule has; zero for padding."""
+    return _summed(jnp.ones_like(graphs.atoms[:, 0]), graphs)
+
+
+def _summed(atoms: Float[Array, "n_atoms ..."], graphs: Graphs) -> Float[Array, "n_molecules ..."]:
     count = graphs.n_molecules + 1
-    summed = jax.ops.segment_sum(atoms, graphs.molecule, count, indices_are_sorted=True)
-    sizes = jax.ops.segment_sum(jnp.ones(len(atoms)), graphs.molecule, count, indices_are_sorted=True)
-    return (summed / jnp.maximum(sizes, 1.0)[:, None].astype(atoms.dtype))[:-1]
+    return jax.ops.segment_sum(atoms, graphs.molecule, count, indices_are_sorted=True)[:-1]
 
 
 def arriving(edges: Float[Array, "n_edges width"], graphs: Graphs) -> Float[Array, "n_atoms width"]:

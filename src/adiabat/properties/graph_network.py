@@ -1,0 +1,176 @@
+"""An ensemble of graph networks."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self, final
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.special import expit
+
+from adiabat.base import ConfigError, DataError
+from adiabat.networks.parameters import from_arrays, to_arrays
+from adiabat.properties.graph_batches import Batch, packed
+from adiabat.properties.graph_training import Examples, Recipe, fresh, over_members, trained
+from adiabat.properties.molecules import Molecules
+from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
+from adiabat.properties.property_network import PropertyNetwork
+
+# Members of an ensemble that leaves nothing out.
+_MEMBERS = 5
+_CLIP = 6.0
+
+
+@final
+class GraphEnsemble(AbstractPredictor):
+    """Directed message passing (`MessagePassing`) with descriptors and inputs, in several members.
+
+    Each fold is left out by some of the members: one training gives the ensemble and predictions of every
+    molecule by members that have not seen it. All train for a number of epochs that is known before. A
+    member that stopped where its own fold fits best would have chosen by that fold, and what it says of it
+    would be too good.
+
+    Attributes:
+        members: all arrays have a leading axis of members.
+        center: of descriptors and inputs, shape (n_numbers,).
+        scale: their spread.
+        classes: whether each target is a class, shape (n_targets,).
+    """
+
+    members: PropertyNetwork
+    center: np.ndarray
+    scale: np.ndarray
+    classes: np.ndarray
+    kind: ClassVar[str] = "graph"
+
+    def predict(self, molecules: Molecules) -> Estimate:
+        """As of every kind; the spread is the standard deviation of the members.
+
+        Raises:
+            DataError: inputs are missing, or too many.
+        """
+        return _estimate(self._of_members(molecules))
+
+    @classmethod
+    def fit(
+        cls,
+        molecules: Molecules,
+        labels: Labels,
+        folds: np.ndarray,
+        seed: int = 0,
+        *,
+        recipe: Recipe | None = None,
+        minutes: float | None = None,
+        on_epoch: Callable[[int, int, float], None] | None = None,
+    ) -> tuple[Self, Estimate]:
+        """As of every kind, in one training.
+
+        Args:
+            molecules: to learn from.
+            labels: theirs.
+            folds: the number of each molecule's fold, shape (n_molecules,).
+            seed: of weights, batches and dropout.
+            recipe: how; by default what was found best in docs/decisions/0022-graph-network.md.
+            minutes: the most it may take. The epochs that fit are planned after two of them, so that what
+                comes out depends on the machine.
+            on_epoch: called after each with its number, how many there will be, and the mean loss.
+
+        Raises:
+            ConfigError: a single fold.
+            DataError: nothing is known.
+        """
+        recipe = recipe or Recipe()
+        names, numbered = np.unique(folds, return_inverse=True)
+        if len(names) < 2:
+            raise ConfigError("one fold cannot be left out", "give molecules at least two folds")
+        left_out = np.tile(np.arange(len(names)), recipe.per_fold)
+        model = cls._trained(
+            molecules, labels, numbered, left_out, recipe, seed, minutes=minutes, on_epoch=on_epoch
+        )
+        found = model._of_members(molecules).reshape(recipe.per_fold, len(names), *labels.values.shape)
+        return model, _estimate(found[:, numbered, np.arange(len(molecules))])
+
+    @classmethod
+    def _fit(cls, molecules: Molecules, labels: Labels, seed: int) -> Self:
+        nobody = np.full(_MEMBERS, -1)
+        return cls._trained(molecules, labels, np.zeros(len(molecules), int), nobody, Recipe(), seed)
+
+    @classmethod
+    def _trained(
+        cls,
+        molecules: Molecules,
+        labels: Labels,
+        folds: np.ndarray,
+        left_out: np.ndarray,
+        recipe: Recipe,
+        seed: int,
+        **options: Any,
+    ) -> Self:
+        if np.isnan(labels.values).all():
+            raise DataError("no value of any molecule is known")
+        numbers = _numbers(molecules)
+        center, scale = numbers.mean(axis=0), np.maximum(numbers.std(axis=0), 1e-6)
+        examples = Examples.of(_scaled(numbers, center, scale), labels, folds)
+        members = trained(molecules.graphs, examples, left_out, recipe, seed, **options)
+        return cls(members, center, scale, np.asarray(labels.classes, bool))
+
+    def _of_members(self, molecules: Molecules) -> np.ndarray:
+        """What each member says, shape (n_members, n_molecules, n_targets)."""
+        numbers = _numbers(molecules)
+        if numbers.shape[1] != len(self.center):
+            known = len(self.center) - molecules.descriptors.shape[1]
+            raise DataError(f"the model takes {known} inputs of a molecule, got {molecules.inputs.shape[1]}")
+        padded = np.append(_scaled(numbers, self.center, self.scale), np.zeros((1, len(self.center))), axis=0)
+        n_members, n_targets = self.members.last.bias.shape
+        found = np.empty((n_members, len(molecules) + 1, n_targets))
+        for batch in packed(molecules.graphs):
+            found[:, batch.rows] = _outputs(self.members, batch, padded[batch.rows].astype(np.float32))
+        found = found[:, :-1]
+        return np.where(self.classes, expit(found), found)
+
+    def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        settings = {
+            "width": self.members.messages.width,
+            "depth": len(self.members.messages.rounds) + 1,
+            "classes": self.classes.tolist(),
+            "members": len(self.members.last.bias),
+        }
+        arrays = to_arrays(self.members, "members")
+        return arrays | {"center": self.center, "scale": self.scale}, settings
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Self:
+        center, scale = arrays["center"], arrays["scale"]
+        recipe = Recipe(width=int(settings["width"]), depth=int(settings["depth"]))
+        classes = np.array(settings["classes"], bool)
+        template = eqx.filter_eval_shape(
+            fresh, recipe, int(settings["members"]), len(center), len(classes), jax.random.key(0)
+        )
+        return cls(from_arrays(template, arrays, "members", "the model"), center, scale, classes)
+
+
+@eqx.filter_jit
+def _outputs(
+    members: PropertyNetwork, batch: Batch, numbers: Float[Array, "n_rows n_numbers"]
+) -> Float[Array, "n_members n_rows n_targets"]:
+    weights, static = eqx.partition(members, eqx.is_array)
+    return over_members(lambda own: eqx.combine(own, static)(batch.graphs, numbers), weights)
+
+
+def _estimate(found: np.ndarray) -> Estimate:
+    """Mean over the first axis, and the standard deviation of a sample: that of the two who did not see a
+    molecule is to be compared with that of all."""
+    if len(found) == 1:
+        return Estimate(found[0], np.zeros_like(found[0]))
+    return Estimate(found.mean(axis=0), found.std(axis=0, ddof=1))
+
+
+def _numbers(molecules: Molecules) -> np.ndarray:
+    """Descriptors and inputs, shape (n_molecules, n_numbers)."""
+    return np.concatenate([molecules.descriptors, molecules.inputs], axis=1).astype(float)
+
+
+def _scaled(numbers: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """In units of the spread; what is far out is as far as six."""
+    return np.clip((numbers - center) / scale, -_CLIP, _CLIP)

@@ -1,0 +1,75 @@
+"""From the graph of a molecule and numbers of it as a whole to its targets."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from adiabat.properties.graphs import Graphs
+from adiabat.properties.message_passing import MessagePassing, sizes
+
+# Sums over atoms are divided by this, so that they are about as large as means.
+_ATOMS = 20.0
+
+
+class PropertyNetwork(eqx.Module):
+    """One member of an ensemble.
+
+    Features of atoms from messages, as mean and as sum over the molecule (a concentration does not grow with
+    the molecule, an energy does), join its numbers in a network with one hidden layer.
+
+    Args:
+        n_numbers: descriptors and inputs of a molecule.
+        n_targets: to predict.
+        width: of messages and of the hidden layer.
+        depth: rounds of messages.
+        key: of the starting weights.
+    """
+
+    messages: MessagePassing
+    hidden: eqx.nn.Linear
+    last: eqx.nn.Linear
+
+    def __init__(self, *, n_numbers: int, n_targets: int, width: int, depth: int, key: PRNGKeyArray):
+        keys = jax.random.split(key, 3)
+        self.messages = _float32(MessagePassing(width=width, depth=depth, key=keys[0]))
+        self.hidden = _float32(eqx.nn.Linear(2 * width + n_numbers, width, key=keys[1]))
+        self.last = _float32(eqx.nn.Linear(width, n_targets, key=keys[2]))
+
+    def __call__(
+        self,
+        graphs: Graphs,
+        numbers: Float[Array, "n_molecules n_numbers"],
+        *,
+        dropout: float = 0.0,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "n_molecules n_targets"]:
+        """The targets, in units of their spread; of a class the logarithm of its odds.
+
+        Args:
+            graphs: of the molecules.
+            numbers: theirs.
+            dropout: the share of features that are left out in training.
+            key: of what is left out; without, nothing is.
+        """
+        mean = self.messages(graphs)
+        total = mean * sizes(graphs)[:, None] / _ATOMS
+        keys = (None, None) if key is None else jax.random.split(key)
+        features = _dropped(jnp.concatenate([mean, total, numbers], axis=1), dropout, keys[0])
+        hidden = jax.nn.relu(jax.vmap(self.hidden)(features))
+        return jax.vmap(self.last)(_dropped(hidden, dropout, keys[1]))
+
+
+def _dropped(
+    features: Float[Array, "n_molecules n"], share: float, key: PRNGKeyArray | None
+) -> Float[Array, "n_molecules n"]:
+    """Some of the features zero, the others larger (Srivastava et al. 2014, JMLR 15, 1929)."""
+    if key is None or share == 0:
+        return features
+    # By bytes: random numbers take longer than the network.
+    kept = jax.random.bits(key, features.shape, jnp.uint8) >= round(256 * share)
+    return jnp.where(kept, features / (1 - share), 0.0)
+
+
+def _float32[Network: eqx.Module](network: Network) -> Network:
+    return jax.tree.map(lambda array: array.astype(jnp.float32), network)
