@@ -16,7 +16,7 @@ from adiabat.properties.graphs import graph
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import Labels, predictors
 
-SMALL = Recipe(width=16, depth=2, epochs=3, batch_size=16)
+SMALL = Recipe(width=16, depth=2, per_fold=2, epochs=3, batch_size=16)
 CHAINS = [
     f"{head}{'C' * n}{tail}"
     for head in ("C", "N", "OC", "FC", "ClC", "O=C", "N#C", "c1ccccc1C")
@@ -26,12 +26,17 @@ CHAINS = [
 CHIRAL = ("C[C@H](N)C(=O)O", "F/C=C\\C=C\\[C@H](Br)C", "C/C(Cl)=C/C[C@@]1(O)CC[C@H](F)CC1")
 
 
-def some(count=40, n_targets=1, seed=0):
-    """Molecules, values without meaning, and folds."""
-    random = np.random.default_rng(seed)
-    values = random.normal(size=(count, n_targets))
-    labels = Labels(values, np.zeros((count, n_targets)), np.zeros(n_targets, bool))
-    return Molecules(tuple(CHAINS[:count])), labels, random.permutation(count) % 3
+def measured(names):
+    """Molecules, each at a temperature."""
+    return Molecules(tuple(names), np.linspace(0, 1, len(names), dtype=np.float32)[:, None])
+
+
+def some(count=40):
+    """Molecules, two targets without meaning, and folds."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(count, 2))
+    labels = Labels(values, np.zeros((count, 2)), np.zeros(2, bool))
+    return measured(CHAINS[:count]), labels, random.permutation(count) % 3
 
 
 def fitted(molecules, labels, folds, recipe=SMALL, **options):
@@ -54,12 +59,12 @@ def test_a_member_does_not_see_its_own_fold():
     assert np.abs(out.mean[folds != 1] - changed.mean[folds != 1]).max() > 0.1
     ones, others = (jax.tree.leaves(model.members) for model in (one, other))
     for a, b in zip(ones, others, strict=True):
-        np.testing.assert_array_equal(a[1], b[1])
+        np.testing.assert_array_equal(a[[1, 4]], b[[1, 4]])
 
 
 def test_what_each_fold_gets_is_from_the_members_that_left_it_out():
     molecules, labels, folds = some()
-    model, out = fitted(molecules, labels, folds, SMALL._replace(per_fold=2))
+    model, out = fitted(molecules, labels, folds)
     said = model._of_members(molecules)  # members 0 and 3 left out fold 0
     for fold in range(3):
         rows = folds == fold
@@ -102,24 +107,25 @@ def test_batches_hold_every_molecule_once_and_fit():
 
 
 def test_neither_company_nor_the_order_of_atoms_matters():
-    molecules, labels, folds = some(len(CHAINS))
-    model, _ = fitted(molecules, labels, folds)
+    model, _ = fitted(*some())
     names = (*CHIRAL, *CHAINS[:50])
-    together = model.predict(Molecules(names)).mean
+    together = model.predict(Molecules(names, np.full((len(names), 1), 0.5, np.float32))).mean
+
+    def alone(name):
+        return model.predict(Molecules((name,), np.full((1, 1), 0.5, np.float32))).mean[0]
+
     for k, name in enumerate(CHIRAL):
-        np.testing.assert_allclose(model.predict(Molecules((name,))).mean[0], together[k], atol=1e-6)
+        np.testing.assert_allclose(alone(name), together[k], atol=1e-6)
         mol, random = Chem.MolFromSmiles(name), np.random.default_rng(k)
-        orders = [random.permutation(mol.GetNumAtoms()).tolist() for _ in range(20)]
-        written = [Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False) for order in orders]
-        found = model.predict(Molecules(tuple(written))).mean
-        np.testing.assert_allclose(found, np.broadcast_to(together[k], found.shape), atol=1e-5)
-    mirrored = model.predict(Molecules(("C[C@@H](N)C(=O)O",))).mean[0]
-    assert np.abs(mirrored - together[0]) > 1e-4
+        for _ in range(20):
+            order = random.permutation(mol.GetNumAtoms()).tolist()
+            written = Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False)
+            np.testing.assert_allclose(alone(written), together[k], atol=1e-5)
+    assert np.abs(alone("C[C@@H](N)C(=O)O") - together[0]).max() > 1e-4  # the mirror image of the first
 
 
 def test_stored_and_restored_to_the_bit():
-    molecules, labels, folds = some(n_targets=2)
-    molecules = Molecules(molecules.smiles, np.linspace(0, 1, len(molecules), dtype=np.float32)[:, None])
+    molecules, labels, folds = some()
     model, _ = fitted(molecules, labels, folds)
     arrays, settings = model.stored()
     again = GraphEnsemble.restored(arrays, json.loads(json.dumps(settings)))
@@ -139,7 +145,7 @@ def test_the_same_seed_gives_the_same_model():
         GraphEnsemble.fit(molecules, labels, folds, seed, recipe=SMALL)[1].mean for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(ones, others)
-    assert np.abs(ones - third).max() > 1e-3
+    assert np.abs(ones - third).max() > 1e-2
 
 
 def test_it_learns_an_additive_property_with_gaps_limits_and_a_class():

@@ -122,7 +122,7 @@ class GraphEnsemble(AbstractPredictor):
             known = len(self.center) - molecules.descriptors.shape[1]
             raise DataError(f"the model takes {known} inputs of a molecule, got {molecules.inputs.shape[1]}")
         padded = np.append(_scaled(numbers, self.center, self.scale), np.zeros((1, len(self.center))), axis=0)
-        n_members, n_targets = self.members.last.bias.shape
+        n_members, n_targets = self.members.last.weight.shape[:2]
         found = np.empty((n_members, len(molecules) + 1, n_targets))
         for batch in packed(molecules.graphs):
             found[:, batch.rows] = _outputs(self.members, batch, padded[batch.rows].astype(np.float32))
@@ -134,7 +134,7 @@ class GraphEnsemble(AbstractPredictor):
             "width": self.members.messages.width,
             "depth": len(self.members.messages.rounds) + 1,
             "classes": self.classes.tolist(),
-            "members": len(self.members.last.bias),
+            "members": len(self.members.last.weight),
         }
         arrays = to_arrays(self.members, "members")
         return arrays | {"center": self.center, "scale": self.scale}, settings

@@ -70,8 +70,8 @@ class Examples(eqx.Module):
             _with_padding(numbers, 0.0),
             _with_padding(labels.values, np.nan),
             _with_padding(labels.limits, 0.0),
-            np.append(folds, -1).astype(np.int32),
-            np.asarray(labels.classes, bool),
+            jnp.asarray(np.append(folds, -1), jnp.int32),
+            jnp.asarray(labels.classes, bool),
         )
 
 
@@ -131,7 +131,7 @@ def trained(
         seed: of weights, batches and dropout.
         minutes, on_epoch: as of `GraphEnsemble.fit`.
     """
-    begin = time.monotonic()
+    begin, ends = time.monotonic(), []
     weights_key, dropout_key = jax.random.split(jax.random.key(seed))
     n_numbers, n_targets = examples.numbers.shape[1], examples.values.shape[1]
     members = fresh(recipe, len(left_out), n_numbers, n_targets, weights_key)
@@ -139,25 +139,27 @@ def trained(
     weights, static = eqx.partition(members, eqx.is_array)
     state = weights, jax.vmap(_OPTIMIZER.init)(weights)
     shuffled, random, epochs = Shuffled(graphs, recipe.batch_size), np.random.default_rng(seed), recipe.epochs
-    left_out, largest = left_out.astype(np.int32), np.float32(recipe.learning_rate)
+    folds, largest = jnp.asarray(left_out, jnp.int32), jnp.float32(recipe.learning_rate)
     with progress("training graph networks", total=epochs, unit="epochs") as bar:
         for done, batches in enumerate(ahead(shuffled.epoch(random) for _ in range(epochs))):
-            if done == 1:  # the first compiles
-                first = time.monotonic()
             if done == 2 and minutes is not None:
-                left = 60 * minutes - (time.monotonic() - begin)
-                bar.total = epochs = min(epochs, 2 + max(1, int(left / (time.monotonic() - first))))
+                bar.total = epochs = min(epochs, _affordable(minutes, begin, ends))
             if done == epochs:
                 break
-            plan = np.array([done * shuffled.n_batches, epochs * shuffled.n_batches], np.float32)
+            plan = jnp.array([done * shuffled.n_batches, epochs * shuffled.n_batches], jnp.float32)
             keys = jax.random.split(jax.random.fold_in(dropout_key, done), len(left_out))
-            state, loss = _epoch(
-                state, static, left_out, keys, batches, examples, recipe.dropout, largest, plan
-            )
+            state, loss = _epoch(state, static, folds, keys, batches, examples, recipe.dropout, largest, plan)
             bar.advance(loss=float(loss))
+            ends.append(time.monotonic())
             if on_epoch is not None:
                 on_epoch(done + 1, epochs, float(loss))
     return jax.tree.map(np.asarray, eqx.combine(state[0], static))
+
+
+def _affordable(minutes: float, begin: float, ends: Sequence[float]) -> int:
+    """Epochs that end in time, by the second: the first compiled. At least one more."""
+    left = 60 * minutes - (ends[-1] - begin)
+    return len(ends) + max(1, int(left / (ends[-1] - ends[-2])))
 
 
 @eqx.filter_jit
@@ -230,14 +232,14 @@ def _share(progress: Float[Array, ""]) -> Float[Array, ""]:
 
 
 def _means(examples: Examples, left_out: np.ndarray) -> np.ndarray:
-    """Where outputs start: what is known outside each member's fold, on average; shape (n_members, n_targets)."""
-    outside = examples.folds != left_out[:, None]  # (n_members, n_rows)
-    exact = ~np.isnan(examples.values) & (examples.limits == 0)
-    count = outside @ exact.astype(float)
-    total = outside @ np.where(exact, examples.values, 0.0)
-    share = np.where(examples.classes, (total + 1) / (count + 2), 0.5)  # never all, never none
-    return np.where(examples.classes, logit(share), total / np.maximum(count, 1)).astype(np.float32)
+    """Where outputs start: the mean of what is known outside each fold, shape (n_members, n_targets)."""
+    values, classes = np.asarray(examples.values, float), np.asarray(examples.classes)
+    outside = np.asarray(examples.folds) != left_out[:, None]  # (n_members, n_rows)
+    exact = ~np.isnan(values) & (np.asarray(examples.limits) == 0)
+    count, total = outside @ exact.astype(float), outside @ np.where(exact, values, 0.0)
+    share = np.where(classes, (total + 1) / (count + 2), 0.5)  # never all, never none
+    return np.where(classes, logit(share), total / np.maximum(count, 1)).astype(np.float32)
 
 
-def _with_padding(rows: np.ndarray, value: float) -> np.ndarray:
-    return np.concatenate([rows, np.full((1, rows.shape[1]), value)]).astype(np.float32)
+def _with_padding(rows: np.ndarray, value: float) -> Float[Array, "n_rows n"]:
+    return jnp.asarray(np.append(rows, np.full((1, rows.shape[1]), value), axis=0), jnp.float32)
