@@ -1,10 +1,10 @@
 """One kind of property model alone, on published tables.
 
-    python -m benchmarks.property_kinds graph --data ../shared/data --tables esol freesolv --splits random --seeds 0 1 2
+    python -m benchmarks.property_kinds graph --data ../shared/data --tables esol freesolv --splits random
 
 learns from training and validation of each split and is asked for its test. `official` is the split of the
-chemprop paper (Heid et al. 2024, doi 10.1021/acs.jcim.3c01250), of ESOL only; with it the seeds are those of the
-training. The others are `adiabat.properties.split_molecules`.
+chemprop paper (Heid et al. 2024, doi 10.1021/acs.jcim.3c01250), of ESOL only; with it the seeds are those of
+the training. The others are `adiabat.properties.split_molecules`.
 """
 
 import argparse
@@ -113,10 +113,15 @@ def rows(
                 " ".join(f"{k} {v:.3f}" for k, v in found[-1]._asdict().items()),
                 flush=True,
             )
-        mean, spread = np.mean(found, axis=0), np.std(found, axis=0)
-        note = f"{len(seeds)} seeds, ± {spread[0]:.2f}; MAE {mean[1]:.3f}; left out {mean[2]:.3f}; {mean[3]:.0f} s"
+        mean, spread = Found(*np.mean(found, axis=0)), np.std(found, axis=0)
+        note = (
+            f"{len(seeds)} seeds, ± {spread[0]:.2f}; MAE {mean.mae:.3f}; molecules left out in training "
+            f"{mean.left_out:.3f}; {mean.fitting:.0f} s of training"
+        )
         what, bar = f"{name}, {split}, test RMSE", BARS.get((name, split), "")
-        made.append({"what": what, "value": round(mean[0], 3), "unit": source.unit, "bar": bar, "note": note})
+        made.append(
+            {"what": what, "value": round(mean.rmse, 3), "unit": source.unit, "bar": bar, "note": note}
+        )
     return made
 
 
