@@ -162,7 +162,7 @@ def test_it_learns_an_additive_property_with_gaps_limits_and_a_class():
     values[censored, 0], limits[censored, 0] = truth[censored] + 0.5, -1
     values[random.random(len(names)) < 0.3, 0] = np.nan
     labels = Labels(values, limits, np.array([False, True]))
-    recipe = Recipe(width=48, depth=2, epochs=40, batch_size=16)
+    recipe = Recipe(width=48, depth=2, per_fold=1, epochs=40, batch_size=16)
     _, out = GraphEnsemble.fit(Molecules(names), labels, random.permutation(len(names)) % 3, recipe=recipe)
     assert 1 - np.var(out.mean[:, 0] - truth) > 0.9
     probability = out.mean[:, 1]

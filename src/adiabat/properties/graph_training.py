@@ -39,8 +39,8 @@ class Recipe(NamedTuple):
 
     width: int = 128
     depth: int = 3
-    per_fold: int = 1
-    epochs: int = 60
+    per_fold: int = 2
+    epochs: int = 40
     batch_size: int = 64
     learning_rate: float = 2e-3
     dropout: float = 0.1
