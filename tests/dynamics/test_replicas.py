@@ -315,3 +315,23 @@ def test_what_does_not_go_together_is_refused():
     other = ConstantPressure(thermostat=langevin, barostat=CellRescaling(every=7))
     with pytest.raises(ConfigError, match="temperature and pressure only"):
         run_replicas(CRYSTALS[:2], POTENTIAL, [squeezed, other], **options)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_list_reaches_as_far_for_its_own_replica_alone(order):
+    """A molecule that has all its pairs does not make the list of a larger one last forever, and a wider skin
+    of one replica is its own."""
+    pair = [systems.argon_cluster(4), systems.argon_cluster(55)]
+    chosen = [pair[k] for k in order]
+    lists = VerletLists(chosen, cutoff=6.0, skin=0.4)
+    start = concatenated(chosen)
+    lists.build(start)
+    for moved, expected in ((0.15, (True, True)), (0.25, (True, False))):
+        after = eqx.tree_at(lambda s: s.positions, start, start.positions + [moved, 0, 0])
+        assert lists.neighbors.is_complete(after, 6.0).tolist() == [expected[k] for k in order]
+    near = lists.neighbors
+    lists.rebuild(7, start, after)
+    lists.rebuild(7, start, after)
+    assert lists.neighbors is not near
+    assert lists.skin == [(0.4, 0.8)[k] for k in order]
+    assert lists.neighbors.is_complete(after, 6.0).all()

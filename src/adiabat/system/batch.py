@@ -164,6 +164,10 @@ def batch_systems(
         system_mask=np.arange(n_systems) < len(systems),  # pyright: ignore[reportArgumentType]
         periodic=periodic,  # pyright: ignore[reportArgumentType]
     )
+    # A list says of its own structure alone how far it reaches: of one that has all pairs, everywhere.
+    shortest = min(near.cutoff for near in neighbors)
+    radii = np.full(n_systems, shortest)
+    radii[: len(neighbors)] = [near.cutoff for near in neighbors]
     joined = Neighbors(
         index=index,  # pyright: ignore[reportArgumentType]
         shift=shift,  # pyright: ignore[reportArgumentType]
@@ -172,6 +176,7 @@ def batch_systems(
         overflow=np.asarray(any(bool(n.overflow) for n in neighbors)),  # pyright: ignore[reportArgumentType]
         reference_positions=positions,  # pyright: ignore[reportArgumentType]
         reference_cell=cell,  # pyright: ignore[reportArgumentType]
-        cutoff=neighbors[0].cutoff,
+        cutoff=shortest,
+        radii=radii,  # pyright: ignore[reportArgumentType]
     )
     return batch, joined

@@ -39,6 +39,8 @@ class Neighbors(eqx.Module):
             are. A network may leave out rounds of messages that no such energy depends on.
         inner: a list of the same positions and skin with a shorter cut-off, for a potential that sees less
             far.
+        radii: of the lists of a batch, which may differ [Å], shape (n_systems,); `cutoff` is the shortest.
+            None of a single structure.
     """
 
     index: Int[Array, "n_atoms max_neighbors"]
@@ -51,6 +53,7 @@ class Neighbors(eqx.Module):
     cutoff: float = eqx.field(static=True)
     hops: Int[Array, " n_atoms"] | None = None
     inner: "Neighbors | None" = None
+    radii: Float[Array, " n_systems"] | None = None
 
     @property
     def max_neighbors(self) -> int:
@@ -115,13 +118,14 @@ class Neighbors(eqx.Module):
             cutoff: [Å].
             same_cell: the cell is known to be the reference, which saves the deformation.
         """
+        radius = self.cutoff if self.radii is None else system.spread(self.radii)
         if same_cell:
-            moved, radius = system.positions - self.reference_positions, self.cutoff
+            moved = system.positions - self.reference_positions
         else:
             deformation = jnp.linalg.solve(self.reference_cell, jnp.asarray(system.cell))
             moved = system.positions - system.mapped(self.reference_positions, deformation)
             strain = jnp.linalg.norm(deformation - jnp.eye(3), axis=(-2, -1))
-            radius = system.spread((1.0 - strain) * self.cutoff)
+            radius = system.spread(1.0 - strain) * radius
         held = 2.0 * jnp.sqrt(jnp.sum(moved**2, axis=-1)) <= radius - cutoff
         return system.sum_atoms((~held).astype(jnp.int32)) == 0
 
