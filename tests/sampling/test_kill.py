@@ -33,10 +33,10 @@ simulation._CHUNK_SECONDS = 0.02
 variables = [Distance(atoms=[0, 5]), Coordination(first=range(6), distance=4.0)]
 kind = {"opes": OPES, "metadynamics": Metadynamics}[sys.argv[2]]
 run = tasks.simulate(
-    systems.argon_cluster(7), LennardJones(cutoff=12.0),
-    Langevin(timestep=4, temperature=15, friction=0.01),
-    bias=kind(variables=variables, widths=[0.2, 0.3], every=10),
-    steps=5000, record_every=5, seed=2, out=sys.argv[1], resume=True,
+    systems.argon(32), LennardJones(cutoff=6.0),
+    Langevin(timestep=4, temperature=90, friction=0.01),
+    bias=kind(variables=variables, widths=[0.2, 0.3], every=50),
+    steps=20000, record_every=25, seed=2, out=sys.argv[1], resume=True,
 )
 print(json.dumps([float(x).hex() for x in run.velocities.ravel()]))
 """
@@ -53,26 +53,29 @@ def finish(process):
     return json.loads(out.splitlines()[-1])
 
 
+def step(folder):
+    """Of the newest checkpoint."""
+    names = [path.stem for path in folder.glob("checkpoints/step-*.safetensors")]
+    return max((int(name.removeprefix("step-")) for name in names), default=0)
+
+
 @pytest.mark.parametrize("kind", ["metadynamics", "opes"])
 def test_kill(tmp_path, kind):
     """Velocities, bias and both tables are those of a run that was never interrupted."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    began = time.monotonic()
     velocities = finish(start(whole, kind))
-    seconds = time.monotonic() - began
     moments, kills = random.Random(kind), 0
-    while kills < 6:
-        process = start(parts, kind)
-        while not list(parts.glob("checkpoints/*")) and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.6 * seconds if kills else 0.1 * seconds))
+    for _ in range(6):
+        process, later = start(parts, kind), step(parts) + moments.randint(1, 3000)
+        while step(parts) < later and process.poll() is None:
+            time.sleep(0.005)
         if process.poll() is not None:
             finish(process)
             break
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
         kills += 1
-    assert kills >= 1
+    assert kills >= 3
     assert finish(start(parts, kind)) == velocities
     one, other = (read_trajectory(folder / "trajectory.h5") for folder in (whole, parts))
     assert np.array_equal(one.positions, other.positions)
