@@ -67,6 +67,10 @@ class Checks(PotentialChecks):
 
 @pytest.mark.physics
 class TestDouble(Checks):
+    @property
+    def _repeated(self):
+        return 1e-5  # for what the reciprocal sum is good enough
+
     def potential(self):
         return self.ready(np.float64)
 

@@ -352,6 +352,7 @@ def test_alanine_dipeptide():
     """Runs at 900 K show which way is slow; OPES on it turns phi at 300 K, where it does not turn otherwise.
     F(phi in (0, 2.3]) lies 8.8 kJ/mol above the rest."""
     openmm = pytest.importorskip("openmm")
+    pytest.importorskip("openmm.app")
     molecule = openmm.app.PDBFile(StringIO(alanine_dipeptide_pdb()))
     places = molecule.positions.value_in_unit(openmm.unit.angstrom)
     structure = System.create([a.element.atomic_number for a in molecule.topology.atoms()], places)

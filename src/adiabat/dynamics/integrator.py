@@ -253,7 +253,8 @@ def drifted(
     those that lead there, which `projected` makes those of the end (Leimkuhler and Matthews 2016,
     doi 10.1098/rspa.2016.0138).
     """
-    places = positions + dt * momenta / state.system.masses[:, None]
+    # Rounded before it is added: fused, some numbers of atoms would be rounded otherwise than others.
+    places = positions + jax.lax.optimization_barrier(dt * momenta / state.system.masses[:, None])
     if state.constraints is None:
         return places, momenta
     places, pushed = state.constraints.restored(places, positions, state.system)
