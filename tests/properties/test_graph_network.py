@@ -137,6 +137,21 @@ def test_stored_and_restored_to_the_bit():
         GraphEnsemble.restored({**arrays, "members.extra": np.zeros(3)}, settings)
     with pytest.raises(DataError, match="members"):
         GraphEnsemble.restored(arrays, {**settings, "width": 17})
+    with pytest.raises(DataError, match="rounds"):
+        GraphEnsemble.restored(arrays, {**settings, "depth": 10**9})
+
+
+def test_a_descriptor_that_never_varied_says_nothing():
+    molecules, labels, folds = some()
+    model, _ = fitted(molecules, labels, folds)
+    never = np.append(np.ptp(molecules.descriptors, axis=0) == 0, False)
+    assert never.any()
+    np.testing.assert_array_equal(np.isinf(model.scale), never)
+    # A spiro compound among chains: other descriptors than those that never varied are the same.
+    odd = measured(["C1CCC2(CC1)CCCC2", "CCO"])
+    plain = measured(odd.smiles)
+    plain.__dict__["descriptors"] = np.where(never[:-1], molecules.descriptors[0], odd.descriptors)
+    np.testing.assert_array_equal(model.predict(odd).mean, model.predict(plain).mean)
 
 
 def test_the_same_seed_gives_the_same_model():

@@ -34,7 +34,7 @@ class GraphEnsemble(AbstractPredictor):
     Attributes:
         members: all arrays have a leading axis of members.
         center: of descriptors and inputs, shape (n_numbers,).
-        scale: their spread.
+        scale: their spread; infinite where there was none.
         classes: whether each target is a class, shape (n_targets,).
     """
 
@@ -110,7 +110,9 @@ class GraphEnsemble(AbstractPredictor):
         if np.isnan(labels.values).all():
             raise DataError("no value of any molecule is known")
         numbers = _numbers(molecules)
-        center, scale = numbers.mean(axis=0), np.maximum(numbers.std(axis=0), 1e-6)
+        center, scale = numbers.mean(axis=0), numbers.std(axis=0)
+        # What never varied says nothing: its weights are those of the start.
+        scale = np.where(scale > 1e-6 * np.maximum(np.abs(center), 1.0), scale, np.inf)
         examples = Examples.of(_scaled(numbers, center, scale), labels, folds)
         members = trained(molecules.graphs, examples, left_out, recipe, seed, **options)
         return cls(members, center, scale, np.asarray(labels.classes, bool))
@@ -143,6 +145,8 @@ class GraphEnsemble(AbstractPredictor):
     def restored(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Self:
         center, scale = arrays["center"], arrays["scale"]
         recipe = Recipe(width=int(settings["width"]), depth=int(settings["depth"]))
+        if not 1 <= recipe.depth <= len(arrays):
+            raise DataError(f"a network of {recipe.depth} rounds does not fit {len(arrays)} arrays")
         classes = np.array(settings["classes"], bool)
         template = eqx.filter_eval_shape(
             fresh, recipe, int(settings["members"]), len(center), len(classes), jax.random.key(0)
