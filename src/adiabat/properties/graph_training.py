@@ -13,7 +13,6 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from scipy.special import logit
 
 from adiabat.base.ahead import ahead
-from adiabat.base.progress import progress
 from adiabat.properties.graph_batches import Batch, Shuffled
 from adiabat.properties.graphs import Graph
 from adiabat.properties.predictor import Labels
@@ -140,19 +139,18 @@ def trained(
     state = weights, jax.vmap(_OPTIMIZER.init)(weights)
     shuffled, random, epochs = Shuffled(graphs, recipe.batch_size), np.random.default_rng(seed), recipe.epochs
     folds, largest = jnp.asarray(left_out, jnp.int32), jnp.float32(recipe.learning_rate)
-    with progress("training graph networks", total=epochs, unit="epochs") as bar:
-        for done, batches in enumerate(ahead(shuffled.epoch(random) for _ in range(epochs))):
-            if done == 2 and minutes is not None:
-                bar.total = epochs = min(epochs, _affordable(minutes, begin, ends))
-            if done == epochs:
-                break
-            plan = jnp.array([done * shuffled.n_batches, epochs * shuffled.n_batches], jnp.float32)
-            keys = jax.random.split(jax.random.fold_in(dropout_key, done), len(left_out))
-            state, loss = _epoch(state, static, folds, keys, batches, examples, recipe.dropout, largest, plan)
-            bar.advance(loss=float(loss))
-            ends.append(time.monotonic())
-            if on_epoch is not None:
-                on_epoch(done + 1, epochs, float(loss))
+    for done, batches in enumerate(ahead(shuffled.epoch(random) for _ in range(epochs))):
+        if done == 2 and minutes is not None:
+            epochs = min(epochs, _affordable(minutes, begin, ends))
+        if done == epochs:
+            break
+        plan = jnp.array([done * shuffled.n_batches, epochs * shuffled.n_batches], jnp.float32)
+        keys = jax.random.split(jax.random.fold_in(dropout_key, done), len(left_out))
+        state, loss = _epoch(state, static, folds, keys, batches, examples, recipe.dropout, largest, plan)
+        loss = float(loss)  # waits until it is done
+        ends.append(time.monotonic())
+        if on_epoch is not None:
+            on_epoch(done + 1, epochs, loss)
     return jax.tree.map(np.asarray, eqx.combine(state[0], static))
 
 
