@@ -1,0 +1,74 @@
+"""Which molecules are worth an evaluation: expected improvement of what is wished for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from adiabat.properties.fingerprints import similarities
+from adiabat.properties.optimize.objectives import Objective, weights
+from adiabat.properties.optimize.settings import Optimization
+from adiabat.properties.optimize.surrogate import Posterior, Surrogate
+
+# A surrogate of more molecules would take longer than most evaluations.
+_MOST_KNOWN = 800
+
+
+def fitted_surrogate(state: Optimization) -> Surrogate:
+    """Of the desirabilities that are known; where they are many, of the best half and the latest."""
+    values = state.desirabilities
+    known = np.flatnonzero(np.isfinite(values).all(axis=1))
+    if len(known) > _MOST_KNOWN:
+        order = known[np.argsort(-(values[known] @ weights(state.objectives)), kind="stable")]
+        best = order[: _MOST_KNOWN // 2]
+        rest = np.setdiff1d(known, best)[-(_MOST_KNOWN // 2) :]
+        known = np.sort(np.concatenate([best, rest]))
+    return Surrogate.fit(state.archive.counts[known], values[known])
+
+
+def wished(objectives: Sequence[Objective], count: int, random: np.random.Generator) -> np.ndarray:
+    """Weights of the objectives for each molecule of a batch: the user's, and of several objectives every
+    second time random ones, so that the whole Pareto front is looked for (Knowles 2006,
+    doi 10.1109/TEVC.2005.851274).
+
+    Returns:
+        shape (count, n_objectives).
+    """
+    wishes = np.tile(weights(objectives), (count, 1))
+    if len(objectives) > 1:
+        wishes[1::2] = random.dirichlet(np.ones(len(objectives)), len(wishes[1::2]))
+    return wishes
+
+
+def best_so_far(state: Optimization, wishes: np.ndarray) -> np.ndarray:
+    """The highest weighted sum of desirabilities for each wish, shape (n_wishes,)."""
+    return (state.desirabilities[state.archive.usable] @ wishes.T).max(axis=0)
+
+
+def promise(posterior: Posterior, wishes: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """The expected improvement for whichever wish a molecule fulfills best, in units of the most promising
+    one's; shape (n_molecules,)."""
+    distinct, first = np.unique(wishes, axis=0, return_index=True)
+    found = [posterior.improvement(wish, best[k]) for wish, k in zip(distinct, first, strict=True)]
+    return np.max([one / max(one.max(), 1e-300) for one in found], axis=0)
+
+
+def pick(posterior: Posterior, counts: np.ndarray, wishes: np.ndarray, best: np.ndarray) -> list[int]:
+    """The most promising molecule for each wish, one after the other, each taken for known when the next is
+    chosen.
+
+    Args:
+        posterior: of the molecules; it is changed.
+        counts: their fingerprints, shape (n_molecules, 2048).
+        wishes: shape (n_wishes, n_objectives).
+        best: what is known to be reached of each, shape (n_wishes,).
+
+    Returns:
+        their numbers, as many as there are wishes, or molecules.
+    """
+    chosen: list[int] = []
+    for wish, target in zip(wishes[: len(counts)], best, strict=False):
+        improvement = posterior.improvement(wish, target)
+        improvement[chosen] = -1.0
+        chosen.append(int(np.argmax(improvement)))
+        posterior.believe(chosen[-1], similarities(counts[chosen[-1:]], counts)[0])
+    return chosen
