@@ -29,6 +29,30 @@ def pareto_front(values: np.ndarray, maximize: np.ndarray | bool = True) -> np.n
     return np.sort(np.array(front, int))
 
 
+def hypervolume(values: np.ndarray, reference: np.ndarray) -> float:
+    """The volume of what is worse than some molecule and better than a reference (Zitzler and Thiele 1999,
+    doi 10.1109/4235.797969), by slices along the last objective.
+
+    Args:
+        values: more is better, shape (n_molecules, n_objectives).
+        reference: shape (n_objectives,).
+
+    Returns:
+        in the product of the objectives' units.
+    """
+    above = values[(values > reference).all(axis=1)] - reference
+    if not len(above):
+        return 0.0
+    if above.shape[1] == 1:
+        return float(above.max())
+    above = above[np.argsort(-above[:, -1], kind="stable")]
+    depths = above[:, -1] - np.append(above[1:, -1], 0.0)
+    zero = np.zeros(above.shape[1] - 1)
+    return float(
+        sum(depth * hypervolume(above[: k + 1, :-1], zero) for k, depth in enumerate(depths) if depth > 0)
+    )
+
+
 def diverse(prints: np.ndarray, count: int, scores: np.ndarray | None = None) -> np.ndarray:
     """Different molecules, by the largest of the smallest distances (MaxMin: Ashton et al. 2002,
     doi 10.1002/qsar.200290002), beginning with the best.

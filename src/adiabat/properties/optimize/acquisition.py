@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from adiabat.properties.fingerprints import similarities
 from adiabat.properties.optimize.objectives import Objective, weights
 from adiabat.properties.optimize.settings import Optimization
 from adiabat.properties.optimize.surrogate import Posterior, Surrogate
 
 # A surrogate of more molecules would take longer than most evaluations.
-_MOST_KNOWN = 800
+_MOST_KNOWN = 600
 
 
 def fitted_surrogate(state: Optimization) -> Surrogate:
@@ -52,13 +51,12 @@ def promise(posterior: Posterior, wishes: np.ndarray, best: np.ndarray) -> np.nd
     return np.max([one / max(one.max(), 1e-300) for one in found], axis=0)
 
 
-def pick(posterior: Posterior, counts: np.ndarray, wishes: np.ndarray, best: np.ndarray) -> list[int]:
+def pick(posterior: Posterior, wishes: np.ndarray, best: np.ndarray) -> list[int]:
     """The most promising molecule for each wish, one after the other, each taken for known when the next is
     chosen.
 
     Args:
         posterior: of the molecules; it is changed.
-        counts: their fingerprints, shape (n_molecules, 2048).
         wishes: shape (n_wishes, n_objectives).
         best: what is known to be reached of each, shape (n_wishes,).
 
@@ -66,9 +64,9 @@ def pick(posterior: Posterior, counts: np.ndarray, wishes: np.ndarray, best: np.
         their numbers, as many as there are wishes, or molecules.
     """
     chosen: list[int] = []
-    for wish, target in zip(wishes[: len(counts)], best, strict=False):
+    for wish, target in zip(wishes[: len(posterior.counts)], best, strict=False):
         improvement = posterior.improvement(wish, target)
         improvement[chosen] = -1.0
         chosen.append(int(np.argmax(improvement)))
-        posterior.believe(chosen[-1], similarities(counts[chosen[-1:]], counts)[0])
+        posterior.believe(chosen[-1])
     return chosen

@@ -80,4 +80,4 @@ def _next(
         return random.permutation(looked_at)[:count]
     wishes = wished(state.objectives, count, random)
     best, posterior = best_so_far(state, wishes), fitted_surrogate(state).predict(counts[looked_at])
-    return looked_at[pick(posterior, counts[looked_at], wishes, best)]
+    return looked_at[pick(posterior, wishes, best)]

@@ -32,7 +32,7 @@ class Fragments:
         for text in smiles:
             if (mol := Chem.MolFromSmiles(text)) is None:
                 continue
-            for fragment in BRICS.BRICSDecompose(mol):
+            for fragment in BRICS.BRICSDecompose(mol, keepNonLeafNodes=True):
                 part = Chem.MolFromSmiles(fragment)
                 labels = [atom.GetIsotope() for atom in part.GetAtoms() if not atom.GetAtomicNum()]
                 if len(labels) == 1 and part.GetNumAtoms() <= _MOST_ATOMS + 1:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Of so many times the batch the order of expected improvement is followed exactly.
 _SHORTLIST = 5
 # So many edits in vain for each molecule that is wanted, and the search is over.
-_TRIES = 100
+_TRIES = 50
 
 
 class Proposal(NamedTuple):
@@ -105,8 +105,8 @@ class Proposals:
                 break
         if not short:
             return []
-        proposals, counts = list(short.values()), count_morgan(list(short))
-        return [proposals[k] for k in pick(surrogate.predict(counts), counts, wishes, best)]
+        proposals, posterior = list(short.values()), surrogate.predict(count_morgan(list(short)))
+        return [proposals[k] for k in pick(posterior, wishes, best)]
 
     def _population(self, state: Optimization) -> tuple[list[str], np.ndarray]:
         """Parents and the odds of each: by their order, and with several objectives as often by being on the
