@@ -47,7 +47,7 @@ def promise(posterior: Posterior, wishes: np.ndarray, best: np.ndarray) -> np.nd
     """The expected improvement for whichever wish a molecule fulfills best, in units of the most promising
     one's; shape (n_molecules,)."""
     distinct, first = np.unique(wishes, axis=0, return_index=True)
-    found = [posterior.improvement(wish, best[k]) for wish, k in zip(distinct, first, strict=True)]
+    found = [posterior.improvement(wish, float(best[k])) for wish, k in zip(distinct, first, strict=True)]
     return np.max([one / max(one.max(), 1e-300) for one in found], axis=0)
 
 

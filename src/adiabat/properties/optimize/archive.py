@@ -118,5 +118,5 @@ class Archive:
     def restored(cls, arrays: Mapping[str, np.ndarray], content: Mapping[str, Any]) -> "Archive":
         """The archive that was stored."""
         origins = {name: Origin(tuple(parents), edit) for name, (parents, edit) in content["origins"].items()}
-        lists = (list(content[key]) for key in ("smiles", "broken", "rounds"))
-        return cls(arrays["mean"], arrays["spread"], *lists, origins)
+        smiles, broken, rounds = (list(content[key]) for key in ("smiles", "broken", "rounds"))
+        return cls(arrays["mean"], arrays["spread"], smiles, broken, rounds, origins)

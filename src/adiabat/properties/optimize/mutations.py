@@ -69,9 +69,9 @@ def _delete_atom(mol: "RWMol", random: np.random.Generator) -> str:
     ends = sorted(neighbor.GetIdx() for neighbor in atom.GetNeighbors())
     symbol = atom.GetSymbol()
     if len(ends) == 2:
-        if mol.GetBondBetweenAtoms(*ends) is not None:
+        if mol.GetBondBetweenAtoms(ends[0], ends[1]) is not None:
             return ""
-        mol.AddBond(*ends, _bond_type(1))
+        mol.AddBond(ends[0], ends[1], _bond_type(1))
     _free(mol, *ends)
     mol.RemoveAtom(atom.GetIdx())
     return f"{symbol} removed"

@@ -11,7 +11,7 @@ from adiabat.properties.fingerprints import similarities
 # Variance of what fingerprints cannot explain, and the share of what adds up over their counts, in units of
 # what they can explain; the likeliest are taken.
 _NOISES = np.geomspace(1e-4, 1.0, 9)
-_ADDITIVE = (0.0, 0.5, 0.9)
+_ADDITIVE = (0.0, 0.5)
 _LEAST_VARIANCE = 1e-12
 
 
@@ -87,7 +87,7 @@ class Surrogate:
         means = half[:, 0] @ half[:, 1:] / (half[:, 0] @ half[:, 0])
         rest = half[:, 1:] - half[:, :1] * means
         amplitudes = np.maximum((rest**2).mean(axis=0), _LEAST_VARIANCE)
-        solved = solve_triangular(factor, rest, lower=True, trans="T")
+        solved = solve_triangular(factor, rest, lower=True, trans=1)
         return cls(counts, kernel, float(noise), means, amplitudes, factor, solved)
 
     def predict(self, counts: np.ndarray) -> "Posterior":
