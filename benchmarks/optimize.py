@@ -205,7 +205,7 @@ def random_edits(start: list[str], count: int, seed: int) -> list[str]:
     while len(found) < count:
         names = list(found)
         child = editor.child(names, np.ones(len(names)), random)
-        if child is None or reason(child.mol):
+        if child is None or reason(Chem.MolFromSmiles(child.smiles)):
             continue
         try:
             found.setdefault(standardize(child.smiles))

@@ -174,9 +174,11 @@ def test_configurations_survive_where_they_can():
         child = Editor(Edits(mutation=0, transformation=0)).child(
             [Chem.MolToSmiles(one), Chem.MolToSmiles(other)], np.ones(2), random
         )
-        if child is not None and child.mol.HasSubstructMatch(Chem.MolFromSmarts("[CH3]C(N)C(=O)[!#1]")):
+        if child is not None and Chem.MolFromSmiles(child.smiles).HasSubstructMatch(
+            Chem.MolFromSmarts("[CH3]C(N)C(=O)[!#1]")
+        ):
             pattern = Chem.MolFromSmarts("[CH3][C@H](N)C(=O)[!#1]")
-            assert child.mol.HasSubstructMatch(pattern, useChirality=True), child
+            assert Chem.MolFromSmiles(child.smiles).HasSubstructMatch(pattern, useChirality=True), child
             kept += 1
     assert kept > 5
 

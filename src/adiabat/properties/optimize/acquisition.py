@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from adiabat.properties.fingerprints import count_morgan
 from adiabat.properties.optimize.objectives import Objective, weights
 from adiabat.properties.optimize.settings import Optimization
 from adiabat.properties.optimize.surrogate import Posterior, Surrogate
@@ -43,12 +44,13 @@ def best_so_far(state: Optimization, wishes: np.ndarray) -> np.ndarray:
     return (state.desirabilities[state.archive.usable] @ wishes.T).max(axis=0)
 
 
-def promise(posterior: Posterior, wishes: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """The expected improvement for whichever wish a molecule fulfills best, in units of the most promising
-    one's; shape (n_molecules,)."""
-    distinct, first = np.unique(wishes, axis=0, return_index=True)
-    found = [posterior.improvement(wish, float(best[k])) for wish, k in zip(distinct, first, strict=True)]
-    return np.max([one / max(one.max(), 1e-300) for one in found], axis=0)
+def improvements(
+    surrogate: Surrogate, smiles: Sequence[str], wishes: np.ndarray, best: np.ndarray
+) -> np.ndarray:
+    """The expected improvements of molecules for each wish, shape (n_molecules, n_wishes)."""
+    posterior = surrogate.predict(count_morgan(smiles))
+    columns = [posterior.improvement(wish, float(target)) for wish, target in zip(wishes, best, strict=True)]
+    return np.stack(columns, axis=1)
 
 
 def pick(posterior: Posterior, wishes: np.ndarray, best: np.ndarray) -> list[int]:

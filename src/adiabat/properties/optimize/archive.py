@@ -39,7 +39,7 @@ class Archive:
         spread: uncertainties, same shape.
         broken: the limit that a molecule breaks (one of the start may), or empty; length n.
         rounds: in which round each was evaluated; length n.
-        origins: of these molecules, and of those between them that were never evaluated.
+        origins: of these molecules, and of those between them that were never evaluated; parents first.
     """
 
     mean: np.ndarray
@@ -93,17 +93,12 @@ class Archive:
         """
         if smiles not in self.origins:
             raise DataError(f"{smiles} is none of the molecules that this search made")
-        found: dict[str, Step] = {}
-
-        def visit(name: str) -> None:
-            if name in found or name not in self.origins:
-                return
-            for parent in self.origins[name].parents:
-                visit(parent)
-            found[name] = Step(name, self.origins[name])
-
-        visit(smiles)
-        return list(found.values())
+        # Parents are entered before their children.
+        wanted = {smiles}
+        for name in reversed(self.origins):
+            if name in wanted:
+                wanted.update(self.origins[name].parents)
+        return [Step(name, origin) for name, origin in self.origins.items() if name in wanted]
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """The numbers, and what JSON can hold."""

@@ -40,13 +40,11 @@ class Child(NamedTuple):
 
     Attributes:
         smiles: canonical.
-        mol: of RDKit.
         parents: SMILES of one or two.
         edit: what was done, in words.
     """
 
     smiles: str
-    mol: "Mol"
     parents: tuple[str, ...]
     edit: str
 
@@ -110,18 +108,18 @@ class Editor:
         ends = np.cumsum(probabilities)
         drawn_at = random.random(count) * ends[-1]
         chosen = [parents[int(k)] for k in np.searchsorted(ends, drawn_at, side="right")]
-        made = make(*map(_parent, chosen), random)
+        made = make(*map(parsed, chosen), random)
         if made is None or (mol := _molecule(made[0])) is None:
             return None
         smiles = Chem.MolToSmiles(mol)
-        if smiles in chosen or not _like(mol, [_parent(text) for text in chosen]):
+        if smiles in chosen or not _like(mol, [parsed(text) for text in chosen]):
             return None
-        return Child(smiles, mol, tuple(dict.fromkeys(chosen)), made[1])
+        return Child(smiles, tuple(dict.fromkeys(chosen)), made[1])
 
 
 @lru_cache(maxsize=4096)
-def _parent(smiles: str) -> "Mol":
-    """Parents have many children; the edits work on copies."""
+def parsed(smiles: str) -> "Mol":
+    """The molecule of RDKit, not to be changed: parents have many children."""
     from rdkit import Chem
 
     return Chem.MolFromSmiles(smiles)

@@ -8,9 +8,15 @@ import numpy as np
 
 from adiabat.base import AdiabatError
 from adiabat.properties.fingerprints import count_morgan
-from adiabat.properties.optimize.acquisition import best_so_far, fitted_surrogate, pick, promise, wished
+from adiabat.properties.optimize.acquisition import (
+    best_so_far,
+    fitted_surrogate,
+    improvements,
+    pick,
+    wished,
+)
 from adiabat.properties.optimize.archive import Origin
-from adiabat.properties.optimize.edits import Child, Editor
+from adiabat.properties.optimize.edits import Editor, parsed
 from adiabat.properties.optimize.settings import Optimization, Search
 from adiabat.properties.standardize import Standardizer
 
@@ -24,17 +30,17 @@ _TRIES = 50
 
 
 class Proposal(NamedTuple):
-    """A molecule to evaluate.
+    """A molecule that could be evaluated.
 
     Attributes:
-        smiles: standardized.
+        smiles: canonical.
         origin: its parents and the edit.
         way: those of its ancestors that are not evaluated, with their origins, the earliest first.
     """
 
     smiles: str
     origin: Origin
-    way: tuple[tuple[str, Origin], ...]
+    way: tuple[tuple[str, Origin], ...] = ()
 
 
 class Proposals:
@@ -44,30 +50,33 @@ class Proposals:
         editor: makes them.
         reason: says which limit a molecule breaks.
         search: how many.
+
+    Attributes:
+        pool: promising children that were not evaluated yet.
     """
 
     def __init__(self, editor: Editor, reason: Callable[["Mol"], str], search: Search):
         self._editor, self._reason, self._search = editor, reason, search
+        self.pool: dict[str, Proposal] = {}
         self._standardize = Standardizer()
-        self._broken: Counter[str] = Counter()
+        self._broken: dict[str, str] = {}
+        self._accepted: dict[str, Proposal | None] = {}
 
     def make(self, state: Optimization, random: np.random.Generator) -> list[Proposal]:
         """The molecules to evaluate next; fewer than a batch, or none, where no more were found."""
-        search, known = self._search, len(state.archive)
-        self._broken.clear()
-        missing = search.first - known
+        search, missing = self._search, self._search.first - len(state.archive)
         if search.surrogate and missing <= 0 and np.isfinite(state.total).sum() > 1:
             return self._chosen(state, random)
         return self._any(state, missing if missing > 0 else search.batch, random)
 
     def complaint(self) -> tuple[str, str]:
         """Why nothing was found, and what to do."""
-        tried = sum(self._broken.values())
-        if not tried:
+        reasons = Counter(filter(None, self._broken.values()))
+        if not reasons:
             return "no edit of these molecules gives another one", "start from other ones, allow other edits"
-        reason, count = self._broken.most_common(1)[0]
+        reason, count = reasons.most_common(1)[0]
         return (
-            f"none of {tried} edited molecules keeps the limits; {count} of them: {reason}",
+            f"none of {len(self._broken)} edited molecules keeps the limits; {count} of them: {reason}",
             "relax this limit, or start from molecules that are further from it",
         )
 
@@ -77,36 +86,42 @@ class Proposals:
         made: dict[str, Proposal] = {}
         for _ in range(_TRIES * count):
             child = self._editor.child(parents, odds, random)
-            if child is not None and (proposal := self._accepted(child, state, {})) is not None:
+            if child is None:
+                continue
+            proposal = self._ready(Proposal(child.smiles, Origin(child.parents, child.edit)))
+            if proposal is not None and proposal.smiles not in state.archive:
                 made.setdefault(proposal.smiles, proposal)
             if len(made) == count:
                 break
+        self._forget()
         return list(made.values())
 
     def _chosen(self, state: Optimization, random: np.random.Generator) -> list[Proposal]:
         """Those of many children that the surrogate expects most of."""
         wishes = wished(state.objectives, self._search.batch, random)
         surrogate, best = fitted_surrogate(state), best_so_far(state, wishes)
-        pool: dict[str, Child] = {}
-        promises: dict[str, float] = {}
-        survivors: list[str] = []
+        self.pool = {name: one for name, one in self.pool.items() if name not in state.archive}
+        gains = improvements(surrogate, list(self.pool), wishes, best)
         for _ in range(self._search.generations):
-            fresh = self._children(state, survivors, pool, random)
-            if fresh:
-                posterior = surrogate.predict(count_morgan([child.smiles for child in fresh]))
-                for child, value in zip(fresh, promise(posterior, wishes, best).tolist(), strict=True):
-                    pool[child.smiles], promises[child.smiles] = child, value
-            survivors = self._survivors(pool, promises)
+            fresh = self._children(state, self._survivors(gains), random)
+            self.pool |= {one.smiles: one for one in fresh}
+            gains = np.concatenate(
+                [gains, improvements(surrogate, [one.smiles for one in fresh], wishes, best)]
+            )
         short: dict[str, Proposal] = {}
-        for name in sorted(promises, key=promises.__getitem__, reverse=True):
-            if (proposal := self._accepted(pool[name], state, pool)) is not None:
+        for name in self._ordered(gains):
+            proposal = self._ready(self.pool[name])
+            if proposal is not None and proposal.smiles not in state.archive:
                 short.setdefault(proposal.smiles, proposal)
             if len(short) == _SHORTLIST * self._search.batch:
                 break
+        kept = [name for name in self._ordered(gains) if not self._broken.get(name)]
+        self.pool = {name: self.pool[name] for name in kept[: self._search.population]}
+        self._forget()
         if not short:
             return []
-        proposals, posterior = list(short.values()), surrogate.predict(count_morgan(list(short)))
-        return [proposals[k] for k in pick(posterior, wishes, best)]
+        proposals = list(short.values())
+        return [proposals[k] for k in pick(surrogate.predict(count_morgan(list(short))), wishes, best)]
 
     def _population(self, state: Optimization) -> tuple[list[str], np.ndarray]:
         """Parents and the odds of each: by their order, and with several objectives as often by being on the
@@ -120,71 +135,82 @@ class Proposals:
             return [names[k] for k in best], odds
         front = state.front()
         parents = [names[k] for k in best + front]
-        return parents, np.concatenate([odds, np.full(len(front), 1 / len(front))])
+        return parents, np.concatenate([odds, np.full(len(front), 1 / len(front))]) / 2
 
     def _children(
-        self,
-        state: Optimization,
-        survivors: Sequence[str],
-        pool: dict[str, Child],
-        random: np.random.Generator,
-    ) -> list[Child]:
-        """New ones, half of them of what survived so far in this round."""
+        self, state: Optimization, survivors: Sequence[str], random: np.random.Generator
+    ) -> list[Proposal]:
+        """New ones, half of them of the most promising in the pool."""
         parents, odds = self._population(state)
         odds = odds / odds.sum()
         if survivors:
             parents = [*parents, *survivors]
             odds = np.concatenate([odds, _odds(len(survivors), self._search.pressure)])
-        found: dict[str, Child] = {}
+        found: dict[str, Proposal] = {}
         for _ in range(self._search.proposals):
             child = self._editor.child(parents, odds, random)
-            if child is not None and child.smiles not in state.archive and child.smiles not in pool:
-                found.setdefault(child.smiles, child)
+            if child is None or child.smiles in state.archive or child.smiles in self.pool:
+                continue
+            way: dict[str, Origin] = {}
+            for parent in child.parents:
+                if parent in self.pool:
+                    way |= dict(self.pool[parent].way)
+                    way[parent] = self.pool[parent].origin
+            proposal = Proposal(child.smiles, Origin(child.parents, child.edit), tuple(way.items()))
+            found.setdefault(child.smiles, proposal)
         return list(found.values())
 
-    def _survivors(self, pool: dict[str, Child], promises: dict[str, float]) -> list[str]:
+    def _ordered(self, gains: np.ndarray) -> list[str]:
+        """The pool, the most promising first: the expected improvements, shape (n_pool, n_wishes), are
+        compared with the highest for each wish."""
+        names = list(self.pool)
+        if not names:
+            return []
+        promise = (gains / np.maximum(gains.max(axis=0), 1e-300)).max(axis=1)
+        return [names[k] for k in np.argsort(-promise, kind="stable")]
+
+    def _survivors(self, gains: np.ndarray) -> list[str]:
         """The most promising ones that keep the limits; others must not lead the search astray."""
         found: list[str] = []
-        for name in sorted(promises, key=promises.__getitem__, reverse=True)[: 4 * self._search.population]:
-            if not self._reason(pool[name].mol):
+        for name in self._ordered(gains)[: 4 * self._search.population]:
+            if not self._refused(name):
                 found.append(name)
             if len(found) == self._search.population // 2:
                 break
         return found
 
-    def _accepted(self, child: Child, state: Optimization, pool: dict[str, Child]) -> Proposal | None:
-        """A child as it is evaluated, if it keeps the limits and was not evaluated before."""
-        from rdkit import Chem
+    def _ready(self, proposal: Proposal) -> Proposal | None:
+        """A proposal as it is evaluated, or None where it breaks a limit."""
+        name = proposal.smiles
+        if name not in self._accepted:
+            self._accepted[name] = None if self._refused(name) else self._standardized(proposal)
+        return self._accepted[name]
 
-        if self._refused(child.mol):
-            return None
+    def _standardized(self, proposal: Proposal) -> Proposal | None:
         try:
-            smiles = self._standardize(child.smiles)
+            smiles = self._standardize(proposal.smiles)
         except AdiabatError:
             return None
-        way, origin = _way(child, pool), Origin(child.parents, child.edit)
-        if smiles != child.smiles:
-            if self._refused(Chem.MolFromSmiles(smiles)):
-                return None
-            way, origin = (*way, (child.smiles, origin)), Origin((child.smiles,), "standardized")
-        return None if smiles in state.archive else Proposal(smiles, origin, way)
+        if smiles == proposal.smiles:
+            return proposal
+        way = (*proposal.way, (proposal.smiles, proposal.origin))
+        made = Proposal(smiles, Origin((proposal.smiles,), "standardized"), way)
+        return None if self._refused(smiles) else made
 
-    def _refused(self, mol: "Mol") -> str:
-        reason = self._reason(mol)
-        self._broken[reason] += bool(reason)
-        return reason
+    def _refused(self, name: str) -> str:
+        """The limit that a molecule breaks; each is asked once."""
+        if name not in self._broken:
+            self._broken[name] = self._reason(parsed(name))
+        return self._broken[name]
+
+    def _forget(self) -> None:
+        """Keeps what is known of the pool only: the rest would fill the memory."""
+        if self.pool:
+            for known in (self._broken, self._accepted):
+                for name in known.keys() - self.pool.keys():
+                    del known[name]
 
 
 def _odds(count: int, pressure: float) -> np.ndarray:
     odds = 1 / (np.arange(1, count + 1) + count / pressure)
     return odds / odds.sum()
-
-
-def _way(child: Child, pool: dict[str, Child]) -> tuple[tuple[str, Origin], ...]:
-    """The ancestors of a child that were made in this round."""
-    found: dict[str, Origin] = {}
-    for parent in child.parents:
-        if parent in pool:
-            found |= dict(_way(pool[parent], pool))
-            found[parent] = Origin(pool[parent].parents, pool[parent].edit)
-    return tuple(found.items())

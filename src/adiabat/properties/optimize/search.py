@@ -16,7 +16,7 @@ from adiabat.properties.optimize.edits import Editor
 from adiabat.properties.optimize.fragments import Fragments
 from adiabat.properties.optimize.limits import Limits
 from adiabat.properties.optimize.objectives import Objective
-from adiabat.properties.optimize.proposals import Proposals
+from adiabat.properties.optimize.proposals import Proposal, Proposals
 from adiabat.properties.optimize.settings import Optimization, Search
 from adiabat.properties.standardize import Standardizer
 
@@ -143,16 +143,16 @@ class _Run:
         self.round_number += 1
         archive.add(names, mean, spread, broken, self.round_number)
         for name, origin in (*way, *molecules):
-            archive.origins.setdefault(
-                name, origin
-            )  # the first way stays, so that no molecule descends from itself
+            # The first way stays: no molecule descends from itself.
+            archive.origins.setdefault(name, origin)
 
     def save(self) -> None:
         """Writes a checkpoint."""
         if self.store is not None:
             arrays, content = self.state.archive.stored()
             header = {"asked": self.asked, "archive": content, "random": self.random.bit_generator.state}
-            self.store.save(self.round_number, arrays, header | {"done": self.state.done})
+            header |= {"pool": list(self.proposals.pool.values()), "done": self.state.done}
+            self.store.save(self.round_number, arrays, header)
 
     def restore(self, folder: str | Path | None) -> None:
         """Goes on from the last checkpoint, if there is one."""
@@ -163,13 +163,20 @@ class _Run:
             return
         for name, value in self.asked.items():
             if found.header["asked"].get(name) != value:
-                raise ConfigError(
-                    f"{folder} holds a search with another {name.replace('_', ' ')}", "choose another folder"
-                )
+                what = name.replace("_", " ")
+                raise ConfigError(f"{folder} holds a search with another {what}", "choose another folder")
         self.round_number = found.step
         self.random.bit_generator.state = found.header["random"]
         self.state.archive = Archive.restored(found.arrays, found.header["archive"])
         self.state.done = found.header["done"]
+        for smiles, origin, way in found.header["pool"]:
+            steps = tuple((name, _origin(one)) for name, one in way)
+            self.proposals.pool[smiles] = Proposal(smiles, _origin(origin), steps)
+
+
+def _origin(stored: list) -> Origin:
+    parents, edit = stored
+    return Origin(tuple(parents), edit)
 
 
 def evaluated(scores: Scores, smiles: list[str], n_objectives: int) -> tuple[np.ndarray, np.ndarray]:

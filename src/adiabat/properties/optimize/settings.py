@@ -20,9 +20,9 @@ class Search:
         batch: how many in a round.
         first: how many are scored before the surrogate is asked, the start and random edits of it.
         population: so many of the best are parents.
-        proposals: children made in each generation of a round.
-        generations: of children within a round; those of the later ones have parents that only the surrogate
-            has judged.
+        proposals: children made in each generation of a round. The most promising that are not evaluated
+            stay, for the next rounds, as many as parents.
+        generations: of children within a round; half of them have parents that only the surrogate has judged.
         surrogate: without it all children are scored: a plain graph-based genetic algorithm.
         pressure: the k-th best of n parents is chosen with odds 1 / (k + n / pressure).
         caution: a molecule is judged by the worst values within so many of its spreads.
@@ -33,8 +33,8 @@ class Search:
     batch: int = 10
     first: int = 50
     population: int = 100
-    proposals: int = 400
-    generations: int = 3
+    proposals: int = 200
+    generations: int = 2
     surrogate: bool = True
     pressure: float = 30.0
     caution: float = 1.0
