@@ -3,6 +3,7 @@
 The numbers come from `adiabat.analysis`; what to compute, and for which run, is decided in `adiabat.tasks`.
 """
 
+from adiabat.report.candidates import candidate_sections
 from adiabat.report.cards import Section
 from adiabat.report.data import data_sections
 from adiabat.report.dynamics import dynamics_sections
@@ -13,6 +14,7 @@ from adiabat.report.training import training_sections
 __all__ = [
     "Page",
     "Section",
+    "candidate_sections",
     "data_sections",
     "dynamics_sections",
     "provenance_sections",

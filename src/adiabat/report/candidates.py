@@ -1,0 +1,147 @@
+"""Sections on molecules that were improved: the best ones, and how each came about."""
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from adiabat.properties.optimize import Optimization, Step
+from adiabat.report.cards import Columns, Figure, Section, Table, Text, Verdict
+from adiabat.report.formatting import number, with_error
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
+
+_SIZE = 260, 190
+_SECONDS = 1
+_SOURCES = (
+    "Jensen 2019, doi:10.1039/C8SC05372C",
+    "Derringer and Suich 1980, doi:10.1080/00224065.1980.11980968",
+)
+
+
+def candidate_sections(found: Optimization, count: int = 10, shown: int = 3) -> list[Section]:
+    """What a search for better molecules found.
+
+    Args:
+        found: the search.
+        count: how many of the best, and of the front, are listed.
+        shown: of how many of the best the steps are shown that led to them.
+    """
+    best = found.best(count)
+    if not best:
+        return [Section("Best molecules", [Text("No molecule keeps the limits and could be scored.")])]
+    start = [k for k, round_ in enumerate(found.archive.rounds) if round_ == found.archive.rounds[0]]
+    total = found.total
+    gain = total[best[0]] - max((total[k] for k in start if total[k] == total[k]), default=total[best[0]])
+    verdict = Verdict(
+        "Best molecule",
+        f"{number(gain)} more desirable than the start",
+        "good" if gain > 0 else "poor",
+        "good when something better than the start was found",
+        f"values as the scores say, each judged by its worst within {found.caution:g} uncertainties",
+    )
+    pictures = [
+        _figure(found.archive.smiles[k], f"{rank + 1}. desirability {number(total[k])}")
+        for rank, k in enumerate(best[:4])
+    ]
+    sections = [
+        Section(
+            "Best molecules",
+            [Columns(pictures), _table(found, best)],
+            [verdict],
+            f"{len(found.archive)} molecules were evaluated; {found.done}.",
+            _SOURCES,
+        )
+    ]
+    if len(found.objectives) > 1:
+        front = sorted(found.front(), key=lambda k: -total[k])[:count]
+        lead = "Molecules that no other is better than in everything, the most desirable first."
+        sections.append(Section("Pareto front", [_table(found, front)], lead=lead))
+    return sections + [_history(found, k, rank) for rank, k in enumerate(best[:shown])]
+
+
+def main_line(steps: list[Step]) -> list[Step]:
+    """Of all ancestors of the last molecule those that it has most in common with: one line, the earliest
+    first."""
+    from adiabat.properties.fingerprints import count_morgan, similarities
+
+    known = {step.smiles: step for step in steps}
+    line = [steps[-1]]
+    while line[-1].origin.parents:
+        parents = line[-1].origin.parents
+        alike = similarities(count_morgan([line[-1].smiles]), count_morgan(parents))[0]
+        line.append(known[parents[int(alike.argmax())]])
+    return line[::-1]
+
+
+def _table(found: Optimization, index: list[int]) -> Table:
+    columns = ["molecule", *(objective.name for objective in found.objectives), "desirability"]
+    total = found.total
+    rows = [[found.archive.smiles[k], *_values(found, k), number(total[k])] for k in index]
+    return Table(columns, rows, "Values with their uncertainties; desirability is the weighted mean.")
+
+
+def _values(found: Optimization, k: int) -> list[str]:
+    mean, spread = found.archive.mean[k], found.archive.spread[k]
+    return [
+        with_error(value, error) if error > 0 else number(float(value))
+        for value, error in zip(mean.tolist(), spread.tolist(), strict=True)
+    ]
+
+
+def _history(found: Optimization, k: int, rank: int) -> Section:
+    """Each step with what changed, and what that did to the values."""
+    smiles = found.archive.smiles[k]
+    line = main_line(found.archive.lineage(smiles))
+    cards: list[Any] = [_figure(line[0].smiles, f"Start. {_said(found, line[0].smiles)}")]
+    for before, step in itertools.pairwise(line):
+        other = [parent for parent in step.origin.parents if parent != before.smiles]
+        with_it = f" with {other[0]}" if other else ""
+        caption = f"{step.origin.edit}{with_it}. {_said(found, step.smiles, before.smiles)}"
+        cards.append(_figure(step.smiles, caption, before.smiles))
+    lead = "Marked is what the molecule before does not have."
+    return Section(f"How number {rank + 1} came about", [Columns(cards)], lead=lead)
+
+
+def _said(found: Optimization, smiles: str, before: str = "") -> str:
+    """The values of a molecule, and how much its desirability rose."""
+    places = {name: k for k, name in enumerate(found.archive.smiles)}
+    if smiles not in places:
+        return "Not evaluated: a step in between."
+    k, names = places[smiles], [objective.name for objective in found.objectives]
+    text = ", ".join(f"{name} {value}" for name, value in zip(names, _values(found, k), strict=True))
+    if before not in places:
+        return f"{text}."
+    changes = found.desirabilities[k] - found.desirabilities[places[before]]
+    parts = ", ".join(f"{name} {change:+.2f}" for name, change in zip(names, changes, strict=True))
+    return f"{text}. Change of desirability: {parts}."
+
+
+def _figure(smiles: str, caption: str, before: str = "") -> Figure:
+    from rdkit import Chem
+
+    mol = Chem.MolFromSmiles(smiles)
+    marked = changed_atoms(Chem.MolFromSmiles(before), mol) if before else []
+    return Figure(_drawing(mol, marked), f"structure of {smiles}", caption)
+
+
+def changed_atoms(before: "Mol", after: "Mol") -> list[int]:
+    """Atoms of a molecule that are not in its largest common substructure with another."""
+    from rdkit import Chem
+    from rdkit.Chem import rdFMCS
+
+    common = rdFMCS.FindMCS([before, after], timeout=_SECONDS, ringMatchesRingOnly=True)
+    pattern = Chem.MolFromSmarts(common.smartsString) if common.numAtoms else None
+    kept = set(after.GetSubstructMatch(pattern)) if pattern is not None else set()
+    return [atom.GetIdx() for atom in after.GetAtoms() if atom.GetIdx() not in kept]
+
+
+def _drawing(mol: "Mol", marked: list[int]) -> str:
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    canvas = rdMolDraw2D.MolDraw2DSVG(*_SIZE)
+    canvas.drawOptions().clearBackground = False
+    rdMolDraw2D.PrepareAndDrawMolecule(canvas, mol, highlightAtoms=marked)
+    canvas.FinishDrawing()
+    text = canvas.GetDrawingText()
+    # The declaration belongs to a file of its own, not into a page.
+    return text[text.index("<svg") :]
