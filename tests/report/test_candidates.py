@@ -9,6 +9,7 @@ from rdkit.Chem import Crippen, Descriptors
 from adiabat.properties.optimize import Limits, Objective, Search, optimize_molecules
 from adiabat.report import Page, candidate_sections
 from adiabat.report.candidates import changed_atoms, main_line
+from adiabat.report.formatting import number
 
 START = "CC(=O)Nc1ccc(O)cc1"
 
@@ -32,7 +33,10 @@ def test_a_page_shows_the_steps():
     found = optimize_molecules([START], scores, objectives, limits=Limits(scaffold="c1ccccc1"), search=search)
     sections = candidate_sections(found)
     assert [section.title for section in sections[:2]] == ["Best molecules", "Pareto front"]
-    best = found.archive.smiles[found.best(1)[0]]
+    k = found.best(1)[0]
+    best = found.archive.smiles[k]
+    gain = found.total[k] - found.total[found.archive.smiles.index(START)]
+    assert sections[0].verdicts[0].value == f"{number(gain)} more desirable than the start"
     line = main_line(found.archive.lineage(best))
     assert line[0].smiles == START
     assert line[-1].smiles == best

@@ -3,7 +3,10 @@
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from adiabat.properties.optimize import Optimization, Step
+from adiabat.properties.optimize.objectives import weights
 from adiabat.report.cards import Columns, Figure, Section, Table, Text, Verdict
 from adiabat.report.formatting import number, with_error
 
@@ -29,12 +32,14 @@ def candidate_sections(found: Optimization, count: int = 10, shown: int = 3) -> 
     best = found.best(count)
     if not best:
         return [Section("Best molecules", [Text("No molecule keeps the limits and could be scored.")])]
-    start = [k for k, round_ in enumerate(found.archive.rounds) if round_ == found.archive.rounds[0]]
     total = found.total
-    gain = total[best[0]] - max((total[k] for k in start if total[k] == total[k]), default=total[best[0]])
+    # The start counts also where it breaks a limit: that may be why it was to be improved.
+    values = found.desirabilities @ weights(found.objectives)
+    start = [values[k] for k, round_ in enumerate(found.archive.rounds) if round_ == found.archive.rounds[0]]
+    gain = total[best[0]] - np.nanmax([*start, -np.inf])
     verdict = Verdict(
         "Best molecule",
-        f"{number(gain)} more desirable than the start",
+        f"{number(gain)} more desirable than the start" if np.isfinite(gain) else number(total[best[0]]),
         "good" if gain > 0 else "poor",
         "good when something better than the start was found",
         f"values as the scores say, each judged by its worst within {found.caution:g} uncertainties",
