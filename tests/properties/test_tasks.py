@@ -1,4 +1,5 @@
 import csv
+import itertools
 
 import numpy as np
 import pytest
@@ -131,3 +132,33 @@ def test_wrong_input(data, tmp_path):
         predict_properties(tmp_path / "nothing", ["C"])
     with pytest.raises(DataError, match="no file"):
         train_property(tmp_path / "nothing.csv", targets=["logS"], **run)
+
+
+def test_from_models_to_better_molecules(data, tmp_path):
+    from adiabat.tasks.property_optimize import optimize_by_models
+
+    train_property(data, out=tmp_path / "model", targets=["logS"], kinds=("nearest",))
+    asked = {
+        "models": [tmp_path / "model"],
+        "objectives": ["logS>=4"],
+        "out": tmp_path / "run",
+        "scaffold": "C1CCNCC1",
+        "evaluations": 70,
+    }
+    made = optimize_by_models(["CC1CCNCC1"], **asked)
+    rows = rows_of(tmp_path / "run" / "candidates.csv")
+    assert float(rows[0]["logS"]) > 2
+    assert all(float(a["desirability"]) >= float(b["desirability"]) for a, b in itertools.pairwise(rows))
+    assert "came about" in made.report.read_text()
+    assert RunFolder.open(tmp_path / "run").results["n_evaluated"] == 70
+    with pytest.raises(ConfigError, match="--force"):
+        optimize_by_models(["CC1CCNCC1"], **asked)
+    more = optimize_by_models(["CC1CCNCC1"], **{**asked, "evaluations": 80}, resume=True)
+    assert more.found.archive.smiles[:70] == made.found.archive.smiles
+    assert len(more.found.archive) == 80
+    with pytest.raises(ConfigError, match="scaffold"):
+        optimize_by_models(["CC1CCNCC1"], **{**asked, "scaffold": "N"}, resume=True)
+    with pytest.raises(ConfigError, match="no model predicts 'logD'"):
+        optimize_by_models(
+            ["CC"], models=asked["models"], objectives=["logD=maximize"], out=tmp_path / "other"
+        )

@@ -129,3 +129,90 @@ def predict(
             print("  ".join(str(value) for value in row.values() if value != ""))
     failed = sum(bool(row["error"]) for row in rows)
     note(f"{len(rows)} molecules, {failed} without a prediction" + (f": {out}" if out else ""))
+
+
+@property_app.command(
+    epilog="Example: adiabat property optimize 'CC(=O)Nc1ccc(O)cc1' -m solubility -m potency "
+    "--objective 'logS>=-3' --objective pIC50=maximize --most-sa 4"
+)
+def optimize(
+    molecules: Annotated[
+        list[str], typer.Argument(metavar="SMILES...", help="Where to start.", show_default=False)
+    ],
+    model: Annotated[
+        list[Path],
+        typer.Option("--model", "-m", metavar="MODEL", help="A property model; again for several."),
+    ],
+    objective: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=GOAL",
+            help="NAME=maximize, NAME=minimize, NAME=3..5, NAME>=3 or NAME<=3; again for several.",
+        ),
+    ],
+    weight: Annotated[
+        list[float] | None, typer.Option(metavar="W", help="Of each objective, in the same order.")
+    ] = None,
+    scaffold: Annotated[
+        str | None, typer.Option(metavar="SMARTS", help="A part that stays; SMILES will do.")
+    ] = None,
+    similarity: Annotated[
+        float, typer.Option(metavar="T", help="Tanimoto similarity to the start, at least.")
+    ] = 0.0,
+    heavy_atoms: Annotated[int, typer.Option(metavar="N", help="At most so many.")] = 60,
+    most_sa: Annotated[
+        float | None, typer.Option(metavar="SA", help="Synthetic accessibility, 1 (easy) to 10, at most.")
+    ] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(help="To keep: pains, brenk, nih, lipinski, veber.")
+    ] = None,
+    forbid: Annotated[
+        list[str] | None, typer.Option(metavar="SMARTS", help="What no molecule may have.")
+    ] = None,
+    require: Annotated[
+        list[str] | None, typer.Option(metavar="SMARTS", help="What every molecule must have.")
+    ] = None,
+    fragments: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Molecules whose groups may be put in.")
+    ] = None,
+    evaluations: Annotated[int, typer.Option(metavar="N", help="How many molecules are predicted.")] = 1000,
+    caution: Annotated[
+        float, typer.Option(metavar="N", help="Take each value by its worst within N standard errors.")
+    ] = 1.0,
+    seed: Seed = None,
+    out: RunOut = Path("run-optimize"),
+    resume: Resume = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Improve molecules under several predicted properties at once."""
+    from adiabat.tasks.property_optimize import CANDIDATES, optimize_by_models, summary_of
+
+    made = optimize_by_models(
+        molecules,
+        models=model,
+        objectives=objective,
+        out=out,
+        weights=weight or (),
+        scaffold=scaffold,
+        similarity=similarity,
+        heavy_atoms=heavy_atoms,
+        most_sa=most_sa,
+        rules=rule or (),
+        forbidden=forbid or (),
+        required=require or (),
+        fragments=fragments,
+        evaluations=evaluations,
+        caution=caution,
+        seed=seed or 0,
+        resume=resume,
+        force=force,
+    )
+    summary = summary_of(made.found)
+    files = {"candidates": str(made.folder / CANDIDATES), "report": str(made.report)}
+    if json:
+        print_result({**summary, **files}, as_json=True)
+        return
+    for row in summary["best"]:
+        print("  ".join(value if isinstance(value, str) else f"{value:.4g}" for value in row.values()))
+    note("\n".join(f"{name}: {path}" for name, path in files.items()))

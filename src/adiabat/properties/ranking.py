@@ -53,6 +53,27 @@ def hypervolume(values: np.ndarray, reference: np.ndarray) -> float:
     )
 
 
+def distinct(prints: np.ndarray, alike: float, count: int) -> np.ndarray:
+    """Each molecule that is less alike than a limit to all that were taken before it (sphere exclusion: Gobbi
+    and Lee 2003, doi 10.1021/ci025554v).
+
+    Args:
+        prints: count fingerprints in the order of preference, shape (n_molecules, n_places).
+        alike: the limit of Tanimoto's coefficient.
+        count: at most so many.
+
+    Returns:
+        their numbers, ascending.
+    """
+    near = similarities(prints, prints) >= alike
+    free, found = np.ones(len(prints), bool), []
+    while free.any() and len(found) < count:
+        found.append(int(np.argmax(free)))
+        free &= ~near[found[-1]]
+        free[found[-1]] = False
+    return np.array(found, int)
+
+
 def diverse(prints: np.ndarray, count: int, scores: np.ndarray | None = None) -> np.ndarray:
     """Different molecules, by the largest of the smallest distances (MaxMin: Ashton et al. 2002,
     doi 10.1002/qsar.200290002), beginning with the best.

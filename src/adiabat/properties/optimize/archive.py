@@ -106,12 +106,13 @@ class Archive:
             "smiles": self.smiles,
             "broken": self.broken,
             "rounds": self.rounds,
-            "origins": {name: [list(origin.parents), origin.edit] for name, origin in self.origins.items()},
+            # A list: their order says who came first.
+            "origins": [[name, list(origin.parents), origin.edit] for name, origin in self.origins.items()],
         }
 
     @classmethod
     def restored(cls, arrays: Mapping[str, np.ndarray], content: Mapping[str, Any]) -> "Archive":
         """The archive that was stored."""
-        origins = {name: Origin(tuple(parents), edit) for name, (parents, edit) in content["origins"].items()}
+        origins = {name: Origin(tuple(parents), edit) for name, parents, edit in content["origins"]}
         smiles, broken, rounds = (list(content[key]) for key in ("smiles", "broken", "rounds"))
         return cls(arrays["mean"], arrays["spread"], smiles, broken, rounds, origins)

@@ -6,6 +6,7 @@ import numpy as np
 
 from adiabat.base import ConfigError, did_you_mean
 from adiabat.properties.model import PropertyModel
+from adiabat.properties.molecules import Molecules
 from adiabat.properties.optimize.objectives import Objective
 from adiabat.properties.optimize.search import Scores
 
@@ -37,7 +38,10 @@ def scores_of(models: Sequence[PropertyModel], objectives: Sequence[Objective]) 
 
     def scores(smiles: list[str]) -> tuple[np.ndarray, np.ndarray]:
         asked = {id(owners[k]): owners[k] for k in chosen}
-        said = {key: model.predict(model.molecules(smiles)) for key, model in asked.items()}
+        said = {
+            key: model.predict(Molecules(tuple(map(model.standardizer, smiles))))
+            for key, model in asked.items()
+        }
         columns = [(said[id(owners[k])], targets[k][1]) for k in chosen]
         mean = np.stack([prediction.values[:, place] for prediction, place in columns], axis=1)
         errors = np.stack([prediction.errors[:, place] for prediction, place in columns], axis=1)

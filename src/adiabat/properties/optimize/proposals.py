@@ -18,6 +18,7 @@ from adiabat.properties.optimize.acquisition import (
 from adiabat.properties.optimize.archive import Origin
 from adiabat.properties.optimize.edits import Editor, parsed
 from adiabat.properties.optimize.settings import Optimization, Search
+from adiabat.properties.ranking import distinct
 from adiabat.properties.standardize import Standardizer
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 # Of so many times the batch the order of expected improvement is followed exactly.
 _SHORTLIST = 5
+# Parents are less alike than this, so that one family does not crowd out the others; they are chosen among so
+# many times as many of the best.
+_ALIKE, _CHOICE = 0.7, 4
 # So many edits in vain for each molecule that is wanted, and the search is over.
 _TRIES = 50
 
@@ -115,8 +119,8 @@ class Proposals:
                 short.setdefault(proposal.smiles, proposal)
             if len(short) == _SHORTLIST * self._search.batch:
                 break
-        kept = [name for name in self._ordered(gains) if not self._broken.get(name)]
-        self.pool = {name: self.pool[name] for name in kept[: self._search.population]}
+        kept = [*self._survivors(gains), *self._ordered(gains)[: self._search.population // 2]]
+        self.pool = {name: self.pool[name] for name in kept if not self._refused(name)}
         self._forget()
         if not short:
             return []
@@ -126,10 +130,11 @@ class Proposals:
     def _population(self, state: Optimization) -> tuple[list[str], np.ndarray]:
         """Parents and the odds of each: by their order, and with several objectives as often by being on the
         Pareto front. Before any molecule is both scored and allowed, all of the start."""
-        best = state.best(self._search.population)
-        names = state.archive.smiles
+        names, count = state.archive.smiles, self._search.population
+        best = state.best(_CHOICE * count)
         if not best:
             return list(names), np.ones(len(names))
+        best = [best[k] for k in distinct(state.archive.counts[best], _ALIKE, count)]
         odds = _odds(len(best), self._search.pressure)
         if len(state.objectives) == 1:
             return [names[k] for k in best], odds
@@ -170,14 +175,11 @@ class Proposals:
         return [names[k] for k in np.argsort(-promise, kind="stable")]
 
     def _survivors(self, gains: np.ndarray) -> list[str]:
-        """The most promising ones that keep the limits; others must not lead the search astray."""
-        found: list[str] = []
-        for name in self._ordered(gains)[: 4 * self._search.population]:
-            if not self._refused(name):
-                found.append(name)
-            if len(found) == self._search.population // 2:
-                break
-        return found
+        """Promising ones of different families that keep the limits; others must not lead the search
+        astray."""
+        count = self._search.population // 2
+        names = [name for name in self._ordered(gains)[: _CHOICE * count] if not self._refused(name)]
+        return [names[k] for k in distinct(count_morgan(names), _ALIKE, count)]
 
     def _ready(self, proposal: Proposal) -> Proposal | None:
         """A proposal as it is evaluated, or None where it breaks a limit."""

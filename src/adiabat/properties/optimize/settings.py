@@ -19,7 +19,7 @@ class Search:
         evaluations: how many molecules are scored, those of the start included.
         batch: how many in a round.
         first: how many are scored before the surrogate is asked, the start and random edits of it.
-        population: so many of the best are parents.
+        population: so many of the best are parents, each less alike than 0.7 to the others.
         proposals: children made in each generation of a round. The most promising that are not evaluated
             stay, for the next rounds, as many as parents.
         generations: of children within a round; half of them have parents that only the surrogate has judged.
@@ -36,7 +36,7 @@ class Search:
     proposals: int = 200
     generations: int = 2
     surrogate: bool = True
-    pressure: float = 30.0
+    pressure: float = 10.0
     caution: float = 1.0
     edits: Edits = field(default_factory=Edits)
 
