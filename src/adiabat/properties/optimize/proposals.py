@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 # Of so many times the batch the order of expected improvement is followed exactly.
 _SHORTLIST = 5
-# Parents are less alike than this, so that one family does not crowd out the others; they are chosen among so
-# many times as many of the best.
-_ALIKE, _CHOICE = 0.7, 4
+# Parents are chosen among so many times as many of the best.
+_CHOICE = 4
 # So many edits in vain for each molecule that is wanted, and the search is over.
 _TRIES = 50
 
@@ -134,7 +133,7 @@ class Proposals:
         best = state.best(_CHOICE * count)
         if not best:
             return list(names), np.ones(len(names))
-        best = [best[k] for k in distinct(state.archive.counts[best], _ALIKE, count)]
+        best = [best[k] for k in distinct(state.archive.counts[best], self._search.alike, count)]
         odds = _odds(len(best), self._search.pressure)
         if len(state.objectives) == 1:
             return [names[k] for k in best], odds
@@ -179,7 +178,7 @@ class Proposals:
         astray."""
         count = self._search.population // 2
         names = [name for name in self._ordered(gains)[: _CHOICE * count] if not self._refused(name)]
-        return [names[k] for k in distinct(count_morgan(names), _ALIKE, count)]
+        return [names[k] for k in distinct(count_morgan(names), self._search.alike, count)]
 
     def _ready(self, proposal: Proposal) -> Proposal | None:
         """A proposal as it is evaluated, or None where it breaks a limit."""

@@ -19,7 +19,9 @@ class Search:
         evaluations: how many molecules are scored, those of the start included.
         batch: how many in a round.
         first: how many are scored before the surrogate is asked, the start and random edits of it.
-        population: so many of the best are parents, each less alike than 0.7 to the others.
+        population: so many of the best are parents.
+        alike: parents are less alike than this (Tanimoto similarity), so that one family does not crowd out
+            the others.
         proposals: children made in each generation of a round. The most promising that are not evaluated
             stay, for the next rounds, as many as parents.
         generations: of children within a round; half of them have parents that only the surrogate has judged.
@@ -33,8 +35,9 @@ class Search:
     batch: int = 10
     first: int = 50
     population: int = 100
+    alike: float = 0.7
     proposals: int = 200
-    generations: int = 2
+    generations: int = 4
     surrogate: bool = True
     pressure: float = 10.0
     caution: float = 1.0
@@ -44,8 +47,10 @@ class Search:
         for name in ("evaluations", "batch", "first", "population", "proposals", "generations"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, which has to be 1 or more")
-        if self.pressure <= 0 or self.caution < 0:
-            raise ConfigError("the pressure has to be positive and the caution not negative")
+        if self.pressure <= 0 or self.caution < 0 or not 0 < self.alike <= 1:
+            raise ConfigError(
+                "the pressure has to be positive, the caution not negative, the similarity from 0 to 1"
+            )
 
 
 @dataclass
