@@ -162,3 +162,20 @@ def test_from_models_to_better_molecules(data, tmp_path):
         optimize_by_models(
             ["CC"], models=asked["models"], objectives=["logD=maximize"], out=tmp_path / "other"
         )
+
+
+def test_better_molecules_by_the_command(data, tmp_path):
+    from tests.cli.conftest import run as adiabat
+
+    train_property(data, out=tmp_path / "model", targets=["logS"], kinds=("nearest",))
+    words = ["property", "optimize", "CC1CCNCC1", "--model", tmp_path / "model", "--evaluations", "30"]
+    words += ["--scaffold", "C1CCNCC1", "--most-sa", "4", "--forbid", "[Cl,Br]", "--out", tmp_path / "run"]
+    answer = adiabat(*words, "--objective", "logS>=3", "--json")
+    assert answer.code == 0
+    said = answer.json
+    assert said["n_evaluated"] == 30
+    assert said["best"][0]["logS"] > 0.9
+    assert (tmp_path / "run" / "candidates.csv").read_text().startswith("smiles,logS,logS error,desirability")
+    answer = adiabat(*words, "--objective", "logS is high", "--force")
+    assert answer.code == 2
+    assert "is not an objective" in answer.err
