@@ -61,7 +61,7 @@ MOST_ATOMS = 50
 ELEMENTS = {1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 35, 53}
 WAYS = {
     "with the surrogate": Search(evaluations=2000),
-    "genetic algorithm": Search(evaluations=6000, surrogate=False, batch=200, pressure=1.0, alike=1.0),
+    "genetic algorithm": Search(evaluations=3000, surrogate=False, batch=200, pressure=1.0, alike=1.0),
 }
 PLANTED = "CCN(CC)C(=O)c1ccc(Cl)cc1"
 LIBRARY = 10_000

@@ -114,7 +114,7 @@ def optimize_by_models(
         scaffold=scaffold, least_similarity=similarity, most_heavy_atoms=heavy_atoms, filters=filters
     )
     scores = scores_of([load_property_model(path) for path in models], asked)
-    parts = None if fragments is None else Fragments(one.smiles for one in read_library(fragments))
+    parts = None if fragments is None else Fragments(one.smiles for one in read_library(Path(fragments)))
     config: dict[str, Any] = {
         "start": list(start),
         "models": [os.fspath(path) for path in models],
@@ -171,7 +171,7 @@ def read_objective(text: str, weight: float = 1.0) -> Objective:
         )
     name = match["name"]
     if match["word"]:
-        return Objective(name, match["word"], weight)
+        return Objective(name, "maximize" if match["word"] == "maximize" else "minimize", weight)
     low = float(match["low"])
     if match["sign"] == "=":
         return Objective(name, (low, float(match["high"])) if match["high"] else low, weight)

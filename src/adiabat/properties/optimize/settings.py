@@ -37,7 +37,7 @@ class Search:
     population: int = 100
     alike: float = 0.7
     proposals: int = 200
-    generations: int = 4
+    generations: int = 5
     surrogate: bool = True
     pressure: float = 10.0
     caution: float = 1.0
