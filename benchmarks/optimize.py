@@ -263,8 +263,10 @@ def planted_rows(pool: list[str], kept: Kept, seeds: range) -> Iterator[dict[str
 
 
 def front_rows(pool: list[str], kept: Kept, seeds: range) -> Iterator[dict[str, Any]]:
+    fronts = {}
     for way in ("with the surrogate", "genetic algorithm", "random edits"):
         found = repeated(kept, f"front, {way}", seeds, partial(front, pool, way))
+        fronts[way] = [np.array(one["front"]) for one in found]
         each = ", ".join(f"{one['hypervolume']:.3f}" for one in found)
         row = {
             "what": f"two objectives, {way}: hypervolume, mean",
@@ -272,6 +274,19 @@ def front_rows(pool: list[str], kept: Kept, seeds: range) -> Iterator[dict[str, 
             "note": f"each: {each}",
         }
         yield row | {"value": float(np.mean([one["hypervolume"] for one in found]))}
+    first, *others = fronts
+    for way in others:
+        shares = [dominated(a, b) for a, b in zip(fronts[way], fronts[first], strict=True)]
+        row = {"what": f"share of the front of {way} that the surrogate's dominates", "unit": "%"}
+        yield row | {
+            "value": 100 * float(np.mean(shares)),
+            "note": "each: " + ", ".join(f"{s:.0%}" for s in shares),
+        }
+
+
+def dominated(ones: np.ndarray, others: np.ndarray) -> float:
+    """The share of points, shape (n, n_objectives), that some of the others are better than in everything."""
+    return float(np.mean([(others > one).all(axis=1).any() for one in ones]))
 
 
 PARTS = {"rediscovery": rediscovery_rows, "planted": planted_rows, "front": front_rows}
