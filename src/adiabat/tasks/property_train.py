@@ -48,7 +48,7 @@ from adiabat.tasks.property_files import as_csv, predictions_csv
 from adiabat.tasks.train import REPORT_NAME
 
 PREDICTIONS, REJECTED, SPLIT = "predictions.csv", "rejected.csv", "split.json"
-KINDS = ("mean", "nearest", "forest", "boosting", "gaussian-process")
+KINDS = ("mean", "nearest", "forest", "boosting", "gaussian-process", "graph")
 # Splits that a column of the table decides.
 BY_COLUMN = ("time", "group", "file")
 # Shares of training and test; what chooses among predictors is cross-validation within training.
@@ -257,7 +257,9 @@ def _fit_kinds(run: RunFolder, table: Table, molecules: Molecules, kinds: Sequen
         for kind in kinds:
             if kind in done:
                 continue
-            done[kind] = predictors.get(kind).fit(molecules, labels, folds, seed)
+            # Only a network takes long enough to say how far it is.
+            told = {"on_epoch": lambda k, n, _: bar.advance(0, epoch=f"{k}/{n}")} if kind == "graph" else {}
+            done[kind] = predictors.get(kind).fit(molecules, labels, folds, seed, **told)
             store.save(len(done), *_stored(done))
             bar.advance(last=kind)
             if stop.requested:
