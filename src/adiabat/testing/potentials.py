@@ -218,9 +218,9 @@ class PotentialChecks(NumberedPotentialChecks):
             )
             before, after = self.predict(system), self.predict(double)
             scale = self._repeated / self._exact
-            self._same(after.energy, 2 * before.energy, scale * abs(2 * before.energy))
-            self._same(after.forces, np.tile(before.forces, (2, 1)), scale * float(before.size))
-            self._same(after.stress, before.stress, scale * np.abs(before.stress).max())
+            self._same(after.energy, 2 * before.energy, scale * float(np.abs(2 * before.energy)))
+            self._same(after.forces, np.tile(before.forces, (2, 1)), scale * before.size)
+            self._same(after.stress, before.stress, scale * float(np.abs(before.stress).max()))
 
     def test_smooth_at_the_cutoff(self) -> None:
         """Energy, force and second derivative are continuous where an atom crosses the cut-off of another."""
