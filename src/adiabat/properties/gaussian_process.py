@@ -9,12 +9,11 @@ from scipy import linalg, optimize
 
 from adiabat.base import DataError
 from adiabat.properties.fingerprints import similarities
-from adiabat.properties.molecules import Molecules
+from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
 
 # The exact solution takes the cube of the number of molecules; the search for its settings a part of them.
 MAX_MOLECULES, SEARCHED = 5000, 1000
-_CLIP = 6.0
 _BLOCK = 1024
 
 
@@ -86,7 +85,7 @@ class GaussianProcess(AbstractPredictor):
             rows = np.arange(start, min(start + _BLOCK, len(molecules)))
             part = molecules.taken(rows)
             tanimoto = similarities(part.counts, self.counts)
-            squared = _squared_distances(_scaled(part, self.center, self.scale), self.scaled)
+            squared = _squared_distances(in_spreads(part.numbers, self.center, self.scale), self.scaled)
             for target, process in enumerate(self.processes):
                 kernel = process.kernel
                 cross = kernel(tanimoto[:, process.rows], squared[:, process.rows])
@@ -98,9 +97,9 @@ class GaussianProcess(AbstractPredictor):
 
     @classmethod
     def _fit(cls, molecules: Molecules, labels: Labels, seed: int) -> Self:
-        numbers = _numbers(molecules)
+        numbers = molecules.numbers
         center, scale = np.median(numbers, axis=0), np.maximum(numbers.std(axis=0), 1e-6)
-        scaled = _scaled(molecules, center, scale)
+        scaled = in_spreads(numbers, center, scale)
         tanimoto = similarities(molecules.counts, molecules.counts)
         squared = _squared_distances(scaled, scaled)
         random = np.random.default_rng(seed)
@@ -198,14 +197,6 @@ def _factor(kernel: Kernel, tanimoto: np.ndarray, squared: np.ndarray) -> np.nda
     covariance = kernel(tanimoto, squared)
     covariance[np.diag_indices_from(covariance)] += kernel.noise
     return linalg.cholesky(covariance, lower=True, overwrite_a=True)
-
-
-def _numbers(molecules: Molecules) -> np.ndarray:
-    return np.concatenate([molecules.descriptors, molecules.inputs], axis=1).astype(float)
-
-
-def _scaled(molecules: Molecules, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    return np.clip((_numbers(molecules) - center) / scale, -_CLIP, _CLIP)
 
 
 def _squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:

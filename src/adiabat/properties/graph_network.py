@@ -13,13 +13,12 @@ from adiabat.base import ConfigError, DataError
 from adiabat.networks.parameters import from_arrays, to_arrays
 from adiabat.properties.graph_batches import Batch, packed
 from adiabat.properties.graph_training import Examples, Recipe, fresh, over_members, trained
-from adiabat.properties.molecules import Molecules
+from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
 from adiabat.properties.property_network import PropertyNetwork
 
 # Members of an ensemble that leaves nothing out.
 _MEMBERS = 5
-_CLIP = 6.0
 
 
 @final
@@ -109,21 +108,23 @@ class GraphEnsemble(AbstractPredictor):
     ) -> Self:
         if np.isnan(labels.values).all():
             raise DataError("no value of any molecule is known")
-        numbers = _numbers(molecules)
+        numbers = molecules.numbers
         center, scale = numbers.mean(axis=0), numbers.std(axis=0)
         # What never varied says nothing: its weights are those of the start.
         scale = np.where(scale > 1e-6 * np.maximum(np.abs(center), 1.0), scale, np.inf)
-        examples = Examples.of(_scaled(numbers, center, scale), labels, folds)
+        examples = Examples.of(in_spreads(numbers, center, scale), labels, folds)
         members = trained(molecules.graphs, examples, left_out, recipe, seed, **options)
         return cls(members, center, scale, np.asarray(labels.classes, bool))
 
     def _of_members(self, molecules: Molecules) -> np.ndarray:
         """What each member says, shape (n_members, n_molecules, n_targets)."""
-        numbers = _numbers(molecules)
+        numbers = molecules.numbers
         if numbers.shape[1] != len(self.center):
             known = len(self.center) - molecules.descriptors.shape[1]
             raise DataError(f"the model takes {known} inputs of a molecule, got {molecules.inputs.shape[1]}")
-        padded = np.append(_scaled(numbers, self.center, self.scale), np.zeros((1, len(self.center))), axis=0)
+        padded = np.append(
+            in_spreads(numbers, self.center, self.scale), np.zeros((1, len(self.center))), axis=0
+        )
         n_members, n_targets = self.members.last.weight.shape[:2]
         found = np.empty((n_members, len(molecules) + 1, n_targets))
         for batch in packed(molecules.graphs):
@@ -168,13 +169,3 @@ def _estimate(found: np.ndarray) -> Estimate:
     if len(found) == 1:
         return Estimate(found[0], np.zeros_like(found[0]))
     return Estimate(found.mean(axis=0), found.std(axis=0, ddof=1))
-
-
-def _numbers(molecules: Molecules) -> np.ndarray:
-    """Descriptors and inputs, shape (n_molecules, n_numbers)."""
-    return np.concatenate([molecules.descriptors, molecules.inputs], axis=1).astype(float)
-
-
-def _scaled(numbers: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """In units of the spread; what is far out is as far as six."""
-    return np.clip((numbers - center) / scale, -_CLIP, _CLIP)

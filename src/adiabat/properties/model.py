@@ -119,7 +119,7 @@ class PropertyModel:
         errors = self.calibration.errors(found)
         half = self.calibration.width(level) * errors
         classes = np.array([target.is_class for target in self.targets])
-        center, scale = (np.array([getattr(t, name) for t in self.targets]) for name in ("center", "scale"))
+        center, scale = _units_of(self.targets)
         values = np.where(classes, self.calibration.probabilities(mean, classes), center + scale * mean)
         unknown = np.where(classes, np.nan, 1.0)
         half = half * scale * unknown
@@ -175,7 +175,7 @@ def fit_property_model(
         inputs=tuple(inputs),
         standardizer=standardizer or Standardizer(),
     )
-    center, scale = (np.array([getattr(t, name) for t in targets]) for name in ("center", "scale"))
+    center, scale = _units_of(targets)
     values = {kind: center + scale * one.mean for kind, (_, one) in done.items()}
     classes = labels.classes
     values["stack"] = np.where(classes, calibration.probabilities(mean, classes), center + scale * mean)
@@ -197,7 +197,7 @@ def find_targets(table: Table) -> tuple[Target, ...]:
 
 def labels_of(table: Table, targets: Sequence[Target]) -> Labels:
     """What is to be learned of a table."""
-    center, scale = (np.array([getattr(t, name) for t in targets]) for name in ("center", "scale"))
+    center, scale = _units_of(targets)
     classes = np.array([target.is_class for target in targets])
     return Labels((table.values - center) / scale, table.limits, classes)
 
@@ -289,6 +289,11 @@ def _target(name: str, unit: str, values: np.ndarray) -> Target:
     if set(np.unique(values).tolist()) <= {0.0, 1.0}:
         return Target(name, unit, True, 0.0, 1.0)
     return Target(name, unit, False, float(values.mean()), float(values.std()))
+
+
+def _units_of(targets: Sequence[Target]) -> tuple[np.ndarray, np.ndarray]:
+    """Center and scale of each target, shapes (n_targets,)."""
+    return np.array([one.center for one in targets]), np.array([one.scale for one in targets])
 
 
 def _weighed(

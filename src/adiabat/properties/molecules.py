@@ -10,6 +10,8 @@ from adiabat.properties.descriptors import descriptors
 from adiabat.properties.fingerprints import count_morgan
 from adiabat.properties.graphs import Graph, graph
 
+_CLIP = 6.0
+
 
 @dataclass(frozen=True, eq=False)
 class Molecules:
@@ -45,6 +47,11 @@ class Molecules:
         """Atoms and bonds of each."""
         return tuple(graph(text) for text in self.smiles)
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """Descriptors and inputs side by side, shape (n_molecules, n_numbers), float64."""
+        return np.concatenate([self.descriptors, self.inputs], axis=1).astype(float)
+
     def taken(self, index: np.ndarray | Sequence[int]) -> "Molecules":
         """The molecules with these numbers, in this order, with what is already known of them."""
         index = np.asarray(index, int)
@@ -55,3 +62,8 @@ class Molecules:
         if "graphs" in self.__dict__:
             part.__dict__["graphs"] = tuple(self.graphs[k] for k in index)
         return part
+
+
+def in_spreads(numbers: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """`Molecules.numbers` less a center, in units of their spread; what is far out is as far as six."""
+    return np.clip((numbers - center) / scale, -_CLIP, _CLIP)
