@@ -259,17 +259,18 @@ def test_freely_jointed_chain():
     system, constraints = chains(200, 3)
     langevin = Langevin(timestep=20, temperature=300, friction=0.02)
     potential = Tethers(system, 3, 0.0)
-    run = run_dynamics(
-        system, potential, langevin, steps=20_000, record_every=10, skin=30.0, constraints=constraints
-    )
+    # The tethers have no neighbors, so none can be lost.
+    guard = Guard(lost_atoms=False)
+    options = {"record_every": 10, "skin": 30.0, "guard": guard}
+    run = run_dynamics(system, potential, langevin, steps=60_000, constraints=constraints, **options)
     assert run.degrees_of_freedom == 7 * 200
     a, b, c = np.moveaxis(run.trajectory.positions[100:].astype(np.float64).reshape(-1, 200, 3, 3), 2, 0)
     cosine = np.sum((a - b) * (c - b), axis=-1) / 4
     norm = quad(lambda x: np.sqrt(4 - x**2), -1, 1)[0]
     expected = quad(lambda x: x**2 * np.sqrt(4 - x**2), -1, 1)[0] / norm
-    assert expected == pytest.approx(0.3238, abs=1e-4)
+    assert expected == pytest.approx(0.3210, abs=1e-4)
     error = np.std([part.mean() for part in np.array_split(cosine**2, 20)]) / np.sqrt(20)
-    assert error < 0.001
+    assert error < 0.0015
     assert np.mean(cosine**2) == pytest.approx(expected, abs=3 * error)
 
 

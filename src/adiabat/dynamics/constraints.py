@@ -324,6 +324,10 @@ def _unwrap(wraps: np.ndarray, signs: np.ndarray, images: np.ndarray) -> None:
 # another order when it is longer, and a replica would move otherwise beside one with larger groups.
 
 
+# Likewise a product is rounded before it is added: fused, it is not, and what is fused depends on the shape.
+_rounded = jax.lax.optimization_barrier
+
+
 def _added(terms):
     first, *others = terms
     for term in others:
@@ -338,12 +342,14 @@ def _total(values):
 
 def _dot(one, other):
     """Of vectors along the last axis."""
-    return _added(one[..., axis] * other[..., axis] for axis in range(3))
+    products = _rounded(one * other)
+    return _added(products[..., axis] for axis in range(3))
 
 
 def _products(matrices, vectors):
     """Matrices (n, k, k) times rows of vectors (n, k, 3)."""
-    return _added(matrices[:, :, k, None] * vectors[:, None, k] for k in range(vectors.shape[1]))
+    products = _rounded(matrices[..., None] * vectors[:, None])
+    return _added(products[:, :, k] for k in range(vectors.shape[1]))
 
 
 def _translations(images, cells):

@@ -12,7 +12,9 @@ from adiabat.system import Batch, System
 
 def kinetic_energy(momenta: Float[Array, "n_atoms 3"], system: System | Batch) -> Float[Array, "*n_systems"]:
     """The sum of p^2 / 2m of each system [eV]."""
-    return system.sum_atoms(0.5 * jnp.sum(momenta**2, axis=1) / system.masses)
+    # Rounded before they are summed, as in `drifted`.
+    squares = jax.lax.optimization_barrier(momenta**2)
+    return system.sum_atoms(0.5 * jnp.sum(squares, axis=1) / system.masses)
 
 
 def maxwell_boltzmann(system: System, temperature: float, key: PRNGKeyArray) -> Float[Array, "n_atoms 3"]:
