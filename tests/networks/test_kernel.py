@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adiabat.base import ConfigError, UnsupportedError
+from adiabat.base import ConfigError, UnsupportedError, native
 from adiabat.dynamics import VelocityVerlet, run_dynamics
 from adiabat.networks import LearnedPotential, networks, save_model
 from adiabat.networks.kernel import KernelNetwork, build
@@ -408,7 +408,7 @@ def heard(caplog):
 
 
 def test_without_a_compiler_the_network_stays(monkeypatch, caplog):
-    monkeypatch.setattr(build.shutil, "which", lambda _: None)
+    monkeypatch.setattr(native.shutil, "which", lambda _: None)
     build._kernel.cache_clear()
     try:
         with heard(caplog):
@@ -430,11 +430,11 @@ def test_a_damaged_library_is_made_again(tmp_path, monkeypatch):
     whole, key = build._library()
     content = whole.read_bytes()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = build.compiled_folder(jax.__version__)
+    folder = native.compiled_folder(jax.__version__)
     assert folder is not None
     (folder / whole.name).write_bytes(content[: len(content) // 2])
     made, _ = build._library()
-    assert made.stem == f"kernel-{key}-{build._hash(made)}"
+    assert made.stem == f"kernel-{key}-{native._hash(made)}"
     assert [path.name for path in folder.iterdir()] == [made.name]
 
 

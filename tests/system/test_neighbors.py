@@ -10,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adiabat.base import DataError
-from adiabat.system import System, gather, neighbor_list
-from adiabat.system.device_neighbors import device_neighbor_list, has_one_image, is_for_device
-from adiabat.system.neighbors import _sorted
+from adiabat.system import System, batch_systems, cell_list, gather, neighbor_list, neighbors
+from adiabat.system.cell_list import has_one_image, table_by_cells
+from adiabat.system.device_neighbors import device_neighbor_list, is_for_device
+from adiabat.system.neighbors import _filled_cell, _sorted, _table
+from adiabat.system.order import working_order
+
+needs_compiler = pytest.mark.skipif(cell_list._library() is None, reason="there is no C++ compiler")
 
 
 def brute_force(system: System, cutoff: float) -> set[tuple[int, int, int, int, int]]:
@@ -71,6 +75,70 @@ def test_what_the_list_of_a_device_refuses():
     twice = System.create([18, 18], [[0, 0, 0], [9.0, 0, 1e-4]], cell=np.eye(3) * 9.0, pbc=True)
     assert device_neighbor_list(twice, 4.0) is None
     assert not is_for_device(System.create([18], [[0, 0, 0]], cell=np.eye(3) * 9.0, pbc=True), 4.0)  # a CPU
+
+
+@needs_compiler
+@settings(max_examples=30)
+@given(
+    st.integers(0, 2**31),
+    st.integers(513, 1500),
+    st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    st.floats(2.0, 7.0),
+    st.sampled_from(["inside", "outside", "in a plane", "in two far places"]),
+    st.sampled_from([0, 200]),
+)
+def test_a_large_list_by_cells_is_the_same_table(seed, n_atoms, pbc, radius, where, columns):
+    random = np.random.default_rng(seed)
+    cell = np.diag(random.uniform(20, 50, 3)) + np.tril(random.uniform(-8, 8, (3, 3)), -1)
+    spread = (-2, 3) if where == "outside" else (0, 1)
+    positions = random.uniform(*spread, (n_atoms, 3)) @ cell
+    if where == "in a plane":
+        positions[:, 2] = 1.0
+    if where == "in two far places" and not any(pbc):
+        positions[::2] += 1e5
+    box = _filled_cell(cell, pbc)
+    found = table_by_cells(positions, box, pbc, radius, columns)
+    assert (found is None) == (not has_one_image(box, radius, pbc))
+    if found is not None:
+        expected, _ = _table(positions, cell, pbc, radius, columns=columns)
+        for name, here, there in zip(found._fields, found, expected, strict=True):
+            np.testing.assert_array_equal(here, there, err_msg=name)
+
+
+@needs_compiler
+def test_a_large_list_refuses_as_a_small_one(monkeypatch):
+    positions = 3.0 * np.stack(np.meshgrid(*[np.arange(10.0)] * 3), axis=-1).reshape(-1, 3)
+    positions[7] = positions[500] + 1e-5
+    with pytest.raises(DataError, match="at the same place"):
+        neighbor_list(System.create(np.full(1000, 18), positions), 4.0)
+    positions[7] = -9.0
+    for module in (cell_list, neighbors):
+        monkeypatch.setattr(module, "MAX_NEIGHBORS", 20)
+    neighbor_list(System.create(np.full(1000, 18), positions), 5.0)  # 18 neighbors
+    with pytest.raises(DataError, match="far too dense"):
+        neighbor_list(System.create(np.full(1000, 18), positions), 5.5)  # 26
+
+
+@given(st.integers(0, 2**31), st.integers(1, 1500), st.booleans())
+def test_atoms_are_worked_on_near_each_other(seed, n_atoms, periodic):
+    """Each once; of many, one is much nearer to the next than two are at random."""
+    random = np.random.default_rng(seed)
+    cell = np.diag([30.0, 30.0, 30.0])
+    positions = random.uniform(-1, 2, (n_atoms, 3)) @ cell
+    pbc = (periodic,) * 3
+    order = working_order(positions, cell, pbc)
+    assert np.array_equal(np.sort(order), np.arange(n_atoms))
+    system = System.create(np.full(n_atoms, 18), positions, cell=cell, pbc=pbc)
+    near = neighbor_list(system, 3.0)
+    assert np.array_equal(near.order, order)
+    sizes = {"n_atoms": 2 * n_atoms + 1, "n_systems": 2, "max_neighbors": near.max_neighbors}
+    _, joined = batch_systems([system, system], [near, near], **sizes)
+    assert np.array_equal(joined.order, [*order, *(order + n_atoms), 2 * n_atoms])
+    if n_atoms > 1000:
+        edge = 30.0 if periodic else 90.0
+        inside = positions % 30.0 if periodic else positions
+        steps = np.linalg.norm(np.diff(inside[order], axis=0), axis=1)
+        assert np.mean(steps) < 0.3 * 0.66 * edge  # two at random are 0.66 edges apart
 
 
 @st.composite

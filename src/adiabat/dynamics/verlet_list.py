@@ -7,11 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from adiabat.system import Neighbors, System, neighbor_list
+from adiabat.system.cell_list import CAPACITY_STEP
 from adiabat.system.device_neighbors import device_neighbor_list, is_for_device
-from adiabat.system.neighbors import CAPACITY_STEP
 
 DEFAULT_SKIN = 0.5
 """[Å]. A network works on every edge of the table, so a wide skin costs more than the rebuilds it saves."""
+# Room for so many more neighbors than an atom has at first, lest a fluctuation recompiles. Half as much was
+# too little for two hours of water.
+_SPARE = 0.1
 # Up to this many times the neighbors within cut-off and skin, a molecule takes all its pairs and never
 # rebuilds.
 _ALL_PAIRS = 1.3
@@ -60,15 +63,16 @@ class VerletList:
         if is_for_device(system, self.cutoff + self.skin):
             near = device_neighbor_list(system, self.cutoff, self.skin, self.capacity)
         if near is None:
-            near = neighbor_list(system, self.cutoff, self.skin)
+            # Whether all pairs are taken is decided by the structure alone, so that a list made again from
+            # the same positions is the same.
+            columns = self.capacity if any(system.pbc) else 0
+            near = neighbor_list(system, self.cutoff, self.skin, columns=columns)
         others = system.n_atoms - 1
-        # Decided by the structure alone, so that a list made again from the same positions is the same.
         if not any(system.pbc) and others <= _ALL_PAIRS * near.max_neighbors:
             near = neighbor_list(system, self.cutoff, _ALL_PAIRS_RADIUS - self.cutoff)
         if near.max_neighbors > self.capacity:
-            # Room for a few more, lest a fluctuation recompiles; a first list that fits every pair needs
-            # none.
-            crowded = max(1, round(0.05 * near.max_neighbors / CAPACITY_STEP)) * CAPACITY_STEP
+            # A first list that fits every pair needs no more.
+            crowded = max(1, round(_SPARE * near.max_neighbors / CAPACITY_STEP)) * CAPACITY_STEP
             spare = 0 if near.cutoff == _ALL_PAIRS_RADIUS else crowded
             self.capacity = near.max_neighbors + spare
         if near.max_neighbors < self.capacity:

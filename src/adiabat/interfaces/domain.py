@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from adiabat.base import SimulationError, UnsupportedError
 from adiabat.potentials import AbstractPotential
 from adiabat.system import Batch, Neighbors, System, batch_systems, neighbor_list
-from adiabat.system.neighbors import CAPACITY_STEP
+from adiabat.system.cell_list import CAPACITY_STEP
 
 # Tables have room for so many more atoms and neighbors than there were, and rows in steps of so many atoms:
 # what comes and goes in a domain compiles nothing again.

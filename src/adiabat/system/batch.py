@@ -138,6 +138,7 @@ def batch_systems(
     shift = np.zeros((n_atoms, max_neighbors, 3), np.float32)
     edge_mask = np.zeros((n_atoms, max_neighbors), bool)
     reverse = np.arange(n_atoms * max_neighbors, dtype=np.int32).reshape(n_atoms, max_neighbors)
+    order = np.arange(n_atoms, dtype=np.int32)
     start = 0
     for number, (system, near) in enumerate(zip(systems, neighbors, strict=True)):
         stop, columns = start + system.n_atoms, near.max_neighbors
@@ -152,6 +153,7 @@ def batch_systems(
         edge_mask[rows, :columns] = near.mask
         atom, slot = np.divmod(np.asarray(near.reverse), columns)
         reverse[rows, :columns] = (atom + start) * max_neighbors + slot
+        order[rows] = np.asarray(near.order) + start
         start = stop
     batch = Batch(
         numbers=numbers,  # pyright: ignore[reportArgumentType]
@@ -177,6 +179,7 @@ def batch_systems(
         reference_positions=positions,  # pyright: ignore[reportArgumentType]
         reference_cell=cell,  # pyright: ignore[reportArgumentType]
         cutoff=shortest,
+        order=order,  # pyright: ignore[reportArgumentType]
         radii=radii,  # pyright: ignore[reportArgumentType]
     )
     return batch, joined

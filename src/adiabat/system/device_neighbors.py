@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from adiabat.system.neighbors import CAPACITY_STEP, MAX_NEIGHBORS, SAME_PLACE, Neighbors
+from adiabat.system.cell_list import CAPACITY_STEP, MAX_NEIGHBORS, SAME_PLACE, has_one_image, just_enough
+from adiabat.system.neighbors import Neighbors
 from adiabat.system.system import System, cell_heights
 
 # So many squared are the pairs, of which each takes a few bytes.
@@ -26,11 +27,6 @@ def is_for_device(system: System, radius: float) -> bool:
     if _cells(box, radius) is None and system.n_atoms > _MOST_OF_ALL_PAIRS:
         return False
     return has_one_image(box, radius)
-
-
-def has_one_image(box: np.ndarray, radius: float) -> bool:
-    """Whether no atom of this periodic box [Å] has two images of another within `radius` [Å]."""
-    return bool(cell_heights(box).min() > 2 * radius)
 
 
 def device_neighbor_list(
@@ -62,7 +58,7 @@ def device_neighbor_list(
         most, nearest = (x.item() for x in search(columns=None))
         if most > MAX_NEIGHBORS or nearest < SAME_PLACE**2:
             return None
-        columns = max(columns, max(1, -(-most // CAPACITY_STEP)) * CAPACITY_STEP)
+        columns = just_enough(most, columns)
         index, shift, mask, reverse = search(columns=columns)
         return Neighbors(
             index=index,
@@ -73,6 +69,7 @@ def device_neighbor_list(
             reference_positions=positions,
             reference_cell=box,
             cutoff=radius,
+            order=jnp.arange(len(positions), dtype=jnp.int32),  # nothing on a GPU asks for another
         )
 
 

@@ -8,18 +8,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from adiabat.base import DataError
+from adiabat.system.cell_list import MAX_NEIGHBORS, SAME_PLACE, Table, just_enough, table_by_cells
 from adiabat.system.edges import gather, squared_lengths
+from adiabat.system.order import working_order
 from adiabat.system.system import System
 
 if TYPE_CHECKING:
     from adiabat.system.batch import Batch
-
-# Rows are padded to a multiple of this many neighbors, so that a few more do not force a recompilation.
-CAPACITY_STEP = 4
-# One atom of a plausible condensed structure never sees as many; beyond it the cell or the unit is wrong.
-MAX_NEIGHBORS = 4096
-# Two nuclei nearer than this [Å] are one atom entered twice.
-SAME_PLACE = 1e-3
 
 
 class Neighbors(eqx.Module):
@@ -35,6 +30,8 @@ class Neighbors(eqx.Module):
         reference_positions: the positions [Å] the list was made for, shape (n_atoms, 3).
         reference_cell: the cell [Å] the list was made for, shape (3, 3).
         cutoff: radius [Å] of the list, skin included.
+        order: of the atoms, such that those that follow each other are near each other, shape (n_atoms,):
+            what works on them in turn finds what it needs in the cache. It changes no result.
         hops: how many edges away the nearest atom is whose energy is asked for, shape (n_atoms,); None if all
             are. A network may leave out rounds of messages that no such energy depends on.
         inner: a list of the same positions and skin with a shorter cut-off, for a potential that sees less
@@ -51,6 +48,7 @@ class Neighbors(eqx.Module):
     reference_positions: Float[Array, "n_atoms 3"]
     reference_cell: Float[Array, "*n_systems 3 3"]
     cutoff: float = eqx.field(static=True)
+    order: Int[Array, " n_atoms"]
     hops: Int[Array, " n_atoms"] | None = None
     inner: "Neighbors | None" = None
     radii: Float[Array, " n_systems"] | None = None
@@ -130,7 +128,9 @@ class Neighbors(eqx.Module):
         return system.sum_atoms((~held).astype(jnp.int32)) == 0
 
 
-def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: int | None = None) -> Neighbors:
+def neighbor_list(
+    system: System, cutoff: float, skin: float = 0.0, capacity: int | None = None, columns: int = 0
+) -> Neighbors:
     """All pairs within `cutoff + skin`, periodic images included, as host arrays.
 
     The list is exact for any cell, also one smaller than the cut-off, and in an order that depends on the
@@ -142,6 +142,7 @@ def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: in
         cutoff: [Å].
         skin: extra radius [Å]; the list stays complete until an atom has moved `skin / 2`.
         capacity: columns of the table; just enough (a multiple of 4) by default.
+        columns: likewise, at least, where there is no such limit.
 
     Returns:
         The list; `overflow` is set, and edges are missing, when an atom has more neighbors than `capacity`.
@@ -150,10 +151,34 @@ def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: in
         DataError: two atoms at the same place, or more than 4096 neighbors of one atom.
     """
     radius = float(cutoff) + float(skin)
-    n_atoms = system.n_atoms
     positions = np.asarray(system.positions, dtype=np.float64)
     cell = np.asarray(system.cell, dtype=np.float64)
-    i, j, shift, back = _directed_edges(positions, cell, system.pbc, radius)
+    box = _filled_cell(cell, system.pbc)
+    table = table_by_cells(positions, box, system.pbc, radius, columns) if capacity is None else None
+    overflow = False
+    if table is None:
+        table, overflow = _table(positions, cell, system.pbc, radius, capacity, columns)
+    return Neighbors(
+        **table._asdict(),
+        overflow=np.asarray(overflow),  # pyright: ignore[reportArgumentType]
+        reference_positions=positions,  # pyright: ignore[reportArgumentType]
+        reference_cell=cell,  # pyright: ignore[reportArgumentType]
+        cutoff=radius,
+        order=working_order(positions, box, system.pbc),  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _table(
+    positions: np.ndarray,
+    cell: np.ndarray,
+    pbc: tuple[bool, bool, bool],
+    radius: float,
+    capacity: int | None = None,
+    columns: int = 0,
+) -> tuple[Table, bool]:
+    """The table, and whether edges are missing."""
+    n_atoms = len(positions)
+    i, j, shift, back = _directed_edges(positions, cell, pbc, radius)
     counts = np.bincount(i, minlength=n_atoms)
     needed = int(counts.max(initial=0))
     if needed > MAX_NEIGHBORS:
@@ -161,7 +186,7 @@ def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: in
             f"an atom has {needed} neighbors within {radius:g} Å: the structure is far too dense",
             "check that the cell and the positions are in Å",
         )
-    columns = capacity if capacity is not None else max(1, -(-needed // CAPACITY_STEP)) * CAPACITY_STEP
+    columns = just_enough(needed, columns) if capacity is None else capacity
     flat = i * columns + np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)
     if needed > columns:
         # An edge is dropped together with its reverse: the table stays symmetric even when it overflows.
@@ -178,16 +203,11 @@ def neighbor_list(system: System, cutoff: float, skin: float = 0.0, capacity: in
     shifts[flat] = shift
     mask[flat] = True
     reverse[flat] = reversed_flat
-    return Neighbors(
-        index=index.reshape(n_atoms, columns),  # pyright: ignore[reportArgumentType]
-        shift=shifts.reshape(n_atoms, columns, 3),  # pyright: ignore[reportArgumentType]
-        mask=mask.reshape(n_atoms, columns),  # pyright: ignore[reportArgumentType]
-        reverse=reverse.reshape(n_atoms, columns),  # pyright: ignore[reportArgumentType]
-        overflow=np.asarray(needed > columns),  # pyright: ignore[reportArgumentType]
-        reference_positions=positions,  # pyright: ignore[reportArgumentType]
-        reference_cell=cell,  # pyright: ignore[reportArgumentType]
-        cutoff=radius,
+    shape = (n_atoms, columns)
+    table = Table(
+        index.reshape(shape), shifts.reshape(*shape, 3), mask.reshape(shape), reverse.reshape(shape)
     )
+    return table, needed > columns
 
 
 def _directed_edges(

@@ -1,35 +1,23 @@
 """Compiles the kernel, once on each machine, and tells XLA of it."""
 
 import ctypes
-import hashlib
 import logging
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 
-from adiabat.base import AdiabatError
-from adiabat.base.cache import compiled_folder
-from adiabat.base.digest import digest
-from adiabat.base.files import atomic_path
+from adiabat.base.native import FAILURES, FLAGS, compiled_library, reason
 
 logger = logging.getLogger(__name__)
 
-# No -ffast-math: an atom's numbers must not depend on how the loop over its block was vectorized.
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-w")
 # What the library has for XLA, named adiabat_...
 FUNCTIONS = (
     *("forward", "backward", "changes", "weights"),
     *("orthogonal", "environments", "environments_back"),
 )
-SECONDS = 120  # after which a compiler is given up
 
 
 class Kernel(NamedTuple):
@@ -64,60 +52,18 @@ def _kernel() -> Kernel | None:
     there is no C++ compiler or it fails."""
     try:
         return _register(*_library())
-    except (OSError, AdiabatError, subprocess.SubprocessError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except FAILURES as error:
         logger.warning(
-            "forces are computed by XLA, about ten times slower than by the C++ kernel: %s", reason
+            "forces are computed by XLA, about ten times slower than by the C++ kernel: %s", reason(error)
         )
         return None
 
 
 def _library() -> tuple[Path, str]:
     """The compiled library and a name for what it was made from."""
-    sources = {
-        file.name: file.read_bytes()
-        for file in resources.files(__package__).iterdir()
-        if _is_source(file.name)
-    }
-    compiler = _compiler()
-    version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=SECONDS).stdout
-    named = [part for name in sorted(sources) for part in (name, sources[name].decode())]
-    key = digest(*named, " ".join(FLAGS), compiler, version.decode(errors="replace"))
-    folder = compiled_folder(jax.__version__)
-    if folder is None:
-        raise RuntimeError("there is no folder to keep it in")
-    for found in folder.glob(f"kernel-{key}-*.so"):
-        # A damaged library would end the process when it is loaded.
-        if found.stem.endswith(_hash(found)):
-            return found, key
-        found.unlink(missing_ok=True)
-    logger.info("compiling the C++ kernel for this machine, once")
-    return _compile(compiler, sources, folder, key), key
-
-
-def _compile(compiler: str, sources: dict[str, bytes], folder: Path, key: str) -> Path:
-    with tempfile.TemporaryDirectory() as work:
-        for name, content in sources.items():
-            (Path(work) / name).write_bytes(content)
-        built = Path(work) / "kernel.so"
-        command = [
-            compiler,
-            *FLAGS,
-            "-isystem",
-            jax.ffi.include_dir(),
-            str(Path(work) / "kernel.cpp"),
-            "-o",
-            str(built),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-        if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or ["no reason given"]
-            raise RuntimeError(f"{compiler} failed: {lines[0]}")
-        kept = folder / f"kernel-{key}-{_hash(built)}.so"
-        with atomic_path(kept) as temporary:
-            shutil.copyfile(built, temporary)
-            temporary.chmod(0o700)
-    return kept
+    assert __package__
+    include = [jax.ffi.include_dir()]
+    return compiled_library(__package__, "kernel", jax.__version__, include=include, flags=FLAGS)
 
 
 def _register(path: Path, key: str) -> Kernel:
@@ -131,19 +77,3 @@ def _register(path: Path, key: str) -> Kernel:
     for size, function in found.items():
         function.argtypes, function.restype = [ctypes.c_int64] * sizes[size], ctypes.c_int64
     return Kernel(name, **found)
-
-
-def _compiler() -> str:
-    for name in (os.environ.get("CXX"), "c++", "g++", "clang++"):
-        path = shutil.which(name) if name else None
-        if path is not None:
-            return path
-    raise RuntimeError("there is no C++ compiler (c++, g++ or clang++)")
-
-
-def _is_source(name: str) -> bool:
-    return name.endswith((".h", ".cpp"))
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -26,9 +26,9 @@ Model model_of(Numbers n, float spacing, const Floats& weights) {
   return {sizes, Weights<const float>(weights.typed_data(), sizes), spacing};
 }
 
-Order order_of(const Integers& species, const Integers& index, const Sizes& sizes) {
-  const auto shape = index.dimensions();
-  return {shape[0], shape[1], index.typed_data(), species.typed_data(), sizes.elements, sizes.interactions};
+Order order_of(const Integers& species, const Integers& given, const Sizes& sizes) {
+  return {int64_t(given.element_count()), given.typed_data(), species.typed_data(), sizes.elements,
+          sizes.interactions};
 }
 
 Graph graph_of(const Order& order, const Floats& vectors, const Floats& envelope, const Integers& index,
@@ -51,10 +51,10 @@ ffi::Error misfit() {
 }
 
 ffi::Error run_forward(ffi::ThreadPool pool, Integers species, Floats vectors, Floats envelope, Integers index,
-                       Integers reverse, Floats weights, ffi::Result<Floats> energies, ffi::Result<Floats> tape,
-                       Numbers sizes, float spacing) {
+                       Integers reverse, Integers given, Floats weights, ffi::Result<Floats> energies,
+                       ffi::Result<Floats> tape, Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  const Order order = order_of(species, index, model.sizes);
+  const Order order = order_of(species, given, model.sizes);
   const Graph graph = graph_of(order, vectors, envelope, index, reverse);
   const Tape<Vec> left(large(tape), model.sizes, graph.n_atoms);
   if (!fits(model.weights.size, weights) || !fits(left.size, *tape)) return misfit();
@@ -63,10 +63,10 @@ ffi::Error run_forward(ffi::ThreadPool pool, Integers species, Floats vectors, F
 }
 
 ffi::Error run_backward(ffi::ThreadPool pool, Floats cotangents, Integers species, Floats vectors, Floats envelope,
-                        Integers index, Integers reverse, Floats weights, Floats tape, ffi::Result<Floats> by_vectors,
-                        ffi::Result<Floats> by_envelope, ffi::Result<Floats> space, Numbers sizes, float spacing) {
+                        Integers index, Integers reverse, Integers given, Floats weights, Floats tape,
+                        ffi::Result<Floats> by_vectors, ffi::Result<Floats> by_envelope, ffi::Result<Floats> space, Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  const Order order = order_of(species, index, model.sizes);
+  const Order order = order_of(species, given, model.sizes);
   const Graph graph = graph_of(order, vectors, envelope, index, reverse);
   const Tape<Vec> left(tape.typed_data(), model.sizes, graph.n_atoms);
   const Cotangents<Vec> between(large(space), model.sizes, graph.n_atoms);
@@ -77,10 +77,10 @@ ffi::Error run_backward(ffi::ThreadPool pool, Floats cotangents, Integers specie
 
 // of_vectors, of_envelope: how the edges move.
 ffi::Error run_changes(ffi::ThreadPool pool, Floats of_vectors, Floats of_envelope, Integers species, Floats vectors,
-                       Floats envelope, Integers index, Integers reverse, Floats weights, ffi::Result<Floats> changes,
-                       ffi::Result<Floats> space, Numbers sizes, float spacing) {
+                       Floats envelope, Integers index, Integers reverse, Integers given, Floats weights,
+                       ffi::Result<Floats> changes, ffi::Result<Floats> space, Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  const Order order = order_of(species, index, model.sizes);
+  const Order order = order_of(species, given, model.sizes);
   Graph graph = graph_of(order, vectors, envelope, index, reverse);
   graph.vector_changes = of_vectors.typed_data();
   graph.envelope_changes = of_envelope.typed_data();
@@ -93,10 +93,10 @@ ffi::Error run_changes(ffi::ThreadPool pool, Floats of_vectors, Floats of_envelo
 // cotangents of what it found.
 ffi::Error run_weights(ffi::ThreadPool pool, Floats energies, Floats of_energies, Floats of_vectors,
                        Floats of_envelope, Integers species, Floats vectors, Floats envelope, Integers index,
-                       Integers reverse, Floats weights, ffi::Result<Floats> by_weights, ffi::Result<Floats> space,
-                       Numbers sizes, float spacing) {
+                       Integers reverse, Integers given, Floats weights, ffi::Result<Floats> by_weights,
+                       ffi::Result<Floats> space, Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
-  const Order order = order_of(species, index, model.sizes);
+  const Order order = order_of(species, given, model.sizes);
   Graph graph = graph_of(order, vectors, envelope, index, reverse);
   graph.vector_changes = of_vectors.typed_data();
   graph.envelope_changes = of_envelope.typed_data();
@@ -138,13 +138,14 @@ ffi::Error run_orthogonal(ffi::ThreadPool pool, Floats matrices, ffi::Result<Flo
   return ffi::Error::Success();
 }
 
-// What the functions on a structure share: its arrays and the weights, and at the end the sizes.
+// What the functions on a structure share: its arrays, the order of its atoms and the weights, and at the end the sizes.
 template <typename Binding>
 auto with_graph(Binding binding) {
   return std::move(binding)
       .template Arg<Integers>()
       .template Arg<Floats>()
       .template Arg<Floats>()
+      .template Arg<Integers>()
       .template Arg<Integers>()
       .template Arg<Integers>()
       .template Arg<Floats>();

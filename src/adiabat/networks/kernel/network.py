@@ -79,7 +79,8 @@ class KernelNetwork(AbstractNetwork):
             species = species + self.call.sizes.elements * jnp.minimum(
                 neighbors.hops, self.call.sizes.interactions
             )
-        whole = [jnp.asarray(x, jnp.int32) for x in (species, neighbors.index, neighbors.reverse)]
+        graph = (species, neighbors.index, neighbors.reverse, neighbors.order)
+        whole = [jnp.asarray(x, jnp.int32) for x in graph]
         return _energies(self.call, vectors, envelope, *whole, self.weights)
 
     def hyperparameters(self) -> dict[str, Any]:
@@ -163,8 +164,8 @@ class Asked(NamedTuple):
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _energies(call, vectors, envelope, species, index, reverse, weights):
-    return _forward(call, vectors, envelope, species, index, reverse, weights)[0]
+def _energies(call, vectors, envelope, species, index, reverse, order, weights):
+    return _forward(call, vectors, envelope, species, index, reverse, order, weights)[0]
 
 
 def _energies_forward(call, *arguments):
@@ -179,7 +180,7 @@ def _energies_forward(call, *arguments):
 def _energies_backward(call, residuals, cotangents):
     values, by_edges, by_weights = residuals
     cotangents = _filled(cotangents)
-    found: list[Any] = [None] * 6
+    found: list[Any] = [None] * 7
     if by_edges is not None:
         found[:2] = _backward(call, cotangents, *values, *by_edges)
     if by_weights is not None:
@@ -191,10 +192,10 @@ _energies.defvjp(_energies_forward, _energies_backward, symbolic_zeros=True)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _forward(call, vectors, envelope, species, index, reverse, weights):
+def _forward(call, vectors, envelope, species, index, reverse, order, weights):
     n_atoms = len(species)
     shapes = ((n_atoms,), (n_atoms * call.tape_width,))
-    energies, tape = _run(call, "forward", shapes, species, vectors, envelope, index, reverse, weights)
+    energies, tape = _run(call, "forward", shapes, species, vectors, envelope, index, reverse, order, weights)
     return energies, tape, _nothing_asked(vectors, envelope)
 
 
@@ -206,17 +207,17 @@ def _forward_forward(call, *arguments):
 
 def _forward_backward(call, values, cotangents):
     energies, _, asked = jax.tree.map(_filled, cotangents, is_leaf=_is_symbolic)
-    return *(None,) * 5, _by_weights(call, energies, asked, values)
+    return *(None,) * 6, _by_weights(call, energies, asked, values)
 
 
 _forward.defvjp(_forward_forward, _forward_backward, symbolic_zeros=True)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _backward(call, cotangents, vectors, envelope, species, index, reverse, weights, tape, asked):
+def _backward(call, cotangents, vectors, envelope, species, index, reverse, order, weights, tape, asked):
     del asked
     shapes = (vectors.shape, envelope.shape, (len(species) * call.space_width,))
-    given = (cotangents, species, vectors, envelope, index, reverse, weights, tape)
+    given = (cotangents, species, vectors, envelope, index, reverse, order, weights, tape)
     return _run(call, "backward", shapes, *given)[:2]
 
 
@@ -224,14 +225,14 @@ def _backward_forward(call, *arguments):
     refuse_derivatives(*arguments[1:3])
     values = [jax.tree.map(lambda a: a.value, argument, is_leaf=is_argument) for argument in arguments]
     by_cotangents = () if arguments[0].perturbed else None
-    return _backward(call, *values), (values[:7], by_cotangents)
+    return _backward(call, *values), (values[:8], by_cotangents)
 
 
 def _backward_backward(call, residuals, cotangents):
     (given, *graph), by_cotangents = residuals
     moves = jax.tree.map(_filled, cotangents, is_leaf=_is_symbolic)
     changes = None if by_cotangents is None else _changes(call, moves, graph)
-    return changes, *(None,) * 7, Asked(given, *moves)
+    return changes, *(None,) * 8, Asked(given, *moves)
 
 
 _backward.defvjp(_backward_forward, _backward_backward, symbolic_zeros=True)
@@ -239,18 +240,18 @@ _backward.defvjp(_backward_forward, _backward_backward, symbolic_zeros=True)
 
 def _changes(call, moves, graph):
     """How the energies change when vectors and envelope move so."""
-    vectors, envelope, species, index, reverse, weights = graph
+    vectors, envelope, species, index, reverse, order, weights = graph
     found = kernel()
     assert found is not None
     space = found.change_space(len(species), *call.sizes)
-    given = (*moves, species, vectors, envelope, index, reverse, weights)
+    given = (*moves, species, vectors, envelope, index, reverse, order, weights)
     return _run(call, "changes", ((len(species),), (space,)), *given)[0]
 
 
 def _by_weights(call, energies, asked, values):
     """The derivative by the weights, with these cotangents of the energies and of what is asked."""
-    vectors, envelope, species, index, reverse, weights = values
-    given = (energies, *asked, species, vectors, envelope, index, reverse, weights)
+    vectors, envelope, species, index, reverse, order, weights = values
+    given = (energies, *asked, species, vectors, envelope, index, reverse, order, weights)
     found = kernel()
     assert found is not None
     space = found.slope_space(len(species), *call.sizes)

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <numeric>
 #include <vector>
 
 #if defined(__linux__)
@@ -12,43 +11,21 @@
 
 namespace adiabat {
 
-// Up to so many atoms what neighbors leave for each other stays in the cache whatever the order.
-constexpr int64_t FEW_ATOMS = 512;
-
 // All arrays over atoms within the kernel are by place; what comes from outside and goes there is by atom.
 struct Order {
   std::vector<int32_t> atoms, places;  // the atom at each place, and the place of each atom
   std::vector<int32_t> species;        // by place
   std::vector<int64_t> needed;         // of each round: so many places, from the first on, are asked for
 
-  // Breadth first along the edges, so that atoms worked on in turn share most of their neighbors; those that are
-  // left out of more rounds stand behind the others. by_atom: an atom's species, plus the number of elements for
-  // each of the last rounds in which nobody asks for it.
-  Order(int64_t n_atoms, int64_t columns, const int32_t* index, const int32_t* by_atom, int64_t elements,
-        int64_t interactions)
-      : atoms(n_atoms), places(n_atoms, -1), species(n_atoms), needed(interactions, 0) {
-    int32_t count = 0;
-    const auto take = [&](int32_t atom) {
-      atoms[count] = atom;
-      places[atom] = count++;
-    };
-    for (int32_t root = 0; root < n_atoms; ++root) {
-      if (places[root] >= 0) continue;
-      int32_t next = count;
-      take(root);
-      if (n_atoms <= FEW_ATOMS) continue;
-      for (; next < count; ++next)
-        for (int64_t k = 0; k < columns; ++k) {
-          const int32_t neighbor = index[atoms[next] * columns + k];
-          if (places[neighbor] < 0) take(neighbor);
-        }
-    }
+  // In the order that is given; those that are left out of more rounds stand behind the others. by_atom: an atom's
+  // species, plus the number of elements for each of the last rounds in which nobody asks for it.
+  Order(int64_t n_atoms, const int32_t* given, const int32_t* by_atom, int64_t elements, int64_t interactions)
+      : atoms(given, given + n_atoms), places(n_atoms), species(n_atoms), needed(interactions, 0) {
     const auto left_out = [&](int32_t atom) { return by_atom[atom] / elements; };
-    if (std::any_of(by_atom, by_atom + n_atoms, [&](int32_t code) { return code >= elements; })) {
+    if (std::any_of(by_atom, by_atom + n_atoms, [&](int32_t code) { return code >= elements; }))
       std::stable_sort(atoms.begin(), atoms.end(), [&](int32_t a, int32_t b) { return left_out(a) < left_out(b); });
-      for (int32_t place = 0; place < n_atoms; ++place) places[atoms[place]] = place;
-    }
     for (int32_t place = 0; place < n_atoms; ++place) {
+      places[atoms[place]] = place;
       species[place] = by_atom[atoms[place]] % elements;
       for (int64_t t = 0; t < interactions - left_out(atoms[place]); ++t) ++needed[t];
     }
