@@ -48,6 +48,7 @@ SOURCES = {
     "freesolv": Source("moleculenet/freesolv.csv", "smiles", "freesolv", "kcal/mol"),
     "lipophilicity": Source("moleculenet/lipo.csv", "smiles", "lipo", "log D"),
     "aqsoldb": Source("aqsoldb/results_data_curated.csv", "SMILES", "Solubility", "log mol/L"),
+    "pdbbind": Source("moleculenet/pdbbind_refined.csv", "smiles", "-logKd/Ki", "pK"),
 }
 BARS = {
     ("esol", "official"): "RMSE <= 0.65",

@@ -1,0 +1,131 @@
+"""Property models as `adiabat property train` makes them, on published tables.
+
+    python -m benchmarks.properties --data ../shared/data
+    python -m benchmarks.properties --tables esol freesolv --splits random scaffold --seeds 0
+
+learns from training and validation of each split, with every kind weighed by cross-validation, and is asked
+for its test; see `benchmarks.property_kinds` for the splits. Recorded are errors, the share of true values
+that 90 % intervals hold, and how the model compares with the best baseline by a paired test.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from adiabat.properties import Standardizer, curate, read_table
+from adiabat.properties.evaluate import compare, coverage, mae, rmse
+from adiabat.properties.model import BASELINES, find_targets, fit_property_model, folds_of, labels_of
+from adiabat.properties.molecules import Molecules
+from adiabat.properties.predictor import predictors
+from adiabat.properties.table import Table
+from adiabat.tasks.precision import enable
+from adiabat.tasks.property_train import KINDS
+from benchmarks.property_kinds import BARS, SOURCES, parts
+from benchmarks.record import record
+
+LEVEL = 0.9
+SPLITS = ("official", "random", "scaffold")
+# What is asked of each table.
+WANTED = [*BARS, ("aqsoldb", "random"), ("pdbbind", "random")]
+
+
+class Found(NamedTuple):
+    """Of the test part of one split.
+
+    Attributes:
+        rmse: root mean square error, in the unit of the table.
+        mae: mean absolute error.
+        inside: share of true values in the 90 % intervals.
+        minutes: of the training.
+        by_kind: root mean square error of each kind alone.
+        p_values: of a paired test with each kind, negative where the kind is better.
+    """
+
+    rmse: float
+    mae: float
+    inside: float
+    minutes: float
+    by_kind: dict[str, float]
+    p_values: dict[str, float]
+
+
+def measure(table: Table, molecules: Molecules, known: np.ndarray, test: np.ndarray, seed: int) -> Found:
+    """Fits to the known, asks for the test."""
+    begin = time.monotonic()
+    learned, asked = molecules.taken(known), molecules.taken(test)
+    taught = table.taken(known)
+    labels, folds = labels_of(taught, find_targets(taught)), folds_of(taught.smiles, seed)
+    fitted = {kind: predictors.get(kind).fit(learned, labels, folds, seed) for kind in KINDS}
+    model, _ = fit_property_model(taught, learned, kinds=KINDS, seed=seed, fitted=fitted)
+    minutes = (time.monotonic() - begin) / 60
+    said, true = model.predict(asked, LEVEL), table.values[test, 0]
+    (target,) = model.targets
+    by_kind, p_values = {}, {}
+    for kind, (one, _) in fitted.items():
+        alone = target.center + target.scale * one.predict(asked).mean[:, 0]
+        found = compare(true, said.values[:, 0], alone, is_class=False)
+        by_kind[kind] = rmse(true, alone)
+        p_values[kind] = found.p_value if found.difference < 0 else -found.p_value
+    value = said.values[:, 0]
+    inside = coverage(true, said.lower[:, 0], said.upper[:, 0])
+    return Found(rmse(true, value), mae(true, value), inside, minutes, by_kind, p_values)
+
+
+def rows(name: str, splits: Sequence[str], seeds: Sequence[int], data: Path) -> list[dict[str, Any]]:
+    """Of one table: its means over the seeds."""
+    source = SOURCES[name]
+    table = read_table(data / source.file, smiles=source.smiles, targets=[source.target])
+    table = curate(table, Standardizer()).table
+    molecules = Molecules(table.smiles)
+    made = []
+    for split in splits:
+        found = []
+        for seed in seeds:
+            found.append(measure(table, molecules, *parts(table, split, seed, data), seed))
+            print(name, split, seed, found[-1], flush=True)
+        made.append(_row(f"{name}, {split}", BARS.get((name, split), ""), source.unit, found))
+    return made
+
+
+def _row(what: str, bar: str, unit: str, found: Sequence[Found]) -> dict[str, Any]:
+    figure = "MAE" if bar.startswith("MAE") else "RMSE"
+    values = [one.mae if figure == "MAE" else one.rmse for one in found]
+    alone = {kind: float(np.mean([one.by_kind[kind] for one in found])) for kind in KINDS}
+    best = min(BASELINES, key=alone.__getitem__)
+    worst = max(abs(one.p_values[best]) if one.p_values[best] >= 0 else 1.0 for one in found)
+    note = (
+        f"{len(found)} seeds, ± {np.std(values):.3f}; RMSE {np.mean([one.rmse for one in found]):.3f}, MAE "
+        f"{np.mean([one.mae for one in found]):.3f}; {LEVEL:.0%} intervals hold "
+        f"{np.mean([one.inside for one in found]):.1%}; best baseline: {best}, RMSE {alone[best]:.3f}, "
+        f"paired test p <= {worst:.2g}; {np.mean([one.minutes for one in found]):.1f} minutes of training"
+    )
+    value = round(float(np.mean(values)), 3)
+    return {"what": f"{what}, test {figure}", "value": value, "unit": unit, "bar": bar, "note": note}
+
+
+def main() -> None:
+    """Measures and records."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where the data sets are")
+    parser.add_argument("--tables", nargs="+", choices=list(SOURCES), default=list(SOURCES))
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    options = parser.parse_args()
+    enable()
+    made = []
+    for name in options.tables:
+        splits = [split for split in options.splits if (name, split) in WANTED]
+        made += rows(name, splits, options.seeds, options.data)
+    command = (
+        f"python -m benchmarks.properties --tables {' '.join(options.tables)} "
+        f"--splits {' '.join(options.splits)} --seeds {' '.join(map(str, options.seeds))}"
+    )
+    record("properties", made, command, title="Property models")
+
+
+if __name__ == "__main__":
+    main()
