@@ -75,18 +75,20 @@ def graph(smiles: str, *, stereo: bool = True) -> Graph:
     Raises:
         UnsupportedError: an atom with more than 8 bonds.
     """
-    from rdkit import Chem, rdBase
+    from rdkit import Chem
+
+    return graph_of(Chem.MolFromSmiles(smiles), stereo=stereo)
+
+
+def graph_of(mol: "Mol", *, stereo: bool = True) -> Graph:
+    """The same of a molecule that RDKit has read, without explicit hydrogens; atoms keep their order."""
+    from rdkit import rdBase
     from rdkit.Chem import rdCIPLabeler
 
-    mol = Chem.MolFromSmiles(smiles)
     if stereo:
         # What is too symmetric to be told apart in that many steps stays without labels.
         with rdBase.BlockLogs(), contextlib.suppress(RuntimeError):
             rdCIPLabeler.AssignCIPLabels(mol, maxRecursiveIterations=100_000)
-    return _graph(mol, stereo)
-
-
-def _graph(mol: "Mol", stereo: bool) -> Graph:
     atoms = np.array([_of_atom(atom, stereo) for atom in mol.GetAtoms()], np.uint8)
     bonds = np.array([_of_bond(bond, stereo) for bond in mol.GetBonds()], np.uint8)
     ends = np.array([(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()], np.int32)

@@ -139,21 +139,27 @@ def _columns(header: list[str], smiles: str, name: str | None, path: Path) -> tu
     return header.index(smiles), None if name is None else header.index(name)
 
 
-def _of_sdf(file: BinaryIO) -> Iterator[Entry]:
-    """Records up to $$$$; the coordinates are not kept."""
+def sd_records(file: BinaryIO) -> Iterator[tuple[list[str], int]]:
+    """The lines of each record of an SD file up to $$$$, and how many characters it has; of one with more
+    than `MAX_RECORD` only the beginning."""
     lines: list[str] = []
-    size = row = 0
+    size = 0
     for line in _lines(file):
         if line.startswith("$$$$"):
-            row += 1
-            yield _of_record(lines, size, row)
+            yield lines, size
             lines, size = [], 0
             continue
         size += len(line)
         if size <= MAX_RECORD:
             lines.append(line)
     if any(line.strip() for line in lines):
-        yield _of_record(lines, size, row + 1)
+        yield lines, size
+
+
+def _of_sdf(file: BinaryIO) -> Iterator[Entry]:
+    """The coordinates are not kept."""
+    for row, (lines, size) in enumerate(sd_records(file), start=1):
+        yield _of_record(lines, size, row)
 
 
 def _of_record(lines: list[str], size: int, row: int) -> Entry:

@@ -58,6 +58,11 @@ class AbstractPredictor(eqx.Module):
         """A model of all these molecules."""
 
     @classmethod
+    def fitted(cls, molecules: Molecules, labels: Labels, seed: int = 0) -> Self:
+        """A model of all molecules, without asking what it would say of those left out."""
+        return cls._fit(molecules, labels, seed)
+
+    @classmethod
     def fit(
         cls, molecules: Molecules, labels: Labels, folds: np.ndarray, seed: int = 0
     ) -> tuple[Self, Estimate]:

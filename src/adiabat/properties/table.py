@@ -104,7 +104,7 @@ def read_table(
     for row, text in enumerate(strings[smiles]):
         cells = [strings[name][row] for name in targets]
         try:
-            found = [_measured(cell) for cell in cells]
+            found = [measured_value(cell) for cell in cells]
         except ValueError as error:
             rejected.append(Rejected(row + 1, text, str(error)))
             continue
@@ -129,7 +129,7 @@ def read_table(
     return whole.taken(kept)
 
 
-def _measured(cell: str) -> tuple[float, int]:
+def measured_value(cell: str) -> tuple[float, int]:
     """A value and whether it is a limit."""
     text = cell.strip()
     if text.lower() in _ABSENT:

@@ -80,6 +80,20 @@ class Trees(eqx.Module):
             depth=_depth(roots, left, right, leaf),
         )
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is stored beside the depth."""
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, np.ndarray], depth: int) -> Self:
+        """The trees with these arrays.
+
+        Raises:
+            DataError: they lead out of the arrays.
+        """
+        trees = cls(**{name: arrays[name] for name in _ARRAYS}, depth=int(depth))
+        return _checked(trees)
+
 
 class _Grown(AbstractPredictor):
     """Trees for each target.
@@ -111,16 +125,16 @@ class _Grown(AbstractPredictor):
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {
-            f"{target}.{name}": getattr(trees, name)
+            f"{target}.{name}": array
             for target, trees in enumerate(self.trees)
-            for name in _ARRAYS
+            for name, array in trees.arrays().items()
         }
         return arrays | {"used": self.used}, {"depths": [trees.depth for trees in self.trees]}
 
     @classmethod
     def restored(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Self:
         trees = tuple(
-            _checked(Trees(**{name: arrays[f"{target}.{name}"] for name in _ARRAYS}, depth=int(depth)))
+            Trees.restored({name: arrays[f"{target}.{name}"] for name in _ARRAYS}, depth)
             for target, depth in enumerate(settings["depths"])
         )
         return cls(trees=trees, used=arrays["used"])  # pyright: ignore[reportCallIssue]
@@ -172,29 +186,44 @@ class Boosting(_Grown):
 
     @staticmethod
     def _grow(features: np.ndarray, values: np.ndarray, is_class: bool, seed: int) -> Trees:  # noqa: ARG004
-        from sklearn.ensemble import HistGradientBoostingRegressor
+        return boosted(features, values, seed)
 
-        boosting = HistGradientBoostingRegressor(
-            learning_rate=0.05,
-            max_iter=400,
-            max_leaf_nodes=16,
-            min_samples_leaf=5,
-            l2_regularization=1.0,
-            max_features=0.2,
-            early_stopping=False,  # pyright: ignore[reportArgumentType]
-            random_state=seed,
-        )
-        boosting.fit(features, values)
-        start = {"leaf": [True], "feature": [0], "threshold": [0.0], "left": [0], "right": [0]}
-        start = {name: np.array(cells) for name, cells in start.items()}
-        start["value"] = np.ravel(boosting._baseline_prediction)
-        grown = [_of_boosting(stage[0].nodes) for stage in boosting._predictors]
-        trees = Trees.joined([start, *grown])
-        # Their arrays are scikit-learn's own affair, and may mean something else in another version.
-        sample = features[:64]
-        if not np.allclose(trees(sample).sum(axis=1), boosting.predict(sample), atol=1e-3):
-            raise DataError("the trees of this version of scikit-learn are not understood")
-        return trees
+
+def boosted(features: np.ndarray, values: np.ndarray, seed: int, rounds: int = 400) -> Trees:
+    """Trees whose sum is the value.
+
+    Args:
+        features: shape (n_molecules, n_features), float32.
+        values: shape (n_molecules,).
+        seed: of the features that each split may ask.
+        rounds: trees, one after the other.
+
+    Raises:
+        DataError: a version of scikit-learn that keeps its trees in another way.
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    boosting = HistGradientBoostingRegressor(
+        learning_rate=0.05,
+        max_iter=rounds,
+        max_leaf_nodes=16,
+        min_samples_leaf=5,
+        l2_regularization=1.0,
+        max_features=0.2,
+        early_stopping=False,  # pyright: ignore[reportArgumentType]
+        random_state=seed,
+    )
+    boosting.fit(features, values)
+    start = {"leaf": [True], "feature": [0], "threshold": [0.0], "left": [0], "right": [0]}
+    start = {name: np.array(cells) for name, cells in start.items()}
+    start["value"] = np.ravel(boosting._baseline_prediction)
+    grown = [_of_boosting(stage[0].nodes) for stage in boosting._predictors]
+    trees = Trees.joined([start, *grown])
+    # Their arrays are scikit-learn's own affair, and may mean something else in another version.
+    sample = features[:64]
+    if not np.allclose(trees(sample).sum(axis=1), boosting.predict(sample), atol=1e-3):
+        raise DataError("the trees of this version of scikit-learn are not understood")
+    return trees
 
 
 _ARRAYS = ("roots", "feature", "threshold", "left", "right", "value")
@@ -238,7 +267,7 @@ def _depth(roots: np.ndarray, left: np.ndarray, right: np.ndarray, leaf: np.ndar
     return depth
 
 
-def _checked(trees: Trees) -> Trees:
+def _checked[T: Trees](trees: T) -> T:
     """Refuses trees that lead out of the arrays."""
     count = len(trees.value)
     inside = all(

@@ -35,5 +35,12 @@ CITATIONS = {
     "and their lifetime.",
     "fluctuations": "M. P. Allen and D. J. Tildesley, Computer Simulation of Liquids (2017), "
     "doi:10.1093/oso/9780198803195.001.0001: heat capacity from fluctuations, structure factors.",
+    "affinity-bootstrap": "D. F. Hahn et al., Living J. Comp. Mol. Sci. 4, 1497 (2022), "
+    "doi:10.33011/livecoms.4.1.1497: how affinities of series are judged.",
+    "kendall": "M. G. Kendall, Biometrika 33, 239 (1945), doi:10.1093/biomet/33.3.239: rank correlation.",
+    "vina": "J. Eberhardt et al., J. Chem. Inf. Model. 61, 3891 (2021), doi:10.1021/acs.jcim.1c00203: "
+    "AutoDock Vina.",
+    "posebusters": "M. Buttenschoen et al., Chem. Sci. 15, 3130 (2024), doi:10.1039/D3SC04185A: checks of "
+    "poses.",
     "3dmol": "N. Rego and D. Koes, Bioinformatics 31, 1322 (2015), doi:10.1093/bioinformatics/btu829: 3D.",
 }

@@ -1,0 +1,116 @@
+"""Fitting an ensemble of interaction networks to several series of ligands."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from adiabat.properties.affinity.interactions import Interactions
+from adiabat.properties.affinity.network import InteractionNetwork
+from adiabat.properties.graph_training import over_members
+
+
+class Recipe(NamedTuple):
+    """How interaction networks are made and fitted.
+
+    Attributes:
+        channels: of the features.
+        depth: rounds of messages along bonds.
+        members: of the ensemble.
+        steps: of the optimizer, each on all complexes.
+        learning_rate: the largest; it falls as a cosine.
+        decay: of the weights.
+    """
+
+    channels: int = 16
+    depth: int = 2
+    members: int = 2
+    steps: int = 100
+    learning_rate: float = 3e-3
+    decay: float = 1e-2
+
+
+def fresh(recipe: Recipe, n_members: int, key: PRNGKeyArray) -> InteractionNetwork:
+    """Members with starting weights; all arrays have a leading axis of members."""
+    sizes = {"channels": recipe.channels, "depth": recipe.depth}
+    return eqx.filter_vmap(lambda key: InteractionNetwork(**sizes, key=key))(jax.random.split(key, n_members))
+
+
+def trained(
+    interactions: Interactions,
+    values: np.ndarray,
+    series: np.ndarray,
+    left_out: np.ndarray,
+    recipe: Recipe,
+    seed: int,
+) -> InteractionNetwork:
+    """Members, each fitted to all series but one.
+
+    Only differences within a series are learned: the mean of each series is taken from its scores and values.
+
+    Args:
+        interactions: of all complexes.
+        values: in units of their spread, shape (n_complexes,).
+        series: the number of each complex's series, shape (n_complexes,).
+        left_out: the series that each member does not see, shape (n_members,); -1 for none.
+        recipe: how.
+        seed: of the weights.
+    """
+    members = fresh(recipe, len(left_out), jax.random.key(seed))
+    weights, static = eqx.partition(members, eqx.is_array)
+    arrays = jnp.asarray(values, jnp.float32), jnp.asarray(series, jnp.int32)
+    fitted = _fit(weights, static, jnp.asarray(left_out, jnp.int32), interactions, *arrays, recipe)
+    return jax.tree.map(np.asarray, eqx.combine(fitted, static))
+
+
+@eqx.filter_jit
+def scores(members: InteractionNetwork, interactions: Interactions) -> Float[Array, "n_members n_ligands"]:
+    """What each member says."""
+    weights, static = eqx.partition(members, eqx.is_array)
+    return over_members(lambda own: eqx.combine(own, static)(interactions), weights)
+
+
+@eqx.filter_jit
+def _fit(
+    weights: InteractionNetwork,
+    static: InteractionNetwork,
+    left_out: Int[Array, " n_members"],
+    interactions: Interactions,
+    values: Float[Array, " n_complexes"],
+    series: Int[Array, " n_complexes"],
+    recipe: Recipe,
+) -> InteractionNetwork:
+    schedule = optax.cosine_decay_schedule(recipe.learning_rate, recipe.steps)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=recipe.decay))
+
+    def of_member(own, out):
+        used = (series != out).astype(values.dtype)
+
+        def step(carry, _):
+            own, state = carry
+
+            def loss(own):
+                return _loss(eqx.combine(own, static)(interactions), values, series, used)
+
+            slopes = jax.grad(loss)(own)
+            updates, state = optimizer.update(slopes, state, own)
+            return (optax.apply_updates(own, updates), state), None
+
+        return jax.lax.scan(step, (own, optimizer.init(own)), None, length=recipe.steps)[0][0]
+
+    return over_members(of_member, weights, left_out)
+
+
+def _loss(
+    scores: Float[Array, " n"], values: Float[Array, " n"], series: Int[Array, " n"], used: Float[Array, " n"]
+) -> Float[Array, ""]:
+    """The mean squared error of the differences from the mean of the series."""
+    count = len(values)  # more series than complexes there are not
+    sizes = jax.ops.segment_sum(used, series, count)
+    means = jax.ops.segment_sum(used * (scores - values), series, count) / jnp.maximum(sizes, 1.0)
+    errors = scores - values - means[series]
+    return (used * errors**2).sum() / jnp.maximum(used.sum(), 1.0)
