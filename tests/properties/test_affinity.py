@@ -45,7 +45,7 @@ from adiabat.properties.affinity.interactions import CUTOFF, Interactions
 from adiabat.properties.affinity.ligands import ligand_of
 from adiabat.properties.affinity.model import BOOSTING, BOTH, NETWORK
 from adiabat.properties.affinity.nulls import HEAVY_ATOMS, LIGAND_ONLY, LOGP, NEAREST, NULLS
-from adiabat.properties.affinity.protein import KINDS
+from adiabat.properties.affinity.protein import KINDS, protein_lines
 from adiabat.properties.affinity.shells import EDGES, shell_counts, shell_names
 from adiabat.properties.affinity.training import Recipe
 
@@ -149,6 +149,10 @@ def test_of_alternate_locations_the_most_occupied_is_kept(tmp_path):
     protein = read_protein(path)
     assert len(protein.positions) == 6
     assert protein.positions[-1].tolist() == [2, 0, 0]
+    kept = protein_lines(path)  # as docking reads it
+    assert len(kept) == 6
+    assert kept[-1][16] == " "
+    assert "   2.000" in kept[-1]
     assert any("alternate" in note for note in protein.notes)
 
 

@@ -18,6 +18,7 @@ from adiabat.properties.affinity import (
     Complex,
     Docker,
     Ligand,
+    Protein,
     failed_checks,
     load_affinity_model,
     make_complexes,
@@ -110,7 +111,7 @@ def dock_affinity(
     """Docks molecules, checks and scores the poses, and writes a run folder with poses, a table and a report.
 
     Args:
-        protein: PDB file with hydrogens.
+        protein: PDB file of whole residues.
         ligands: molecules (.smi, .csv, .sdf ...), protonated as they are to be docked.
         out: the run folder.
         around: SD file of a ligand around which the box is put, with 5 Å on each side; or
@@ -144,7 +145,8 @@ def dock_affinity(
         receptor = prepare_receptor(Path(protein))
         docker = Docker(receptor, box, n_poses=n_poses, exhaustiveness=exhaustiveness, cores=cores, seed=seed)
         found, rejected = _docked(docker, ligands, smiles, known)
-        poses = _judged(found, read_protein(Path(protein)), docker.box, scorer, known)
+        poses, outside = _judged(found, read_protein(Path(protein)), docker.box, scorer, known)
+        rejected += outside
         summary = summary_of(poses, len(rejected), seed)
         atomic_write(run.path / TABLE, table_csv([row_of(pose) for pose in poses]))
         atomic_write(run.path / POSES, _sd_text(poses))
@@ -216,6 +218,8 @@ def _docked(
             try:
                 if entry.error:
                     raise DataError(entry.error)
+                if any(ligand.name == name for ligand, _, _ in found):
+                    raise DataError(f"another ligand {name} was docked before")
                 if name in known and not same_skeleton(entry.smiles, known[name].mol):
                     raise DataError(f"the known pose of {name} is of another molecule")
                 docked = docker(name, entry.smiles)
@@ -231,12 +235,13 @@ def _docked(
 
 def _judged(
     found: Sequence[tuple[Ligand, int, float]],
-    protein: Any,
+    protein: Protein,
     box: Box,
     model: AffinityModel | None,
     known: Mapping[str, Ligand],
-) -> list[Pose]:
-    kept, _, _ = make_complexes(protein, [ligand for ligand, _, _ in found])
+) -> tuple[list[Pose], list[Rejected]]:
+    """Poses with all that is said of them, and those that lie nowhere near the protein."""
+    kept, outside, _ = make_complexes(protein, [ligand for ligand, _, _ in found])
     scores = np.full(len(kept), np.nan) if model is None else model.score(kept)[BOTH]
     places = {id(ligand): (number, energy) for ligand, number, energy in found}
     poses = []
@@ -245,7 +250,7 @@ def _judged(
         other = known.get(one.ligand.name)
         rmsd = np.nan if other is None else pose_rmsd(one.ligand.mol, other.mol)
         poses.append(Pose(one, number, energy, tuple(failed_checks(one, box.corners)), rmsd, score))
-    return poses
+    return poses, outside
 
 
 def _success(rmsds: np.ndarray, seed: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from adiabat.base import ConfigError, DataError, MissingDependencyError
 from adiabat.properties.affinity.ligands import Ligand, ligand_of
-from adiabat.properties.affinity.protein import WATERS
+from adiabat.properties.affinity.protein import protein_lines
 
 MARGIN = 5.0
 """Of a box around a ligand [Å]."""
@@ -67,29 +67,33 @@ class Docked(NamedTuple):
 
 
 def prepare_receptor(path: str | Path) -> str:
-    """A rigid protein as PDBQT text, without water.
+    """A rigid protein as PDBQT text, without water, of several models the first. Hydrogens that are missing are
+    added, in the states of protonation that Meeko takes for usual.
 
     Raises:
         MissingDependencyError: the extra `docking` is not installed.
         DataError: residues that Meeko does not know, or whose atoms are missing.
     """
     meeko = _needed()[0]
-    lines = Path(path).read_text(encoding="latin-1").split("\nENDMDL")[0].splitlines()
-    kept = [line for line in lines if line.startswith(("ATOM", "HETATM", "TER"))]
-    text = "\n".join(line for line in kept if line[17:21].strip() not in WATERS)
-    try:
-        polymer = meeko.Polymer.from_pdb_string(
-            text,
-            meeko.ResidueChemTemplates.create_from_defaults(),
-            meeko.MoleculePreparation(),
-            default_altloc="A",
+    lines = protein_lines(path)
+    templates = meeko.ResidueChemTemplates.create_from_defaults()
+    # Meeko would ask a server on the network about residues that it does not know.
+    known = templates.residue_templates.keys() | templates.ambiguous.keys()
+    groups = dict.fromkeys((line[17:20].strip(), line[22:27].strip()) for line in lines)
+    unknown = [" ".join(group) for group in groups if group[0] not in known]
+    if unknown:
+        raise DataError(
+            f"{path} has groups that docking does not know: {', '.join(unknown[:10])}",
+            "take ligands and buffer out, and name modified residues as what they were made from",
         )
+    try:
+        polymer = meeko.Polymer.from_pdb_string("\n".join(lines), templates, meeko.MoleculePreparation())
         rigid, _ = meeko.PDBQTWriterLegacy.write_from_polymer(polymer)
     except Exception as error:  # Meeko raises errors of many kinds
         first = (str(error).strip().splitlines() or [repr(error)])[0]
         raise DataError(
             f"{path} cannot be prepared for docking: {first[:300]}",
-            "it needs whole residues with their hydrogens (as PDB2PQR or PDBFixer add them), and no ligand",
+            "it needs whole residues (as PDB2PQR or PDBFixer make them), and no ligand",
         ) from error
     return rigid
 

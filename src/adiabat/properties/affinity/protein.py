@@ -98,6 +98,7 @@ class _Atom(NamedTuple):
     position: tuple[float, float, float]
     occupancy: float
     hetero: bool
+    line: str
 
 
 def read_protein(path: str | Path) -> Protein:
@@ -128,6 +129,17 @@ def read_protein(path: str | Path) -> Protein:
     if not any(atom.residue in _RESIDUES for atom in atoms):
         raise DataError(f"{path} has no residue of a protein", "give the protein as PDB, the ligand as SDF")
     return _protein(atoms, notes)
+
+
+def protein_lines(path: str | Path) -> list[str]:
+    """The lines of the atoms that `read_protein` keeps and of their hydrogens, without alternate locations.
+
+    Raises:
+        DataError, UnsupportedError: as `read_protein`.
+    """
+    path = Path(path)
+    atoms, _ = _one_location([atom for atom in _atoms(_text(path), path) if atom.residue not in WATERS])
+    return [f"{atom.line[:16]} {atom.line[17:]}" for atom in atoms]
 
 
 def _protein(atoms: Sequence[_Atom], notes: list[str]) -> Protein:
@@ -188,9 +200,8 @@ def _atoms(text: str, path: Path) -> Iterator[_Atom]:
         if element not in atomic_numbers:
             raise DataError(f"{path}, line {number}: {element!r} is no element", "it stands in columns 77-78")
         label = f"{chain}:{residue} {line[22:27].strip()}"
-        yield _Atom(
-            name, line[16:17].strip(), residue, label, element, (x, y, z), occupancy, line.startswith("H")
-        )
+        alternate, hetero = line[16:17].strip(), line.startswith("H")
+        yield _Atom(name, alternate, residue, label, element, (x, y, z), occupancy, hetero, line)
 
 
 def _element(line: str, name: str, residue: str) -> str:

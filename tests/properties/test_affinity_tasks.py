@@ -1,0 +1,197 @@
+"""Binding affinities from files to run folders."""
+
+import csv
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from rdkit import Chem
+from tests.properties.affinity_cases import SMILES, posed, write_sdf, write_target
+
+from adiabat.base import ConfigError, DataError
+from adiabat.properties.affinity import failed_checks, make_complexes, read_ligands, read_protein
+from adiabat.tasks.affinity_dock import dock_affinity, summary_of
+from adiabat.tasks.affinity_files import read_target
+from adiabat.tasks.affinity_score import score_affinity
+from adiabat.tasks.affinity_series import train_series
+from adiabat.tasks.affinity_train import train_affinity
+from adiabat.tasks.property_predict import predict_properties
+
+DOCKING = all(importlib.util.find_spec(name) for name in ("vina", "meeko", "gemmi"))
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def write_values(path, names, seed):
+    """Affinities that grow with the molecule, of all but the last."""
+    random = np.random.default_rng(seed)
+    heavy = [Chem.MolFromSmiles(text).GetNumHeavyAtoms() for text in SMILES]
+    values = 10 ** (9 - (4 + 0.3 * np.array(heavy) + random.normal(scale=0.2, size=len(heavy))))
+    lines = [f"{name},{value:.4g}" for name, value in zip(names[:-1], values, strict=False)]
+    path.write_text("\n".join(["name,Ki", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two targets with a table, and a third one."""
+    path = tmp_path_factory.mktemp("targets")
+    lines = ["target,protein,ligands,values"]
+    for seed in (1, 2, 3):
+        name = f"t{seed}"
+        write_target(path, name, seed)
+        write_values(path / f"{name}.csv", [f"{name}-{k}" for k in range(len(SMILES))], seed)
+        lines.append(f"{name},{name}.pdb,{name}.sdf,{name}.csv")
+    (path / "targets.csv").write_text("\n".join(lines[:3]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    return train_affinity(folder / "targets.csv", out=folder / "run", value="Ki", unit="nM")
+
+
+def test_training_leaves_model_scores_and_report(trained):
+    summary = json.loads((trained.folder / "run.json").read_text())["results"]
+    assert summary["n_targets"] == 2
+    assert summary["n_ligands"] == 22  # one of twelve has no value
+    assert set(summary["better_than"]) == {"heavy atoms", "logP", "ligand only", "nearest neighbor"}
+    # values were made to grow with the molecule
+    assert summary["tau"]["heavy atoms"]["value"] > 0.5
+    rows = rows_of(trained.folder / "scores.csv")
+    assert len(rows) == 22
+    assert float(rows[0]["pK"]) == pytest.approx(
+        9 - np.log10(float(rows_of(trained.folder.parent / "t1.csv")[0]["Ki"])), abs=1e-3
+    )
+    page = trained.report.read_text()
+    for words in ("Targets left out", "heavy atoms", "nearest neighbor", "became pK"):
+        assert words in page
+
+
+def test_without_known_ligands_there_is_only_an_order(trained, folder, tmp_path):
+    found = score_affinity(trained.folder, folder / "t3.pdb", folder / "t3.sdf", out=tmp_path / "run")
+    rows = rows_of(found.folder / "scores.csv")
+    assert [row["rank"] for row in rows] == [str(k) for k in range(1, 13)]
+    scores = [float(row["score"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(0.0, abs=1e-3)  # less the mean of the series
+    assert "pK" not in rows[0]
+    assert float(rows[0]["score lower"]) < scores[0] < float(rows[0]["score upper"])
+    assert "only an order" in found.summary["answer"]
+    assert "an order and nothing more" in found.report.read_text()
+
+
+def test_with_five_known_ligands_there_are_absolute_values(trained, folder, tmp_path):
+    known = tmp_path / "known.csv"
+    known.write_text("\n".join((folder / "t3.csv").read_text().splitlines()[:6]))
+    options = {"values": known, "value": "Ki", "unit": "nM"}
+    found = score_affinity(
+        trained.folder, folder / "t3.pdb", folder / "t3.sdf", out=tmp_path / "run", **options
+    )
+    rows = rows_of(found.folder / "scores.csv")
+    assert found.summary["n_known"] == 5
+    for row in rows:
+        assert float(row["pK lower"]) <= float(row["pK"]) <= float(row["pK upper"])
+        assert float(row["dG [kcal/mol]"]) == pytest.approx(-1.364247 * float(row["pK"]), abs=1e-3)
+    assert 4 < np.mean([float(row["pK"]) for row in rows]) < 10
+    assert set(found.summary["tau"]) >= {"both", "heavy atoms", "logP"}
+    known.write_text("\n".join((folder / "t3.csv").read_text().splitlines()[:5]))
+    fewer = score_affinity(
+        trained.folder, folder / "t3.pdb", folder / "t3.sdf", out=tmp_path / "run4", **options
+    )
+    assert fewer.calibrated is None
+    known.write_text("name,Ki\n" + "\n".join(f"t3-{k},50" for k in range(6)))
+    with pytest.raises(DataError, match="nothing to rank"):
+        score_affinity(trained.folder, folder / "t3.pdb", folder / "t3.sdf", out=tmp_path / "run5", **options)
+
+
+def test_values_may_be_properties_of_the_sd_file(folder, tmp_path):
+    mols = [posed(text, f"m{k}") for k, text in enumerate(SMILES[:3])]
+    for k, mol in enumerate(mols):
+        mol.SetProp("IC50", str(10.0 ** (k + 1)))
+        mol.SetProp("IC50 unit", "nM")
+    path = write_sdf(tmp_path / "ligands.sdf", mols)
+    for unit in ("nM", "IC50 unit"):
+        found = read_target(folder / "t1.pdb", path, value="IC50", unit=unit)
+        assert found.values == pytest.approx([8.0, 7.0, 6.0])
+    with pytest.raises(ConfigError, match="without a unit"):
+        read_target(folder / "t1.pdb", path, value="IC50")
+    with pytest.raises(ConfigError, match=r"no ligand .* has a property"):
+        read_target(folder / "t1.pdb", path, value="Kd", unit="nM")
+
+
+def test_names_that_belong_to_no_ligand_are_said(folder, tmp_path):
+    values = tmp_path / "values.csv"
+    values.write_text("name,Ki\nt1-0,5\nelse,6\n")
+    found = read_target(folder / "t1.pdb", folder / "t1.sdf", values=values, value="Ki", unit="nM")
+    assert any("1 affinities belong to no ligand, such as else" in note for note in found.notes)
+    values.write_text("name,Ki\nelse,6\n")
+    with pytest.raises(ConfigError, match="none of the names"):
+        read_target(folder / "t1.pdb", folder / "t1.sdf", values=values, value="Ki", unit="nM")
+
+
+def test_a_series_becomes_a_property_model(tmp_path):
+    smiles = ["C" * n + end for n in range(1, 7) for end in ("O", "N", "c1ccccc1")]
+    lines = [f"{text},{10 ** (9 - 5 - 0.3 * k // 3):.4g}" for k, text in enumerate(smiles)]
+    path = tmp_path / "series.csv"
+    path.write_text("\n".join(["smiles,IC50", *lines, "C1CC,5", "CCCC,<1"]))
+    found = train_series(path, out=tmp_path / "run", value="IC50", unit="nM")
+    assert found.summary["n_ligands"] == 18
+    assert found.summary["n_rejected"] == 2
+    assert found.summary["tau"]["gaussian-process"]["value"] > 0
+    rows = predict_properties(tmp_path / "run", ["CCCCCCCO"])
+    assert float(rows[0]["pK lower"]) < float(rows[0]["pK"]) < float(rows[0]["pK upper"])
+    path.write_text("\n".join(["smiles,IC50", *lines[:8]]))
+    with pytest.raises(DataError, match="8 different ligands"):
+        train_series(path, out=tmp_path / "few", value="IC50", unit="nM")
+    path.write_text("\n".join(["smiles,IC50", *(f"{text},5" for text in smiles)]))
+    with pytest.raises(DataError, match="nothing to rank"):
+        train_series(path, out=tmp_path / "equal", value="IC50", unit="nM")
+
+
+def test_the_box_is_asked_for_once(folder, tmp_path):
+    for options in ({}, {"center": (0, 0, 0)}, {"center": (0, 0, 0), "around": folder / "t1.sdf"}):
+        with pytest.raises(ConfigError, match="either by a ligand or by its center"):
+            dock_affinity(folder / "t1.pdb", folder / "t1.sdf", out=tmp_path / "run", **options)
+
+
+PEPTIDE = "GSAFLKDGSA"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DOCKING, reason="the extra `docking` is not installed")
+def test_docking_gives_whole_poses_in_the_box(tmp_path):
+    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+
+    peptide = Chem.AddHs(Chem.MolFromSequence(PEPTIDE), addResidueInfo=True)
+    assert rdDistGeom.EmbedMolecule(peptide, randomSeed=3) == 0
+    rdForceFieldHelpers.MMFFOptimizeMolecule(peptide)
+    Chem.MolToPDBFile(peptide, str(tmp_path / "protein.pdb"), flavor=4)
+    center = np.array(peptide.GetConformer().GetPositions()).mean(axis=0).tolist()
+    (tmp_path / "ligands.smi").write_text("c1ccccc1O phenol\nC1CC broken\n")
+    found = dock_affinity(
+        tmp_path / "protein.pdb",
+        tmp_path / "ligands.smi",
+        out=tmp_path / "run",
+        center=center,
+        size=(22, 22, 22),
+        n_poses=3,
+        exhaustiveness=1,
+    )
+    assert {pose.ligand.smiles for pose in found.poses} == {"Oc1ccccc1"}
+    energies = [pose.energy for pose in found.poses]
+    assert energies == sorted(energies)
+    assert energies[0] < -1
+    assert [one.text for one in found.rejected] == ["broken"]
+    assert found.summary["passes_all_checks"] == 1.0
+    assert len(read_ligands(found.folder / "poses.sdf")[0]) == 1
+    # the written poses are those that were judged
+    complexes, _, _ = make_complexes(
+        read_protein(tmp_path / "protein.pdb"), read_ligands(found.folder / "poses.sdf")[0]
+    )
+    assert failed_checks(complexes[0]) == []
+    assert "redocked" not in summary_of(found.poses, 0)
