@@ -1,11 +1,13 @@
 """Where a model knows molecules like the one it is asked about."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from adiabat.properties.fingerprints import nearest
+from adiabat.properties.fingerprints import Known, nearest
 from adiabat.properties.molecules import Molecules
 
 VERDICTS = ("outside", "border", "inside")
@@ -28,7 +30,8 @@ class Placed(NamedTuple):
     neighbors: np.ndarray
 
 
-class Domain(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Domain:
     """The known molecules, and how alike a molecule must be to one of them.
 
     Attributes:
@@ -46,10 +49,14 @@ class Domain(NamedTuple):
     def place(self, molecules: Molecules) -> Placed:
         """Where molecules lie: outside are those with an element, charge or hybridization that no known one
         has, or alike to none."""
-        neighbors, similarity = nearest(molecules.counts, self.counts, NEIGHBORS)
+        neighbors, similarity = nearest(molecules.counts, self._known, NEIGHBORS)
         verdict = np.searchsorted(self.limits, similarity[:, 0], side="right")
-        strange = np.array([(one.atoms.any(axis=0) & ~self.features).any() for one in molecules.graphs], bool)
+        strange = molecules.have_atoms(~self.features)
         return Placed(np.where(strange, 0, verdict), similarity[:, 0], neighbors)
+
+    @cached_property
+    def _known(self) -> Known:
+        return Known(self.counts)
 
     @classmethod
     def of(cls, molecules: Molecules) -> Self:

@@ -1,23 +1,24 @@
 """Fingerprints of molecules and how alike two of them are."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 RADIUS, BITS = 2, 2048
+# [bytes]
+_DENSE = 1 << 26
 
 
 def fingerprints(smiles: Sequence[str], *, stereo: bool = True) -> Iterator[Any]:
     """How often each circular environment of radius 2 occurs, hashed to 2,048 places (ECFP4 with counts:
     Rogers and Hahn 2010, doi 10.1021/ci100050t), as RDKit's vectors."""
     from rdkit import Chem
-    from rdkit.Chem import rdFingerprintGenerator
 
-    generator = rdFingerprintGenerator.GetMorganGenerator(RADIUS, includeChirality=stereo, fpSize=BITS)
     for text in smiles:
-        yield generator.GetCountFingerprint(Chem.MolFromSmiles(text))
+        yield _generator(stereo).GetCountFingerprint(Chem.MolFromSmiles(text))
 
 
 def count_morgan(smiles: Sequence[str], *, stereo: bool = True) -> np.ndarray:
@@ -26,11 +27,27 @@ def count_morgan(smiles: Sequence[str], *, stereo: bool = True) -> np.ndarray:
     Returns:
         shape (n_molecules, 2048), uint16.
     """
+    from rdkit import Chem
+
     found = np.zeros((len(smiles), BITS), np.uint16)
-    for row, counts in enumerate(fingerprints(smiles, stereo=stereo)):
-        for place, count in counts.GetNonzeroElements().items():
-            found[row, place] = count
+    for row, text in enumerate(smiles):
+        found[row] = _generator(stereo).GetCountFingerprintAsNumPy(Chem.MolFromSmiles(text))
     return found
+
+
+def count_morgan_of(mols: Sequence[Any]) -> np.ndarray:
+    """The same of RDKit's molecules, with stereochemistry."""
+    found = np.zeros((len(mols), BITS), np.uint16)
+    for row, mol in enumerate(mols):
+        found[row] = _generator(True).GetCountFingerprintAsNumPy(mol)
+    return found
+
+
+@cache
+def _generator(stereo: bool) -> Any:
+    from rdkit.Chem import rdFingerprintGenerator
+
+    return rdFingerprintGenerator.GetMorganGenerator(RADIUS, includeChirality=stereo, fpSize=BITS)
 
 
 def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -62,8 +79,44 @@ def _tallies(counts: np.ndarray, levels: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(within), np.float32), where), shape=shape)
 
 
+class Known:
+    """Fingerprints that others are compared with again and again.
+
+    Args:
+        counts: shape (n_known, n_places).
+    """
+
+    def __init__(self, counts: np.ndarray):
+        self.counts = counts
+        self._totals = counts.sum(axis=1, dtype=float)
+        self._levels = max(1, int(counts.max(initial=0)))
+        tallies = _tallies(counts, self._levels)
+        # What no known molecule has is in common with none.
+        used = np.unique(tallies.indices)
+        small = np.uint8 if self._totals.max(initial=0) < 256 else np.uint16
+        self._column = np.full(tallies.shape[1], -1)
+        self._column[used] = np.arange(len(used))
+        common = tallies[:, used].T.astype(small)
+        # Sums of dense rows are several times faster than a product of sparse matrices, while they fit.
+        dense = len(used) * len(counts) * np.dtype(small).itemsize <= _DENSE
+        self._tallies = common.toarray() if dense else common.tocsr()
+
+    def similarities(self, queries: np.ndarray) -> np.ndarray:
+        """As `similarities(queries, counts)`."""
+        tallies = _tallies(np.minimum(queries, self._levels), self._levels)
+        rows = np.repeat(np.arange(len(queries)), np.diff(tallies.indptr))
+        column = self._column[tallies.indices]
+        rows, column = rows[column >= 0], column[column >= 0]
+        shape = len(queries), self._tallies.shape[0]
+        ones = np.ones(len(rows), self._tallies.dtype)
+        common = sparse.csr_matrix((ones, (rows, column)), shape=shape) @ self._tallies
+        common = (common.toarray() if sparse.issparse(common) else common).astype(float)
+        union = queries.sum(axis=1, dtype=float)[:, None] + self._totals - common
+        return np.divide(common, union, out=np.ones_like(common), where=union > 0)
+
+
 def nearest(
-    queries: np.ndarray, known: np.ndarray, count: int = 1, block: int = 1024
+    queries: np.ndarray, known: "np.ndarray | Known", count: int = 1, block: int = 512
 ) -> tuple[np.ndarray, np.ndarray]:
     """The most alike among known molecules, in blocks that bound the memory.
 
@@ -71,11 +124,14 @@ def nearest(
         their numbers and similarities, shapes (n_queries, count), the most alike first; of equally alike
         ones the first.
     """
-    count = min(count, len(known))
+    known = known if isinstance(known, Known) else Known(known)
+    count = min(count, len(known.counts))
     index, found = np.empty((len(queries), count), int), np.empty((len(queries), count))
     for start in range(0, len(queries), block):
-        rows = slice(start, start + block)
-        alike = similarities(queries[rows], known)
-        order = np.argsort(-alike, axis=1, kind="stable")[:, :count]
-        index[rows], found[rows] = order, np.take_along_axis(alike, order, axis=1)
+        alike = known.similarities(queries[start : start + block])
+        rows = np.arange(len(alike))
+        for k in range(count):
+            best = alike.argmax(axis=1)
+            index[start + rows, k], found[start + rows, k] = best, alike[rows, best]
+            alike[rows, best] = -1.0
     return index, found

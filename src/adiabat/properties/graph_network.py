@@ -1,6 +1,6 @@
 """An ensemble of graph networks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, final
 
 import equinox as eqx
@@ -12,13 +12,17 @@ from scipy.special import expit
 from adiabat.base import ConfigError, DataError
 from adiabat.networks.parameters import from_arrays, to_arrays
 from adiabat.properties.graph_batches import Batch, packed
+from adiabat.properties.graph_inference import ensemble_outputs
 from adiabat.properties.graph_training import Examples, Recipe, fresh, over_members, trained
+from adiabat.properties.graphs import Graph
 from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
 from adiabat.properties.property_network import PropertyNetwork
 
 # Members of an ensemble that leaves nothing out.
 _MEMBERS = 5
+# Molecules among which a CPU looks for equal surroundings; more take more memory.
+_TOGETHER = 512
 
 
 @final
@@ -122,14 +126,9 @@ class GraphEnsemble(AbstractPredictor):
         if numbers.shape[1] != len(self.center):
             known = len(self.center) - molecules.descriptors.shape[1]
             raise DataError(f"the model takes {known} inputs of a molecule, got {molecules.inputs.shape[1]}")
-        padded = np.append(
-            in_spreads(numbers, self.center, self.scale), np.zeros((1, len(self.center))), axis=0
-        )
-        n_members, n_targets = self.members.last.weight.shape[:2]
-        found = np.empty((n_members, len(molecules) + 1, n_targets))
-        for batch in packed(molecules.graphs):
-            found[:, batch.rows] = _outputs(self.members, batch, padded[batch.rows].astype(np.float32))
-        found = found[:, :-1]
+        scaled = in_spreads(numbers, self.center, self.scale).astype(np.float32)
+        outputs = _on_cpu if jax.default_backend() == "cpu" else _on_accelerator
+        found = outputs(self.members, molecules.graphs, scaled)
         return np.where(self.classes, expit(found), found)
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -153,6 +152,26 @@ class GraphEnsemble(AbstractPredictor):
             fresh, recipe, int(settings["members"]), len(center), len(classes), jax.random.key(0)
         )
         return cls(from_arrays(template, arrays, "members", "the model"), center, scale, classes)
+
+
+def _on_cpu(members: PropertyNetwork, graphs: Sequence[Graph], numbers: np.ndarray) -> np.ndarray:
+    """What each member says, shape (n_members, n_molecules, n_targets)."""
+    n_members, n_targets = members.last.weight.shape[:2]
+    parts = [
+        ensemble_outputs(members, graphs[start : start + _TOGETHER], numbers[start : start + _TOGETHER])
+        for start in range(0, len(graphs), _TOGETHER)
+    ]
+    return np.concatenate([np.zeros((n_members, 0, n_targets)), *parts], axis=1)
+
+
+def _on_accelerator(members: PropertyNetwork, graphs: Sequence[Graph], numbers: np.ndarray) -> np.ndarray:
+    """The same."""
+    padded = np.append(numbers, np.zeros_like(numbers[:1]), axis=0)
+    n_members, n_targets = members.last.weight.shape[:2]
+    found = np.empty((n_members, len(graphs) + 1, n_targets))
+    for batch in packed(graphs):
+        found[:, batch.rows] = _outputs(members, batch, padded[batch.rows])
+    return found[:, :-1]
 
 
 @eqx.filter_jit

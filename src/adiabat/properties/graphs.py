@@ -1,8 +1,10 @@
 """Molecules as graphs of atoms and bonds, flat arrays that a network takes."""
 
 import contextlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import itertools
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import numpy as np
@@ -48,7 +50,7 @@ class Graphs(eqx.Module):
     n_molecules: int = eqx.field(static=True)
 
 
-class Graph(eqx.Module):
+class Graph(NamedTuple):
     """One molecule, on the host.
 
     Attributes:
@@ -63,10 +65,7 @@ class Graph(eqx.Module):
 
 
 def graph(smiles: str, *, stereo: bool = True) -> Graph:
-    """Atoms and bonds of a molecule, hydrogens as numbers of their heavy atoms.
-
-    Handedness is by the rules of Cahn, Ingold and Prelog (RDKit's labeler, doi 10.1021/acs.jcim.8b00324): the
-    tags of a SMILES string depend on the order in which its atoms are written, these do not.
+    """The graph of one molecule, see `graphs_of`.
 
     Args:
         smiles: standardized.
@@ -82,55 +81,217 @@ def graph(smiles: str, *, stereo: bool = True) -> Graph:
 
 def graph_of(mol: "Mol", *, stereo: bool = True) -> Graph:
     """The same of a molecule that RDKit has read, without explicit hydrogens; atoms keep their order."""
-    from rdkit import rdBase
+    return graphs_of([mol], [stereo])[0]
+
+
+def graphs_of(mols: "Sequence[Mol]", stereo: Sequence[bool]) -> tuple[Graph, ...]:
+    """Atoms and bonds of molecules, hydrogens as numbers of their heavy atoms.
+
+    Handedness is by the rules of Cahn, Ingold and Prelog (RDKit's labeler, doi 10.1021/acs.jcim.8b00324): the
+    tags of a SMILES string depend on the order in which its atoms are written, these do not.
+
+    Args:
+        mols: standardized.
+        stereo: which of them to look at for mirror images, and for E and Z, which takes time.
+
+    Raises:
+        UnsupportedError: an atom with more than 8 bonds.
+    """
+    atoms: tuple[list[int], ...] = tuple([] for _ in _atom_readers())
+    bonds: tuple[list[float], ...] = tuple([] for _ in _bond_readers())
+    handed: tuple[list[tuple[int, str]], list[tuple[int, str]]] = [], []
+    sizes = np.zeros((len(mols), 2), int)
+    for k, mol in enumerate(mols):
+        # Lists of the objects and maps of their methods: RDKit's own sequences and a loop take four times as long.
+        if stereo[k]:
+            mol = _labeled(mol)
+        own = list(map(mol.GetAtomWithIdx, range(mol.GetNumAtoms())))
+        links = list(map(mol.GetBondWithIdx, range(mol.GetNumBonds())))
+        if stereo[k]:
+            handed[0].extend(_labels(own, len(atoms[0])))
+            handed[1].extend(_labels(links, len(bonds[0])))
+        for read, found in zip(_atom_readers(), atoms, strict=True):
+            found.extend(map(read, own))
+        for read, found in zip(_bond_readers(), bonds, strict=True):
+            found.extend(map(read, links))
+        sizes[k] = len(own), len(links)
+    numbers = np.stack([np.fromiter(found, int, len(found)) for found in atoms])
+    links = np.stack([np.fromiter(found, float, len(found)) for found in bonds])
+    first = np.concatenate([np.zeros((1, 2), int), np.cumsum(sizes, axis=0)])
+    ends = links[:2].T.astype(np.int32)
+    flat = ends + np.repeat(first[:-1, 0], sizes[:, 1])[:, None]
+    of_atoms = [np.bincount(flat[kept].ravel(), minlength=numbers.shape[1]) for kept in _kinds(links)]
+    degree = of_atoms[0]
+    if (most := degree.max(initial=0)) > MAX_BONDS:
+        raise UnsupportedError(f"an atom has {most} bonds, at most {MAX_BONDS}")
+    atom_rows = _atom_features(numbers, of_atoms, handed[0])
+    bond_rows = _bond_features(links[2:], handed[1])
+    return tuple(
+        Graph(atom_rows[a:b], bond_rows[c:d], ends[c:d])
+        for (a, c), (b, d) in itertools.pairwise(first.tolist())
+    )
+
+
+@cache
+def _atom_readers() -> tuple[Any, ...]:
+    from rdkit.Chem import Atom
+
+    return Atom.GetAtomicNum, Atom.GetFormalCharge, Atom.GetTotalNumHs, Atom.GetHybridization
+
+
+@cache
+def _bond_readers() -> tuple[Any, ...]:
+    from rdkit.Chem import Bond
+
+    ends = Bond.GetBeginAtomIdx, Bond.GetEndAtomIdx
+    return *ends, Bond.GetBondTypeAsDouble, Bond.GetIsConjugated, Bond.IsInRing
+
+
+def _labeled(mol: "Mol") -> "Mol":
+    from rdkit import Chem, rdBase
     from rdkit.Chem import rdCIPLabeler
 
-    if stereo:
-        # What is too symmetric to be told apart in that many steps stays without labels.
-        with rdBase.BlockLogs(), contextlib.suppress(RuntimeError):
-            rdCIPLabeler.AssignCIPLabels(mol, maxRecursiveIterations=100_000)
-    atoms = np.array([_of_atom(atom, stereo) for atom in mol.GetAtoms()], np.uint8)
-    bonds = np.array([_of_bond(bond, stereo) for bond in mol.GetBonds()], np.uint8)
-    ends = np.array([(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()], np.int32)
-    if len(ends) and (most := np.bincount(ends.ravel()).max()) > MAX_BONDS:
-        raise UnsupportedError(f"an atom has {most} bonds, at most {MAX_BONDS}")
-    return Graph(atoms, bonds.reshape(-1, N_BOND_FEATURES), ends.reshape(-1, 2))
+    mol = Chem.Mol(mol)
+    # What is too symmetric to be told apart in that many steps stays without labels.
+    with rdBase.BlockLogs(), contextlib.suppress(RuntimeError):
+        rdCIPLabeler.AssignCIPLabels(mol, maxRecursiveIterations=100_000)
+    return mol
 
 
-def _of_atom(atom: "Atom", stereo: bool) -> list[int]:
-    center = atom.GetProp("_CIPCode") if stereo and atom.HasProp("_CIPCode") else ""
-    return [
-        *_one_hot(atom.GetAtomicNum(), _ELEMENTS),
-        *_one_hot(atom.GetDegree(), _DEGREES),
-        *_one_hot(atom.GetFormalCharge(), _CHARGES),
-        *_one_hot(atom.GetTotalNumHs(), _HYDROGENS),
-        *_one_hot(str(atom.GetHybridization()), _HYBRIDIZATIONS),
-        *_one_hot(center.upper(), _CENTERS),
-        atom.GetIsAromatic(),
-        atom.IsInRing(),
-    ]
+def _labels(members: "Sequence[Atom] | Sequence[Bond]", first: int) -> Iterator[tuple[int, str]]:
+    """The numbers of those that have a label, counted from `first`, with it."""
+    for k, one in enumerate(members, first):
+        if one.HasProp("_CIPCode"):
+            yield k, one.GetProp("_CIPCode").upper()
 
 
-def _of_bond(bond: "Bond", stereo: bool) -> list[int]:
-    label = bond.GetProp("_CIPCode") if stereo and bond.HasProp("_CIPCode") else ""
-    return [
-        *_one_hot(bond.GetBondTypeAsDouble(), _BONDS),
-        *_one_hot(label.upper(), _DOUBLE),
-        bond.GetIsConjugated(),
-        bond.IsInRing(),
-    ]
+def _kinds(links: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Which bonds there are, which are aromatic, which in rings: atoms are what one of their bonds is."""
+    orders, _, ring = links[2:]
+    return orders >= 0, orders == 1.5, ring > 0
 
 
-def _one_hot(value: Any, choices: Sequence[Any]) -> list[int]:
-    found = [0] * (len(choices) + 1)
-    found[choices.index(value) if value in choices else -1] = 1
+def _atom_features(
+    numbers: np.ndarray, of_atoms: Sequence[np.ndarray], handed: Sequence[tuple[int, str]]
+) -> np.ndarray:
+    """One-hot rows, shape (n_atoms, n_atom_features), of what `_atom_readers` read and of how many bonds of
+    each of the `_kinds` there are."""
+    from rdkit.Chem import HybridizationType
+
+    hybridizations = [int(getattr(HybridizationType, name)) for name in _HYBRIDIZATIONS]
+    elements, charges, hydrogens, mixed = numbers
+    degree, aromatic, ring = of_atoms
+    return np.concatenate(
+        [
+            _one_hot(elements, _ELEMENTS),
+            _one_hot(degree, _DEGREES),
+            _one_hot(charges, _CHARGES),
+            _one_hot(hydrogens, _HYDROGENS),
+            _one_hot(mixed, hybridizations),
+            _one_hot(_places(handed, _CENTERS, len(elements)), range(len(_CENTERS))),
+            np.stack([aromatic > 0, ring > 0], axis=1).astype(np.uint8),
+        ],
+        axis=1,
+    )
+
+
+def _bond_features(links: np.ndarray, handed: Sequence[tuple[int, str]]) -> np.ndarray:
+    """One-hot rows, shape (n_bonds, n_bond_features), of what `_bond_readers` read but the ends."""
+    orders, conjugated, ring = links
+    return np.concatenate(
+        [
+            _one_hot(orders, _BONDS),
+            _one_hot(_places(handed, _DOUBLE, len(orders)), range(len(_DOUBLE))),
+            np.stack([conjugated, ring], axis=1).astype(np.uint8),
+        ],
+        axis=1,
+    )
+
+
+def _places(handed: Sequence[tuple[int, str]], labels: Sequence[str], count: int) -> np.ndarray:
+    """The place of each label among those known; -1 where there is another or none."""
+    found = np.full(count, -1)
+    for k, label in handed:
+        found[k] = labels.index(label) if label in labels else -1
     return found
+
+
+def _one_hot(values: np.ndarray, choices: Sequence[float]) -> np.ndarray:
+    """Shape (n, n_choices + 1), uint8."""
+    same = values[:, None] == np.asarray(choices)
+    return np.concatenate([same, ~same.any(axis=1, keepdims=True)], axis=1).astype(np.uint8)
 
 
 N_ATOM_FEATURES = 2 + sum(
     len(choices) + 1 for choices in (_ELEMENTS, _DEGREES, _CHARGES, _HYDROGENS, _HYBRIDIZATIONS, _CENTERS)
 )
 N_BOND_FEATURES = 2 + len(_BONDS) + 1 + len(_DOUBLE) + 1
+
+
+# Where each kind of feature begins among those of atoms.
+_STARTS = np.cumsum(
+    [0] + [len(kind) + 1 for kind in (_ELEMENTS, _DEGREES, _CHARGES, _HYDROGENS, _HYBRIDIZATIONS, _CENTERS)]
+).tolist()
+
+
+def elements_of(atoms: np.ndarray) -> np.ndarray:
+    """Atomic numbers; 0 of rare elements."""
+    return np.array([*_ELEMENTS, 0])[_chosen(atoms, 0)]
+
+
+def charges_of(atoms: np.ndarray) -> np.ndarray:
+    """Formal charges [e]; 0 of rare ones."""
+    return np.array([*_CHARGES, 0])[_chosen(atoms, 2)]
+
+
+def hydrogens_of(atoms: np.ndarray) -> np.ndarray:
+    """Numbers of hydrogens; 4 of more than three."""
+    return np.array([*_HYDROGENS, 4])[_chosen(atoms, 3)]
+
+
+def is_plain(atoms: np.ndarray) -> np.ndarray:
+    """Whether features say all of an atom: it is no hydrogen, and nothing rare."""
+    rare = [stop - 1 for stop in _STARTS[1:-1]]
+    return ~atoms[:, [_ELEMENTS.index(1), *rare]].any(axis=1)
+
+
+def is_open_single(bonds: np.ndarray) -> np.ndarray:
+    """Whether bonds are single and in no ring."""
+    return (bonds[:, _BONDS.index(1.0)] > 0) & (bonds[:, -1] == 0)
+
+
+def atom_query(features: np.ndarray) -> "Mol | None":
+    """RDKit's query for an atom with one of the features; None for no feature, and where handedness is among
+    them, which no query sees.
+
+    Args:
+        features: which, shape (n_atom_features,).
+    """
+    from rdkit import Chem
+
+    if features[_STARTS[5] : _STARTS[6]].any() or not features.any():
+        return None
+    kinds = (
+        [f"#{number}" for number in _ELEMENTS],
+        [f"D{degree}" for degree in _DEGREES],
+        [f"{charge:+}" for charge in _CHARGES],
+        [f"H{count}" for count in _HYDROGENS],
+        [f"^{k}" for k in range(len(_HYBRIDIZATIONS))],
+    )
+    texts = [text for kind in kinds for text in (*kind, "".join(f"!{one}" for one in kind))]
+    texts += ["", "", "", "a", "R"]
+    wanted = [text for text, asked in zip(texts, features, strict=True) if asked and text]
+    return Chem.MolFromSmarts(f"[{','.join(wanted)}]") if wanted else None
+
+
+def unhanded(atoms: np.ndarray, bonds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features without those of handedness."""
+    own = np.delete(atoms, np.s_[_STARTS[5] : _STARTS[6]], axis=1)
+    return own, np.delete(bonds, np.s_[len(_BONDS) + 1 : len(_BONDS) + 1 + len(_DOUBLE) + 1], axis=1)
+
+
+def _chosen(atoms: np.ndarray, kind: int) -> np.ndarray:
+    return atoms[:, _STARTS[kind] : _STARTS[kind + 1]].argmax(axis=1)
 
 
 def joined(

@@ -1,16 +1,23 @@
 """Molecules with what models read of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adiabat.properties.descriptors import descriptors
-from adiabat.properties.fingerprints import count_morgan
-from adiabat.properties.graphs import Graph, graph
+from adiabat.properties.descriptors import descriptors_of
+from adiabat.properties.fingerprints import BITS, count_morgan_of
+from adiabat.properties.graphs import Graph, atom_query, graphs_of
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
 
 _CLIP = 6.0
+_BLOCK = 512
+# Without one of these a SMILES string has no handedness.
+_MARKS = ("@", "/", "\\")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +27,13 @@ class Molecules:
     Attributes:
         smiles: standardized.
         inputs: what else a prediction depends on (a temperature, a solvent), shape (n_molecules, n_inputs).
+        mols: the same for RDKit, if they are at hand; otherwise they are made when they are needed, and not
+            kept.
     """
 
     smiles: tuple[str, ...]
     inputs: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    mols: "tuple[Mol, ...] | None" = None
 
     def __post_init__(self):
         if self.inputs.size == 0:
@@ -35,33 +45,63 @@ class Molecules:
     @cached_property
     def counts(self) -> np.ndarray:
         """Count-Morgan fingerprints, shape (n_molecules, 2048), uint16."""
-        return count_morgan(self.smiles)
+        parts = [count_morgan_of(mols) for _, mols in self._blocks()]
+        return np.concatenate([np.zeros((0, BITS), np.uint16), *parts])
 
     @cached_property
     def descriptors(self) -> np.ndarray:
         """Shape (n_molecules, n_descriptors), float32."""
-        return descriptors(self.smiles)
+        parts = [descriptors_of(mols, self.graphs[rows]) for rows, mols in self._blocks()]
+        return np.concatenate([descriptors_of([], []), *parts])
 
     @cached_property
     def graphs(self) -> tuple[Graph, ...]:
-        """Atoms and bonds of each."""
-        return tuple(graph(text) for text in self.smiles)
+        """Atoms and bonds of each.
+
+        Raises:
+            UnsupportedError: an atom with more than 8 bonds.
+        """
+        marked = [any(mark in text for mark in _MARKS) for text in self.smiles]
+        return tuple(one for rows, mols in self._blocks() for one in graphs_of(mols, marked[rows]))
 
     @property
     def numbers(self) -> np.ndarray:
         """Descriptors and inputs side by side, shape (n_molecules, n_numbers), float64."""
         return np.concatenate([self.descriptors, self.inputs], axis=1).astype(float)
 
+    def have_atoms(self, features: np.ndarray) -> np.ndarray:
+        """Whether an atom of each molecule has one of the features, shape (n_molecules,).
+
+        Args:
+            features: which of those of `Graph.atoms`, shape (n_atom_features,).
+        """
+        query = atom_query(features)
+        if "graphs" in self.__dict__ or self.mols is None or (query is None and features.any()):
+            return np.array([(one.atoms.any(axis=0) & features).any() for one in self.graphs], bool)
+        if query is None:
+            return np.zeros(len(self), bool)
+        return np.array([mol.HasSubstructMatch(query) for mol in self.mols], bool)
+
     def taken(self, index: np.ndarray | Sequence[int]) -> "Molecules":
         """The molecules with these numbers, in this order, with what is already known of them."""
         index = np.asarray(index, int)
-        part = Molecules(tuple(self.smiles[k] for k in index), self.inputs[index])
+        mols = None if self.mols is None else tuple(self.mols[k] for k in index)
+        part = Molecules(tuple(self.smiles[k] for k in index), self.inputs[index], mols)
         for name in ("counts", "descriptors"):
             if name in self.__dict__:
                 part.__dict__[name] = self.__dict__[name][index]
         if "graphs" in self.__dict__:
             part.__dict__["graphs"] = tuple(self.graphs[k] for k in index)
         return part
+
+    def _blocks(self) -> "Iterator[tuple[slice, list[Mol]]]":
+        """Few at a time, which bounds the memory."""
+        from rdkit import Chem
+
+        for start in range(0, len(self), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            texts = self.smiles[rows]
+            yield rows, list(map(Chem.MolFromSmiles, texts) if self.mols is None else self.mols[rows])
 
 
 def in_spreads(numbers: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from adiabat.properties.graphs import Graphs
 from adiabat.properties.message_passing import MessagePassing, sizes
 
 # Sums over atoms are divided by this, so that they are about as large as means.
-_ATOMS = 20.0
+ATOMS = 20.0
 
 
 class PropertyNetwork(eqx.Module):
@@ -53,7 +53,7 @@ class PropertyNetwork(eqx.Module):
             key: of what is left out; without, nothing is.
         """
         mean = self.messages(graphs)
-        total = mean * sizes(graphs)[:, None] / _ATOMS
+        total = mean * sizes(graphs)[:, None] / ATOMS
         keys = (None, None) if key is None else jax.random.split(key)
         features = _dropped(jnp.concatenate([mean, total, numbers], axis=1), dropout, keys[0])
         hidden = jax.nn.relu(jax.vmap(self.hidden)(features))

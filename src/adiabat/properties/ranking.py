@@ -21,11 +21,10 @@ def pareto_front(values: np.ndarray, maximize: np.ndarray | bool = True) -> np.n
     # In the order of the sums no molecule can be worse than one that comes after it.
     order = usable[np.argsort(cost[usable].sum(axis=1), kind="stable")]
     front: list[int] = []
-    for k in order:
-        kept = cost[front]
-        worse = (kept <= cost[k]).all(axis=1) & (kept < cost[k]).any(axis=1)
-        if not worse.any():
-            front.append(int(k))
+    while len(order):
+        best, rest = cost[order[0]], cost[order[1:]]
+        front.append(int(order[0]))
+        order = order[1:][~((best <= rest).all(axis=1) & (best < rest).any(axis=1))]
     return np.sort(np.array(front, int))
 
 

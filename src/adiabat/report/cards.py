@@ -69,12 +69,20 @@ class Findings:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column heads its rows, the others are numbers and aligned to the right."""
+    """A table; the first column heads its rows, the others are numbers and aligned to the right.
+
+    Attributes:
+        columns: heads.
+        rows: their cells.
+        caption: above.
+        drawings: one above the first cell of each row, as of `Figure`; none by default.
+    """
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     caption: str = ""
+    drawings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

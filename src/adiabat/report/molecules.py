@@ -28,6 +28,18 @@ def drawings(smiles: Sequence[str], legends: Sequence[str]) -> str:
     return _inline(drawer.GetDrawingText())
 
 
+def drawing(smiles: str) -> str:
+    """One molecule on white, as SVG (RDKit)."""
+    from rdkit import Chem
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    drawer = rdMolDraw2D.MolDraw2DSVG(*_SIZE)
+    drawer.drawOptions().padding = 0.08
+    rdMolDraw2D.PrepareAndDrawMolecule(drawer, Chem.MolFromSmiles(smiles))
+    drawer.FinishDrawing()
+    return _inline(drawer.GetDrawingText())
+
+
 def _inline(svg: str) -> str:
     """Without the header of a file of its own."""
     svg = svg[svg.index("<svg") :]
