@@ -216,3 +216,58 @@ def optimize(
     for row in summary["best"]:
         print("  ".join(value if isinstance(value, str) else f"{value:.4g}" for value in row.values()))
     note("\n".join(f"{name}: {path}" for name, path in files.items()))
+
+
+@property_app.command(
+    epilog="Example: adiabat property distill run-property library.smi.gz --out quick.safetensors"
+)
+def distill(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The property model to learn from.", show_default=False)
+    ],
+    library: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LIBRARY",
+            help="Molecules such as are to be screened: .smi, .csv, .tsv, .parquet, .sdf, also .gz.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FILE.safetensors", help="The model file to write."),
+    ] = Path("student.safetensors"),
+    molecules: Annotated[
+        int, typer.Option(metavar="N", help="How many to learn from, at most; taken at random.")
+    ] = 50_000,
+    smiles: Smiles = "smiles",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes; by default one for each core.")
+    ] = None,
+    seed: Seed = None,
+    force: ForceFile = False,
+    json: Json = False,
+) -> None:
+    """A quick model for large libraries that learned from a slower one."""
+    from adiabat.tasks.property_distill import distill_property
+
+    found = distill_property(
+        model,
+        library,
+        out=out,
+        molecules=molecules,
+        smiles=smiles,
+        seed=seed or 0,
+        workers=workers,
+        force=force,
+    )
+    said = {"rmse": found.rmse, "r2": found.explained, "held_out": found.held_out, "model": str(out)}
+    if json:
+        print_result(said, as_json=True)
+        return
+    for name in found.rmse:
+        print(
+            f"{name}: {found.rmse[name]:.3g} from its teacher (RMS of {found.held_out} molecules that it did "
+            f"not learn), R2 {found.explained[name]:.3f}"
+        )
+    note(f"model: {out}")

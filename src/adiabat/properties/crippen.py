@@ -51,7 +51,7 @@ class Shares:
         names, which = np.unique(numbers, return_inverse=True)
         places = np.array([self._places.get(name, -1) for name in names.tolist()])[which]
         found = np.empty((len(numbers), N_SHARES))
-        for k in np.unique(np.searchsorted(first, np.flatnonzero(places < 0), side="right") - 1):
+        for k in np.unique(np.searchsorted(first, np.flatnonzero(places < 0), side="right") - 1).tolist():
             rows = slice(first[k], first[k + 1])
             found[rows] = _asked(mols[k])
             self._learn(numbers[rows].tolist(), found[rows])

@@ -64,10 +64,10 @@ def descriptors_of(mols: "Sequence[Mol]", graphs: Sequence[Graph]) -> np.ndarray
     side = Side.of(graphs)
     regular = ~has_small_rings(side) & (side.sizes > 1)
     regular[side.molecule[~is_plain(side.atoms)]] = False
-    for k in np.flatnonzero(~regular):
+    for k in np.flatnonzero(~regular).tolist():
         found[k] = _of(mols[k])
     if regular.any():
-        rows = np.flatnonzero(regular)
+        rows = np.flatnonzero(regular).tolist()
         found[rows] = _of_regular([mols[k] for k in rows], Side.of([graphs[k] for k in rows]))
     found = np.nan_to_num(found, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
     return np.clip(found, -_LARGEST, _LARGEST).astype(np.float32)

@@ -90,10 +90,11 @@ class Known:
         self.counts = counts
         self._totals = counts.sum(axis=1, dtype=float)
         self._levels = max(1, int(counts.max(initial=0)))
-        tallies = _tallies(counts, self._levels)
+        tallies: Any = _tallies(counts, self._levels)
         # What no known molecule has is in common with none.
         used = np.unique(tallies.indices)
         small = np.uint8 if self._totals.max(initial=0) < 256 else np.uint16
+        self._used = len(used)
         self._column = np.full(tallies.shape[1], -1)
         self._column[used] = np.arange(len(used))
         common = tallies[:, used].T.astype(small)
@@ -107,7 +108,7 @@ class Known:
         rows = np.repeat(np.arange(len(queries)), np.diff(tallies.indptr))
         column = self._column[tallies.indices]
         rows, column = rows[column >= 0], column[column >= 0]
-        shape = len(queries), self._tallies.shape[0]
+        shape = len(queries), self._used
         ones = np.ones(len(rows), self._tallies.dtype)
         common = sparse.csr_matrix((ones, (rows, column)), shape=shape) @ self._tallies
         common = (common.toarray() if sparse.issparse(common) else common).astype(float)

@@ -1,4 +1,4 @@
-"""What an ensemble of graph networks says of many molecules, on a CPU: equal surroundings are computed once."""
+"""What an ensemble of graph networks says of molecules, on a CPU: equal surroundings are computed once."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -102,7 +102,7 @@ def graphs_of(mols: "Sequence[Mol]", stereo: Sequence[bool]) -> tuple[Graph, ...
     handed: tuple[list[tuple[int, str]], list[tuple[int, str]]] = [], []
     sizes = np.zeros((len(mols), 2), int)
     for k, mol in enumerate(mols):
-        # Lists of the objects and maps of their methods: RDKit's own sequences and a loop take four times as long.
+        # Lists and maps: RDKit's own sequences, and a loop, take four times as long.
         if stereo[k]:
             mol = _labeled(mol)
         own = list(map(mol.GetAtomWithIdx, range(mol.GetNumAtoms())))

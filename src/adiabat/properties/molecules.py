@@ -85,7 +85,8 @@ class Molecules:
     def taken(self, index: np.ndarray | Sequence[int]) -> "Molecules":
         """The molecules with these numbers, in this order, with what is already known of them."""
         index = np.asarray(index, int)
-        mols = None if self.mols is None else tuple(self.mols[k] for k in index)
+        known = self.mols
+        mols = None if known is None else tuple(np.array(known, object)[index])
         part = Molecules(tuple(self.smiles[k] for k in index), self.inputs[index], mols)
         for name in ("counts", "descriptors"):
             if name in self.__dict__:

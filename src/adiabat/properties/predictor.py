@@ -104,5 +104,6 @@ predictors = Registry(
         "boosting": "adiabat.properties.trees:Boosting",
         "gaussian-process": "adiabat.properties.gaussian_process:GaussianProcess",
         "graph": "adiabat.properties.graph_network:GraphEnsemble",
+        "student": "adiabat.properties.student:Student",
     },
 )

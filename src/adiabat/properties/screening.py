@@ -100,6 +100,8 @@ class Screen:
                 model, self._names(model), len(entries), _predicted(model, own, self.level, errors)
             )
         table = pyarrow.RecordBatch.from_pydict(columns)
+        if not self.wish.objectives:
+            return table
         return table.append_column(DESIRABILITY, pyarrow.array(self.wish.total(self.wish.of(table))))
 
     def _read(self, entry: Entry, k: int, errors: list[str]) -> "Mol | None":

@@ -46,12 +46,12 @@ class Standardizer:
         """
         from rdkit import Chem, rdBase
 
-        if not self.tautomers and len(smiles) <= MAX_SMILES_LENGTH and _UNMARKED.fullmatch(smiles):
+        if not self.tautomers and len(smiles) <= MAX_SMILES_LENGTH and _SINGLE.fullmatch(smiles):
             with rdBase.BlockLogs():
                 mol = Chem.MolFromSmiles(smiles)
-            if mol is not None and 1 < mol.GetNumAtoms() <= MAX_HEAVY_ATOMS:
-                if not mol.HasSubstructMatch(_changeable()):
-                    return mol
+            usual = mol is not None and 1 < mol.GetNumAtoms() <= MAX_HEAVY_ATOMS
+            if usual and not mol.HasSubstructMatch(_changeable()):
+                return mol
         return Chem.MolFromSmiles(self(smiles))
 
     def __call__(self, smiles: str) -> str:
@@ -114,8 +114,8 @@ class Standardizer:
         return max(sorted(organic.items()), key=lambda item: item[1].GetNumHeavyAtoms())[1]
 
 
-# A single molecule without handedness, which depends on how it is written.
-_UNMARKED = re.compile(r"[^\s.@/\\]+")
+# A single molecule.
+_SINGLE = re.compile(r"[^\s.]+")
 
 
 @cache

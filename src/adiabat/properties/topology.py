@@ -1,6 +1,6 @@
 """Indices of connectivity and shape of many molecules at once."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -53,12 +53,12 @@ def paths(side: Side, numbers: np.ndarray) -> Paths:
 def has_small_rings(side: Side) -> np.ndarray:
     """Whether a molecule has rings of three or four atoms, shape (n_molecules,)."""
     count = len(side.atoms)
-    bonded = sparse.csr_matrix(
+    bonded: Any = sparse.csr_matrix(
         (np.ones(len(side.source), np.int32), (side.source, side.target)), (count,) * 2
     )
     twice = (bonded @ bonded).tocoo()
     four = twice.row[(twice.row != twice.col) & (twice.data > 1)]
-    three = (bonded @ bonded).multiply(bonded).nonzero()[0]
+    three = twice.tocsr().multiply(bonded).nonzero()[0]
     found = np.zeros(len(side.sizes), bool)
     found[side.molecule[np.concatenate([four, three])]] = True
     return found

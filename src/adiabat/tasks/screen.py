@@ -40,7 +40,7 @@ MOLECULES, CANDIDATES, REJECTED = "molecules", "candidates.csv", "rejected.csv"
 CHUNK, PART = 512, 16_384
 # Rejected rows that the report shows.
 _SHOWN = 10
-_WORKER = "adiabat.tasks.screen_worker"
+WORKER = "adiabat.tasks.screen_worker"
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class _Files:
     def __init__(self, folder: Path):
         self._folder, self._rejected = folder / MOLECULES, folder / REJECTED
         self.done = 0
-        self.counts = dict.fromkeys(("read", "rejected", "left_out", "predicted"), 0)
+        self.counts: dict[str, int] = dict.fromkeys(("read", "rejected", "left_out", "predicted"), 0)
         self.reasons: list[tuple[int, str, str]] = []
 
     def resumed(self) -> Iterator["pyarrow.Table"]:
@@ -243,12 +243,11 @@ class _Files:
 
     def save(self, table: "pyarrow.Table") -> "pyarrow.Table":
         """Writes the next table, and rows with an error beside it; gives the molecules without one."""
-        import pyarrow.compute
         import pyarrow.parquet
 
-        bad = pyarrow.compute.not_equal(table["error"], "")
-        rejected = table.filter(bad).select(["row", "smiles", "error"])
-        good = table.filter(pyarrow.compute.invert(bad)).drop_columns(["error"])
+        bad = np.array(table["error"].to_pylist()) != ""
+        rejected = table.filter(pyarrow.array(bad)).select(["row", "smiles", "error"])
+        good = table.filter(pyarrow.array(~bad)).drop_columns(["error"])
         self._reject([tuple(row.values()) for row in rejected.to_pylist()])
         number, self.done = self.done // PART, self.done + len(table)
         good = good.replace_schema_metadata({"rows": str(self.done)})
@@ -297,13 +296,21 @@ class _Files:
 
 def _workers(workers: int | None, ray: str | None, settings: bytes) -> AbstractContextManager[_Workers]:
     if ray is not None:
-        return RayActors(_WORKER, settings, None if ray == "local" else ray, workers)
-    count = workers or (
+        return RayActors(WORKER, settings, None if ray == "local" else ray, workers)
+    return Processes(cores(workers), WORKER, settings)
+
+
+def cores(workers: int | None) -> int:
+    """How many processes work: as many as asked for, or as there are cores for this one.
+
+    Raises:
+        ConfigError: none.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"{workers} processes cannot work", "give --workers at least 1")
+    return workers or (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    if count < 1:
-        raise ConfigError(f"{count} processes cannot work", "give --workers at least 1")
-    return Processes(count, _WORKER, settings)
 
 
 def _wish(

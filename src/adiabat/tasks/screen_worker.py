@@ -32,16 +32,17 @@ def prepared(settings: bytes) -> Callable[[bytes], bytes]:
 
 
 def screen_of(settings: Mapping[str, Any]) -> Screen:
-    """What `settings_of` a screening describes."""
+    """The screen of settings: `models` by their paths, and what `Screen` takes beside them; nothing is wished
+    for and left out by default."""
     objectives = tuple(
         Objective(name, tuple(goal) if isinstance(goal, list) else goal, weight)
-        for name, goal, weight in settings["objectives"]
+        for name, goal, weight in settings.get("objectives", ())
     )
     return Screen(
         [load_property_model(path) for path in settings["models"]],
-        Filters(**settings["filters"]),
-        Wish(objectives, np.array(settings["scales"]), settings["caution"]),
-        settings["level"],
+        Filters(**settings.get("filters", {})),
+        Wish(objectives, np.array(settings.get("scales", ())), settings.get("caution", 1.0)),
+        settings.get("level", 0.9),
     )
 
 
