@@ -75,6 +75,8 @@ class Screen:
             raise ConfigError(
                 f"a model needs {one.name!r} beside the molecule", "train one without further columns"
             )
+        if not 0 < level < 1:
+            raise ConfigError(f"an interval holds a share between 0 and 1, not {level}")
         self.models, self.filters, self.wish, self.level = tuple(models), filters, wish, level
 
     def __call__(self, entries: Sequence[Entry]) -> "pyarrow.RecordBatch":

@@ -132,6 +132,7 @@ def screen(
         raise ConfigError(f"the best {top} cannot be listed", "give --top at least 1")
     library = Path(library)
     loaded = [load_property_model(path) for path in models]
+    digests = _digests(models)
     wish = _wish(loaded, objectives, weights, caution)
     filters = {
         "rules": list(rules),
@@ -145,7 +146,7 @@ def screen(
         raise DataError(f"there is no file {library}")
     config: dict[str, Any] = {
         "models": [os.fspath(path) for path in models],
-        "digests": _digests(models),
+        "digests": digests,
         "library": os.fspath(library),
         "library_bytes": library.stat().st_size,
         "smiles": smiles,
