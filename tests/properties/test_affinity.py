@@ -292,6 +292,10 @@ def test_kendall_is_that_of_scipy_also_with_ties():
     found = kendall(values, ordering(scores))
     assert found.value == pytest.approx(stats.kendalltau(values, scores).statistic, abs=1e-12)
     assert found.lower < found.value < found.upper
+    values[::3] = np.nan
+    known = ~np.isnan(values)
+    expected = stats.kendalltau(values[known], scores[known]).statistic
+    assert kendall(values, ordering(scores)).value == pytest.approx(expected, abs=1e-12)
 
 
 def test_kendall_of_a_constant_is_zero_and_of_equal_values_nothing():

@@ -125,7 +125,9 @@ def score_target(
         "tau_on_other_targets": model.summary.get("tau", {}).get(BOTH),
     }
     if n_known >= LEAST_KNOWN:
-        taus, better = judged([values], {key: [ordering(one)] for key, one in scores.items()}, BOTH, seed)
+        known = ~np.isnan(values)
+        orders = {key: [ordering(one[known])] for key, one in scores.items()}
+        taus, better = judged([values[known]], orders, BOTH, seed)
         summary |= {"tau": plain_scores(taus), "better_than": plain_scores(better)}
     failed = [failed_checks(one) for one in target.complexes]
     return Scoring(target, scores, model.half_width(level), calibrated, failed, summary, folder)

@@ -73,7 +73,7 @@ def kendall(values: np.ndarray, order: Ordering, seed: int = 0) -> Score:
     A score that tells no two ligands apart has tau 0.
 
     Args:
-        values: measured, shape (n,).
+        values: measured, shape (n,); ligands with NaN are not compared.
         order: of the same ligands by a score.
         seed: of the bootstrap.
 
@@ -134,12 +134,14 @@ def _mean(
 
 def _tau(values: np.ndarray, order: Ordering, weights: np.ndarray) -> np.ndarray:
     """Tau-b with ligands weighed, shape (n_resampled,)."""
-    truth = np.nan_to_num(np.sign(values[None, :] - values[:, None])) * order.seen
+    known = ~np.isnan(values)
+    seen = order.seen & known[:, None] & known[None, :]
+    truth = np.nan_to_num(np.sign(values[None, :] - values[:, None])) * seen
 
     def total(pairs: np.ndarray) -> np.ndarray:
         return ((weights @ pairs) * weights).sum(axis=1)
 
-    agreeing, apart, told = total(truth * order.sign), total(np.abs(truth)), total(order.told * order.seen)
+    agreeing, apart, told = total(truth * order.sign), total(np.abs(truth)), total(order.told * seen)
     product = np.sqrt(apart * told)
     tau = np.divide(agreeing, product, out=np.zeros_like(agreeing), where=product > 0)
     return np.where(apart > 0, tau, np.nan)

@@ -67,7 +67,7 @@ class Docked(NamedTuple):
 
 
 def prepare_receptor(path: str | Path) -> str:
-    """A rigid protein as PDBQT text, without water, of several models the first. Hydrogens that are missing are
+    """A rigid protein as PDBQT text, with the atoms that `read_protein` keeps. Hydrogens that are missing are
     added, in the states of protonation that Meeko takes for usual.
 
     Raises:

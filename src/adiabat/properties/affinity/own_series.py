@@ -14,7 +14,7 @@ from adiabat.properties.predictor import Labels, predictors
 PARTS, REPETITIONS = 5, 10
 LEAST_LIGANDS = 10
 MODEL = "gaussian-process"
-_KINDS = (MODEL, "forest", "nearest")
+_KINDS = (MODEL, "nearest")
 
 
 class SeriesTest(NamedTuple):
