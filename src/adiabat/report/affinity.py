@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adiabat.properties.affinity.model import BOTH, OWN
-from adiabat.properties.affinity.nulls import NULLS
+from adiabat.properties.affinity.model import BOTH
 from adiabat.report import figures
 from adiabat.report.cards import Columns, Facts, Figure, Findings, Section, Table, Text, Verdict
-from adiabat.report.formatting import estimate, number
+from adiabat.report.formatting import interval, number
 from adiabat.report.molecules import drawings
 
 if TYPE_CHECKING:
@@ -65,8 +64,8 @@ def scoring_sections(rows: Sequence[Mapping[str, str]], summary: Mapping[str, An
         summary: of the scoring.
     """
     absolute = "pK" in rows[0]
-    columns = [name for name in rows[0] if name not in ("smiles", *NULLS, *OWN)]
-    table = Table(columns, [[row[name] for name in columns] for row in rows[:_SHOWN]])
+    shown = [_ranked(row, absolute) for row in rows[:_SHOWN]]
+    table = Table(list(shown[0]), [list(row.values()) for row in shown])
     meaning = (
         f"pK comes from a line through {summary['n_known']} known ligands of this target; its interval is "
         "that of a bootstrap."
@@ -176,8 +175,23 @@ def notes_section(notes: Mapping[str, Sequence[str]], rejected: "Sequence[tuple[
     return Section("Input", cards)
 
 
+def _ranked(row: Mapping[str, str], absolute: bool) -> dict[str, str]:
+    """A ligand as people read it."""
+
+    def within(name: str) -> str:
+        value, *ends = (float(row[f"{name}{end}"]) for end in ("", " lower", " upper"))
+        return f"{value:.2f} ({interval(*ends)})"
+
+    made = {"ligand": row["name"], "rank": row["rank"], "score": within("score")}
+    if absolute:
+        made |= {"pK": within("pK"), "dG [kcal/mol]": number(float(row["dG [kcal/mol]"]))}
+    measured = row["measured pK"]
+    made["measured pK"] = number(float(measured)) if measured else ""
+    return made | {"failed checks": row["failed checks"]}
+
+
 def _tau(found: Mapping[str, float]) -> str:
-    return estimate(found["value"], found["lower"], found["upper"])
+    return f"{number(found['value'], 2)} ({interval(found['lower'], found['upper'])})"
 
 
 def _against(better: Mapping[str, Mapping[str, float]], ours: str) -> Columns:

@@ -25,7 +25,7 @@ from adiabat.properties.trees import Trees, boosted
 
 KIND, MODEL_NAME = "affinity-model", "model.safetensors"
 REVISION = 1
-BOTH, BOOSTING, NETWORK = "both", "boosting", "network"
+BOTH, BOOSTING, NETWORK = "boosting + network", "boosting", "network"
 OWN = (BOTH, BOOSTING, NETWORK)
 LEAST_LIGANDS = 5
 # Forests of boosted trees with different seeds, of which the mean is taken.
