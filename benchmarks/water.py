@@ -44,8 +44,8 @@ from benchmarks.record import record
 TIMESTEP, KELVIN, SEEDS = 0.5, 300.0, (0, 1, 2)  # fs, K
 FRAME = 20.0  # fs
 FORGOTTEN = 0.1  # of each run
-# Langevin's kinetic energy at whole steps lacks (omega dt)^2 / 4 of each vibration (stretches at 3500/cm, a bend
-# at 1640/cm); positions do not.
+# Langevin's kinetic energy at whole steps lacks (omega dt)^2 / 4 of each vibration (stretches at 3500/cm, a
+# bend at 1640/cm); positions do not.
 LANGEVIN = "297.9 is expected of steps of 0.5 fs, see benchmarks/water.py"
 VISCOSITY = 0.8538  # of water at 300 K [mPa s], IAPWS R12-08
 EXPERIMENT = {
