@@ -100,7 +100,8 @@ def main() -> None:
                 bar = "< 3.6" if what == "equipartition" else "< 3"
                 rows.append({"what": name, "value": round(value, 2), "unit": "standard errors", "bar": bar})
                 print(f"{name:60s} {value:6.2f}", flush=True)
-    command = f"python -m benchmarks.ensembles --data ../shared/data --model RUN --picoseconds {options.picoseconds:g}"
+    command = "python -m benchmarks.ensembles --data ../shared/data --model RUN"
+    command += f" --picoseconds {options.picoseconds:g}"
     record("ensembles", rows, command, title="Ensembles of learned water")
 
 
