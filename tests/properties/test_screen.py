@@ -57,7 +57,7 @@ def models(tmp_path_factory):
 def library(tmp_path):
     """Good molecules, some with handedness and charges, and rows that are not."""
     rows = [*NAMES[::3], "C[C@H](N)C(=O)O", "CCCC[N+](=O)[O-]", "CCCCC(=O)[O-].[Na+]", "CCCCCBr"]
-    rows += ["C1CC", "CCCCO.CCCCN", "C" * 300, "", "*CC", "not a molecule"]
+    rows += ["C1CC", "CCCCCCCCO.CCCCCCCCN", "C" * 300, "", "*CC", "not a molecule"]
     path = tmp_path / "library.smi"
     path.write_text("".join(f"{row or '#empty'}\tm{k}\n" for k, row in enumerate(rows)))
     return path
@@ -91,13 +91,13 @@ def test_the_values_are_those_of_predict(models, library, tmp_path):
     rejected = rows_of(tmp_path / "run" / "rejected.csv")
     reasons = {row["smiles"][:10]: row["reason"] for row in rejected}
     assert "not a possible molecule" in reasons["C1CC"] or "not a SMILES" in reasons["C1CC"]
-    assert "is a mixture of" in reasons["CCCCO.CCCC"]
+    assert "is a mixture of" in reasons["CCCCCCCCO."]
     assert "300 heavy atoms, at most 250" in reasons["CCCCCCCCCC"]
     assert "wildcard" in reasons["*CC"]
     assert [int(row["row"]) for row in rejected] == sorted(int(row["row"]) for row in rejected)
     best = rows_of(tmp_path / "run" / "candidates.csv")
     assert best[0]["rank"] == "1"
-    assert best[0]["smiles"] == "C" * 19 + "c1ccccc1"
+    assert best[0]["smiles"] == "C" * 20 + "c1ccccc1"
     # The bromine is outside of both domains, so that it is not ranked.
     assert "CCCCCBr" not in [row["smiles"] for row in best]
     page = found.report.read_text()
@@ -268,7 +268,7 @@ def test_wrong_input(models, library, tmp_path):
     with pytest.raises(DataError, match="has no molecules"):
         screen(models, tmp_path / "empty.smi", **run)
     with pytest.raises(ConfigError, match="cannot work"):
-        screen(models, library, workers=0, **run)
+        screen(models, library, out=tmp_path / "run", workers=0)
 
 
 def test_a_model_of_another_version(models, library, tmp_path):
@@ -328,3 +328,50 @@ def test_by_the_command(models, library, tmp_path):
     answer = adiabat("screen", library, "--out", out)
     assert answer.code == 2
     assert "MODEL... LIBRARY" in answer.err
+
+
+def test_a_student_learns_from_its_teacher(models):
+    """On molecules that it has not seen; and its intervals hold what they are to hold."""
+    from adiabat.properties.distillation import distilled
+    from adiabat.properties.molecules import Molecules
+
+    teacher = load_property_model(models[0])
+    names = [f"{'C' * n}{middle}{'C' * m}{end}" for n in range(1, 7) for m in range(5)
+             for middle in ("O", "N", "C(=O)", "c1ccc(cc1)") for end in ENDS]  # fmt: skip
+    molecules = Molecules(tuple(names))
+    said = teacher.predict(molecules)
+    found = distilled(teacher, molecules, said.values, said.errors, seed=1)
+    assert found.explained["logS"] > 0.9
+    assert found.held_out == 60
+    order = np.random.default_rng(1).permutation(len(names))[:60]
+    own = found.model.predict(molecules.taken(order))
+    inside = (own.lower <= said.values[order]) & (said.values[order] <= own.upper)
+    assert inside.mean() > 0.9
+    # Never surer than the teacher by much: the errors of both add up.
+    assert np.median(own.errors / said.errors[order]) > 0.95
+    # An error of the student that is made larger makes its intervals wider.
+    worse = distilled(
+        teacher, molecules, said.values + np.sin(np.arange(600) * 7)[:, None], said.errors, seed=1
+    )
+    assert np.median(worse.model.predict(molecules.taken(order)).errors / own.errors) > 1.1
+
+
+def test_students_by_the_command(models, tmp_path):
+    from tests.cli.conftest import run as adiabat
+
+    library = tmp_path / "library.smi"
+    library.write_text("".join(f"C{name}\n" for name in NAMES * 3) + "C1CC\n")
+    out = tmp_path / "student.safetensors"
+    words = ["property", "distill", models[0], library, "--out", out, "--molecules", "250", "--workers", "1"]
+    answer = adiabat(*words, "--json")
+    assert answer.code == 0
+    assert answer.json["held_out"] == 50
+    row = predict_properties(out, ["CCCCCO"])[0]
+    assert float(row["logS lower"]) < float(row["logS"]) < float(row["logS upper"])
+    assert row["nearest"] == "CCCCCO"
+    answer = adiabat(*words)
+    assert answer.code == 2
+    assert "--force" in answer.err
+    answer = adiabat(*words, "--force", "--molecules", "20")
+    assert answer.code == 2
+    assert "at least 200" in answer.err

@@ -40,7 +40,7 @@ class Shares:
         self._places: dict[int, int] = {}
         self._known = np.zeros((1024, N_SHARES))
 
-    def of(self, mols: "Sequence[Mol]", first: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    def of(self, mols: "list[Mol]", first: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """What atoms add, shape (n_atoms, 8).
 
         Args:
@@ -51,7 +51,7 @@ class Shares:
         names, which = np.unique(numbers, return_inverse=True)
         places = np.array([self._places.get(name, -1) for name in names.tolist()])[which]
         found = np.empty((len(numbers), N_SHARES))
-        for k in np.unique(np.searchsorted(first, np.flatnonzero(places < 0), side="right") - 1).tolist():
+        for k in map(int, np.unique(np.searchsorted(first, np.flatnonzero(places < 0), side="right") - 1)):
             rows = slice(first[k], first[k + 1])
             found[rows] = _asked(mols[k])
             self._learn(numbers[rows].tolist(), found[rows])

@@ -80,7 +80,7 @@ def descriptor_names() -> tuple[str, ...]:
     return (*_properties().GetPropertyNames(), "formal_charge", *surfaces)
 
 
-def _of_regular(mols: "Sequence[Mol]", side: Side) -> np.ndarray:
+def _of_regular(mols: "list[Mol]", side: Side) -> np.ndarray:
     """Without rings of three or four atoms, rare elements and charges: sums over paths in closed form, sums
     over atoms from what was learned of their surroundings. Equal to RDKit's to rounding."""
     from rdkit.Chem import rdMolDescriptors
@@ -130,7 +130,7 @@ def _deltas(side: Side) -> tuple[np.ndarray, np.ndarray]:
     return inverse[0], inverse[1]
 
 
-def _shares(mols: "Sequence[Mol]", side: Side) -> np.ndarray:
+def _shares(mols: "list[Mol]", side: Side) -> np.ndarray:
     atoms, bonds = unhanded(side.atoms, side.bonds)
     numbers = surroundings(side, coded(atoms), np.repeat(coded(bonds), 2), REACH)
     first = np.concatenate([[0], np.cumsum(side.sizes)])
