@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from scipy import sparse
 
@@ -42,90 +43,86 @@ def ensemble_outputs(members: PropertyNetwork, graphs: Sequence[Graph], numbers:
     Returns:
         shape (n_members, n_molecules, n_targets), float32.
     """
-    side, weights = Side.of(graphs), _Weights.of(members)
-    atoms = coded(side.atoms)
-    links = np.repeat(coded(side.bonds), 2)
-    code = mixed(atoms[side.source] + mixed(links))
-    level = _Level.of(code)
-    start_of, start = level, weights.started(side, level.first)
-    hidden = np.maximum(start, 0)
-    for layer in weights.rounds:
-        # What arrives at the atom that an edge leaves, but for what came along the edge itself.
-        code = mixed(code + mixed(side.arriving(code)[side.source] - code[np.arange(len(code)) ^ 1]))
-        following = _Level.of(code)
-        messages = _messages(side, level, following.first) @ _per_member(hidden, layer)
-        hidden = np.maximum(start[start_of.which[following.first]] + messages, 0)
-        level = following
-    code = mixed(atoms + mixed(side.arriving(code)))
-    final = _Level.of(code)
-    hidden = _arriving(side, level, final.first) @ _per_member(hidden, weights.last_edges)
-    hidden = np.maximum(hidden + weights.finished(side, final.first), 0)
-    return weights.read_out(_means(side, final, hidden), side.sizes, numbers)
+    side = Side.of(graphs)
+    plan = _Plan.of(side, len(members.messages.rounds))
+    network = jax.tree.map(np.asarray, members)
+    found = [
+        plan.said(jax.tree.map(lambda one, k=k: one[k], network), numbers)
+        for k in range(len(network.last.bias))
+    ]
+    return np.stack(found)
 
 
-class _Weights(NamedTuple):
-    """Those of all members, side by side where they meet features of molecules."""
+class _Plan(NamedTuple):
+    """What is to be summed and computed, the same for all members.
 
-    first_atoms: np.ndarray
-    first_bonds: np.ndarray
-    rounds: tuple[np.ndarray, ...]
-    last_atoms: np.ndarray
-    last_edges: np.ndarray
-    last_bias: np.ndarray
-    head: tuple[np.ndarray, ...]
+    Attributes:
+        atoms: features of atoms that differ, of which edges start, shape (n_kinds, n_atom_features).
+        bonds: features of bonds that differ, likewise.
+        start: the kinds of atom and bond of each first state, shape (2, n_states).
+        origins: the first state from which each state of every round began.
+        messages: sums over the states that come to a state, of every round.
+        arriving: sums over the states that come to an atom state.
+        kinds: the kind of each atom state.
+        means: over the atom states of each molecule.
+        sizes: atoms of each molecule, in units of `ATOMS`.
+    """
+
+    atoms: np.ndarray
+    bonds: np.ndarray
+    start: np.ndarray
+    origins: tuple[np.ndarray, ...]
+    messages: tuple[sparse.csr_matrix, ...]
+    arriving: sparse.csr_matrix
+    kinds: np.ndarray
+    means: sparse.csr_matrix
+    sizes: np.ndarray
 
     @classmethod
-    def of(cls, members: PropertyNetwork) -> "_Weights":
-        messages = members.messages
-        first, last = np.asarray(messages.first.weight), np.asarray(messages.last.weight)
-        count = last.shape[2] - messages.width
-        head = [
-            getattr(layer, name) for layer in (members.hidden, members.last) for name in ("weight", "bias")
-        ]
+    def of(cls, side: Side, rounds: int) -> "_Plan":
+        """Of molecules and a network with so many rounds after the first."""
+        atoms, bonds = coded(side.atoms), coded(side.bonds)
+        atom, bond = _Level.of(atoms), _Level.of(bonds)
+        code = mixed(mixed(atoms)[side.source] + mixed(np.repeat(bonds, 2)))
+        first = level = _Level.of(code)
+        origins, messages = [], []
+        for _ in range(rounds):
+            # What arrives at the atom that an edge leaves, but for what came along the edge itself.
+            others = side.arriving(code)[side.source] - code[np.arange(len(code)) ^ 1]
+            code = mixed(code + mixed(others))
+            following = _Level.of(code)
+            messages.append(_messages(side, level, following.first))
+            origins.append(first.which[following.first])
+            level = following
+        final = _Level.of(mixed(mixed(atoms) + mixed(side.arriving(code))))
         return cls(
-            _wide(first[:, :, :count]),
-            _wide(first[:, :, count:]),
-            tuple(np.asarray(layer.weight) for layer in messages.rounds),
-            _wide(last[:, :, :count]),
-            last[:, :, count:],
-            np.asarray(messages.last.bias).reshape(-1),
-            tuple(np.asarray(array) for array in head),
+            side.atoms[atom.first].astype(np.float32),
+            side.bonds[bond.first].astype(np.float32),
+            np.stack([atom.which[side.source[first.first]], bond.which[first.first // 2]]),
+            tuple(origins),
+            tuple(messages),
+            _arriving(side, level, final.first),
+            atom.which[final.first],
+            _means(side, final),
+            (side.sizes / ATOMS).astype(np.float32),
         )
 
-    def started(self, side: Side, edges: np.ndarray) -> np.ndarray:
-        """The input of edges, shape (n_edges, n_members * width)."""
-        atoms = side.atoms[side.source[edges]].astype(np.float32)
-        return atoms @ self.first_atoms + side.bonds[edges // 2].astype(np.float32) @ self.first_bonds
-
-    def finished(self, side: Side, atoms: np.ndarray) -> np.ndarray:
-        """What atoms add to what arrives at them, shape (n_atoms, n_members * width)."""
-        kinds = _Level.of(coded(side.atoms[atoms]))
-        own = side.atoms[atoms[kinds.first]].astype(np.float32) @ self.last_atoms + self.last_bias
-        return own[kinds.which]
-
-    def read_out(self, means: np.ndarray, sizes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        weight, bias, last, last_bias = self.head
-        split = means.reshape(len(means), len(weight), -1).transpose(1, 0, 2)
-        total = split * (sizes.astype(np.float32) / np.float32(ATOMS))[:, None]
-        own = np.broadcast_to(numbers, (len(weight), *numbers.shape))
-        features = np.concatenate([split, total, own], axis=2)
-        hidden = np.maximum(features @ weight.transpose(0, 2, 1) + bias[:, None], 0)
-        return hidden @ last.transpose(0, 2, 1) + last_bias[:, None]
-
-
-def _wide(weights: np.ndarray) -> np.ndarray:
-    """(n_members, width, n_features) as (n_features, n_members * width)."""
-    return np.ascontiguousarray(weights.transpose(2, 0, 1).reshape(weights.shape[2], -1))
-
-
-def _per_member(hidden: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Each member's part of the columns by its own weights, shape (n, n_members * width)."""
-    found = np.empty_like(hidden)
-    width = weights.shape[1]
-    for k, own in enumerate(weights):
-        columns = slice(k * width, (k + 1) * width)
-        np.matmul(hidden[:, columns], own.T, out=found[:, columns])
-    return found
+    def said(self, network: PropertyNetwork, numbers: np.ndarray) -> np.ndarray:
+        """What one member says, shape (n_molecules, n_targets)."""
+        messages, count = network.messages, self.atoms.shape[1]
+        first, last = messages.first.weight.T, messages.last.weight.T
+        start = (self.atoms @ first[:count])[self.start[0]] + (self.bonds @ first[count:])[self.start[1]]
+        hidden = np.maximum(start, 0)
+        for layer, sums, origin in zip(messages.rounds, self.messages, self.origins, strict=True):
+            hidden = sums @ (hidden @ layer.weight.T)
+            hidden += start[origin]
+            np.maximum(hidden, 0, out=hidden)
+        atoms = self.arriving @ (hidden @ last[count:])
+        atoms += (self.atoms @ last[:count] + messages.last.bias)[self.kinds]
+        mean = self.means @ np.maximum(atoms, 0, out=atoms)
+        features = np.concatenate([mean, mean * self.sizes[:, None], numbers], axis=1)
+        hidden = np.maximum(features @ network.hidden.weight.T + network.hidden.bias, 0)
+        return hidden @ network.last.weight.T + network.last.bias
 
 
 def _sums(rows: np.ndarray, columns: np.ndarray, values: Any, shape: tuple[int, int]) -> sparse.csr_matrix:
@@ -154,6 +151,6 @@ def _arriving(side: Side, level: _Level, atoms: np.ndarray) -> sparse.csr_matrix
     return _sums(row, level.which[coming], 1.0, (len(atoms), len(level.first)))
 
 
-def _means(side: Side, final: _Level, hidden: np.ndarray) -> np.ndarray:
+def _means(side: Side, final: _Level) -> sparse.csr_matrix:
     shares = 1.0 / side.sizes[side.molecule]
-    return _sums(side.molecule, final.which, shares, (len(side.sizes), len(final.first))) @ hidden
+    return _sums(side.molecule, final.which, shares, (len(side.sizes), len(final.first)))
