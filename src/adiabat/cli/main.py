@@ -4,7 +4,7 @@ import importlib
 
 from adiabat.cli.app import app
 
-for _group in ("learn", "use", "look", "property", "affinity", "screen", "configure"):
+for _group in ("learn", "use", "look", "property", "explain", "affinity", "screen", "configure"):
     importlib.import_module(f"adiabat.cli.{_group}")
 
 

@@ -50,6 +50,36 @@ def _generator(stereo: bool) -> Any:
     return rdFingerprintGenerator.GetMorganGenerator(RADIUS, includeChirality=stereo, fpSize=BITS)
 
 
+def environments(mol: Any, *, stereo: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """What the counts of a fingerprint are counts of.
+
+    Args:
+        mol: an RDKit molecule.
+        stereo: as of `fingerprints`.
+
+    Returns:
+        the place of each circular environment, shape (n_environments,), and the atoms in it, shape
+        (n_environments, n_atoms).
+    """
+    from rdkit import Chem
+    from rdkit.Chem import rdFingerprintGenerator
+
+    output = rdFingerprintGenerator.AdditionalOutput()
+    output.AllocateBitInfoMap()
+    _generator(stereo).GetCountFingerprint(mol, additionalOutput=output)
+    places, inside = [], []
+    for place, found in output.GetBitInfoMap().items():
+        for center, radius in found:
+            bonds = Chem.FindAtomEnvironmentOfRadiusN(mol, radius, center)
+            atoms = np.zeros(mol.GetNumAtoms(), bool)
+            atoms[center] = True
+            for bond in map(mol.GetBondWithIdx, bonds):
+                atoms[[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]] = True
+            places.append(place)
+            inside.append(atoms)
+    return np.array(places, int), np.array(inside, bool).reshape(len(places), mol.GetNumAtoms())
+
+
 def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Tanimoto's coefficient of counts, sum of minima over sum of maxima (Ralaivola et al. 2005,
     doi 10.1016/j.neunet.2005.07.009).

@@ -31,6 +31,12 @@ class Entry(NamedTuple):
     error: str = ""
 
 
+def is_library(path: str | Path) -> bool:
+    """Whether a file is called like one that `read_library` reads."""
+    path = Path(path)
+    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower() in _FORMATS
+
+
 def read_library(
     path: str | Path, *, smiles: str = "smiles", name: str | None = None, start: int = 0
 ) -> Iterator[Entry]:

@@ -36,20 +36,36 @@ class MessagePassing(eqx.Module):
         self.rounds = tuple(eqx.nn.Linear(width, width, use_bias=False, key=k) for k in keys[1:depth])
         self.last = eqx.nn.Linear(N_ATOM_FEATURES + width, width, key=keys[depth])
 
-    def __call__(self, graphs: Graphs) -> Float[Array, "n_molecules width"]:
+    def __call__(
+        self, graphs: Graphs, presence: Float[Array, " n_atoms"] | None = None
+    ) -> Float[Array, "n_molecules width"]:
         """The features of each molecule; zeros for padding."""
-        return of_molecules(self.of_atoms(graphs), graphs)
+        return of_molecules(self.of_atoms(graphs, presence), graphs)
 
-    def of_atoms(self, graphs: Graphs) -> Float[Array, "n_atoms width"]:
-        """The features of each atom."""
+    def of_atoms(
+        self, graphs: Graphs, presence: Float[Array, " n_atoms"] | None = None
+    ) -> Float[Array, "n_atoms width"]:
+        """The features of each atom.
+
+        Args:
+            graphs: of molecules.
+            presence: how far each atom is there, 0 to 1: that much of what leaves it, messages and its own
+                features, arrives. By default all are.
+        """
+
+        def there(hidden, which=None):
+            if presence is None:
+                return hidden
+            return hidden * (presence if which is None else presence[which])[:, None]
+
         start = jnp.concatenate([graphs.atoms[graphs.source], graphs.edges], axis=1) @ self.first.weight.T
-        hidden = jax.nn.relu(start)
+        hidden = there(jax.nn.relu(start), graphs.source)
         for layer in self.rounds:
             arrived = arriving(hidden, graphs)
             messages = leaving(arrived, graphs) - hidden[graphs.reverse]
-            hidden = jax.nn.relu(start + messages @ layer.weight.T)
+            hidden = there(jax.nn.relu(start + messages @ layer.weight.T), graphs.source)
         atoms = jnp.concatenate([graphs.atoms, arriving(hidden, graphs)], axis=1)
-        return jax.nn.relu(jax.vmap(self.last)(atoms))
+        return there(jax.nn.relu(jax.vmap(self.last)(atoms)))
 
 
 def of_molecules(atoms: Float[Array, "n_atoms width"], graphs: Graphs) -> Float[Array, "n_molecules width"]:

@@ -118,12 +118,18 @@ class PropertyModel:
         mean, found = _weighed(estimates, self.weights, placed.similarity)
         errors = self.calibration.errors(found)
         half = self.calibration.width(level) * errors
-        classes = np.array([target.is_class for target in self.targets])
-        center, scale = _units_of(self.targets)
-        values = np.where(classes, self.calibration.probabilities(mean, classes), center + scale * mean)
-        unknown = np.where(classes, np.nan, 1.0)
+        scale = _units_of(self.targets)[1]
+        values = self.in_units(mean)
+        unknown = np.where([target.is_class for target in self.targets], np.nan, 1.0)
         half = half * scale * unknown
         return Prediction(values, errors * scale * unknown, values - half, values + half, placed)
+
+    def in_units(self, mean: np.ndarray) -> np.ndarray:
+        """Weighed means of the members, shape (n_molecules, n_targets), in the units of the targets;
+        of classes as calibrated probabilities."""
+        classes = np.array([target.is_class for target in self.targets])
+        center, scale = _units_of(self.targets)
+        return np.where(classes, self.calibration.probabilities(mean, classes), center + scale * mean)
 
 
 def fit_property_model(

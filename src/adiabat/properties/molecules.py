@@ -14,7 +14,7 @@ from adiabat.properties.graphs import Graph, atom_query, graphs_of
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
-_CLIP = 6.0
+CLIP = 6.0
 _BLOCK = 512
 # Without one of these a SMILES string has no handedness.
 _MARKS = ("@", "/", "\\")
@@ -82,6 +82,21 @@ class Molecules:
             return np.zeros(len(self), bool)
         return np.array([mol.HasSubstructMatch(query) for mol in self.mols], bool)
 
+    @classmethod
+    def described(
+        cls,
+        smiles: Sequence[str],
+        inputs: np.ndarray,
+        *,
+        counts: np.ndarray,
+        descriptors: np.ndarray,
+        graphs: Sequence[Graph],
+    ) -> "Molecules":
+        """Molecules of which all that models read is given, as the attributes of these names."""
+        found = cls(tuple(smiles), inputs)
+        found.__dict__.update(counts=counts, descriptors=descriptors, graphs=tuple(graphs))
+        return found
+
     def taken(self, index: np.ndarray | Sequence[int]) -> "Molecules":
         """The molecules with these numbers, in this order, with what is already known of them."""
         index = np.asarray(index, int)
@@ -107,4 +122,4 @@ class Molecules:
 
 def in_spreads(numbers: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """`Molecules.numbers` less a center, in units of their spread; what is far out is as far as six."""
-    return np.clip((numbers - center) / scale, -_CLIP, _CLIP)
+    return np.clip((numbers - center) / scale, -CLIP, CLIP)

@@ -43,6 +43,7 @@ class PropertyNetwork(eqx.Module):
         *,
         dropout: float = 0.0,
         key: PRNGKeyArray | None = None,
+        presence: Float[Array, " n_atoms"] | None = None,
     ) -> Float[Array, "n_molecules n_targets"]:
         """The targets, in units of their spread; of a class the logarithm of its odds.
 
@@ -51,8 +52,9 @@ class PropertyNetwork(eqx.Module):
             numbers: theirs.
             dropout: the share of features that are left out in training.
             key: of what is left out; without, nothing is.
+            presence: of the atoms, as of `MessagePassing.of_atoms`.
         """
-        mean = self.messages(graphs)
+        mean = self.messages(graphs, presence)
         total = mean * sizes(graphs)[:, None] / ATOMS
         keys = (None, None) if key is None else jax.random.split(key)
         features = _dropped(jnp.concatenate([mean, total, numbers], axis=1), dropout, keys[0])

@@ -108,7 +108,7 @@ class _Grown(AbstractPredictor):
 
     @classmethod
     def _fit(cls, molecules: Molecules, labels: Labels, seed: int) -> Self:
-        features = _features(molecules)
+        features = features_of(molecules)
         # What no two molecules share teaches nothing of others.
         used = np.flatnonzero((features != features[:1]).sum(axis=0) > 1)
         features = np.ascontiguousarray(features[:, used])
@@ -150,7 +150,7 @@ class Forest(_Grown):
     kind: ClassVar[str] = "forest"
 
     def predict(self, molecules: Molecules) -> Estimate:
-        features = _features(molecules)[:, self.used]
+        features = features_of(molecules)[:, self.used]
         leaves = [trees(features) for trees in self.trees]
         return Estimate(
             np.stack([found.mean(axis=1, dtype=float) for found in leaves], axis=1),
@@ -180,7 +180,7 @@ class Boosting(_Grown):
     kind: ClassVar[str] = "boosting"
 
     def predict(self, molecules: Molecules) -> Estimate:
-        features = _features(molecules)[:, self.used]
+        features = features_of(molecules)[:, self.used]
         mean = np.stack([trees(features).sum(axis=1, dtype=float) for trees in self.trees], axis=1)
         return Estimate(mean, np.zeros_like(mean))
 
@@ -229,7 +229,7 @@ def boosted(features: np.ndarray, values: np.ndarray, seed: int, rounds: int = 4
 _ARRAYS = ("roots", "feature", "threshold", "left", "right", "value")
 
 
-def _features(molecules: Molecules) -> np.ndarray:
+def features_of(molecules: Molecules) -> np.ndarray:
     """Fingerprints, descriptors and inputs side by side, shape (n_molecules, n_features), float32."""
     parts = (molecules.counts, molecules.descriptors, molecules.inputs)
     return np.concatenate([part.astype(np.float32) for part in parts], axis=1)

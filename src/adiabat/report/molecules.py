@@ -25,7 +25,7 @@ def drawings(smiles: Sequence[str], legends: Sequence[str]) -> str:
     options.padding = 0.08
     drawer.DrawMolecules([Chem.MolFromSmiles(text) for text in smiles], legends=list(legends))
     drawer.FinishDrawing()
-    return _inline(drawer.GetDrawingText())
+    return inline(drawer.GetDrawingText())
 
 
 def drawing(smiles: str) -> str:
@@ -37,10 +37,10 @@ def drawing(smiles: str) -> str:
     drawer.drawOptions().padding = 0.08
     rdMolDraw2D.PrepareAndDrawMolecule(drawer, Chem.MolFromSmiles(smiles))
     drawer.FinishDrawing()
-    return _inline(drawer.GetDrawingText())
+    return inline(drawer.GetDrawingText())
 
 
-def _inline(svg: str) -> str:
+def inline(svg: str) -> str:
     """Without the header of a file of its own."""
     svg = svg[svg.index("<svg") :]
     return re.sub(r"<!--.*?-->", "", svg, flags=re.S).strip()

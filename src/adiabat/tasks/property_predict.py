@@ -2,21 +2,17 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from adiabat.base import AdiabatError, ConfigError, DataError
+from adiabat.base import DataError
 from adiabat.base.files import atomic_write, check_out
 from adiabat.base.progress import progress
-from adiabat.properties.inputs import encode
-from adiabat.properties.library import read_library
 from adiabat.properties.model import PropertyModel, load_property_model
-from adiabat.properties.molecules import Molecules
-from adiabat.properties.table import read_strings
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import PLACE, as_csv, cell, place
+from adiabat.tasks.property_molecules import Asked, read_asked, usable
 
 _BATCH = 512
 
@@ -52,25 +48,14 @@ def predict_properties(
     if out is not None:
         check_out(out, force)
     found = load_property_model(model)
-    names = [one.name for one in found.inputs]
-    columns: dict[str, list[str]] = {}
-    if isinstance(molecules, (str, os.PathLike)):
-        if names:
-            columns = read_strings(Path(molecules), [smiles, *names])
-            texts = columns.pop(smiles)
-        else:
-            texts = [entry.smiles or entry.error for entry in read_library(Path(molecules), smiles=smiles)]
-    elif names:
-        raise ConfigError(f"the model needs a column {names[0]!r}", "give a file that has it")
-    else:
-        texts = list(molecules)
+    asked = read_asked(found, molecules, smiles)
+    count = len(asked.texts)
     rows: list[dict[str, Any]] = []
-    with progress("predicting", total=len(texts), unit="molecules") as bar:
-        for start in range(0, len(texts), _BATCH):
-            part = slice(start, start + _BATCH)
-            own = {name: column[part] for name, column in columns.items()}
-            rows += _rows(found, texts[part], own, level)
-            bar.advance(len(texts[part]))
+    with progress("predicting", total=count, unit="molecules") as bar:
+        for start in range(0, count, _BATCH):
+            part = asked.part(slice(start, start + _BATCH))
+            rows += _rows(found, part, level)
+            bar.advance(len(part.texts))
     if rows and all(row["error"] for row in rows):
         raise DataError(f"none of the {len(rows)} molecules can be predicted: {rows[0]['error']}")
     if out is not None:
@@ -79,29 +64,18 @@ def predict_properties(
     return rows
 
 
-def _rows(
-    model: PropertyModel, texts: Sequence[str], columns: dict[str, list[str]], level: float
-) -> list[dict[str, Any]]:
+def _rows(model: PropertyModel, asked: Asked, level: float) -> list[dict[str, Any]]:
     names = [f"{target.name}{end}" for target in model.targets for end in ("", " lower", " upper")]
     empty = dict.fromkeys([*names, *PLACE], "")
-    rows: list[dict[str, Any]] = [{"smiles": text, **empty, "error": ""} for text in texts]
-    usable, standardized, inputs = [], [], []
-    for k, text in enumerate(texts):
-        try:
-            standardized.append(model.standardizer(text))
-            inputs.append(encode(model.inputs, {name: [column[k]] for name, column in columns.items()}, 1))
-            usable.append(k)
-        except ConfigError:
-            raise
-        except AdiabatError as error:
-            rows[k]["error"] = error.message
-            del standardized[len(usable) :]
-    if not usable:
+    molecules, index, reasons = usable(model, asked)
+    rows: list[dict[str, Any]] = [
+        {"smiles": text, **empty, "error": reasons.get(k, "")} for k, text in enumerate(asked.texts)
+    ]
+    if not index:
         return rows
-    asked = Molecules(tuple(standardized), np.concatenate(inputs))
-    found = model.predict(asked, level)
-    arrays = np.stack([found.values, found.lower, found.upper], axis=2).reshape(len(usable), -1)
-    for j, k in enumerate(usable):
+    found = model.predict(molecules, level)
+    arrays = np.stack([found.values, found.lower, found.upper], axis=2).reshape(len(index), -1)
+    for j, k in enumerate(index):
         rows[k] |= dict(zip(names, map(cell, arrays[j].tolist()), strict=True))
         rows[k] |= dict(zip(PLACE, place(model, found, j), strict=True))
     return rows

@@ -1,0 +1,58 @@
+"""The command that explains predictions."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adiabat.cli.app import app
+from adiabat.cli.options import ForceFile, Json
+from adiabat.cli.output import note, print_result
+
+
+@app.command(
+    rich_help_panel="Predict properties of molecules",
+    epilog="Example: adiabat explain run-property 'CC(=O)Nc1ccc(O)cc1' --out why.html",
+)
+def explain(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A property model.", show_default=False)],
+    molecules: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="SMILES, or a file: .smi, .csv, .tsv, .parquet, .sdf, also .gz.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.html", help="The page to write.")] = Path(
+        "explanation.html"
+    ),
+    smiles: Annotated[
+        str, typer.Option("--smiles", metavar="COLUMN", help="The column of SMILES strings.")
+    ] = "smiles",
+    count: Annotated[int, typer.Option(metavar="N", min=1, help="Of a file the first so many.")] = 20,
+    level: Annotated[
+        float, typer.Option(metavar="SHARE", help="Of true values that the intervals hold.")
+    ] = 0.9,
+    force: ForceFile = False,
+    json: Json = False,
+) -> None:
+    """What atoms and fragments bring to a predicted property, drawn on the molecule."""
+    from adiabat.tasks.explain import explain_properties
+
+    rows = explain_properties(model, molecules, out=out, smiles=smiles, count=count, level=level, force=force)
+    if json:
+        print_result({"molecules": rows, "page": str(out)}, as_json=True)
+        return
+    for row in rows:
+        if row["error"]:
+            note(f"{row['smiles']}: {row['error']}")
+            continue
+        for name, found in row["targets"].items():
+            print(f"{row['smiles']}: {name} {found['prediction']:.4g} {found['unit']}".rstrip())
+            for doubt in found["doubts"]:
+                note(f"  not shown: {doubt}")
+            if not found["doubts"]:
+                parts = sorted(found["fragments"], key=lambda part: -abs(part["contribution"]))
+                print_result({f"  {part['smiles']}": f"{part['contribution']:+.3g}" for part in parts})
+    note(f"page: {out}")

@@ -1,0 +1,81 @@
+"""Molecules that a property model is asked about, from files or strings."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from adiabat.base import AdiabatError, ConfigError
+from adiabat.properties.inputs import encode
+from adiabat.properties.library import read_library
+from adiabat.properties.model import PropertyModel
+from adiabat.properties.molecules import Molecules
+from adiabat.properties.table import read_strings
+
+
+class Asked(NamedTuple):
+    """What is asked about.
+
+    Attributes:
+        texts: SMILES as they were given, or why there are none.
+        columns: the inputs of the model by name, a cell for each text.
+    """
+
+    texts: list[str]
+    columns: dict[str, list[str]]
+
+    def part(self, rows: slice) -> "Asked":
+        """Some of them."""
+        return Asked(self.texts[rows], {name: column[rows] for name, column in self.columns.items()})
+
+
+def read_asked(model: PropertyModel, molecules: str | os.PathLike | Sequence[str], smiles: str) -> Asked:
+    """Molecules of a file (.smi, .csv, .tsv, .parquet, .sdf, also .gz), or SMILES strings.
+
+    Args:
+        model: that is asked.
+        molecules: the file or the strings.
+        smiles: the column of molecules in a table.
+
+    Raises:
+        DataError: no such file, or a damaged one.
+        ConfigError: a column is missing.
+    """
+    names = [one.name for one in model.inputs]
+    if isinstance(molecules, (str, os.PathLike)):
+        if names:
+            columns = read_strings(Path(molecules), [smiles, *names])
+            return Asked(columns.pop(smiles), columns)
+        library = read_library(Path(molecules), smiles=smiles)
+        return Asked([entry.smiles or entry.error for entry in library], {})
+    if names:
+        raise ConfigError(f"the model needs a column {names[0]!r}", "give a file that has it")
+    return Asked(list(molecules), {})
+
+
+def usable(model: PropertyModel, asked: Asked) -> tuple[Molecules, list[int], dict[int, str]]:
+    """The molecules that can be predicted, which texts they are of, and why the others cannot be.
+
+    Raises:
+        ConfigError: a column that the model needs is missing.
+    """
+    standardized, inputs, rows, reasons = [], [], [], {}
+    for k, text in enumerate(asked.texts):
+        try:
+            name = model.standardizer(text)
+            inputs.append(encode(model.inputs, _row(asked.columns, k), 1))
+        except ConfigError:
+            raise
+        except AdiabatError as error:
+            reasons[k] = error.message
+            continue
+        standardized.append(name)
+        rows.append(k)
+    width = np.concatenate(inputs) if inputs else np.zeros((0, 0), np.float32)
+    return Molecules(tuple(standardized), width), rows, reasons
+
+
+def _row(columns: Mapping[str, Sequence[str]], k: int) -> dict[str, list[str]]:
+    return {name: [column[k]] for name, column in columns.items()}

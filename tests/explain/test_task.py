@@ -1,0 +1,118 @@
+"""`adiabat explain`: pages, numbers for programs, and input that cannot be explained."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from adiabat.base import ConfigError, DataError
+from adiabat.cli.main import app
+from adiabat.report.contributions import _told
+from adiabat.tasks.explain import explain_properties
+from adiabat.tasks.property_train import train_property
+
+ENDS = {"O": 0.0, "C1CCNCC1": 0.2, "c1ccncc1": 1.5, "C1CC1": -1.0, "c1ccccc1": 2.0}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run with a good and a weak target, and one whose values depend on a temperature."""
+    path = tmp_path_factory.mktemp("explain")
+    with (path / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["smiles", "logS", "noise", "temperature"])
+        for n in range(1, 21):
+            for k, (end, value) in enumerate(ENDS.items()):
+                writer.writerow([f"{'C' * n}{end}", n / 2 + value, (n * 37 + k * 11) % 17, 280 + n])
+    options = {"split": "none", "kinds": ("mean", "gaussian-process")}
+    train_property(
+        path / "data.csv", out=path / "run", targets=["logS", "noise"], units=["log <M>", ""], **options
+    )
+    train_property(path / "data.csv", out=path / "warm", targets=["logS"], inputs=["temperature"], **options)
+    return path
+
+
+def run(*words):
+    answer = CliRunner().invoke(app, [str(word) for word in words], prog_name="adiabat")
+    if answer.exception is not None and not isinstance(answer.exception, SystemExit):
+        raise answer.exception
+    return answer
+
+
+def test_a_page_of_one_molecule(folder, tmp_path):
+    answer = run("explain", folder / "run", "OCCCCCc1ccccc1", "--out", tmp_path / "why.html", "--json")
+    assert answer.exit_code == 0, answer.output
+    row = json.loads(answer.stdout)["molecules"][0]
+    found = row["targets"]["logS"]
+    total = found["baseline"] + sum(part["contribution"] for part in found["fragments"])
+    assert total == pytest.approx(found["prediction"], abs=1e-6)
+    assert found["baseline"] + sum(found["atoms"]) == pytest.approx(found["prediction"], abs=1e-4)
+    assert found["residual"] < 1e-4
+    assert found["lower"] < found["prediction"] < found["upper"]
+    assert found["doubts"] == []
+    assert "weak" in row["targets"]["noise"]["doubts"][0]
+    assert row["nearest"][0]["similarity"] > 0.3
+    page = (tmp_path / "why.html").read_text()
+    # Two drawings of what can be trusted, none of what cannot; and the neighbors.
+    assert page.count("colored by what they bring to logS") == 2
+    assert "colored by what they bring to noise" not in page
+    assert "What atoms bring to noise is not shown" in page
+    assert "log &lt;M&gt;" in page
+    assert "log <M>" not in page
+    for part in found["fragments"]:
+        assert part["smiles"] in page
+    assert page.count("<svg") - page.count("</svg>") == 0
+    assert "<?xml" not in page
+    # Numbers beside atoms have their sign: RDKit leaves out what it has no glyph for.
+    assert all("−" not in text for text in _told(np.array(found["atoms"])).values())
+    numbers = re.findall(r"add up to within</dt><dd>([^<]*)", page)
+    assert len(numbers) == 4
+
+
+def test_a_file_of_molecules(folder, tmp_path):
+    path = tmp_path / "asked.smi"
+    path.write_text("CCCCO\nnot-one\nC[SiH3]\nCCCCCCc1ccncc1\nCCCO\n")
+    rows = explain_properties(folder / "run", path, out=tmp_path / "why.html", count=4)
+    assert [bool(row["error"]) for row in rows] == [False, True, False, False]
+    assert rows[2]["domain"] == "outside"
+    assert "outside" in rows[2]["targets"]["logS"]["doubts"][0]
+    page = (tmp_path / "why.html").read_text()
+    assert "not-one" in page
+    assert "Not explained" in page
+    with pytest.raises(ConfigError, match="exists"):
+        explain_properties(folder / "run", path, out=tmp_path / "why.html")
+
+
+def test_inputs_come_from_a_table(folder):
+    with pytest.raises(ConfigError, match="needs a column 'temperature'"):
+        explain_properties(folder / "warm", "CCCCO")
+    rows = explain_properties(folder / "warm", folder / "data.csv", count=2)
+    for row in rows:
+        found = row["targets"]["logS"]
+        assert found["baseline"] + sum(found["atoms"]) == pytest.approx(found["prediction"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("C1CC", "not a SMILES|not a possible"),
+        ("", "no SMILES"),
+        ("CCCc1ccccc1.CCCCCCN", "mixture"),
+        ("missing.csv", "no file"),
+        ("*CC", "wildcard"),
+    ],
+)
+def test_what_cannot_be_explained(folder, tmp_path, asked, words):
+    answer = run("explain", folder / "run", asked, "--out", tmp_path / "why.html")
+    assert answer.exit_code == 2
+    assert re.search(words, answer.output)
+    assert not (tmp_path / "why.html").exists()
+
+
+def test_a_model_of_forces_is_refused(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"nothing of that")
+    with pytest.raises(DataError):
+        explain_properties(tmp_path, "CCO")
