@@ -10,7 +10,16 @@ from rdkit import Chem
 from tests.properties.affinity_cases import SMILES, posed, write_sdf, write_target
 
 from adiabat.base import ConfigError, DataError
-from adiabat.properties.affinity import failed_checks, make_complexes, read_ligands, read_protein
+from adiabat.properties.affinity import (
+    Docked,
+    failed_checks,
+    make_complexes,
+    read_docked,
+    read_ligands,
+    read_protein,
+    write_docked,
+)
+from adiabat.properties.affinity.ligands import ligand_of
 from adiabat.tasks.affinity_dock import dock_affinity, summary_of
 from adiabat.tasks.affinity_files import read_target
 from adiabat.tasks.affinity_score import score_affinity
@@ -195,3 +204,15 @@ def test_docking_gives_whole_poses_in_the_box(tmp_path):
     )
     assert failed_checks(complexes[0]) == []
     assert "redocked" not in summary_of(found.poses, 0)
+
+
+def test_poses_come_back_from_their_file(tmp_path):
+    first = posed("C[C@H](N)C(=O)[O-]", "alanine")
+    other = posed("C[C@H](N)C(=O)[O-]", "alanine", seed=2)
+    docked = Docked([ligand_of("alanine", mol) for mol in (first, other)], np.array([-4.0, -3.5]))
+    write_docked(tmp_path / "one.safetensors", docked)
+    again = read_docked(tmp_path / "one.safetensors")
+    assert [pose.smiles for pose in again.poses] == ["C[C@H](N)C(=O)[O-]"] * 2
+    np.testing.assert_array_equal(again.energies, docked.energies)
+    for one, two in zip(docked.poses, again.poses, strict=True):
+        np.testing.assert_array_equal(one.positions, two.positions)

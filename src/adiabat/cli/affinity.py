@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.options import Force, Json, RunOut, Seed
+from adiabat.cli.options import Force, Json, Resume, RunOut, Seed
 from adiabat.cli.output import note, print_result
 
 affinity_app = typer.Typer(
@@ -53,13 +53,16 @@ def series(
     ] = "smiles",
     seed: Seed = None,
     out: RunOut = Path("run-series"),
+    resume: Resume = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Learn the ligands of one target from each other, without any structure."""
     from adiabat.tasks.affinity_series import train_series
 
-    found = train_series(data, out=out, value=value, unit=unit, smiles=smiles, seed=seed or 0, force=force)
+    found = train_series(
+        data, out=out, value=value, unit=unit, smiles=smiles, seed=seed or 0, resume=resume, force=force
+    )
     files = {"model": found.folder / "model.safetensors", "report": found.report}
     _print(found.summary, files, json)
 
@@ -81,13 +84,16 @@ def train(
     name: Names = "name",
     seed: Seed = None,
     out: RunOut = Path("run-affinity"),
+    resume: Resume = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Learn from poses in several targets, and test on each without having seen it."""
     from adiabat.tasks.affinity_train import train_affinity
 
-    found = train_affinity(data, out=out, value=value, unit=unit, name=name, seed=seed or 0, force=force)
+    found = train_affinity(
+        data, out=out, value=value, unit=unit, name=name, seed=seed or 0, resume=resume, force=force
+    )
     files = {"model": found.folder / "model.safetensors", "report": found.report}
     _print(found.model.summary, files, json)
 
@@ -118,6 +124,7 @@ def score(
     ] = 0.9,
     seed: Seed = None,
     out: RunOut = Path("run-score"),
+    resume: Resume = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -135,6 +142,7 @@ def score(
         name=name,
         level=level,
         seed=seed or 0,
+        resume=resume,
         force=force,
     )
     rows = rows_of(found)
@@ -177,6 +185,7 @@ def dock(
     cores: Annotated[int, typer.Option(metavar="N", min=1, help="To work on.")] = 1,
     seed: Seed = None,
     out: RunOut = Path("run-dock"),
+    resume: Resume = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -197,6 +206,7 @@ def dock(
         exhaustiveness=exhaustiveness,
         cores=cores,
         seed=seed or 0,
+        resume=resume,
         force=force,
     )
     files = {"poses": found.folder / "poses.sdf", "table": found.folder / "poses.csv", "report": found.report}

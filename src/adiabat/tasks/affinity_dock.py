@@ -24,8 +24,10 @@ from adiabat.properties.affinity import (
     make_complexes,
     pose_rmsd,
     prepare_receptor,
+    read_docked,
     read_ligands,
     read_protein,
+    write_docked,
 )
 from adiabat.properties.affinity.model import BOTH
 from adiabat.properties.affinity.poses import same_skeleton
@@ -106,6 +108,7 @@ def dock_affinity(
     exhaustiveness: int = 8,
     cores: int = 1,
     seed: int = 0,
+    resume: bool = False,
     force: bool = False,
 ) -> Docking:
     """Docks molecules, checks and scores the poses, and writes a run folder with poses, a table and a report.
@@ -124,6 +127,7 @@ def dock_affinity(
         exhaustiveness: how long Vina searches.
         cores: to work on.
         seed: of everything random.
+        resume: go on with a run that was broken off, after the last ligand that was docked.
         force: start over in a folder that holds a run.
 
     Raises:
@@ -138,13 +142,13 @@ def dock_affinity(
     config |= {"center": list(box.center), "size": list(box.size), "n_poses": n_poses}
     config |= {"exhaustiveness": exhaustiveness, "cores": cores, "seed": seed}
     makes = (POSES, TABLE, REJECTED)
-    with RunFolder.create(out, "affinity-dock", config, force=force, makes=makes) as run:
+    with RunFolder.create(out, "affinity-dock", config, resume=resume, force=force, makes=makes) as run:
         run.note(**environment)
         scorer = None if model is None else load_affinity_model(model)
         known = {} if reference is None else {one.name: one for one in read_ligands(Path(reference))[0]}
         receptor = prepare_receptor(Path(protein))
         docker = Docker(receptor, box, n_poses=n_poses, exhaustiveness=exhaustiveness, cores=cores, seed=seed)
-        found, rejected = _docked(docker, ligands, smiles, known)
+        found, rejected = _docked(docker, ligands, smiles, known, run.path / "checkpoints")
         poses, outside = _judged(found, read_protein(Path(protein)), docker.box, scorer, known)
         rejected += outside
         summary = summary_of(poses, len(rejected), seed)
@@ -206,9 +210,9 @@ def _box(
 
 
 def _docked(
-    docker: Docker, path: str | os.PathLike, smiles: str, known: Mapping[str, Ligand]
+    docker: Docker, path: str | os.PathLike, smiles: str, known: Mapping[str, Ligand], done: Path
 ) -> tuple[list[tuple[Ligand, int, float]], list[Rejected]]:
-    """All poses with their numbers and Vina's scores."""
+    """All poses with their numbers and Vina's scores; what is in the folder `done` was docked before."""
     entries = list(read_library(Path(path), smiles=smiles))
     found: list[tuple[Ligand, int, float]] = []
     rejected: list[Rejected] = []
@@ -222,7 +226,9 @@ def _docked(
                     raise DataError(f"another ligand {name} was docked before")
                 if name in known and not same_skeleton(entry.smiles, known[name].mol):
                     raise DataError(f"the known pose of {name} is of another molecule")
-                docked = docker(name, entry.smiles)
+                stored = done / f"docked-{entry.row}.safetensors"
+                docked = read_docked(stored) if stored.is_file() else docker(name, entry.smiles)
+                write_docked(stored, docked)
                 numbered = enumerate(zip(docked.poses, docked.energies.tolist(), strict=False), start=1)
                 found += [(pose, number, energy) for number, (pose, energy) in numbered]
             except DataError as error:

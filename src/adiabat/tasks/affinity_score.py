@@ -67,6 +67,7 @@ def score_affinity(
     name: str = "name",
     level: float = 0.9,
     seed: int = 0,
+    resume: bool = False,
     force: bool = False,
 ) -> Scoring:
     """Ranks ligands by their poses and writes a run folder with a table and a report. With at least five
@@ -83,6 +84,7 @@ def score_affinity(
         name: the column of the ligands' names in the table.
         level: share of true values that intervals are to hold.
         seed: of the bootstrap.
+        resume: take up a run that was broken off; it begins again, and ends with the same numbers.
         force: start over in a folder that holds a run.
 
     Raises:
@@ -96,7 +98,9 @@ def score_affinity(
     config: dict[str, Any] = {key: os.fspath(path) for key, path in given.items() if path is not None}
     config |= {key: text for key, text in (("value", value), ("unit", unit)) if text is not None}
     config |= {"name": name, "level": level, "seed": seed}
-    with RunFolder.create(out, "affinity-score", config, force=force, makes=(SCORES, REJECTED)) as run:
+    with RunFolder.create(
+        out, "affinity-score", config, resume=resume, force=force, makes=(SCORES, REJECTED)
+    ) as run:
         run.note(**environment)
         found = load_affinity_model(model)
         target = read_target(protein, ligands, values=values, value=value, unit=unit, names=name)

@@ -52,6 +52,7 @@ def train_series(
     unit: str,
     smiles: str = "smiles",
     seed: int = 0,
+    resume: bool = False,
     force: bool = False,
 ) -> SeriesTraining:
     """Learns the affinities of a series from the ligands alone, says how well it ranks ligands that it has
@@ -64,6 +65,7 @@ def train_series(
         unit: of the values, or the column that has the unit of each.
         smiles: the column of SMILES strings.
         seed: of everything random.
+        resume: take up a run that was broken off; it begins again, and ends with the same numbers.
         force: start over in a folder that holds a run.
 
     Raises:
@@ -72,7 +74,9 @@ def train_series(
     """
     environment = enable()
     config = {"data": os.fspath(data), "smiles": smiles, "value": value, "unit": unit, "seed": seed}
-    with RunFolder.create(out, "affinity-series", config, force=force, makes=(SCORES, REJECTED)) as run:
+    with RunFolder.create(
+        out, "affinity-series", config, resume=resume, force=force, makes=(SCORES, REJECTED)
+    ) as run:
         run.note(**environment)
         standardizer = Standardizer()
         known = read_known(Path(data), value=value, unit=unit, name=smiles)

@@ -59,6 +59,7 @@ def train_affinity(
     unit: str,
     name: str = "name",
     seed: int = 0,
+    resume: bool = False,
     force: bool = False,
 ) -> AffinityTraining:
     """Learns from several targets, tests on each without having seen it, beside scores that know nothing of
@@ -72,6 +73,7 @@ def train_affinity(
         unit: of the values, or the column that has the unit of each.
         name: the column of the ligands' names.
         seed: of everything random.
+        resume: take up a run that was broken off; it begins again, and ends with the same numbers.
         force: start over in a folder that holds a run.
 
     Raises:
@@ -81,7 +83,7 @@ def train_affinity(
     environment = enable()
     config = {"data": os.fspath(data), "value": value, "unit": unit, "name": name, "seed": seed}
     makes = (SCORES, REJECTED)
-    with RunFolder.create(out, "affinity-train", config, force=force, makes=makes) as run:
+    with RunFolder.create(out, "affinity-train", config, resume=resume, force=force, makes=makes) as run:
         run.note(**environment)
         targets = read_targets(Path(data), value=value, unit=unit, name=name)
         rejected = [(t.name, one.row, one.text, one.reason) for t in targets for one in t.rejected]

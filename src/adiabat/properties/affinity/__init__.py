@@ -15,7 +15,14 @@ from adiabat.properties.affinity.agreement import (
 )
 from adiabat.properties.affinity.calibrate import Calibrated, calibrate
 from adiabat.properties.affinity.complexes import Complex, make_complexes
-from adiabat.properties.affinity.docking import Box, Docked, Docker, prepare_receptor
+from adiabat.properties.affinity.docking import (
+    Box,
+    Docked,
+    Docker,
+    prepare_receptor,
+    read_docked,
+    write_docked,
+)
 from adiabat.properties.affinity.ligands import Ligand, read_ligands
 from adiabat.properties.affinity.model import (
     AffinityModel,
@@ -57,9 +64,11 @@ __all__ = [
     "ordering",
     "pose_rmsd",
     "prepare_receptor",
+    "read_docked",
     "read_known",
     "read_ligands",
     "read_protein",
     "save_affinity_model",
     "to_pk",
+    "write_docked",
 ]

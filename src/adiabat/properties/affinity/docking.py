@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from adiabat.base import ConfigError, DataError, MissingDependencyError
+from adiabat.base.archive import read_archive, write_archive
 from adiabat.properties.affinity.ligands import Ligand, ligand_of
 from adiabat.properties.affinity.protein import protein_lines
 
@@ -15,6 +16,7 @@ MARGIN = 5.0
 """Of a box around a ligand [Å]."""
 _LARGEST = 60.0
 _TRIES = 10
+_KIND = "docked-ligand"
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,37 @@ class Docker:
         except (ValueError, RuntimeError, TypeError, IndexError) as error:
             raise DataError(f"{name} cannot be docked: {str(error).strip()[:200]}") from error
         return Docked(_separate(name, found), np.asarray(energies, float))
+
+
+def write_docked(path: str | Path, docked: Docked) -> None:
+    """Keeps the poses of a ligand in a file.
+
+    Raises:
+        DataError: the folder cannot be written, or the disk is full.
+    """
+    from rdkit import Chem
+
+    first = docked.poses[0]
+    arrays = {"positions": np.array([pose.positions for pose in docked.poses]), "energies": docked.energies}
+    write_archive(path, _KIND, arrays, {"name": first.name, "mol": Chem.MolToMolBlock(first.mol)})
+
+
+def read_docked(path: str | Path) -> Docked:
+    """The poses in a file of `write_docked`.
+
+    Raises:
+        DataError: no such file, or a damaged one.
+    """
+    from rdkit import Chem
+
+    arrays, header = read_archive(path, _KIND)
+    mol = Chem.MolFromMolBlock(header["mol"])
+    poses = []
+    for positions in arrays["positions"]:
+        one = Chem.Mol(mol)
+        one.GetConformer().SetPositions(positions)
+        poses.append(ligand_of(header["name"], one))
+    return Docked(poses, arrays["energies"])
 
 
 def _needed() -> tuple[Any, Any]:
