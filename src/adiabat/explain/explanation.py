@@ -103,10 +103,8 @@ def explain(model: PropertyModel, molecules: Molecules, row: int = 0, *, level: 
     mol = Chem.MolFromSmiles(anatomy.molecule.smiles[0])
     pieces = fragments(mol)
     sets = coalitions(pieces.max() + 1)
-    worth = sum(
-        weights * worth_of(member, anatomy)(sets[:, pieces])
-        for member, weights in zip(model.members.values(), model.weights, strict=True)
-    )
+    said = [worth_of(member, anatomy)(sets[:, pieces]) for member in model.members.values()]
+    worth = (model.weights[:, None] * np.stack(said)).sum(axis=0)
     each = {kind: of_atoms(member, anatomy) for kind, member in model.members.items()}
     return _in_units(model, anatomy, pieces, fragment_smiles(mol, pieces), worth, each, level)
 

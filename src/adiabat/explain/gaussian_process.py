@@ -56,13 +56,12 @@ def _corners(
     model: GaussianProcess, counts: np.ndarray, known: np.ndarray, numbers: np.ndarray
 ) -> np.ndarray:
     """Where on the way from 0 to 1 something bends, in order, both ends included."""
-    found = [np.array([0.0, 1.0])]
-    found += [np.unique(column) / count for column, count in zip(known.T, counts, strict=True)]
-    center, scale = model.center[: len(numbers)], model.scale[: len(numbers)]
     moving = numbers != 0
-    found += [(center + sign * CLIP * scale)[moving] / numbers[moving] for sign in (-1, 1)]
-    every = np.unique(np.concatenate(found))
-    return every[(every >= 0) & (every <= 1)]
+    numbers, center = numbers[moving], model.center[: len(moving)][moving]
+    reach = CLIP * model.scale[: len(moving)][moving]
+    bends = [np.unique(column) / count for column, count in zip(known.T, counts, strict=True)]
+    every = np.concatenate([[0.0, 1.0], (center - reach) / numbers, (center + reach) / numbers, *bends])
+    return np.unique(every[(every >= 0) & (every <= 1)])
 
 
 def _points(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -41,13 +41,13 @@ def descriptor_shares(mol: "Mol", values: np.ndarray) -> np.ndarray:
 
 def _shared(weights: np.ndarray | None, value: float, count: int) -> np.ndarray:
     """Parts that add up to a value, shape (count,)."""
-    if weights is None or not weights.any():
-        return np.full(count, value / count)
-    total = weights.sum()
+    found = np.zeros(count) if weights is None else weights
+    total = float(found.sum())
     if not np.isclose(total, value, rtol=0.02, atol=0.02):
         # Of another definition, but of the same atoms.
-        weights = weights * (value / total) if (weights >= 0).all() else np.zeros(count)
-    return weights + (value - weights.sum()) / count
+        alike = total > 0 and (found >= 0).all()
+        found = found * (value / total) if alike else np.zeros(count)
+    return found + (value - found.sum()) / count
 
 
 def _weights(mol: "Mol") -> dict[str, np.ndarray]:
@@ -92,9 +92,10 @@ def _of_rings(mol: "Mol") -> dict[str, np.ndarray]:
     from rdkit import Chem
 
     rings = [tuple(ring) for ring in mol.GetRingInfo().AtomRings()]
-    atoms = list(mol.GetAtoms())
-    flat = {ring for ring in rings if all(atoms[k].GetIsAromatic() for k in ring)}
-    mixed = {ring for ring in rings if any(atoms[k].GetAtomicNum() != 6 for k in ring)}
+    flags = [atom.GetIsAromatic() for atom in mol.GetAtoms()]
+    numbers = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
+    flat = {ring for ring in rings if all(flags[k] for k in ring)}
+    mixed = {ring for ring in rings if any(numbers[k] != 6 for k in ring)}
     single = Chem.BondType.SINGLE
     saturated = {
         ring
