@@ -176,7 +176,12 @@ PEPTIDE = "GSAFLKDGSA"
 def test_docking_gives_whole_poses_in_the_box(tmp_path):
     from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-    peptide = Chem.AddHs(Chem.MolFromSequence(PEPTIDE), addResidueInfo=True)
+    peptide = Chem.MolFromSequence(PEPTIDE)
+    for pattern, charge in (("[OX2H1]C=O", -1), ("[NX3;H2;!$(NC=O)]", 1)):  # as at pH 7
+        for match in peptide.GetSubstructMatches(Chem.MolFromSmarts(pattern)):
+            peptide.GetAtomWithIdx(match[0]).SetFormalCharge(charge)
+    Chem.SanitizeMol(peptide)
+    peptide = Chem.AddHs(peptide, addResidueInfo=True)
     assert rdDistGeom.EmbedMolecule(peptide, randomSeed=3) == 0
     rdForceFieldHelpers.MMFFOptimizeMolecule(peptide)
     Chem.MolToPDBFile(peptide, str(tmp_path / "protein.pdb"), flavor=4)

@@ -132,13 +132,16 @@ def read_protein(path: str | Path) -> Protein:
 
 
 def protein_lines(path: str | Path) -> list[str]:
-    """The lines of the atoms that `read_protein` keeps and of their hydrogens, without alternate locations.
+    """The lines of the atoms that `read_protein` keeps and of their hydrogens, without alternate locations,
+    and those of a residue together, where a program wrote the hydrogens last.
 
     Raises:
         DataError, UnsupportedError: as `read_protein`.
     """
     path = Path(path)
     atoms, _ = _one_location([atom for atom in _atoms(_text(path), path) if atom.residue not in WATERS])
+    place = {label: k for k, label in enumerate(dict.fromkeys(atom.label for atom in atoms))}
+    atoms.sort(key=lambda atom: place[atom.label])
     return [f"{atom.line[:16]} {atom.line[17:]}" for atom in atoms]
 
 
