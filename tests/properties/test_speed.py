@@ -17,8 +17,9 @@ from adiabat.properties.fingerprints import Known, count_morgan, similarities
 from adiabat.properties.graph_inference import ensemble_outputs
 from adiabat.properties.graph_network import _on_accelerator
 from adiabat.properties.graph_training import Recipe, fresh
-from adiabat.properties.graphs import N_ATOM_FEATURES, graphs_of
+from adiabat.properties.graphs import N_ATOM_FEATURES, N_BOND_FEATURES, graphs_of
 from adiabat.properties.molecules import Molecules
+from adiabat.properties.property_network import Shape
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 # Drugs, stereochemistry, small rings, charges, rare elements, one atom, sulfur of every kind.
@@ -104,7 +105,8 @@ def test_one_network_by_surroundings_and_by_atoms():
     molecules = Molecules(tuple(name for name in MOLECULES if name != "C") * 3)
     numbers = np.random.default_rng(0).normal(size=(len(molecules), 7)).astype(np.float32)
     for depth in (1, 3):
-        members = fresh(Recipe(width=16, depth=depth), 3, 7, 2, jax.random.key(1))
+        shape = Shape(N_ATOM_FEATURES, N_BOND_FEATURES, 7, 2)
+        members = fresh(Recipe(width=16, depth=depth), 3, shape, jax.random.key(1))
         quick = ensemble_outputs(members, molecules.graphs, numbers)
         np.testing.assert_allclose(quick, _on_accelerator(members, molecules.graphs, numbers), atol=2e-6)
     assert not np.allclose(quick[:, 0], quick[:, 1])

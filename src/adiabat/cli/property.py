@@ -13,6 +13,10 @@ property_app = typer.Typer(no_args_is_help=True, help="Models of measured proper
 app.add_typer(property_app, name="property", rich_help_panel="Predict properties of molecules")
 
 Smiles = Annotated[str, typer.Option("--smiles", metavar="COLUMN", help="The column of SMILES strings.")]
+Reaction = Annotated[
+    str | None,
+    typer.Option("--reaction", metavar="COLUMN", help="The column of reaction SMILES, instead of molecules."),
+]
 
 
 @property_app.command(
@@ -24,10 +28,19 @@ def train(
         typer.Argument(metavar="DATA", help="A table: .csv, .tsv, .parquet, also .gz.", show_default=False),
     ],
     target: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option("--target", "-t", metavar="COLUMN", help="What to predict; again for several."),
-    ],
+    ] = None,
     smiles: Smiles = "smiles",
+    reaction: Reaction = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The target less that of the reverse reaction: the reaction energy of a barrier, log K of "
+            "log k. Both directions then agree.",
+        ),
+    ] = None,
     unit: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Of each target, in the same order.")
     ] = None,
@@ -39,6 +52,9 @@ def train(
     ] = None,
     solvent: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Such a column, with SMILES strings.")
+    ] = None,
+    temperature: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Such a column, with temperatures in K.")
     ] = None,
     split: Annotated[
         str,
@@ -61,17 +77,20 @@ def train(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """From a table of molecules with measured values to a model that knows its own error."""
+    """From a table of molecules or reactions with measured values to a model that knows its own error."""
     from adiabat.tasks.property_train import train_property
 
     found = train_property(
         data,
         out=out,
         smiles=smiles,
-        targets=target,
+        reaction=reaction,
+        targets=target or (),
+        balance=balance,
         units=unit or (),
         inputs=given or (),
         solvents=solvent or (),
+        temperatures=temperature or (),
         split=split,
         by=by,
         test=test,
@@ -87,11 +106,12 @@ def train(
         return
     if summary["n_rejected"]:
         note(f"{summary['n_rejected']} rows are left out: {found.folder / 'rejected.csv'} says why")
+    what = "reactions" if reaction else "molecules"
     for name in found.validated:
-        print(f"{name}, {summary['n_train']} molecules, cross-validation:")
+        print(f"{name}, {summary['n_train']} {what}, cross-validation:")
         print_result(summary["cross_validation"][name])
         if name in summary["test"]:
-            print(f"{name}, {summary['n_test']} test molecules ({summary['split']}):")
+            print(f"{name}, {summary['n_test']} test {what} ({summary['split']}):")
             print_result(summary["test"][name])
             for level, share in summary["coverage"].get(name, {}).items():
                 print_result({f"inside {level} intervals": f"{share:.1%}"})
@@ -111,6 +131,17 @@ def predict(
         Path | None, typer.Option("--out", "-o", metavar="FILE.csv", help="Where the values go.")
     ] = None,
     smiles: Smiles = "smiles",
+    reaction: Reaction = None,
+    temperature: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help='Adds rate constants of barriers at this temperature, as "298 K", by Eyring\'s equation.',
+        ),
+    ] = None,
+    prefactor: Annotated[
+        float | None, typer.Option(metavar="A", help="In 1/s: by Arrhenius' equation instead.")
+    ] = None,
     level: Annotated[
         float, typer.Option(metavar="SHARE", help="Of true values that the intervals hold.")
     ] = 0.9,
@@ -118,9 +149,19 @@ def predict(
     json: Json = False,
 ) -> None:
     """Values of molecules with intervals, and whether the model knows such molecules."""
+    from adiabat.base.units import parse
     from adiabat.tasks.property_predict import predict_properties
 
-    rows = predict_properties(model, molecules, out=out, smiles=smiles, level=level, force=force)
+    rows = predict_properties(
+        model,
+        molecules,
+        out=out,
+        smiles=reaction or smiles,
+        level=level,
+        temperature=None if temperature is None else parse(temperature, "temperature"),
+        prefactor=prefactor,
+        force=force,
+    )
     if json:
         print_result({"molecules": rows}, as_json=True)
         return

@@ -40,7 +40,13 @@ class Curation:
     conflicts: tuple[Conflict, ...]
 
 
-def curate(table: Table, standardize: Callable[[str], str], *, keep: tuple[str, ...] = ()) -> Curation:
+def curate(
+    table: Table,
+    standardize: Callable[[str], str],
+    *,
+    keep: tuple[str, ...] = (),
+    changes: Callable[[str, str], bool] | None = None,
+) -> Curation:
     """Standardizes molecules and joins the rows of each.
 
     A value is the median of those measured; limits count only where nothing else is known, the tightest of
@@ -50,12 +56,15 @@ def curate(table: Table, standardize: Callable[[str], str], *, keep: tuple[str, 
         table: as read.
         standardize: a canonical SMILES of one; raises for what cannot be used.
         keep: names of columns that tell measurements of one molecule apart.
+        changes: whether the second SMILES stands for something else than was written in the first; by default
+            for another molecule.
 
     Raises:
         DataError: no molecule is left.
     """
     rejected = list(table.rejected)
     places: dict[tuple[str, ...], list[int]] = {}
+    changes = changes or _is_another
     changed = 0
     for row, text in enumerate(table.smiles):
         try:
@@ -63,7 +72,7 @@ def curate(table: Table, standardize: Callable[[str], str], *, keep: tuple[str, 
         except AdiabatError as error:
             rejected.append(Rejected(int(table.rows[row]), text, error.message))
             continue
-        changed += _rewritten(text) != smiles
+        changed += changes(text, smiles)
         key = (smiles, *(str(table.columns[name][row]) for name in keep))
         places.setdefault(key, []).append(row)
     if not places:
@@ -92,12 +101,12 @@ def curate(table: Table, standardize: Callable[[str], str], *, keep: tuple[str, 
     return Curation(done, sum(map(len, groups)) - len(groups), changed, tuple(conflicts))
 
 
-def _rewritten(smiles: str) -> str:
-    """The molecule as it was written, canonical."""
+def _is_another(written: str, smiles: str) -> bool:
+    """Whether it is another molecule than was written, as standardizing makes of salts and ions."""
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():
-        return Chem.CanonSmiles(smiles)
+        return Chem.CanonSmiles(written) != smiles
 
 
 def _width(values: np.ndarray) -> float:

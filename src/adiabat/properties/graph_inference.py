@@ -9,7 +9,7 @@ from scipy import sparse
 
 from adiabat.properties.environments import Side, coded, mixed
 from adiabat.properties.graphs import Graph
-from adiabat.properties.property_network import ATOMS, PropertyNetwork
+from adiabat.properties.property_network import ATOMS, REACTING, PropertyNetwork
 
 
 class _Level(NamedTuple):
@@ -65,6 +65,7 @@ class _Plan(NamedTuple):
         arriving: sums over the states that come to an atom state.
         kinds: the kind of each atom state.
         means: over the atom states of each molecule.
+        centers: sums over those that react, in units of `REACTING`, if the last feature of an atom says so.
         sizes: atoms of each molecule, in units of `ATOMS`.
     """
 
@@ -76,6 +77,7 @@ class _Plan(NamedTuple):
     arriving: sparse.csr_matrix
     kinds: np.ndarray
     means: sparse.csr_matrix
+    centers: sparse.csr_matrix
     sizes: np.ndarray
 
     @classmethod
@@ -104,6 +106,7 @@ class _Plan(NamedTuple):
             _arriving(side, level, final.first),
             atom.which[final.first],
             _means(side, final),
+            _centers(side, final),
             (side.sizes / ATOMS).astype(np.float32),
         )
 
@@ -120,7 +123,10 @@ class _Plan(NamedTuple):
         atoms = self.arriving @ (hidden @ last[count:])
         atoms += (self.atoms @ last[:count] + messages.last.bias)[self.kinds]
         mean = self.means @ np.maximum(atoms, 0, out=atoms)
-        features = np.concatenate([mean, mean * self.sizes[:, None], numbers], axis=1)
+        pooled = [mean, mean * self.sizes[:, None]]
+        if network.shape.reacting:
+            pooled.append(self.centers @ atoms)
+        features = np.concatenate([*pooled, numbers], axis=1)
         hidden = np.maximum(features @ network.hidden.weight.T + network.hidden.bias, 0)
         return hidden @ network.last.weight.T + network.last.bias
 
@@ -153,4 +159,9 @@ def _arriving(side: Side, level: _Level, atoms: np.ndarray) -> sparse.csr_matrix
 
 def _means(side: Side, final: _Level) -> sparse.csr_matrix:
     shares = 1.0 / side.sizes[side.molecule]
+    return _sums(side.molecule, final.which, shares, (len(side.sizes), len(final.first)))
+
+
+def _centers(side: Side, final: _Level) -> sparse.csr_matrix:
+    shares = side.atoms[:, -1] / REACTING
     return _sums(side.molecule, final.which, shares, (len(side.sizes), len(final.first)))

@@ -17,7 +17,7 @@ from adiabat.properties.graph_training import Examples, Recipe, fresh, over_memb
 from adiabat.properties.graphs import Graph
 from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
-from adiabat.properties.property_network import PropertyNetwork
+from adiabat.properties.property_network import PropertyNetwork, Shape
 
 # Members of an ensemble that leaves nothing out.
 _MEMBERS = 5
@@ -117,6 +117,7 @@ class GraphEnsemble(AbstractPredictor):
         # What never varied says nothing: its weights are those of the start.
         scale = np.where(scale > 1e-6 * np.maximum(np.abs(center), 1.0), scale, np.inf)
         examples = Examples.of(in_spreads(numbers, center, scale), labels, folds)
+        options["reacting"] = molecules.reacting
         members = trained(molecules.graphs, examples, left_out, recipe, seed, **options)
         return cls(members, center, scale, np.asarray(labels.classes, bool))
 
@@ -135,6 +136,7 @@ class GraphEnsemble(AbstractPredictor):
         settings = {
             "width": self.members.messages.width,
             "depth": len(self.members.messages.rounds) + 1,
+            "shape": self.members.shape._asdict(),
             "classes": self.classes.tolist(),
             "members": len(self.members.last.weight),
         }
@@ -148,9 +150,10 @@ class GraphEnsemble(AbstractPredictor):
         if not 1 <= recipe.depth <= len(arrays):
             raise DataError(f"a network of {recipe.depth} rounds does not fit {len(arrays)} arrays")
         classes = np.array(settings["classes"], bool)
-        template = eqx.filter_eval_shape(
-            fresh, recipe, int(settings["members"]), len(center), len(classes), jax.random.key(0)
-        )
+        shape = Shape(**settings["shape"])
+        if (shape.n_numbers, shape.n_targets) != (len(center), len(classes)):
+            raise DataError("the graph networks of the model do not fit its numbers and targets")
+        template = eqx.filter_eval_shape(fresh, recipe, int(settings["members"]), shape, jax.random.key(0))
         return cls(from_arrays(template, arrays, "members", "the model"), center, scale, classes)
 
 

@@ -16,7 +16,7 @@ from adiabat.base.ahead import ahead
 from adiabat.properties.graph_batches import Batch, Shuffled
 from adiabat.properties.graphs import Graph
 from adiabat.properties.predictor import Labels
-from adiabat.properties.property_network import PropertyNetwork
+from adiabat.properties.property_network import PropertyNetwork, Shape
 
 _OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam())
 # The learning rate rises over this share of the steps, then falls as a cosine.
@@ -101,13 +101,11 @@ def over_members(function: Callable[..., Any], *arguments: Any) -> Any:
     return jax.vmap(function)(*arguments)
 
 
-def fresh(
-    recipe: Recipe, n_members: int, n_numbers: int, n_targets: int, key: PRNGKeyArray
-) -> PropertyNetwork:
+def fresh(recipe: Recipe, n_members: int, shape: Shape, key: PRNGKeyArray) -> PropertyNetwork:
     """Members with starting weights; all arrays have a leading axis of members."""
     keys = jax.random.split(key, n_members)
-    sizes = {"n_numbers": n_numbers, "n_targets": n_targets, "width": recipe.width, "depth": recipe.depth}
-    return eqx.filter_vmap(lambda key: PropertyNetwork(**sizes, key=key))(keys)
+    sizes = {"width": recipe.width, "depth": recipe.depth}
+    return eqx.filter_vmap(lambda key: PropertyNetwork(shape, **sizes, key=key))(keys)
 
 
 def trained(
@@ -117,6 +115,7 @@ def trained(
     recipe: Recipe,
     seed: int,
     *,
+    reacting: bool = False,
     minutes: float | None = None,
     on_epoch: Callable[[int, int, float], None] | None = None,
 ) -> PropertyNetwork:
@@ -128,12 +127,19 @@ def trained(
         left_out: the fold of each member, shape (n_members,); one that no molecule has leaves none out.
         recipe: how.
         seed: of weights, batches and dropout.
+        reacting: as of `Shape`.
         minutes, on_epoch: as of `GraphEnsemble.fit`.
     """
     begin, ends = time.monotonic(), []
     weights_key, dropout_key = jax.random.split(jax.random.key(seed))
-    n_numbers, n_targets = examples.numbers.shape[1], examples.values.shape[1]
-    members = fresh(recipe, len(left_out), n_numbers, n_targets, weights_key)
+    shape = Shape(
+        n_atom_features=graphs[0].atoms.shape[1],
+        n_bond_features=graphs[0].bonds.shape[1],
+        n_numbers=examples.numbers.shape[1],
+        n_targets=examples.values.shape[1],
+        reacting=reacting,
+    )
+    members = fresh(recipe, len(left_out), shape, weights_key)
     members = eqx.tree_at(lambda net: net.last.bias, members, _means(examples, left_out))
     weights, static = eqx.partition(members, eqx.is_array)
     state = weights, jax.vmap(_OPTIMIZER.init)(weights)

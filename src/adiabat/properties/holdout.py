@@ -54,7 +54,7 @@ def hold_out(
         DataError: a target without any value in the test part.
     """
     table, molecules = test
-    theirs = {kind: one.predict(molecules).mean for kind, one in others.items()}
+    theirs = {kind: model.estimate(one, molecules).mean for kind, one in others.items()}
     curves = _learning_curves(model, train, test)
     found = {}
     for k, target in enumerate(model.targets):

@@ -17,8 +17,8 @@ class Input(NamedTuple):
 
     Attributes:
         name: of the column.
-        kind: a "number", one of several "levels", or a "molecule" as SMILES (a solvent), known by its
-            descriptors.
+        kind: a "number", a "temperature", one of several "levels", or a "molecule" as SMILES (a solvent),
+            known by its descriptors.
         levels: the words of the column, sorted.
     """
 
@@ -29,23 +29,39 @@ class Input(NamedTuple):
     @property
     def width(self) -> int:
         """How many numbers it becomes."""
-        return {"number": 1, "levels": len(self.levels), "molecule": len(descriptor_names())}[self.kind]
+        return {
+            "number": 1,
+            "temperature": 1,
+            "levels": len(self.levels),
+            "molecule": len(descriptor_names()),
+        }[self.kind]
 
 
 def find_inputs(
-    columns: Mapping[str, Sequence[str]], names: Sequence[str], molecules: Sequence[str] = ()
+    columns: Mapping[str, Sequence[str]],
+    names: Sequence[str],
+    molecules: Sequence[str] = (),
+    temperatures: Sequence[str] = (),
 ) -> tuple[Input, ...]:
-    """What the columns are: numbers if all cells are, molecules where the caller says so, else levels.
+    """What the columns are: molecules and temperatures where the caller says so, numbers if all cells are,
+    else levels.
 
     Args:
         columns: cells by name.
         names: of the inputs.
         molecules: which of them are SMILES strings.
+        temperatures: which of them are temperatures [K]. They are known by 1000 K/T, in which the logarithms
+            of rate and equilibrium constants are about linear (Arrhenius, van 't Hoff).
 
     Raises:
         DataError: an empty cell, more than 50 different words, or one word throughout.
     """
-    return tuple(_input(name, [cell.strip() for cell in columns[name]], name in molecules) for name in names)
+    found = [_input(name, [cell.strip() for cell in columns[name]], name in molecules) for name in names]
+    for k, one in enumerate(found):
+        if one.name in temperatures:
+            found[k] = one._replace(kind="temperature")
+            _encoded(found[k], columns[one.name])
+    return tuple(found)
 
 
 def encode(inputs: Sequence[Input], columns: Mapping[str, Sequence[str]], count: int) -> np.ndarray:
@@ -84,10 +100,10 @@ def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
     found = np.zeros((len(cells), one.width), np.float32)
     known: dict[str, np.ndarray] = {}
     for row, cell in enumerate(text.strip() for text in cells):
-        if one.kind == "number":
+        if one.kind in ("number", "temperature"):
             if not _is_number(cell):
                 raise DataError(f"row {row + 1}: {one.name} is {cell!r}, not a number")
-            found[row] = float(cell)
+            found[row] = float(cell) if one.kind == "number" else _reciprocal(float(cell), row, one.name)
         elif one.kind == "levels":
             if cell not in one.levels:
                 raise DataError(
@@ -106,6 +122,12 @@ def _of_molecule(text: str, row: int, name: str) -> np.ndarray:
         return descriptors([Standardizer(salts=True, charges=True)(text)])[0]
     except AdiabatError as error:
         raise DataError(f"row {row + 1}: {name}: {error.message}") from error
+
+
+def _reciprocal(temperature: float, row: int, name: str) -> float:
+    if temperature <= 0:
+        raise DataError(f"row {row + 1}: {name} is {temperature:g}, a temperature is above 0 K")
+    return 1000 / temperature
 
 
 def _is_number(text: str) -> bool:

@@ -19,6 +19,8 @@ class MessagePassing(eqx.Module):
     is the mean of its atoms.
 
     Args:
+        n_atom_features: of the graphs; by default those of molecules.
+        n_bond_features: likewise.
         width: of the hidden features.
         depth: rounds, the first included.
         key: of the starting weights.
@@ -29,12 +31,20 @@ class MessagePassing(eqx.Module):
     last: eqx.nn.Linear
     width: int = eqx.field(static=True)
 
-    def __init__(self, *, width: int = 300, depth: int = 3, key: PRNGKeyArray):
+    def __init__(
+        self,
+        *,
+        n_atom_features: int = N_ATOM_FEATURES,
+        n_bond_features: int = N_BOND_FEATURES,
+        width: int = 300,
+        depth: int = 3,
+        key: PRNGKeyArray,
+    ):
         keys = jax.random.split(key, depth + 1)
         self.width = width
-        self.first = eqx.nn.Linear(N_ATOM_FEATURES + N_BOND_FEATURES, width, use_bias=False, key=keys[0])
+        self.first = eqx.nn.Linear(n_atom_features + n_bond_features, width, use_bias=False, key=keys[0])
         self.rounds = tuple(eqx.nn.Linear(width, width, use_bias=False, key=k) for k in keys[1:depth])
-        self.last = eqx.nn.Linear(N_ATOM_FEATURES + width, width, key=keys[depth])
+        self.last = eqx.nn.Linear(n_atom_features + width, width, key=keys[depth])
 
     def __call__(
         self, graphs: Graphs, presence: Float[Array, " n_atoms"] | None = None

@@ -18,13 +18,18 @@ from adiabat.properties.domain import Domain, Placed, similarity_to_others
 from adiabat.properties.inputs import Input
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels, predictors
+from adiabat.properties.reaction_smiles import either_way
+from adiabat.properties.reaction_standardizer import ReactionStandardizer
+from adiabat.properties.reactions import Reactions
+from adiabat.properties.reversible import both_ways, estimate, fit_kind
 from adiabat.properties.standardize import Standardizer
 from adiabat.properties.table import Table
 
 KIND, MODEL_NAME = "property-model", "model.safetensors"
-REVISION = 1
+REVISION = 3
 FOLDS = 5
 BASELINES = ("mean", "nearest", "forest", "boosting", "gaussian-process")
+STANDARDIZERS = {"molecules": Standardizer, "reactions": ReactionStandardizer}
 # A predictor that weighs less is left out.
 _LEAST_WEIGHT = 0.02
 
@@ -88,7 +93,9 @@ class PropertyModel:
         calibration: of errors and probabilities.
         domain: the molecules it knows.
         inputs: columns it needs beside the molecule.
-        standardizer: how molecules are written.
+        standardizer: how molecules are written; reactions, if it is one of reactions.
+        reversible: whether the last target is how much larger the one before is than that of the reverse
+            reaction (see `fit_kind`).
         summary: of the training, for the report and the model card.
     """
 
@@ -98,8 +105,28 @@ class PropertyModel:
     calibration: Calibration
     domain: Domain
     inputs: tuple[Input, ...] = ()
-    standardizer: Standardizer = field(default_factory=Standardizer)
+    standardizer: Standardizer | ReactionStandardizer = field(default_factory=Standardizer)
+    reversible: bool = False
     summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def of_molecules(self) -> Standardizer:
+        """How molecules are standardized.
+
+        Raises:
+            ConfigError: a model of reactions.
+        """
+        if isinstance(self.standardizer, ReactionStandardizer):
+            raise ConfigError("a model of reactions does not predict molecules", "give a model of molecules")
+        return self.standardizer
+
+    def described(self, smiles: Sequence[str], inputs: np.ndarray | None = None) -> Molecules:
+        """Standardized molecules, or reactions, as `predict` takes them."""
+        return described(self.standardizer, smiles, inputs)
+
+    def estimate(self, member: AbstractPredictor, molecules: Molecules) -> Estimate:
+        """What one predictor says of all targets, in units of their spread."""
+        return estimate(member, molecules, reversible=len(self.targets) if self.reversible else 0)
 
     def predict(self, molecules: Molecules, level: float = 0.9) -> Prediction:
         """Values of molecules.
@@ -114,7 +141,7 @@ class PropertyModel:
         if not 0 < level < 1:
             raise ConfigError(f"an interval holds a share between 0 and 1, not {level}")
         placed = self.domain.place(molecules)
-        estimates = [member.predict(molecules) for member in self.members.values()]
+        estimates = [self.estimate(member, molecules) for member in self.members.values()]
         mean, found = _weighed(estimates, self.weights, placed.similarity)
         errors = self.calibration.errors(found)
         half = self.calibration.width(level) * errors
@@ -138,7 +165,8 @@ def fit_property_model(
     *,
     kinds: Sequence[str],
     inputs: Sequence[Input] = (),
-    standardizer: Standardizer | None = None,
+    standardizer: Standardizer | ReactionStandardizer | None = None,
+    reversible: bool = False,
     seed: int = 0,
     fitted: Mapping[str, tuple[AbstractPredictor, Estimate]] | None = None,
 ) -> tuple[PropertyModel, CrossValidation]:
@@ -150,24 +178,28 @@ def fit_property_model(
         kinds: of predictors, by their names in `predictors`.
         inputs: what the inputs are.
         standardizer: how the molecules were standardized.
+        reversible: whether the last target is how much larger the one before is than that of the reverse
+            reaction.
         seed: of the folds and of what is random in the fits.
         fitted: kinds that are fitted already, with their out-of-fold predictions.
 
     Raises:
         DataError: fewer molecules than folds, or a target that cannot be learned.
     """
-    targets = find_targets(table)
-    labels = labels_of(table, targets)
+    targets = find_targets(table, reversible=reversible)
+    labels = labels_of(table, targets, reversible=reversible)
     folds = folds_of(table.smiles, seed)
     done = dict(fitted or {})
     for kind in kinds:
         if kind not in done:
-            done[kind] = predictors.get(kind).fit(molecules, labels, folds, seed)
+            done[kind] = fit_kind(kind, molecules, labels, folds, seed)
     stacked = [kind for kind in kinds if kind not in ("mean", "nearest")] or list(kinds)
     outside = [done[kind][1] for kind in stacked]
     weights = _weights(np.stack([one.mean for one in outside]), labels)
     used = np.flatnonzero((weights > 0).any(axis=1))
-    similarity = similarity_to_others(molecules, folds)
+    # A model of both directions knows each reaction in both.
+    known = both_ways(molecules) if reversible else molecules
+    similarity = similarity_to_others(known, np.resize(folds, len(known)))[: len(molecules)]
     mean, found = _weighed([outside[k] for k in used], weights[used], similarity)
     exact = table.measured
     calibration = Calibration.fitted(labels.values - mean, found, exact)
@@ -177,9 +209,10 @@ def fit_property_model(
         members={stacked[k]: done[stacked[k]][0] for k in used},
         weights=weights[used],
         calibration=calibration,
-        domain=Domain.of(molecules),
+        domain=Domain.of(known),
         inputs=tuple(inputs),
         standardizer=standardizer or Standardizer(),
+        reversible=reversible,
     )
     center, scale = _units_of(targets)
     values = {kind: center + scale * one.mean for kind, (_, one) in done.items()}
@@ -188,29 +221,47 @@ def fit_property_model(
     return model, CrossValidation(folds, values)
 
 
-def find_targets(table: Table) -> tuple[Target, ...]:
-    """Classes are columns of only 0 and 1; all others are learned less their mean, by their spread.
+def described(
+    standardizer: Standardizer | ReactionStandardizer, smiles: Sequence[str], inputs: np.ndarray | None = None
+) -> Molecules:
+    """Molecules or reactions, by how they were standardized."""
+    kind = Reactions if isinstance(standardizer, ReactionStandardizer) else Molecules
+    return kind(tuple(smiles)) if inputs is None else kind(tuple(smiles), inputs)
+
+
+def find_targets(table: Table, *, reversible: bool = False) -> tuple[Target, ...]:
+    """Classes are columns of only 0 and 1; all others are learned less their mean, by their spread. What the
+    direction of a reaction makes is learned as it is, by the spread of the value it is a difference of.
 
     Raises:
-        DataError: a target with fewer than ten values, one class, or all values equal.
+        DataError: a target with fewer than ten values, one class, or all values equal; a class or more than
+            one value of a reversible reaction.
     """
     units = table.units or ("",) * len(table.targets)
-    return tuple(
+    found = tuple(
         _target(name, unit, column[~np.isnan(column)])
         for name, unit, column in zip(table.targets, units, table.values.T, strict=True)
     )
+    if not reversible:
+        return found
+    if len(found) > 2 or any(target.is_class for target in found):
+        raise DataError("both directions of a reaction have one value, that is a number, and its difference")
+    values, difference = list(found[:-1]), list(found)[-1]
+    scale = values[0].scale if values else difference.scale
+    return *values, difference._replace(center=0.0, scale=scale)
 
 
-def labels_of(table: Table, targets: Sequence[Target]) -> Labels:
+def labels_of(table: Table, targets: Sequence[Target], *, reversible: bool = False) -> Labels:
     """What is to be learned of a table."""
     center, scale = _units_of(targets)
     classes = np.array([target.is_class for target in targets])
-    return Labels((table.values - center) / scale, table.limits, classes)
+    return Labels((table.values - center) / scale, table.limits, classes, reversible)
 
 
 def folds_of(smiles: Sequence[str], seed: int) -> np.ndarray:
-    """A number from 0 to 4 for each molecule, at random, equally often; all rows of a molecule have one."""
-    names, which = np.unique(np.array(smiles, dtype=str), return_inverse=True)
+    """A number from 0 to 4 for each molecule, at random, equally often; all rows of a molecule have one, and
+    a reaction has that of its reverse."""
+    names, which = np.unique(np.array([either_way(text) for text in smiles], str), return_inverse=True)
     return (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[which]
 
 
@@ -232,7 +283,9 @@ def save_property_model(path: str | os.PathLike, model: PropertyModel) -> None:
         "targets": [target._asdict() for target in model.targets],
         "members": settings,
         "inputs": [one._asdict() for one in model.inputs],
+        "of": next(name for name, kind in STANDARDIZERS.items() if isinstance(model.standardizer, kind)),
         "standardizer": asdict(model.standardizer),
+        "reversible": model.reversible,
         "smiles": list(model.domain.smiles),
         "descriptors": list(descriptor_names()),
         "summary": model.summary,
@@ -282,7 +335,8 @@ def _rebuilt(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> PropertyM
         calibration=Calibration.restored(part("calibration")),
         domain=Domain.restored(part("domain"), header["smiles"]),
         inputs=tuple(Input(one["name"], one["kind"], tuple(one["levels"])) for one in header["inputs"]),
-        standardizer=Standardizer(**header["standardizer"]),
+        standardizer=STANDARDIZERS[header["of"]](**header["standardizer"]),
+        reversible=bool(header["reversible"]),
         summary=header["summary"],
     )
 
@@ -320,6 +374,10 @@ def _weights(means: np.ndarray, labels: Labels) -> np.ndarray:
         labels: shape (n_molecules, n_targets).
     """
     found = np.zeros((len(means), means.shape[2]))
+    if labels.reversible and means.shape[2] > 1:
+        # One weight for both: only then do both directions agree.
+        one = Labels(labels.values.T.reshape(-1, 1), labels.limits.T.reshape(-1, 1), labels.classes[:1])
+        return found + _weights(means.transpose(0, 2, 1).reshape(len(means), -1, 1), one)
     for target in range(means.shape[2]):
         rows = ~np.isnan(labels.values[:, target])
         values, offered = labels.values[rows, target], means[:, rows, target].T

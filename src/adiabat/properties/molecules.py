@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -34,6 +34,9 @@ class Molecules:
     smiles: tuple[str, ...]
     inputs: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     mols: "tuple[Mol, ...] | None" = None
+
+    reacting: ClassVar[bool] = False
+    """Whether the last feature of an atom in the graphs says that it reacts."""
 
     def __post_init__(self):
         if self.inputs.size == 0:
@@ -102,7 +105,7 @@ class Molecules:
         index = np.asarray(index, int)
         known = self.mols
         mols = None if known is None else tuple(np.array(known, object)[index])
-        part = Molecules(tuple(self.smiles[k] for k in index), self.inputs[index], mols)
+        part = type(self)(tuple(self.smiles[k] for k in index), self.inputs[index], mols)
         for name in ("counts", "descriptors"):
             if name in self.__dict__:
                 part.__dict__[name] = self.__dict__[name][index]

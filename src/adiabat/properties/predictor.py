@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
@@ -20,15 +20,18 @@ class Labels:
         values: shape (n_molecules, n_targets); NaN where nothing was measured; 0 or 1 of a class.
         limits: -1 where the true value is below, 1 where it is above, else 0; same shape.
         classes: whether each target is a class, shape (n_targets,).
+        reversible: whether the last target is by how much the one before is larger than that of the reverse
+            reaction.
     """
 
     values: np.ndarray
     limits: np.ndarray
     classes: np.ndarray
+    reversible: bool = False
 
     def taken(self, index: np.ndarray) -> "Labels":
         """Those of the molecules with these numbers."""
-        return Labels(self.values[index], self.limits[index], self.classes)
+        return replace(self, values=self.values[index], limits=self.limits[index])
 
 
 class Estimate(NamedTuple):

@@ -1,26 +1,47 @@
 """From the graph of a molecule and numbers of it as a whole to its targets."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from adiabat.properties.graphs import Graphs
-from adiabat.properties.message_passing import MessagePassing, sizes
+from adiabat.properties.message_passing import MessagePassing, of_molecules, sizes
 
-# Sums over atoms are divided by this, so that they are about as large as means.
-ATOMS = 20.0
+# Sums over atoms are divided by this, so that they are about as large as means; those over atoms that react
+# likewise.
+ATOMS, REACTING = 20.0, 4.0
+
+
+class Shape(NamedTuple):
+    """What a network is made for.
+
+    Attributes:
+        n_atom_features: of the graphs.
+        n_bond_features: likewise.
+        n_numbers: descriptors and inputs of a molecule.
+        n_targets: to predict.
+        reacting: whether the last feature of an atom says that it reacts.
+    """
+
+    n_atom_features: int
+    n_bond_features: int
+    n_numbers: int
+    n_targets: int
+    reacting: bool = False
 
 
 class PropertyNetwork(eqx.Module):
     """One member of an ensemble.
 
     Features of atoms from messages, as mean and as sum over the molecule (a concentration does not grow with
-    the molecule, an energy does), join its numbers in a network with one hidden layer.
+    the molecule, an energy does), join its numbers in a network with one hidden layer; of a reaction also
+    their sum over the atoms that react.
 
     Args:
-        n_numbers: descriptors and inputs of a molecule.
-        n_targets: to predict.
+        shape: of what goes in and comes out.
         width: of messages and of the hidden layer.
         depth: rounds of messages.
         key: of the starting weights.
@@ -29,12 +50,22 @@ class PropertyNetwork(eqx.Module):
     messages: MessagePassing
     hidden: eqx.nn.Linear
     last: eqx.nn.Linear
+    shape: Shape = eqx.field(static=True)
 
-    def __init__(self, *, n_numbers: int, n_targets: int, width: int, depth: int, key: PRNGKeyArray):
+    def __init__(self, shape: Shape, *, width: int, depth: int, key: PRNGKeyArray):
         keys = jax.random.split(key, 3)
-        self.messages = _float32(MessagePassing(width=width, depth=depth, key=keys[0]))
-        self.hidden = _float32(eqx.nn.Linear(2 * width + n_numbers, width, key=keys[1]))
-        self.last = _float32(eqx.nn.Linear(width, n_targets, key=keys[2]))
+        messages = MessagePassing(
+            n_atom_features=shape.n_atom_features,
+            n_bond_features=shape.n_bond_features,
+            width=width,
+            depth=depth,
+            key=keys[0],
+        )
+        pooled = (3 if shape.reacting else 2) * width
+        self.messages = _float32(messages)
+        self.hidden = _float32(eqx.nn.Linear(pooled + shape.n_numbers, width, key=keys[1]))
+        self.last = _float32(eqx.nn.Linear(width, shape.n_targets, key=keys[2]))
+        self.shape = shape
 
     def __call__(
         self,
@@ -54,10 +85,13 @@ class PropertyNetwork(eqx.Module):
             key: of what is left out; without, nothing is.
             presence: of the atoms, as of `MessagePassing.of_atoms`.
         """
-        mean = self.messages(graphs, presence)
-        total = mean * sizes(graphs)[:, None] / ATOMS
+        atoms, count = self.messages.of_atoms(graphs, presence), sizes(graphs)[:, None]
+        mean = of_molecules(atoms, graphs)
+        pooled = [mean, mean * count / ATOMS]
+        if self.shape.reacting:
+            pooled.append(of_molecules(atoms * graphs.atoms[:, -1:], graphs) * count / REACTING)
         keys = (None, None) if key is None else jax.random.split(key)
-        features = _dropped(jnp.concatenate([mean, total, numbers], axis=1), dropout, keys[0])
+        features = _dropped(jnp.concatenate([*pooled, numbers], axis=1), dropout, keys[0])
         hidden = jax.nn.relu(jax.vmap(self.hidden)(features))
         return jax.vmap(self.last)(_dropped(hidden, dropout, keys[1]))
 

@@ -71,6 +71,8 @@ class Screen:
         for name in names:
             if names.count(name) > 1:
                 raise ConfigError(f"two models predict {name!r}", "screen with one of them at a time")
+        for model in models:
+            _ = model.of_molecules  # refuses those of reactions
         for one in (one for model in models for one in model.inputs):
             raise ConfigError(
                 f"a model needs {one.name!r} beside the molecule", "train one without further columns"
@@ -110,7 +112,7 @@ class Screen:
         if errors[k]:
             return None
         try:
-            return self.models[0].standardizer.molecule(entry.smiles)
+            return self.models[0].of_molecules.molecule(entry.smiles)
         except AdiabatError as error:
             errors[k] = error.message
             return None
@@ -129,7 +131,7 @@ class Screen:
             mol = mols[k]
             if model.standardizer != self.models[0].standardizer:
                 try:
-                    mol = model.standardizer.molecule(entries[k].smiles)
+                    mol = model.of_molecules.molecule(entries[k].smiles)
                 except AdiabatError as error:
                     errors[k] = errors[k] or error.message
                     continue

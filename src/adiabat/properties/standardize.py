@@ -64,7 +64,7 @@ class Standardizer:
         from rdkit import Chem, rdBase
 
         with rdBase.BlockLogs():
-            mol = _parsed(smiles)
+            mol = Chem.RemoveHs(parsed(smiles))
             for step in self._steps:
                 mol = step(mol)
             if not self.salts:
@@ -76,7 +76,7 @@ class Standardizer:
             # What was moved may be written in another order: once more through the parser is canonical.
             mol = None if mol is None else Chem.MolFromSmiles(Chem.MolToSmiles(mol))
             if mol is None:
-                raise DataError(f"{_short(smiles)} becomes no possible molecule by standardizing")
+                raise DataError(f"{short(smiles)} becomes no possible molecule by standardizing")
             return Chem.MolToSmiles(mol)
 
     @property
@@ -109,7 +109,7 @@ class Standardizer:
         parts = {Chem.MolToSmiles(part): part for part in Chem.GetMolFrags(mol, asMols=True)}
         organic = {name: part for name, part in parts.items() if _has_carbon(part)}
         if len(organic) > 1 and not self.mixtures:
-            raise DataError(f"{_short(smiles)} is a mixture of {' and '.join(sorted(organic))}")
+            raise DataError(f"{short(smiles)} is a mixture of {' and '.join(sorted(organic))}")
         # Of equally large ones the first by name, so that the order in the string does not matter.
         return max(sorted(organic.items()), key=lambda item: item[1].GetNumHeavyAtoms())[1]
 
@@ -133,32 +133,39 @@ def _has_carbon(mol: "Mol") -> bool:
     return any(atom.GetAtomicNum() == 6 for atom in mol.GetAtoms())
 
 
-def _parsed(smiles: str) -> "Mol":
+def parsed(smiles: str) -> "Mol":
+    """The molecule, hydrogens that are written included.
+
+    Raises:
+        DataError: not a SMILES string, a molecule that cannot be, or nothing.
+        UnsupportedError: a wildcard atom, or more than 250 heavy atoms.
+    """
     from rdkit import Chem
 
     text = smiles.strip()
     if not text:
         raise DataError("there is no SMILES string")
     if len(text) > MAX_SMILES_LENGTH:
-        raise UnsupportedError(f"{_short(text)} has {len(text)} characters, at most {MAX_SMILES_LENGTH}")
+        raise UnsupportedError(f"{short(text)} has {len(text)} characters, at most {MAX_SMILES_LENGTH}")
     mol = Chem.MolFromSmiles(text, sanitize=False)
     if mol is None:
-        raise DataError(f"{_short(text)} is not a SMILES string")
+        raise DataError(f"{short(text)} is not a SMILES string")
     problems = Chem.DetectChemistryProblems(mol)
     if problems:
-        raise DataError(f"{_short(text)} is not a possible molecule: {problems[0].Message()}")
+        raise DataError(f"{short(text)} is not a possible molecule: {problems[0].Message()}")
     if mol.GetNumAtoms() == 0:
-        raise DataError(f"{_short(text)} has no atoms")
+        raise DataError(f"{short(text)} has no atoms")
     if any(atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
-        raise UnsupportedError(f"{_short(text)} has a wildcard atom")
+        raise UnsupportedError(f"{short(text)} has a wildcard atom")
     if mol.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
         raise UnsupportedError(
-            f"{_short(text)} has {mol.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}"
+            f"{short(text)} has {mol.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}"
         )
     Chem.SanitizeMol(mol)
     Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
-    return Chem.RemoveHs(mol)
+    return mol
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Quoted, cut to 60 characters."""
     return repr(text if len(text) <= 60 else f"{text[:57]}...")

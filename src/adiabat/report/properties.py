@@ -19,7 +19,7 @@ from adiabat.report.cards import (
     Verdict,
 )
 from adiabat.report.formatting import estimate, number
-from adiabat.report.molecules import drawings
+from adiabat.report.molecules import drawings, reaction_drawings
 
 if TYPE_CHECKING:
     from adiabat.properties import Curation
@@ -58,7 +58,7 @@ def property_sections(
     for k, target in enumerate(model.targets):
         if test is not None and prediction is not None:
             sections.append(_tested(target, tests[target.name]))
-            sections.append(_drawn(target, k, (train, validation), (test, prediction)))
+            sections.append(_drawn(target, k, _what(model), (train, validation), (test, prediction)))
         else:
             sections.append(_validated(target, k, train, validation))
     sections.append(_card(model))
@@ -67,26 +67,31 @@ def property_sections(
 
 def _data(model: "PropertyModel", curation: "Curation") -> Section:
     found, leakage = model.summary, model.summary["leakage"]
+    what = _what(model)
     counts = {
-        "molecules to learn from": found["n_train"],
-        "molecules to test with": found["n_test"],
+        f"{what}s to learn from": found["n_train"],
+        f"{what}s to test with": found["n_test"],
         "rows left out": found["n_rejected"],
-        "rows joined with another of the same molecule": found["n_merged"],
-        "rewritten by standardizing": curation.changed,
+        f"rows joined with another of the same {what}": found["n_merged"],
+        "atoms mapped here" if what == "reaction" else "rewritten by standardizing": curation.changed,
         "limits (< or >)": int((curation.table.limits != 0).sum()),
         "split": found["split"],
     }
-    boxes: list[Any] = [Facts({key: number(value) for key, value in counts.items()}, title="Molecules")]
+    boxes: list[Any] = [
+        Facts({key: number(value) for key, value in counts.items()}, title=f"{what.capitalize()}s")
+    ]
     if leakage:
         told = {
             "in training as well": leakage["exact"],
             "in training but for stereochemistry": leakage["stereoisomers"],
             "more than 0.9 alike to one in training": leakage["near"],
-            "with a scaffold of training": leakage["scaffolds"],
+            f"with a scaffold {'of reactants ' if what == 'reaction' else ''}of training": leakage[
+                "scaffolds"
+            ],
         }
         facts = {key: f"{share:.1%}" for key, share in told.items()}
         facts["median similarity to training"] = number(leakage["median_similarity"])
-        boxes.append(Facts(facts, title="Test molecules"))
+        boxes.append(Facts(facts, title=f"Test {what}s"))
     cards: list[Any] = [Columns(boxes)]
     messages = [
         ("warning", f"{c.smiles}: {c.target}", "rows " + ", ".join(map(str, c.rows)) + ": "
@@ -100,7 +105,15 @@ def _data(model: "PropertyModel", curation: "Curation") -> Section:
         more = max(0, len(curation.conflicts) - _SHOWN) + max(0, len(rejected) - _SHOWN)
         if more:
             cards.append(Text(f"And {more} more; all rows left out are in rejected.csv."))
-    return Section("Data", cards, lead="Conflicts are rows of one molecule that differ; the median is taken.")
+    lead = f"Conflicts are rows of one {what} that differ; the median is taken."
+    return Section("Data", cards, lead=lead)
+
+
+def _what(model: "PropertyModel") -> str:
+    """What the model is of: molecule or reaction."""
+    from adiabat.properties.reaction_standardizer import ReactionStandardizer
+
+    return "reaction" if isinstance(model.standardizer, ReactionStandardizer) else "molecule"
 
 
 def _tested(target: "Target", found: "Holdout") -> Section:
@@ -181,6 +194,7 @@ def _verdicts(target: "Target", found: "Holdout") -> list[Verdict]:
 def _drawn(
     target: "Target",
     k: int,
+    what: str,
     trained: "tuple[Measured, CrossValidation]",
     tested: "tuple[Measured, Prediction]",
 ) -> Section:
@@ -203,8 +217,9 @@ def _drawn(
         cards.append(Figure(svg, f"predicted against measured {target.name}"))
     worst = rows[np.argsort(-np.abs(said - true), kind="stable")[:_WORST]]
     legends = [f"{test.values[r, k]:.3g}, predicted {prediction.values[r, k]:.3g}" for r in worst]
-    svg = drawings([test.smiles[r] for r in worst], legends)
-    cards.append(Figure(svg, "the test molecules with the largest errors", "The largest errors of the test."))
+    draw = reaction_drawings if what == "reaction" else drawings
+    svg = draw([test.smiles[r] for r in worst], legends)
+    cards.append(Figure(svg, f"the test {what}s with the largest errors", "The largest errors of the test."))
     return Section(f"Predictions: {target.name}", cards)
 
 
@@ -235,14 +250,38 @@ def _card(model: "PropertyModel") -> Section:
         ],
         "How much each kind weighs, by cross-validation within training; never by the test.",
     )
+    is_reaction = _what(model) == "reaction"
     facts = {
         "predicts": ", ".join(f"{t.name}{f' [{t.unit}]' if t.unit else ''}" for t in model.targets),
-        "from": "SMILES" + "".join(f", {one.name} ({one.kind})" for one in model.inputs),
-        "molecules": "salts and solvents taken away, neutralized"
-        + (", one tautomer" if model.standardizer.tautomers else ""),
-        "meant for": "molecules like those of training; the domain of each prediction says so",
-        "not meant for": "metals, polymers, mixtures, and decisions without the interval",
-        "inside the domain": f"{number(float(model.domain.limits[1]))} alike to a known molecule, or more",
+        "from": ("reaction SMILES" if is_reaction else "SMILES")
+        + "".join(f", {one.name} ({one.kind})" for one in model.inputs),
+        **_written(model),
+        "meant for": f"{_what(model)}s like those of training; the domain of each prediction says so",
+        "inside the domain": f"{number(float(model.domain.limits[1]))} alike to a known one, or more",
         "outside": f"less than {number(float(model.domain.limits[0]))}, or an element that none has",
     }
     return Section("Model card", [Facts(facts), weights])
+
+
+def _written(model: "PropertyModel") -> dict[str, str]:
+    """How molecules or reactions are standardized, and which are not meant."""
+    from adiabat.properties.reaction_standardizer import ReactionStandardizer
+
+    if not isinstance(model.standardizer, ReactionStandardizer):
+        tautomer = ", one tautomer" if model.standardizer.tautomers else ""
+        return {
+            "molecules": f"salts and solvents taken away, neutralized{tautomer}",
+            "not meant for": "metals, polymers, mixtures, and decisions without the interval",
+        }
+    found = {
+        "reactions": "balanced and atom-mapped; without map numbers those whose map is sure to "
+        f"{model.standardizer.confidence:.0%}",
+        "not meant for": "reactions in several steps where those of training have one, and decisions without "
+        "the interval",
+    }
+    if model.reversible:
+        name = model.targets[-1].name
+        found["directions"] = (
+            f"agree: {name} is the value less that of the reverse reaction, for every prediction"
+        )
+    return found

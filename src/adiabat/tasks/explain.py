@@ -58,6 +58,7 @@ def explain_properties(
     if out is not None:
         check_out(out, force)
     found = load_property_model(model)
+    _ = found.of_molecules  # refuses those of reactions
     asked = read_asked(found, _given(molecules), smiles).part(slice(count))
     known, index, reasons = usable(found, asked)
     if not index:

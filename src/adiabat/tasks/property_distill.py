@@ -52,6 +52,7 @@ def distill_property(
     if molecules < FEWEST:
         raise ConfigError(f"a student does not learn from {molecules} molecules", f"at least {FEWEST}")
     teacher = load_property_model(model)
+    _ = teacher.of_molecules  # refuses those of reactions
     if teacher.inputs:
         raise ConfigError(f"a model that needs {teacher.inputs[0].name!r} beside the molecule has no student")
     entries = sample(read_library(Path(library), smiles=smiles), molecules, seed)

@@ -74,7 +74,7 @@ def usable(model: PropertyModel, asked: Asked) -> tuple[Molecules, list[int], di
         standardized.append(name)
         rows.append(k)
     width = np.concatenate(inputs) if inputs else np.zeros((0, 0), np.float32)
-    return Molecules(tuple(standardized), width), rows, reasons
+    return model.described(standardized, width), rows, reasons
 
 
 def _row(columns: Mapping[str, Sequence[str]], k: int) -> dict[str, list[str]]:

@@ -30,11 +30,13 @@ from adiabat.properties import (
 from adiabat.properties.evaluate import Score, scores
 from adiabat.properties.holdout import Holdout, hold_out
 from adiabat.properties.inputs import Input, encode, find_inputs
+from adiabat.properties.leakage import Leakage
 from adiabat.properties.model import (
     MODEL_NAME,
     CrossValidation,
     Prediction,
     PropertyModel,
+    described,
     find_targets,
     fit_property_model,
     folds_of,
@@ -43,6 +45,10 @@ from adiabat.properties.model import (
 )
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import AbstractPredictor, Estimate, predictors
+from adiabat.properties.reaction_splits import audit_reactions, split_reactions
+from adiabat.properties.reaction_standardizer import ReactionStandardizer
+from adiabat.properties.reactions import Reactions
+from adiabat.properties.reversible import fit_kind
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import as_csv, predictions_csv
 from adiabat.tasks.train import REPORT_NAME
@@ -55,6 +61,7 @@ BY_COLUMN = ("time", "group", "file")
 SIZES = (0.8, 0.0, 0.2)
 SPLITS = ("random", "scaffold", "cluster", "none", *BY_COLUMN)
 
+AnyStandardizer = Standardizer | ReactionStandardizer
 Fitted = dict[str, tuple[AbstractPredictor, Estimate]]
 
 
@@ -95,10 +102,13 @@ def train_property(
     *,
     out: str | os.PathLike,
     smiles: str = "smiles",
-    targets: Sequence[str],
+    reaction: str | None = None,
+    targets: Sequence[str] = (),
+    balance: str | None = None,
     units: Sequence[str] = (),
     inputs: Sequence[str] = (),
     solvents: Sequence[str] = (),
+    temperatures: Sequence[str] = (),
     split: str = "random",
     by: str | None = None,
     test: str | os.PathLike | None = None,
@@ -115,10 +125,16 @@ def train_property(
         data: a CSV, TSV or Parquet file with a header.
         out: the run folder.
         smiles: its column of molecules.
+        reaction: its column of reactions, instead of molecules.
         targets: its columns of measured values; cells such as `<5` are limits.
+        balance: a column that says by how much the target is larger than that of the reverse reaction: the
+            reaction energy of a barrier, the logarithm of the equilibrium constant of one of a rate constant.
+            Predictions then agree in both directions. It is a target too, in the same unit, and may be the
+            only one.
         units: of the targets, for the report.
         inputs: columns that the values depend on as well: numbers or a few different words.
         solvents: such columns with SMILES strings.
+        temperatures: such columns of temperatures [K].
         split: how the test part is chosen: random, scaffold, cluster, by a column (time, group, file), or
             none.
         by: that column; one of a file says train, valid or test.
@@ -134,10 +150,17 @@ def train_property(
         DataError: a file that cannot be read or taught from.
     """
     environment = enable()
+    if balance and targets and len(units) == 1:
+        units = [*units, *units]  # a difference has the unit of what it is one of
+    targets = [*targets, *([balance] if balance else [])]
     _check(split, by, kinds, targets)
+    if balance and (reaction is None or len(targets) > 2):
+        raise ConfigError(
+            "a balance belongs to one target of a reaction", "give --reaction COLUMN and at most one --target"
+        )
     config: dict[str, Any] = {
         "data": os.fspath(data),
-        "smiles": smiles,
+        "smiles": reaction or smiles,
         "targets": list(targets),
         "units": list(units),
         "inputs": list(inputs),
@@ -147,18 +170,22 @@ def train_property(
         "tautomers": tautomers,
         "seed": seed,
     }
+    config |= {"reactions": True} if reaction else {}
+    config |= {"balance": balance} if balance else {}
+    config |= {"temperatures": list(temperatures)} if temperatures else {}
     config |= {"by": by} if by else {}
     config |= {"test": os.fspath(test)} if test else {}
     makes = (PREDICTIONS, REJECTED, SPLIT)
     with RunFolder.create(out, "property", config, resume=resume, force=force, makes=makes) as run:
         run.note(**environment)
-        standardizer = Standardizer(tautomers=tautomers)
+        standardizer = ReactionStandardizer() if reaction else Standardizer(tautomers=tautomers)
         parts = _read(config, standardizer)
         rejected = as_csv(["row", "smiles", "reason"], parts.curation.table.rejected)
         atomic_write(run.path / REJECTED, rejected)
         atomic_write(run.path / SPLIT, json.dumps(parts.split))
-        found = find_inputs(_strings(parts.train), [*inputs, *solvents], solvents)
-        molecules = _molecules(parts.train, found)
+        given = [*inputs, *solvents, *temperatures]
+        found = find_inputs(_strings(parts.train), given, solvents, temperatures)
+        molecules = _molecules(parts.train, found, standardizer)
         fitted = _fit_kinds(run, parts.train, molecules, kinds, seed)
         model, validation = fit_property_model(
             parts.train,
@@ -166,6 +193,7 @@ def train_property(
             kinds=kinds,
             inputs=found,
             standardizer=standardizer,
+            reversible=balance is not None,
             seed=seed,
             fitted=fitted,
         )
@@ -187,9 +215,9 @@ def _check(split: str, by: str | None, kinds: Sequence[str], targets: Sequence[s
         raise ConfigError("a target is named twice")
 
 
-def _read(config: Mapping[str, Any], standardizer: Standardizer) -> _Parts:
+def _read(config: Mapping[str, Any], standardizer: AnyStandardizer) -> _Parts:
     """The table in its parts."""
-    depends = (*config["inputs"], *config["solvents"])
+    depends = (*config["inputs"], *config["solvents"], *config.get("temperatures", ()))
     by = config.get("by")
 
     def read(path: str, columns: Sequence[str]) -> Curation:
@@ -206,12 +234,13 @@ def _read(config: Mapping[str, Any], standardizer: Standardizer) -> _Parts:
                 bar.advance()
                 return standardizer(text)
 
-            return curate(table, standardized, keep=depends)
+            changes = standardizer.changes if isinstance(standardizer, ReactionStandardizer) else None
+            return curate(table, standardized, keep=depends, changes=changes)
 
     whole = read(config["data"], (*depends, *([by] if by else [])))
     if "test" in config:
         return _Parts(whole, whole.table, read(config["test"], depends).table, {"test": config["test"]})
-    parts = _split(whole.table, config["split"], by, config["seed"])
+    parts = _split(whole.table, config["split"], by, config["seed"], standardizer)
     if parts is None:
         return _Parts(whole, whole.table, None, {"train": whole.table.rows.tolist()})
     # A column may say what is to choose by.
@@ -220,10 +249,15 @@ def _read(config: Mapping[str, Any], standardizer: Standardizer) -> _Parts:
     return _Parts(whole, whole.table.taken(train), whole.table.taken(parts.test), rows)
 
 
-def _split(table: Table, split: str, by: str | None, seed: int) -> Split | None:
+def _split(
+    table: Table, split: str, by: str | None, seed: int, standardizer: AnyStandardizer
+) -> Split | None:
     if split == "none":
         return None
     if by is None:
+        asked = described(standardizer, table.smiles)
+        if isinstance(asked, Reactions):
+            return split_reactions(asked, split, SIZES, seed)
         molecules = np.unique(np.array(table.smiles, dtype=str), return_inverse=True)[1]
         if split == "random" and len(table) > molecules.max() + 1:
             return split_groups(molecules, SIZES, seed)  # rows of one molecule stay together
@@ -240,13 +274,15 @@ def _strings(table: Table) -> dict[str, list[str]]:
     return {name: [str(cell) for cell in column] for name, column in table.columns.items()}
 
 
-def _molecules(table: Table, inputs: Sequence[Input]) -> Molecules:
-    return Molecules(table.smiles, encode(inputs, _strings(table), len(table)))
+def _molecules(table: Table, inputs: Sequence[Input], standardizer: AnyStandardizer) -> Molecules:
+    return described(standardizer, table.smiles, encode(inputs, _strings(table), len(table)))
 
 
 def _fit_kinds(run: RunFolder, table: Table, molecules: Molecules, kinds: Sequence[str], seed: int) -> Fitted:
     """Each kind fitted; what was fitted before an interruption is taken from the checkpoint."""
-    labels = labels_of(table, find_targets(table))
+    reversible = "balance" in run.config
+    targets = find_targets(table, reversible=reversible)
+    labels = labels_of(table, targets, reversible=reversible)
     folds = folds_of(table.smiles, seed)
     store = run.checkpoints("property")
     done = _restored(store.latest())
@@ -259,7 +295,7 @@ def _fit_kinds(run: RunFolder, table: Table, molecules: Molecules, kinds: Sequen
                 continue
             # Only a network takes long enough to say how far it is.
             told = {"on_epoch": lambda k, n, _: bar.advance(0, epoch=f"{k}/{n}")} if kind == "graph" else {}
-            done[kind] = predictors.get(kind).fit(molecules, labels, folds, seed, **told)
+            done[kind] = fit_kind(kind, molecules, labels, folds, seed, **told)
             store.save(len(done), *_stored(done))
             bar.advance(last=kind)
             if stop.requested:
@@ -299,11 +335,11 @@ def _finish(
     """Tests, files and report."""
     tests, prediction, leakage = {}, None, None
     if parts.test is not None:
-        asked = _molecules(parts.test, model.inputs)
+        asked = _molecules(parts.test, model.inputs, model.standardizer)
         prediction = model.predict(asked)
         others = {kind: one for kind, (one, _) in fitted.items()}
         tests = hold_out(model, others, (parts.train, molecules), (parts.test, asked), prediction)
-        leakage = asdict(audit(parts.train.smiles, parts.test.smiles))
+        leakage = asdict(_audit(molecules, asked))
     said, known = validation.values["stack"], parts.train.measured
     validated = {
         target.name: scores(
@@ -318,6 +354,12 @@ def _finish(
     run.result(**model.summary)
     _report(run, parts, model, tests, validation, prediction)
     return PropertyTraining(model, tests, validated, run.path)
+
+
+def _audit(train: Molecules, test: Molecules) -> Leakage:
+    if isinstance(train, Reactions) and isinstance(test, Reactions):
+        return audit_reactions(train, test)
+    return audit(train.smiles, test.smiles)
 
 
 def _summary(
@@ -366,7 +408,8 @@ def _report(
     from adiabat.report import Page, provenance_sections
     from adiabat.report.properties import property_sections
 
-    page = Page(", ".join(target.name for target in model.targets), f"{len(parts.train)} molecules learned")
+    what = "reactions" if isinstance(model.standardizer, ReactionStandardizer) else "molecules"
+    page = Page(", ".join(target.name for target in model.targets), f"{len(parts.train)} {what} learned")
     page.add(
         *property_sections(
             model=model,

@@ -30,6 +30,7 @@ def scores_of(models: Sequence[PropertyModel], objectives: Sequence[Objective]) 
             raise ConfigError(f"two models predict {objective.name!r}", "give one of them")
         chosen.append(found[0])
     for model in {id(owners[k]): owners[k] for k in chosen}.values():
+        _ = model.of_molecules  # refuses those of reactions
         if model.inputs:
             names = ", ".join(repr(one.name) for one in model.inputs)
             raise ConfigError(
