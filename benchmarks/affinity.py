@@ -150,7 +150,7 @@ def docking(data: Path, model: Path, names: Sequence[str]) -> list[dict[str, Any
             asked = Path(work) / "ligand.smi"
             asked.write_text(f"{one.smiles} {ligand}\n", encoding="utf-8")
             known = Path(work) / "known.sdf"
-            known.write_text(_mol_block(one), encoding="utf-8")
+            _write_pose(known, one)
             found = dock_affinity(
                 folder / "01_protein" / "crd" / "protein.pdb",
                 asked,
@@ -180,11 +180,13 @@ def docking(data: Path, model: Path, names: Sequence[str]) -> list[dict[str, Any
     ]
 
 
-def _mol_block(ligand: Ligand) -> str:
+def _write_pose(path: Path, ligand: Ligand) -> None:
     from rdkit import Chem
 
-    return Chem.MolToMolBlock(Chem.AddHs(ligand.mol, addCoords=True)).replace("\n", f"{ligand.name}\n", 1) \
-        + "$$$$\n"  # fmt: skip
+    mol = Chem.AddHs(ligand.mol, addCoords=True)
+    mol.SetProp("_Name", ligand.name)
+    with Chem.SDWriter(str(path)) as writer:
+        writer.write(mol)
 
 
 def _row(

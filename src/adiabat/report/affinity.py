@@ -1,12 +1,13 @@
 """Sections on binding affinities: how ligands are ranked, beside scores that know nothing of the protein."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adiabat.properties.affinity.model import BOTH
 from adiabat.report import figures
 from adiabat.report.cards import Columns, Facts, Figure, Findings, Section, Table, Text, Verdict
-from adiabat.report.formatting import interval, number
+from adiabat.report.formatting import number
 from adiabat.report.molecules import drawings
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def docking_sections(rows: Sequence[Mapping[str, str]], summary: Mapping[str, An
         rows: of the table.
         summary: of the docking.
     """
-    columns = [name for name in rows[0] if name != "smiles"]
+    columns = [name for name in rows[0] if name != "smiles" and any(row[name] for row in rows)]
     table = Table(columns, [[row[name] for name in columns] for row in rows[:_SHOWN]])
     share = summary["passes_all_checks"]
     verdicts = [
@@ -180,7 +181,7 @@ def _ranked(row: Mapping[str, str], absolute: bool) -> dict[str, str]:
 
     def within(name: str) -> str:
         value, *ends = (float(row[f"{name}{end}"]) for end in ("", " lower", " upper"))
-        return f"{value:.2f} ({interval(*ends)})"
+        return _within(value, *ends)
 
     made = {"ligand": row["name"], "rank": row["rank"], "score": within("score")}
     if absolute:
@@ -191,7 +192,14 @@ def _ranked(row: Mapping[str, str], absolute: bool) -> dict[str, str]:
 
 
 def _tau(found: Mapping[str, float]) -> str:
-    return f"{number(found['value'], 2)} ({interval(found['lower'], found['upper'])})"
+    return _within(found["value"], found["lower"], found["upper"])
+
+
+def _within(value: float, lower: float, upper: float) -> str:
+    """To the hundredth: no tau or pK is known better."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.2f} ({lower:.2f} to {upper:.2f})".replace("-", "−")
 
 
 def _against(better: Mapping[str, Mapping[str, float]], ours: str) -> Columns:

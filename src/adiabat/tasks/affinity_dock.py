@@ -297,7 +297,7 @@ def _report(run: RunFolder, docking: Docking) -> None:
     from adiabat.report.affinity import docking_sections, notes_section
 
     page = Page(
-        "Docked ligands", f"{docking.summary['n_ligands']} ligands, {docking.summary['n_poses']} poses"
+        "Docked ligands", f"ligands: {docking.summary['n_ligands']}, poses: {docking.summary['n_poses']}"
     )
     page.add(*docking_sections([row_of(pose) for pose in docking.poses], docking.summary))
     page.add(notes_section({}, [("docking", one) for one in docking.rejected]))
