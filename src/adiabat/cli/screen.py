@@ -1,7 +1,7 @@
 """The command that ranks a library."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -146,12 +146,24 @@ def screen(
     if json:
         print_result({**summary, **files}, as_json=True)
         return
-    for row in summary["best"]:
-        cells = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values())
-        print("  ".join(cell for cell in cells if cell))
+    print("\n".join(_lines(summary["best"])))
     counts = found.counts
     note(
         f"{counts['read']} molecules read, {counts['left_out']} left out by filters, "
         f"{counts['rejected']} rejected ({found.folder / REJECTED} says why)"
     )
     note("\n".join(f"{key}: {path}" for key, path in files.items()))
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[str]:
+    """A table in columns of equal width, with its head."""
+    if not rows:
+        return ["no molecule is inside of the models' domain; --outside ranks the others as well"]
+    cells = [list(rows[0])]
+    for row in rows:
+        cells.append([f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
