@@ -87,7 +87,7 @@ def _joined(one: Chem.Mol, other: Chem.Mol, random: np.random.Generator) -> str:
         atom = pair.GetAtomWithIdx(end)
         if atom.GetNumExplicitHs():
             atom.SetNumExplicitHs(atom.GetNumExplicitHs() - 1)
-    pair.AddBond(*ends, Chem.BondType.SINGLE)
+    pair.AddBond(ends[0], ends[1], Chem.BondType.SINGLE)
     with rdBase.BlockLogs():
         mol = Chem.MolFromSmiles(Chem.MolToSmiles(pair))
     return Chem.MolToSmiles(mol) if mol is not None else ""
@@ -109,7 +109,7 @@ def timed(model: Path, library: Path, out: Path) -> dict[str, float]:
     command = [sys.executable, "-c", RUN, str(model), str(library), str(out)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     names = ("rows", "wall", "main", "worker", "used")
-    found = dict(zip(names, json.loads(done.stdout.splitlines()[-1]), strict=True))
+    found: dict[str, float] = dict(zip(names, json.loads(done.stdout.splitlines()[-1]), strict=True))
     print(library.name, model.name, found, flush=True)
     return found
 

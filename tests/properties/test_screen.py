@@ -375,3 +375,14 @@ def test_students_by_the_command(models, tmp_path):
     answer = adiabat(*words, "--force", "--molecules", "20")
     assert answer.code == 2
     assert "at least 200" in answer.err
+
+
+@pytest.mark.slow
+def test_on_a_local_ray_cluster(models, tmp_path):
+    """The same bytes as of processes."""
+    pytest.importorskip("ray")
+    library = tmp_path / "library.smi"
+    library.write_text("\n".join([*NAMES, "C1CC"]) + "\n")
+    for name, options in (("processes", {"workers": 1}), ("ray", {"ray": "local", "workers": 2})):
+        screen(models, library, out=tmp_path / name, **options)
+    assert bytes_of(tmp_path / "ray") == bytes_of(tmp_path / "processes")
