@@ -43,14 +43,14 @@ def screening_sections(
         reasons: row, SMILES string and reason of some that were rejected.
         draw: a molecule as SVG; one that marks what matters in it explains the table.
     """
-    verdict_of = places[0][0]
-    inside = sum(verdict == "inside" for verdict in best[verdict_of].to_pylist())
+    verdicts = zip(*(best[place[0]].to_pylist() for place in places), strict=True)
+    inside = sum(set(one) == {"inside"} for one in verdicts)
     share = inside / max(1, len(best))
     verdict = Verdict(
-        "Best molecules the models know the like of",
+        "Best molecules inside of the domain",
         f"{inside} of {len(best)}",
         "good" if share >= 0.9 else "fair" if share >= 0.5 else "poor",
-        "good when nine in ten are inside of the domain",
+        "good when nine in ten are, of every model",
         "outside of it intervals are guesses of guesses",
     )
     wishes = {one.name: _goal(one) for one in objectives}

@@ -17,12 +17,14 @@ from adiabat.tasks.precision import enable
 def prepared(settings: bytes) -> Callable[[bytes], bytes]:
     """The function from entries, as JSON, to a table in Arrow's stream format; for `Processes`."""
     import pyarrow
+    from rdkit import rdBase
 
     enable()
     screen = screen_of(json.loads(settings))
 
     def answer(job: bytes) -> bytes:
-        batch = screen([Entry(*fields) for fields in json.loads(job)])
+        with rdBase.BlockLogs():
+            batch = screen([Entry(*fields) for fields in json.loads(job)])
         sink = pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
