@@ -25,6 +25,7 @@ from adiabat.sampling import (
     MovingRestraint,
     Restraint,
     Torsion,
+    hill_offsets,
     read_biased_run,
     sum_hills,
 )
@@ -171,6 +172,11 @@ def test_interrupted_and_resumed(tmp_path):
     np.testing.assert_allclose(
         read.bias[0], KJ_PER_MOL * sum_hills(hills, colvar["x"][:, None]), rtol=1e-8, atol=1e-12
     )
+    kelvin = THERMAL / BOLTZMANN
+    offsets = KJ_PER_MOL * hill_offsets(hills, colvar["time"], THERMAL / KJ_PER_MOL)
+    felt = read_trajectory(tmp_path / "whole" / "trajectory.h5").observables["bias"]
+    moment = read_biased_run(tmp_path / "whole", kelvin)
+    np.testing.assert_allclose(moment.bias[0], felt - offsets, rtol=1e-8, atol=1e-12)
     other = eqx.tree_at(lambda b: b.height, HILLS, 2 * THERMAL)
     with pytest.raises(ConfigError, match="integrator is"):
         walk(other, steps=300, record_every=3, folder=tmp_path / "whole", resume=True)

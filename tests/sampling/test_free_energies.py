@@ -17,6 +17,7 @@ from adiabat.sampling import (
     Torsion,
     free_energy_difference,
     free_energy_profile,
+    hill_offsets,
     sum_hills,
     umbrella_profile,
 )
@@ -142,6 +143,12 @@ def test_files_of_plumed_are_read(tmp_path):
     apart = 2 * (2 * math.pi - 6.2) ** 2 / (2 * 0.35**2)
     assert there[0] == pytest.approx(1.2, rel=1e-6)
     assert there[1] == pytest.approx(1.2 * 0.9 * math.exp(-apart), rel=1e-3)
+    assert np.allclose(hill_offsets(table, np.array([0.5]), 2.5), 0.0)
+    # Many points of a grid are as good as an integral: the offset is that of what is filled.
+    phi, psi = np.meshgrid(*[np.linspace(-np.pi, np.pi, 200, endpoint=False)] * 2)
+    bias = sum_hills(table, np.stack([phi, psi], axis=-1).reshape(-1, 2))
+    expected = 2.5 * np.log(np.mean(np.exp(10 / 9 * bias / 2.5)) / np.mean(np.exp(1 / 9 * bias / 2.5)))
+    assert hill_offsets(table, np.array([9.0, 2.0]), 2.5) == pytest.approx([expected] * 2, rel=1e-6)
     for text, match in (
         ("1 2 3\n", "no line|columns"),
         ("#! FIELDS time x\n 1 2\n 1 a\n", "line 3: '1 a' are no numbers"),
@@ -216,3 +223,22 @@ def test_a_configuration_makes_a_bias(tmp_path):
 def test_a_bias_is_abstract_or_final():
     with pytest.raises(TypeError):
         AbstractBias()  # pyright: ignore[reportAbstractUsage]
+
+
+def test_offsets_of_hills(tmp_path):
+    """Between the outermost hills; in a flat valley that is filled evenly all of the bias is the same
+    everywhere."""
+    rows = [f"{k + 1} {x} 0.1 1.25 5" for k, x in enumerate([-1.0, 1.0, *np.linspace(-1, 1, 4001)])]
+    (tmp_path / "HILLS").write_text("\n".join(["#! FIELDS time x sigma_x height biasf", *rows, ""]))
+    table = read_plumed(tmp_path / "HILLS")
+    first, last = hill_offsets(table, np.array([2.0, 1e5]), 2.5)
+
+    one = [np.exp(-0.5 * ((np.linspace(-1, 1, 256)[:, None] - x) / 0.1) ** 2) for x in (-1.0, 1.0)]
+    bias = sum(one)[:, 0]
+    assert first == pytest.approx(2.5 * np.log(np.mean(np.exp(0.5 * bias)) / np.mean(np.exp(0.1 * bias))))
+    height = 4000 / 2 * np.sqrt(2 * np.pi) * 0.1
+    assert sum_hills(table, np.zeros((1, 1)))[0] == pytest.approx(height, rel=1e-3)
+    assert last == pytest.approx(height, rel=1e-2)
+    (tmp_path / "HILLS").write_text("#! FIELDS time x sigma_x height\n1 0 0.1 1\n")
+    with pytest.raises(DataError, match="well-tempered"):
+        hill_offsets(read_plumed(tmp_path / "HILLS"), np.array([1.0]), 2.5)

@@ -14,7 +14,7 @@ from adiabat.sampling.free_energy import (
     free_energy_difference,
     free_energy_profile,
 )
-from adiabat.sampling.hills import HillsFiles, sum_hills
+from adiabat.sampling.hills import HillsFiles, hill_offsets, sum_hills
 from adiabat.sampling.internal import Angle, Distance, Torsion
 from adiabat.sampling.learned import LearnedVariable
 from adiabat.sampling.metadynamics import Metadynamics
@@ -83,6 +83,7 @@ __all__ = [
     "features_along",
     "free_energy_difference",
     "free_energy_profile",
+    "hill_offsets",
     "learn_variables",
     "load_variable",
     "read_biased_run",

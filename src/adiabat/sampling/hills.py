@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from scipy.special import logsumexp
 
 from adiabat.base import DataError
 from adiabat.dynamics import AbstractIntegrator, State
@@ -14,6 +15,8 @@ from adiabat.system import Batch
 
 # Pairs of a point and a hill that are looked at together.
 _PIECE = 1 << 22
+# Points of a grid in each direction, by the number of variables.
+_POINTS = {1: 256, 2: 64, 3: 24}
 
 
 class HillsFiles:
@@ -84,22 +87,89 @@ def sum_hills(table: PlumedTable, points: np.ndarray) -> np.ndarray:
     Raises:
         DataError: the table is not one of hills, or has another number of variables.
     """
-    names = [name.removeprefix("sigma_") for name in table.columns if name.startswith("sigma_")]
+    names = _variables(table)
     points = np.asarray(points, np.float64)
-    if not names or points.ndim != 2 or points.shape[1] != len(names):
+    if points.ndim != 2 or points.shape[1] != len(names):
         raise DataError(f"expected points of {len(names)} variables {names}, got shape {points.shape}")
-    factor = table["biasf"] if "biasf" in table.columns else np.ones(len(table))
-    heights = table["height"] * np.where(factor > 1, (factor - 1) / np.maximum(factor, 1e-9), 1.0)
-    periods = [table.period(name) for name in names]
-
-    def bias(some: np.ndarray) -> np.ndarray:
-        exponent = np.zeros((len(some), len(table)))
-        for column, (name, period) in enumerate(zip(names, periods, strict=True)):
-            apart = some[:, column, None] - table[name]
-            if period is not None:
-                apart -= period * np.round(apart / period)
-            exponent += (apart / table[f"sigma_{name}"]) ** 2
-        return np.exp(-0.5 * exponent) @ heights
-
+    heights = _heights(table)
     pieces = np.array_split(points, max(1, len(points) * len(table) // _PIECE))
-    return np.concatenate([bias(piece) for piece in pieces])
+    return np.concatenate([_gaussians(table, names, piece) @ heights for piece in pieces])
+
+
+def hill_offsets(table: PlumedTable, times: np.ndarray, thermal: float) -> np.ndarray:
+    """How much of the bias of metadynamics is the same everywhere, at some times: frames are weighed by the
+    bias that they felt less
+
+        c(t) = k_B T ln (int ds exp(gamma V / (gamma - 1) k_B T) / int ds exp(V / (gamma - 1) k_B T)),
+
+    V being the hills until then and s what lies between the outermost of all (Tiwary and Parrinello 2015, doi
+    10.1021/jp504920s; `rbias` of PLUMED).
+
+    Args:
+        table: of `read_plumed`, of well-tempered metadynamics.
+        times: in the unit of the table, shape (n_times,).
+        thermal: k_B T, in the unit of the heights.
+
+    Returns:
+        In the unit of the heights, shape (n_times,).
+
+    Raises:
+        DataError: the table is not one of hills that become lower, or is empty.
+    """
+    names = _variables(table)
+    gamma = table["biasf"][0] if "biasf" in table.columns and len(table) else 1.0
+    if not gamma > 1:
+        raise DataError(
+            "these are no hills of well-tempered metadynamics", "weigh frames by their sum at the end"
+        )
+    grid = _between(table, names)
+    heights = _heights(table)
+    order = np.argsort(times, kind="stable")
+    # A hill counts from its own step on, however its time was rounded in the file.
+    until = np.searchsorted(table["time"], np.asarray(times)[order] * (1 + 1e-9), side="right")
+    bias, done = np.zeros(len(grid)), 0
+    offsets = np.zeros(len(order))
+    for place, count in zip(order, until, strict=True):
+        for begin in range(done, count, max(1, _PIECE // len(grid))):
+            rows = slice(begin, min(count, begin + max(1, _PIECE // len(grid))))
+            bias += _gaussians(table, names, grid, rows) @ heights[rows]
+        done = max(done, count)
+        reduced = bias / ((gamma - 1) * thermal)
+        offsets[place] = thermal * (logsumexp(gamma * reduced) - logsumexp(reduced))
+    return offsets
+
+
+def _variables(table: PlumedTable) -> list[str]:
+    names = [name.removeprefix("sigma_") for name in table.columns if name.startswith("sigma_")]
+    if not names:
+        raise DataError("this is no table of hills: it has no column sigma_...")
+    return names
+
+
+def _heights(table: PlumedTable) -> np.ndarray:
+    """Those of the bias; the file has those of the free energy."""
+    factor = table["biasf"] if "biasf" in table.columns else np.ones(len(table))
+    return table["height"] * np.where(factor > 1, (factor - 1) / np.maximum(factor, 1e-9), 1.0)
+
+
+def _gaussians(
+    table: PlumedTable, names: list[str], points: np.ndarray, rows: slice = slice(None)
+) -> np.ndarray:
+    """Each hill of height 1 at each point, shape (n_points, n_hills)."""
+    exponent = 0.0
+    for column, name in enumerate(names):
+        apart, period = points[:, column, None] - table[name][rows], table.period(name)
+        if period is not None:
+            apart -= period * np.round(apart / period)
+        exponent = exponent + (apart / table[f"sigma_{name}"][rows]) ** 2
+    return np.exp(-0.5 * exponent)
+
+
+def _between(table: PlumedTable, names: list[str]) -> np.ndarray:
+    """Points at equal distances between the outermost hills, or all around."""
+    axes = []
+    for name in names:
+        period, centers = table.period(name), table[name]
+        low, high = (0.0, period) if period is not None else (centers.min(), centers.max())
+        axes.append(np.linspace(low, high, _POINTS[len(names)], endpoint=period is None))
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(names))

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from adiabat.base import DataError
-from adiabat.base.units import KJ_PER_MOL
+from adiabat.base.units import BOLTZMANN, KJ_PER_MOL
 from adiabat.dynamics import TRAJECTORY_FILE
 from adiabat.dynamics.joined import REPLICA
 from adiabat.dynamics.recorder import UNITS
 from adiabat.io.plumed import HILLS, plumed_unit, read_plumed
 from adiabat.io.trajectory import TrajectoryReader
 from adiabat.sampling.bias import BIAS, WORK
-from adiabat.sampling.hills import sum_hills
+from adiabat.sampling.hills import hill_offsets, sum_hills
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class BiasedRun:
     Attributes:
         times: [fs], shape (n_frames,).
         values: of each variable by name, shape (n_walkers, n_frames).
-        bias: [eV], shape (n_walkers, n_frames); for metadynamics that of the end of the run, for other biases
-            as it was felt.
+        bias: to weigh frames by [eV], shape (n_walkers, n_frames): as it was felt; for metadynamics see
+            `read_biased_run`.
         work: done so far by changing the bias [eV], shape (n_walkers, n_frames).
     """
 
@@ -45,8 +45,14 @@ def trajectory_files(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{REPLICA}-*/{TRAJECTORY_FILE}")) or [folder / TRAJECTORY_FILE]
 
 
-def read_biased_run(folder: str | os.PathLike) -> BiasedRun:
+def read_biased_run(folder: str | os.PathLike, temperature: float | None = None) -> BiasedRun:
     """What a biased run, with or without replicas, has recorded in its folder.
+
+    Args:
+        folder: of the run.
+        temperature: of a run of well-tempered metadynamics [K]. With it frames have the bias that they felt,
+            less what is the same everywhere (`hill_offsets`), so that early ones count as well; without it
+            that of the end of the run.
 
     Raises:
         DataError: there is no trajectory, or it was recorded without a bias.
@@ -66,8 +72,13 @@ def read_biased_run(folder: str | os.PathLike) -> BiasedRun:
         if hills is not None:
             table = read_plumed(hills)
             variables = [name.removeprefix("sigma_") for name in table.columns if name.startswith("sigma_")]
-            points = np.stack([recorded[name] * plumed_unit(units[name]) for name in variables], axis=1)
-            recorded[BIAS] = KJ_PER_MOL * sum_hills(table, points)
+            if temperature is None:
+                points = np.stack([recorded[name] * plumed_unit(units[name]) for name in variables], axis=1)
+                recorded[BIAS] = KJ_PER_MOL * sum_hills(table, points)
+            else:
+                thermal = BOLTZMANN * temperature / KJ_PER_MOL
+                offsets = hill_offsets(table, times * plumed_unit("fs"), thermal)
+                recorded[BIAS] = recorded[BIAS] - KJ_PER_MOL * offsets
         rows.append(recorded)
     stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     bias, work = stacked.pop(BIAS), stacked.pop(WORK)
