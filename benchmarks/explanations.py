@@ -179,14 +179,14 @@ def main() -> None:
         for count in (25, 50, 100, 200):
             found = [
                 kept(
-                    args.out, f"weak-{count}-{seed}", lambda n=count, s=seed: measure("boosting", names, s, n)
+                    args.out, f"weak-{count}-{seed}", lambda n=count, s=seed: measure("gaussian-process", names, s, n)
                 )
                 for seed in range(args.seeds)
             ]
             r2, area = (np.mean([one[key] for one in found]) for key in ("r2", "atoms"))
             rows.append(
                 {
-                    "what": f"boosting from {count} molecules: atoms, AUROC",
+                    "what": f"gaussian-process from {count} molecules: atoms, AUROC",
                     "value": round(float(area), 3),
                     "note": f"R² {r2:.2f}",
                 }
