@@ -15,7 +15,7 @@ from adiabat.properties.fingerprints import similarities
 from adiabat.properties.model import Prediction, PropertyModel, Target
 from adiabat.properties.molecules import Molecules
 
-# Below, a model is too weak for its reasons to mean anything: docs/decisions/0024-explanations.md.
+# Below, a model is too weak for its reasons to mean anything: docs/decisions/0029-explanations.md.
 LEAST_SKILL = {"R2": 0.5, "AUROC": 0.7}
 
 
