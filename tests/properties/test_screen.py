@@ -271,6 +271,16 @@ def test_wrong_input(models, library, tmp_path):
         screen(models, library, out=tmp_path / "run", workers=0)
 
 
+def test_a_model_of_reactions(models):
+    from dataclasses import replace
+
+    from adiabat.properties.reaction_standardizer import ReactionStandardizer
+
+    odd = replace(load_property_model(models[0]), standardizer=ReactionStandardizer())
+    with pytest.raises(ConfigError, match="a model of reactions"):
+        Screen([odd], Filters(), wish_of("logS"), 0.9)
+
+
 def test_a_model_of_another_version(models, library, tmp_path):
     from adiabat.base.archive import read_archive, write_archive
     from adiabat.properties.model import KIND
