@@ -169,7 +169,8 @@ def docking(data: Path, model: Path, names: Sequence[str]) -> list[dict[str, Any
             "what": f"redocked within 2 Å, {name}",
             "value": round(one["share"], 2),
             "unit": "share",
-            "note": f"95 % interval {one['lower']:.2f} to {one['upper']:.2f} (Wilson), median {one['median_rmsd']:.2f} Å; {note}",
+            "note": f"95 % interval {one['lower']:.2f} to {one['upper']:.2f} (Wilson), "
+            f"median {one['median_rmsd']:.2f} Å; {note}",
         }
         for name, one in summary["redocked"].items()
     ]

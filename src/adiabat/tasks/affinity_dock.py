@@ -259,8 +259,8 @@ def _judged(
 
 
 def _success(rmsds: np.ndarray) -> dict[str, Any]:
-    """The share within 2 Å with Wilson's 95 % interval (1927, doi 10.1080/01621459.1927.10502953): a bootstrap
-    of a few ligands that all succeed would be sure of it."""
+    """The share within 2 Å with Wilson's 95 % interval (1927, doi 10.1080/01621459.1927.10502953): a
+    bootstrap of a few ligands that all succeed would be sure of it."""
     from scipy.stats import binomtest
 
     right = int((rmsds <= REDOCKED).sum())
