@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
 # A map with as much less change is e times as likely, and even one without rivals is not certain: see
-# docs/decisions/0024-reactions.md.
+# docs/decisions/0025-reactions.md.
 _SCALE, _BEST = 0.5, 0.95
 # Rivals that change so much more are not looked at.
 _FAR, _RIVALS = 2.5, 40
