@@ -3,18 +3,19 @@
 Any safetensors reader opens such a file. It holds numbers and text only: reading one runs no code.
 """
 
+import contextlib
 import hashlib
 import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from adiabat.base.errors import DataError
+from adiabat.base.errors import AdiabatError, DataError
 from adiabat.base.files import atomic_write
 
 FORMAT = "adiabat-1"
@@ -89,6 +90,22 @@ def read_archive(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarr
             f"cannot read {path}: {reason}", f"the current folder is {Path.cwd()}" if missing else None
         ) from error
     return unpack(content, kind, source=str(path))
+
+
+@contextlib.contextmanager
+def understood(path: str | os.PathLike, what: str) -> Iterator[None]:
+    """Within it, an archive that does not hold what it should is a `DataError` that names the file.
+
+    Args:
+        path: of the archive.
+        what: it should be, such as "a model".
+    """
+    try:
+        yield
+    except AdiabatError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(f"{path} is not {what} this version can read: {error!r}") from error
 
 
 def pack(kind: str, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> bytes:

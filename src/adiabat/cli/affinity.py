@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.options import Force, Json, Resume, RunOut, Seed
-from adiabat.cli.output import note, print_result
+from adiabat.cli.options import Force, Json, Level, Resume, RunOut, Seed, Smiles
+from adiabat.cli.output import note_files, print_result
 
 affinity_app = typer.Typer(
     no_args_is_help=True,
@@ -48,9 +48,7 @@ def series(
     ],
     value: Value,
     unit: Unit,
-    smiles: Annotated[
-        str, typer.Option("--smiles", metavar="COLUMN", help="The column of SMILES strings.")
-    ] = "smiles",
+    smiles: Smiles = "smiles",
     seed: Seed = None,
     out: RunOut = Path("run-series"),
     resume: Resume = False,
@@ -119,9 +117,7 @@ def score(
         str | None, typer.Option("--unit", help="Of the known affinities, or the column of their units.")
     ] = None,
     name: Names = "name",
-    level: Annotated[
-        float, typer.Option(metavar="SHARE", help="Of true values that the intervals hold.")
-    ] = 0.9,
+    level: Level = 0.9,
     seed: Seed = None,
     out: RunOut = Path("run-score"),
     resume: Resume = False,
@@ -177,9 +173,7 @@ def dock(
     reference: Annotated[
         Path | None, typer.Option(metavar="FILE.sdf", help="Known poses to compare with, by name.")
     ] = None,
-    smiles: Annotated[
-        str, typer.Option("--smiles", metavar="COLUMN", help="The column of SMILES strings.")
-    ] = "smiles",
+    smiles: Smiles = "smiles",
     poses: Annotated[int, typer.Option(metavar="N", min=1, help="Of each ligand at most.")] = 5,
     exhaustiveness: Annotated[int, typer.Option(metavar="N", min=1, help="How long Vina searches.")] = 8,
     cores: Annotated[int, typer.Option(metavar="N", min=1, help="To work on.")] = 1,
@@ -246,7 +240,7 @@ def _print(summary: dict[str, Any], files: dict[str, Path], json: bool) -> None:
             f"within 2 Å: {name}": f"{one['share']:.0%} of {one['n']}" for name, one in redocked.items()
         }
     print_result(shown)
-    note("\n".join(f"{name}: {path}" for name, path in paths.items()))
+    note_files(paths)
 
 
 def _interval(one: dict[str, float]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.options import ForceFile, Json
+from adiabat.cli.options import ForceFile, Json, Level, Smiles
 from adiabat.cli.output import note, print_result
 
 
@@ -27,13 +27,9 @@ def explain(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.html", help="The page to write.")] = Path(
         "explanation.html"
     ),
-    smiles: Annotated[
-        str, typer.Option("--smiles", metavar="COLUMN", help="The column of SMILES strings.")
-    ] = "smiles",
+    smiles: Smiles = "smiles",
     count: Annotated[int, typer.Option(metavar="N", min=1, help="Of a file the first so many.")] = 20,
-    level: Annotated[
-        float, typer.Option(metavar="SHARE", help="Of true values that the intervals hold.")
-    ] = 0.9,
+    level: Level = 0.9,
     force: ForceFile = False,
     json: Json = False,
 ) -> None:

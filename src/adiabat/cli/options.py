@@ -104,6 +104,10 @@ Structures = Annotated[
         metavar="STRUCTURES", help="A file that ASE reads, .npz, .h5 or a DeePMD folder.", show_default=False
     ),
 ]
+Smiles = Annotated[str, typer.Option("--smiles", metavar="COLUMN", help="The column of SMILES strings.")]
+Level = Annotated[
+    float, typer.Option("--level", metavar="SHARE", help="Of true values that the intervals hold.")
+]
 KeyName = Annotated[
     str | None,
     typer.Option(metavar="KEY", help="Where the file keeps it, when that is not clear.", show_default=False),

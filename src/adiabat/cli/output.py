@@ -82,6 +82,11 @@ def note(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def note_files(files: Mapping[str, Any]) -> None:
+    """A note of what was written where, a line each."""
+    note("\n".join(f"{name}: {path}" for name, path in files.items()))
+
+
 def print_error(message: str, hint: str | None, kind: str, code: int, word: str = "error") -> None:
     """Prints an error on stderr; with --json also as an object on stdout, so that programs find one there."""
     lines = [f"{_red(f'{word}:')} {message}", *([f"  -> {hint}"] if hint else [])]

@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.options import Force, ForceFile, Json, Resume, RunOut, Seed
-from adiabat.cli.output import note, print_result
+from adiabat.cli.options import Force, ForceFile, Json, Level, Resume, RunOut, Seed, Smiles
+from adiabat.cli.output import note, note_files, print_result
 
 property_app = typer.Typer(no_args_is_help=True, help="Models of measured properties of molecules.")
 app.add_typer(property_app, name="property", rich_help_panel="Predict properties of molecules")
 
-Smiles = Annotated[str, typer.Option("--smiles", metavar="COLUMN", help="The column of SMILES strings.")]
 Reaction = Annotated[
     str | None,
     typer.Option("--reaction", metavar="COLUMN", help="The column of reaction SMILES, instead of molecules."),
@@ -115,7 +114,7 @@ def train(
             print_result(summary["test"][name])
             for level, share in summary["coverage"].get(name, {}).items():
                 print_result({f"inside {level} intervals": f"{share:.1%}"})
-    note("\n".join(f"{name}: {path}" for name, path in files.items()))
+    note_files(files)
 
 
 @property_app.command(epilog="Example: adiabat property predict run-property molecules.smi --out values.csv")
@@ -142,9 +141,7 @@ def predict(
     prefactor: Annotated[
         float | None, typer.Option(metavar="A", help="In 1/s: by Arrhenius' equation instead.")
     ] = None,
-    level: Annotated[
-        float, typer.Option(metavar="SHARE", help="Of true values that the intervals hold.")
-    ] = 0.9,
+    level: Level = 0.9,
     force: ForceFile = False,
     json: Json = False,
 ) -> None:
@@ -256,7 +253,7 @@ def optimize(
         return
     for row in summary["best"]:
         print("  ".join(value if isinstance(value, str) else f"{value:.4g}" for value in row.values()))
-    note("\n".join(f"{name}: {path}" for name, path in files.items()))
+    note_files(files)
 
 
 @property_app.command(

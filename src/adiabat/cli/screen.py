@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from adiabat.cli.app import app
-from adiabat.cli.options import Force, Json, Resume, RunOut
-from adiabat.cli.output import note, print_result
+from adiabat.cli.options import Force, Json, Level, Resume, RunOut
+from adiabat.cli.output import note, note_files, print_result
 
 RANKING, FILTERS, WORK = "Ranking", "Filters: molecules that break one are not predicted", "Work"
 
@@ -60,9 +60,7 @@ def screen(
             metavar="T", help="Tanimoto similarity of molecules of one kind.", rich_help_panel=RANKING
         ),
     ] = 0.5,
-    level: Annotated[
-        float, typer.Option(metavar="SHARE", help="Of true values that the intervals hold.")
-    ] = 0.9,
+    level: Level = 0.9,
     rule: Annotated[
         list[str] | None,
         typer.Option(help="pains, brenk, nih, lipinski, veber; again for several.", rich_help_panel=FILTERS),
@@ -152,7 +150,7 @@ def screen(
         f"{counts['read']} molecules read, {counts['left_out']} left out by filters, "
         f"{counts['rejected']} rejected ({found.folder / REJECTED} says why)"
     )
-    note("\n".join(f"{key}: {path}" for key, path in files.items()))
+    note_files(files)
 
 
 def _lines(rows: list[dict[str, Any]]) -> list[str]:

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 import adiabat
-from adiabat.base import AdiabatError, DataError
-from adiabat.base.archive import read_archive, write_archive
+from adiabat.base import DataError
+from adiabat.base.archive import read_archive, understood, write_archive
 from adiabat.networks.learned import LearnedPotential
 from adiabat.networks.network import AbstractNetwork, networks
 from adiabat.networks.parameters import from_arrays, to_arrays
@@ -87,12 +87,8 @@ def load_model(path: str | os.PathLike) -> LearnedPotential:
                 "has its training finished? go on with --resume, or name a model file",
             )
     arrays, header = read_archive(path, KIND)
-    try:
+    with understood(path, "a model"):
         return _rebuild(arrays, header, str(path))
-    except AdiabatError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path} is not a model this version can read: {error!r}") from error
 
 
 def _rebuild(arrays: dict[str, np.ndarray], header: dict[str, Any], source: str) -> LearnedPotential:

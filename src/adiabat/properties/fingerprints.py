@@ -1,6 +1,6 @@
 """Fingerprints of molecules and how alike two of them are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -29,17 +29,18 @@ def count_morgan(smiles: Sequence[str], *, stereo: bool = True) -> np.ndarray:
     """
     from rdkit import Chem
 
-    found = np.zeros((len(smiles), BITS), np.uint16)
-    for row, text in enumerate(smiles):
-        found[row] = _generator(stereo).GetCountFingerprintAsNumPy(Chem.MolFromSmiles(text))
-    return found
+    return _counted(map(Chem.MolFromSmiles, smiles), len(smiles), stereo)
 
 
 def count_morgan_of(mols: Sequence[Any]) -> np.ndarray:
     """The same of RDKit's molecules, with stereochemistry."""
-    found = np.zeros((len(mols), BITS), np.uint16)
+    return _counted(mols, len(mols), stereo=True)
+
+
+def _counted(mols: Iterable[Any], n: int, stereo: bool) -> np.ndarray:
+    found = np.zeros((n, BITS), np.uint16)
     for row, mol in enumerate(mols):
-        found[row] = _generator(True).GetCountFingerprintAsNumPy(mol)
+        found[row] = _generator(stereo).GetCountFingerprintAsNumPy(mol)
     return found
 
 

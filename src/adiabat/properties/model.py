@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 import adiabat
-from adiabat.base import AdiabatError, ConfigError, DataError
-from adiabat.base.archive import read_archive, write_archive
+from adiabat.base import ConfigError, DataError
+from adiabat.base.archive import read_archive, understood, write_archive
 from adiabat.properties.calibration import Calibration, clues
 from adiabat.properties.descriptors import descriptor_names
 from adiabat.properties.domain import Domain, Placed, similarity_to_others
@@ -308,12 +308,8 @@ def load_property_model(path: str | os.PathLike) -> PropertyModel:
         raise DataError(
             f"{path} was made by another version of adiabat or RDKit", "train it anew with this one"
         )
-    try:
+    with understood(path, "a property model"):
         return _rebuilt(arrays, header)
-    except AdiabatError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise DataError(f"{path} is not a property model this version can read: {error!r}") from error
 
 
 def _rebuilt(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> PropertyModel:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from adiabat.base.native import FAILURES, compiled_library, reason
+from adiabat.system.order import FEW_ATOMS
 from adiabat.system.system import cell_heights
 
 logger = logging.getLogger(__name__)
@@ -19,8 +20,6 @@ CAPACITY_STEP = 4
 MAX_NEIGHBORS = 4096
 # Two nuclei nearer than this [Å] are one atom entered twice.
 SAME_PLACE = 1e-3
-# Up to so many the list is made as fast without.
-_FEW_ATOMS = 512
 
 
 class Table(NamedTuple):
@@ -63,7 +62,7 @@ def table_by_cells(
         MemoryError: more pairs than fit.
     """
     n_atoms = len(positions)
-    if n_atoms <= _FEW_ATOMS or not has_one_image(box, radius, pbc) or (library := _library()) is None:
+    if n_atoms <= FEW_ATOMS or not has_one_image(box, radius, pbc) or (library := _library()) is None:
         return None
     given = [np.ascontiguousarray(array, np.float64) for array in (positions, box, np.linalg.inv(box))]
     given += [cell_heights(box), np.asarray(pbc, np.int32)]

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from adiabat.base import DataError
 from adiabat.system.cell_list import MAX_NEIGHBORS, SAME_PLACE, Table, just_enough, table_by_cells
 from adiabat.system.edges import gather, squared_lengths
-from adiabat.system.order import working_order
+from adiabat.system.order import FEW_ATOMS, working_order
 from adiabat.system.system import System
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ def neighbor_list(
     radius = float(cutoff) + float(skin)
     positions = np.asarray(system.positions, dtype=np.float64)
     cell = np.asarray(system.cell, dtype=np.float64)
-    box = _filled_cell(cell, system.pbc)
+    # A few atoms need no box, which would take longer than their list.
+    box = _filled_cell(cell, system.pbc) if len(positions) > FEW_ATOMS else cell
     table = table_by_cells(positions, box, system.pbc, radius, columns) if capacity is None else None
     overflow = False
     if table is None:

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-# What so few atoms leave for each other stays in the cache whatever the order.
-_FEW_ATOMS = 512
+FEW_ATOMS = 512
+"""What so many leave for each other stays in the cache whatever the order, and their list is quickly made."""
 # Atoms in a cube of this edge [Å] come as they are.
 _EDGE = 2.0
 # Bits 0 to 20 of a number are moved apart, to make room for those of two others between them.
@@ -28,7 +28,7 @@ def working_order(
         pbc: along which of them the box repeats.
     """
     n_atoms = len(positions)
-    if n_atoms <= _FEW_ATOMS:
+    if n_atoms <= FEW_ATOMS:
         return np.arange(n_atoms, dtype=np.int32)
     inside = positions - np.where(pbc, np.floor(positions @ np.linalg.inv(box)), 0.0) @ box
     cubes = np.clip((inside - inside.min(axis=0)) / _EDGE, 0, 2**21 - 1).astype(np.uint64)

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 import adiabat
-from adiabat.base import AdiabatError, DataError
-from adiabat.base.archive import read_archive, write_archive
+from adiabat.base import DataError
+from adiabat.base.archive import read_archive, understood, write_archive
 from adiabat.networks.parameters import from_arrays, to_arrays
 from adiabat.properties.affinity import nulls
 from adiabat.properties.affinity.complexes import Complex
@@ -205,12 +205,8 @@ def load_affinity_model(path: str | os.PathLike) -> AffinityModel:
         raise DataError(
             f"{path} was made by another version of adiabat or RDKit", "train it anew with this one"
         )
-    try:
+    with understood(path, "an affinity model"):
         return _rebuilt(arrays, header)
-    except AdiabatError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise DataError(f"{path} is not an affinity model this version can read: {error!r}") from error
 
 
 def _rebuilt(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> AffinityModel:
