@@ -28,8 +28,10 @@ from adiabat.tasks.precision import enable
 from adiabat.testing.ensembles import ensemble_slopes, kinetic_deviations, simulation_data
 from benchmarks.record import record
 
-TIMESTEP, FRAME = 0.5, 20.0  # fs
-KELVIN, PRESSURE = (300.0, 310.0), (0.0, 0.05)  # K, GPa
+# In steps of 0.5 fs the stretching of O-H bonds has 3 % less kinetic energy than it should, which 40 ps show.
+TIMESTEP, FRAME = 0.25, 20.0  # fs
+# Hot, so that what is measured is soon forgotten: at 300 K the energy of this water takes 3 to 17 ps, and of 40 ps the package keeps too few samples to compare. Under pressure, so that it does not boil.
+KELVIN, PRESSURE = (500.0, 513.0), (0.2, 0.28)  # K, GPa
 FORGOTTEN = 0.2  # of each run
 THERMOSTATS = {
     "Langevin": lambda kelvin: Langevin(timestep=TIMESTEP, temperature=kelvin, friction=0.02),
@@ -86,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where the data sets are")
     parser.add_argument("--model", type=Path, required=True, help="a run folder")
-    parser.add_argument("--picoseconds", type=float, default=30.0, help="of each run")
+    parser.add_argument("--picoseconds", type=float, default=16.0, help="of each run")
     options = parser.parse_args()
     enable()
     model = load_model(options.model)

@@ -123,8 +123,9 @@ def test_alike_by_dense_and_by_sparse_rows(monkeypatch):
 def test_atoms_are_found_by_query_and_by_features():
     mols = [Chem.MolFromSmiles(name) for name in MOLECULES if "[2H]" not in name]
     names = tuple(map(Chem.MolToSmiles, mols))
-    for feature in range(N_ATOM_FEATURES):
-        wanted = np.arange(N_ATOM_FEATURES) == feature
+    single = np.eye(N_ATOM_FEATURES, dtype=bool)
+    several = np.random.default_rng(0).random((20, N_ATOM_FEATURES)) < 0.1
+    for wanted in [*single, *several]:
         known = Molecules(names)
         _ = known.graphs
         quick = Molecules(names, mols=tuple(map(Chem.MolFromSmiles, names)))

@@ -261,16 +261,13 @@ def is_open_single(bonds: np.ndarray) -> np.ndarray:
 
 
 def atom_query(features: np.ndarray) -> "Mol | None":
-    """RDKit's query for an atom with one of the features; None for no feature, and where handedness is among
-    them, which no query sees.
+    """RDKit's query for an atom with one of the features but handedness, which no query sees; None for none.
 
     Args:
         features: which, shape (n_atom_features,).
     """
     from rdkit import Chem
 
-    if features[_STARTS[5] : _STARTS[6]].any() or not features.any():
-        return None
     kinds = (
         [f"#{number}" for number in _ELEMENTS],
         [f"D{degree}" for degree in _DEGREES],
@@ -282,6 +279,16 @@ def atom_query(features: np.ndarray) -> "Mol | None":
     texts += ["", "", "", "a", "R"]
     wanted = [text for text, asked in zip(texts, features, strict=True) if asked and text]
     return Chem.MolFromSmarts(f"[{','.join(wanted)}]") if wanted else None
+
+
+def atom_handedness(features: np.ndarray) -> tuple[bool, bool]:
+    """Whether the features of an atom have a label of handedness among them, and the lack of one.
+
+    Args:
+        features: shape (n_atom_features,).
+    """
+    *labels, lacking = features[_STARTS[5] : _STARTS[6]]
+    return any(labels), bool(lacking)
 
 
 def unhanded(atoms: np.ndarray, bonds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

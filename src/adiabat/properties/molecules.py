@@ -9,7 +9,7 @@ import numpy as np
 
 from adiabat.properties.descriptors import descriptors_of
 from adiabat.properties.fingerprints import BITS, count_morgan_of
-from adiabat.properties.graphs import Graph, atom_query, graphs_of
+from adiabat.properties.graphs import Graph, atom_handedness, atom_query, graphs_of
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -64,7 +64,7 @@ class Molecules:
         Raises:
             UnsupportedError: an atom with more than 8 bonds.
         """
-        marked = [any(mark in text for mark in _MARKS) for text in self.smiles]
+        marked = list(map(_is_marked, self.smiles))
         return tuple(one for rows, mols in self._blocks() for one in graphs_of(mols, marked[rows]))
 
     @property
@@ -78,12 +78,15 @@ class Molecules:
         Args:
             features: which of those of `Graph.atoms`, shape (n_atom_features,).
         """
+        labels, lacking = atom_handedness(features)
+        if "graphs" in self.__dict__ or self.mols is None or lacking:
+            return _have(self.graphs, features)
         query = atom_query(features)
-        if "graphs" in self.__dict__ or self.mols is None or (query is None and features.any()):
-            return np.array([(one.atoms.any(axis=0) & features).any() for one in self.graphs], bool)
-        if query is None:
-            return np.zeros(len(self), bool)
-        return np.array([mol.HasSubstructMatch(query) for mol in self.mols], bool)
+        found = np.array([query is not None and mol.HasSubstructMatch(query) for mol in self.mols], bool)
+        if labels:
+            rest = [k for k, text in enumerate(self.smiles) if not found[k] and _is_marked(text)]
+            found[rest] = _have(graphs_of([self.mols[k] for k in rest], [True] * len(rest)), features)
+        return found
 
     @classmethod
     def described(
@@ -121,6 +124,15 @@ class Molecules:
             rows = slice(start, start + _BLOCK)
             texts = self.smiles[rows]
             yield rows, list(map(Chem.MolFromSmiles, texts) if self.mols is None else self.mols[rows])
+
+
+def _is_marked(smiles: str) -> bool:
+    """Whether it may tell handedness."""
+    return any(mark in smiles for mark in _MARKS)
+
+
+def _have(graphs: Sequence[Graph], features: np.ndarray) -> np.ndarray:
+    return np.array([(one.atoms.any(axis=0) & features).any() for one in graphs], bool)
 
 
 def in_spreads(numbers: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -120,13 +120,13 @@ _SINGLE = re.compile(r"[^\s.]+")
 
 @cache
 def _changeable() -> "Mol":
-    """What some step of standardizing may change: rare elements, charges outside nitro groups, sulfur of
-    sulfoxides. All other of RDKit's rules ask for a charge, or for nitrogen and phosphorus as RDKit's parser
-    leaves none."""
+    """What some step of standardizing may change: metals and other rare elements, charges outside nitro groups
+    and nitrates, sulfur of sulfoxides. All other of RDKit's rules ask for a charge, or for nitrogen and
+    phosphorus as RDKit's parser leaves none."""
     from rdkit import Chem
 
-    nitro = "!$([N+;X3](=O)([O-])[#6])!$([O-;X1][N+;X3](=O)[#6])"
-    return Chem.MolFromSmarts(f"[!#6!#7!#8!#9!#16!#17!#35!#53,!+0{nitro},#16X3]")
+    nitro = "!$([N+;X3](=O)([O-])[#6,#8])!$([O-;X1][N+;X3](=O)[#6,#8])"
+    return Chem.MolFromSmarts(f"[!#5!#6!#7!#8!#9!#14!#15!#16!#17!#34!#35!#53,!+0{nitro},#16X3]")
 
 
 def _has_carbon(mol: "Mol") -> bool:
