@@ -219,6 +219,15 @@ def test_how_a_run_ended(tmp_path, error, status):
     assert RunFolder.open(tmp_path).read("log")[-1]["event"] == status
 
 
+def test_what_a_report_says_of_its_run(tmp_path):
+    with create(tmp_path) as run:
+        assert "status" not in run.provenance  # "running" would stand there for good
+        assert run.provenance["config"] == run.config
+        assert RunFolder.open(tmp_path).provenance["status"] == "running"
+    assert run.provenance["status"] == "finished"
+    assert RunFolder.open(tmp_path).provenance["status"] == "finished"
+
+
 def test_folders_that_are_no_runs(tmp_path):
     with pytest.raises(DataError, match=r"no run\.json"):
         RunFolder.open(tmp_path)

@@ -228,7 +228,7 @@ def test_md_with_an_inner_model(copper, adiabat, tmp_path):
 
 def test_numbers_of_atoms():
     assert atom_numbers("0-3,7, 9 - 10") == [0, 1, 2, 3, 7, 9, 10]
-    for text in ("", "a", "1-", "-1", "1-2-3", "1.5"):
+    for text in ("", "a", "1-", "-1", "1-2-3", "1.5", "0-9999999999", "9" * 5000, "5-3"):
         with pytest.raises(ConfigError, match="numbers of atoms"):
             atom_numbers(text)
 

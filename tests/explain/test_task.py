@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from adiabat.base import ConfigError, DataError
 from adiabat.cli.main import app
-from adiabat.report.contributions import _told
-from adiabat.tasks.explain import explain_properties
+from adiabat.properties.model import load_property_model
+from adiabat.report.contributions import _told, signed
+from adiabat.report.explanations import reason_figures
+from adiabat.tasks.explain import explain_properties, explaining
 from adiabat.tasks.property_train import train_property
 
 ENDS = {"O": 0.0, "C1CCNCC1": 0.2, "c1ccncc1": 1.5, "C1CC1": -1.0, "c1ccccc1": 2.0}
@@ -70,6 +72,24 @@ def test_a_page_of_one_molecule(folder, tmp_path):
     assert all("−" not in text for text in _told(np.array(found["atoms"])).values())
     numbers = re.findall(r"add up to within</dt><dd>([^<]*)", page)
     assert len(numbers) == 4
+
+
+def test_reasons_beside_other_molecules(folder):
+    """As the reports of a screening and of improved molecules show them."""
+    model = load_property_model(folder / "run")
+    with explaining([model]) as why:
+        found = why("OCCCCCc1ccccc1")
+        assert why("OCCCCCc1ccccc1") is found  # once
+        assert why("no molecule") == []
+    assert reason_figures(found, ["other"]) == []
+    shown, hidden = reason_figures(found, ["logS", "noise"])
+    k = int(np.argmax(np.abs(found[0].fragments[:, 0])))
+    strongest = f"{found[0].fragment_smiles[k]} {signed(float(found[0].fragments[k, 0]))}"
+    assert f"Most is brought by {strongest}" in shown.caption
+    assert "log <M>" in shown.caption
+    assert "colored by what they bring to logS" in shown.alt
+    assert "What atoms bring is not shown: the model is weak" in hidden.caption
+    assert "colored" not in hidden.alt
 
 
 def test_a_file_of_molecules(folder, tmp_path):

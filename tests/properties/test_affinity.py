@@ -380,7 +380,10 @@ def fitted(tmp_path_factory):
         found, _, _ = make_complexes(read_protein(protein), read_ligands(ligands)[0])
         near = shell_counts(found)[:, [name.startswith("C..C 4-6") for name in shell_names()]][:, 0]
         series.append(Series(f"t{seed}", tuple(found), 6 + near / 20))
-    return series, *fit_affinity_model(series, recipe=Recipe(members=1, steps=20))
+    done = []
+    found = fit_affinity_model(series, recipe=Recipe(members=1, steps=20), on_steps=done.append)
+    assert done == [10, 10]  # signs of life
+    return series, *found
 
 
 def test_a_planted_contact_is_learned_where_the_ligand_alone_says_less(fitted):

@@ -17,6 +17,7 @@ from adiabat.properties.filters import Filters, drug_likeness, synthetic_accessi
 from adiabat.properties.fingerprints import count_morgan, similarities
 from adiabat.properties.library import MAX_RECORD, read_library
 from adiabat.properties.ranking import diverse, pareto_front
+from adiabat.properties.standardize import Standardizer
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 
@@ -77,6 +78,39 @@ def test_bad_records_are_told_and_the_rest_goes_on(tmp_path):
     assert [e.error for e in found] == ["1 cells, the header has 2", ""]
 
 
+def test_a_quotation_mark_without_a_second_loses_no_more_than_it_must(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('smiles,name\nCCO,a\n"CCN,b\nCCC,c\n')
+    first, second = read_library(path)
+    assert (first.smiles, second.error) == ("CCO", "lines 3 to 4: 1 cells, the header has 2")
+    rows = MAX_RECORD // 5
+    path.write_text('smiles,name\nCCO,a\n"CCN,b\n' + "CCC,c\n" * rows)
+    found = list(read_library(path))
+    lost = MAX_RECORD // 6
+    assert found[0].smiles == "CCO"
+    assert f"lines 3 to {lost + 3}: " in found[1].error
+    assert "quotation mark" in found[1].error
+    assert [(e.smiles, e.error) for e in found[2:]] == [("CCC", "")] * (rows - lost)
+    path.write_text('smiles\nCCO\n"CCN\nCCC\n')
+    with pytest.raises(DataError, match="goes on after"):  # not the one molecule of three that RDKit reads
+        Standardizer().molecule(list(read_library(path))[1].smiles)
+
+
+def test_sd_records_without_end_marks_are_not_one_molecule(tmp_path):
+    block = sdf("CCO").split("> <value>")[0]
+    (tmp_path / "a.sdf").write_text(block * 3 + "$$$$\n" + sdf("CCN"))
+    first, second = read_library(tmp_path / "a.sdf")
+    assert first.error == "several molecules without $$$$ between them"
+    assert second.smiles == "CCN"
+    (tmp_path / "a.sdf").write_text(f"{block}> <parent>\n{block}\n$$$$\n")  # a field may hold a molecule
+    assert [e.smiles for e in read_library(tmp_path / "a.sdf")] == ["CCO"]
+
+
+def test_marks_of_byte_order_and_old_line_ends(tmp_path):
+    (tmp_path / "a.smi").write_bytes(b"\xef\xbb\xbfCCO a\rCCN b\r")
+    assert [(e.smiles, e.name) for e in read_library(tmp_path / "a.smi")] == [("CCO", "a"), ("CCN", "b")]
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match="no file"):
         list(read_library(tmp_path / "a.smi"))
@@ -95,11 +129,13 @@ def test_files_that_cannot_be_read(tmp_path):
         list(read_library(tmp_path / "a.parquet"))
 
 
-def test_a_zip_bomb_does_not_fill_the_memory(tmp_path):
-    """A line of 200 MB from a file of 200 kB."""
-    path = tmp_path / "a.smi.gz"
+@pytest.mark.parametrize("kind", ["smi", "csv"])
+def test_a_zip_bomb_does_not_fill_the_memory(tmp_path, kind):
+    """A line of 50 MB from a file of 50 kB."""
+    path = tmp_path / f"a.{kind}.gz"
     with gzip.open(path, "wb", compresslevel=9) as file:
-        for _ in range(200):
+        file.write(b"smiles\n" if kind == "csv" else b"")
+        for _ in range(50):
             file.write(b"C" * 1_000_000)
         file.write(b"\nCCO\n")
     tracemalloc.start()

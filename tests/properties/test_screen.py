@@ -77,7 +77,15 @@ def wish_of(*names):
 
 
 def test_the_values_are_those_of_predict(models, library, tmp_path):
-    found = screen(models, library, out=tmp_path / "run", top=5, objectives=["logS=maximize"], workers=1)
+    found = screen(
+        models,
+        library,
+        out=tmp_path / "run",
+        top=5,
+        explained=3,
+        objectives=["logS=maximize"],
+        workers=1,
+    )
     table = table_of(tmp_path / "run")
     for model, name in zip(models, ("logS", "logD"), strict=True):
         wanted = [row for row in predict_properties(model, library) if not row["error"]]
@@ -103,7 +111,25 @@ def test_the_values_are_those_of_predict(models, library, tmp_path):
     page = found.report.read_text()
     assert "<svg" in page
     assert "wildcard" in page
+    # Of what was wished for, and of three molecules.
+    assert "Why the models like them" in page
+    assert page.count("colored by what they bring to logS") == 3
+    assert "colored by what they bring to logD" not in page
+    assert ">running<" not in page
     assert RunFolder.open(tmp_path / "run").results["predicted"] == 38
+
+
+def test_rows_that_are_no_molecules_are_told_as_they_were_read(models, tmp_path):
+    path = tmp_path / "library.csv"
+    path.write_text(f"smiles,name\nCCCCO,a\nCCCCO\n{'C' * 5000},b\n")
+    predicted = predict_properties(models[0], path)
+    assert [row["error"] for row in predicted][:2] == ["", "1 cells, the header has 2"]
+    screen(models[:1], path, out=tmp_path / "run", workers=1)
+    rejected = rows_of(tmp_path / "run" / "rejected.csv")
+    assert [(row["row"], len(row["smiles"]), row["reason"]) for row in rejected] == [
+        ("2", 0, "1 cells, the header has 2"),
+        ("3", 2000, predicted[2]["error"]),
+    ]
 
 
 def test_a_stream_is_ranked_as_the_whole(models):

@@ -135,6 +135,7 @@ def test_wrong_input(data, tmp_path):
 
 
 def test_from_models_to_better_molecules(data, tmp_path):
+    from adiabat.report.candidates import main_line
     from adiabat.tasks.property_optimize import optimize_by_models
 
     train_property(data, out=tmp_path / "model", targets=["logS"], kinds=("nearest",))
@@ -149,7 +150,13 @@ def test_from_models_to_better_molecules(data, tmp_path):
     rows = rows_of(tmp_path / "run" / "candidates.csv")
     assert float(rows[0]["logS"]) > 2
     assert all(float(a["desirability"]) >= float(b["desirability"]) for a, b in itertools.pairwise(rows))
-    assert "came about" in made.report.read_text()
+    page = made.report.read_text()
+    assert "came about" in page
+    # Beside each step why the model likes it, or why that is not shown.
+    told = page.count("colored by what they bring to logS") + page.count("What atoms bring is not shown")
+    archive = made.found.archive
+    lines = [main_line(archive.lineage(archive.smiles[k])) for k in made.found.best(3)]
+    assert told == sum(map(len, lines))
     assert RunFolder.open(tmp_path / "run").results["n_evaluated"] == 70
     with pytest.raises(ConfigError, match="--force"):
         optimize_by_models(["CC1CCNCC1"], **asked)

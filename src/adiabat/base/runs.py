@@ -173,6 +173,14 @@ class RunFolder:
         return "killed" if gone else status
 
     @property
+    def provenance(self) -> dict[str, Any]:
+        """`info` with the configuration, for a report. The status is that of now; of a run that goes on
+        in this process there is none: when what it writes is read, the run has ended."""
+        held = self._lock is not None and self._lock.held
+        facts = {**self.info, "config": self.config, "status": None if held else self.status}
+        return {key: value for key, value in facts.items() if value is not None}
+
+    @property
     def results(self) -> dict[str, Any]:
         """What `result` was given."""
         return self.info.get("results", {})

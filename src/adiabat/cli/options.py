@@ -39,20 +39,30 @@ def option_of(
     )
 
 
+# Of the number of an atom; ranges of longer ones would fill the memory.
+_DIGITS = 6
+
+
 def atom_numbers(text: str) -> list[int]:
     """The numbers of "0-21,30", both ends included.
 
     Raises:
-        ConfigError: anything else.
+        ConfigError: anything else, or numbers that no structure has.
     """
     from adiabat.base import ConfigError
 
     found: list[int] = []
     for part in text.split(","):
-        ends = part.strip().split("-")
-        if len(ends) > 2 or not all(end.strip().isdecimal() for end in ends):
-            raise ConfigError(f"{text!r} are no numbers of atoms", 'write them as "0-21,30", from 0 on')
-        found += range(int(ends[0]), int(ends[-1]) + 1)
+        ends = [end.strip() for end in part.split("-")]
+        if len(ends) > 2 or not all(end.isdecimal() and len(end) <= _DIGITS for end in ends):
+            raise ConfigError(
+                f"{text[:60]!r} are no numbers of atoms",
+                f'write them as "0-21,30", from 0 on, of {_DIGITS} digits at most',
+            )
+        first, last = int(ends[0]), int(ends[-1])
+        if first > last:
+            raise ConfigError(f"{part.strip()!r} are no numbers of atoms", f'write them as "{last}-{first}"')
+        found += range(first, last + 1)
     return found
 
 

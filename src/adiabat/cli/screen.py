@@ -27,6 +27,9 @@ def screen(
         ),
     ],
     top: Annotated[int, typer.Option(metavar="N", help="How many of the best are listed and drawn.")] = 100,
+    explained: Annotated[
+        int, typer.Option(metavar="N", help="For how many of them the report says why the models like them.")
+    ] = 20,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,6 +123,7 @@ def screen(
         paths[-1],
         out=out,
         top=top,
+        explained=explained,
         smiles=smiles,
         name=name,
         objectives=objective or (),

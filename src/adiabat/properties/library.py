@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -34,7 +35,7 @@ class Entry(NamedTuple):
 def is_library(path: str | Path) -> bool:
     """Whether a file is called like one that `read_library` reads."""
     path = Path(path)
-    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower() in _FORMATS
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower() in _FORMATS
 
 
 def read_library(
@@ -57,7 +58,7 @@ def read_library(
     path = Path(path)
     if not path.is_file():
         raise DataError(f"there is no file {path}")
-    zipped = path.suffix == ".gz"
+    zipped = path.suffix.lower() == ".gz"
     kind = (path.with_suffix("") if zipped else path).suffix.lower()
     if kind not in _FORMATS:
         raise UnsupportedError(
@@ -85,12 +86,12 @@ def _entries(path: Path, kind: str, zipped: bool, smiles: str, name: str | None)
 
 
 def _lines(file: BinaryIO) -> Iterator[str]:
-    """Lines without their ends; one that is too long comes as its beginning."""
-    while line := file.readline(MAX_RECORD):
-        text = line.decode("utf-8", "replace").rstrip("\r\n")
-        while len(line) == MAX_RECORD and not line.endswith(b"\n"):
-            line = file.readline(MAX_RECORD)
-        yield text
+    """Lines with their ends; one that is too long comes as its beginning."""
+    text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
+    while line := text.readline(MAX_RECORD):
+        yield line
+        while len(line) == MAX_RECORD and not line.endswith(("\r", "\n")):
+            line = text.readline(MAX_RECORD)
 
 
 def _of_lines(file: BinaryIO) -> Iterator[Entry]:
@@ -105,18 +106,30 @@ def _of_lines(file: BinaryIO) -> Iterator[Entry]:
 
 def _of_csv(file: BinaryIO, delimiter: str, smiles: str, name: str | None, path: Path) -> Iterator[Entry]:
     csv.field_size_limit(MAX_RECORD)
-    reader = csv.reader(io.TextIOWrapper(file, "utf-8-sig", "replace", newline=""), delimiter=delimiter)
+    reader = csv.reader(_lines(file), delimiter=delimiter)
     header = next(reader, [])
     column, named = _columns(header, smiles, name, path)
-    row = 0
-    for cells in reader:
+    row, before = 0, reader.line_num
+    while (cells := _cells(reader)) is not None:
+        where = f"lines {before + 1} to {reader.line_num}: " if reader.line_num > before + 1 else ""
+        before = reader.line_num
         if not cells:
             continue
         row += 1
-        if len(cells) != len(header):
-            yield Entry(row, "", error=f"{len(cells)} cells, the header has {len(header)}")
+        if isinstance(cells, str):
+            yield Entry(row, "", error=f"{where}{cells}; is there a quotation mark without a second?")
+        elif len(cells) != len(header):
+            yield Entry(row, "", error=f"{where}{len(cells)} cells, the header has {len(header)}")
         else:
             yield Entry(row, cells[column], "" if named is None else cells[named])
+
+
+def _cells(reader: Iterator[list[str]]) -> list[str] | str | None:
+    """Of the next record, or what is wrong with it; None at the end."""
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        return str(error)
 
 
 def _of_parquet(path: Path, smiles: str, name: str | None) -> Iterator[Entry]:
@@ -157,7 +170,7 @@ def sd_records(file: BinaryIO) -> Iterator[tuple[list[str], int]]:
             continue
         size += len(line)
         if size <= MAX_RECORD:
-            lines.append(line)
+            lines.append(line.rstrip("\r\n"))
     if any(line.strip() for line in lines):
         yield lines, size
 
@@ -174,6 +187,9 @@ def _of_record(lines: list[str], size: int, row: int) -> Entry:
     name = lines[0].strip() if lines else ""
     if size > MAX_RECORD:
         return Entry(row, "", name, f"the record is longer than {MAX_RECORD} characters")
+    blocks = itertools.takewhile(lambda line: not line.startswith(">"), lines)
+    if sum(line.startswith("M  END") for line in blocks) > 1:
+        return Entry(row, "", name, "several molecules without $$$$ between them")
     with rdBase.BlockLogs():
         mol = Chem.MolFromMolBlock("\n".join(lines))
     if mol is None:

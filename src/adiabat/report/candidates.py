@@ -1,17 +1,21 @@
 """Sections on molecules that were improved: the best ones, and how each came about."""
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from adiabat.properties.optimize import Optimization, Step
 from adiabat.properties.optimize.objectives import weights
 from adiabat.report.cards import Columns, Figure, Section, Table, Text, Verdict
+from adiabat.report.explanations import reason_figures
 from adiabat.report.formatting import number, with_error
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
+
+    from adiabat.explain import Explanation
 
 _SIZE = 260, 190
 _SECONDS = 1
@@ -21,13 +25,19 @@ _SOURCES = (
 )
 
 
-def candidate_sections(found: Optimization, count: int = 10, shown: int = 3) -> list[Section]:
+def candidate_sections(
+    found: Optimization,
+    count: int = 10,
+    shown: int = 3,
+    why: "Callable[[str], Sequence[Explanation]] | None" = None,
+) -> list[Section]:
     """What a search for better molecules found.
 
     Args:
         found: the search.
         count: how many of the best, and of the front, are listed.
         shown: of how many of the best the steps are shown that led to them.
+        why: explains a molecule by each model; without, what atoms bring is not shown.
     """
     best = found.best(count)
     if not best:
@@ -61,7 +71,7 @@ def candidate_sections(found: Optimization, count: int = 10, shown: int = 3) -> 
         front = sorted(found.front(), key=lambda k: -total[k])[:count]
         lead = "Molecules that no other is better than in everything, the most desirable first."
         sections.append(Section("Pareto front", [_table(found, front)], lead=lead))
-    return sections + [_history(found, k, rank) for rank, k in enumerate(best[:shown])]
+    return sections + [_history(found, k, rank, why) for rank, k in enumerate(best[:shown])]
 
 
 def main_line(steps: list[Step]) -> list[Step]:
@@ -93,18 +103,27 @@ def _values(found: Optimization, k: int) -> list[str]:
     ]
 
 
-def _history(found: Optimization, k: int, rank: int) -> Section:
-    """Each step with what changed, and what that did to the values."""
+def _history(
+    found: Optimization, k: int, rank: int, why: "Callable[[str], Sequence[Explanation]] | None"
+) -> Section:
+    """Each step with what changed, what that did to the values, and why the models like it."""
     smiles = found.archive.smiles[k]
     line = main_line(found.archive.lineage(smiles))
-    cards: list[Any] = [_figure(line[0].smiles, f"Start. {_said(found, line[0].smiles)}")]
+    figures = [_figure(line[0].smiles, f"Start. {_said(found, line[0].smiles)}")]
     for before, step in itertools.pairwise(line):
         other = [parent for parent in step.origin.parents if parent != before.smiles]
         with_it = f" with {other[0]}" if other else ""
         caption = f"{step.origin.edit}{with_it}. {_said(found, step.smiles, before.smiles)}"
-        cards.append(_figure(step.smiles, caption, before.smiles))
-    lead = "Marked is what the molecule before does not have."
-    return Section(f"How number {rank + 1} came about", [Columns(cards)], lead=lead)
+        figures.append(_figure(step.smiles, caption, before.smiles))
+    lead, cards = "Marked is what the molecule before does not have.", [Columns(figures)]
+    if why is not None:
+        lead += " Beside it what atoms bring to each value."
+        wanted = [objective.name for objective in found.objectives]
+        cards = [
+            Columns([figure, *reason_figures(why(step.smiles), wanted)])
+            for figure, step in zip(figures, line, strict=True)
+        ]
+    return Section(f"How number {rank + 1} came about", cards, lead=lead)
 
 
 def _said(found: Optimization, smiles: str, before: str = "") -> str:

@@ -1,6 +1,6 @@
 """Sections on why a property model says what it says of molecules."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from adiabat.properties.domain import VERDICTS
 from adiabat.report.cards import Columns, Facts, Figure, Findings, Section, Table, Verdict
 from adiabat.report.contributions import contribution_drawing, signed
 from adiabat.report.formatting import interval, number
-from adiabat.report.molecules import drawings
+from adiabat.report.molecules import drawing, drawings
 
 if TYPE_CHECKING:
     from adiabat.explain import Explanation, Skill
@@ -24,6 +24,8 @@ _SOURCES = (
 )
 # The strongest color is at least this share of the spread of the target: what is nothing looks like nothing.
 _LEAST_LIMIT = 0.1
+# Of a molecule among many so many fragments are told, those that bring most.
+_FRAGMENTS = 3
 
 
 def explanation_sections(
@@ -55,6 +57,38 @@ def explanation_sections(
     return sections
 
 
+def reason_figures(found: "Sequence[Explanation]", wanted: Collection[str]) -> list[Figure]:
+    """One molecule, once for each wanted target: its atoms colored by what they bring, and below what the
+    strongest fragments bring. Where that would mean nothing the molecule is plain, and the reason below.
+
+    Args:
+        found: of one molecule by several models.
+        wanted: names of targets.
+    """
+    return [_reason(one, k) for one in found for k, target in enumerate(one.targets) if target.name in wanted]
+
+
+def _reason(one: "Explanation", k: int) -> Figure:
+    name, unit = one.targets[k].name, _unit(one, k)
+    said = f"{name} {number(float(one.prediction.values[0, k]))} {unit}".strip()
+    if one.doubts[k]:
+        why = f"{said}. What atoms bring is not shown: {'; '.join(one.doubts[k])}."
+        return Figure(drawing(one.smiles), f"structure of {one.smiles}", why)
+    most = np.argsort(-np.abs(one.fragments[:, k]), kind="stable")[:_FRAGMENTS]
+    parts = ", ".join(f"{one.fragment_smiles[n]} {signed(float(one.fragments[n, k]))}" for n in most)
+    base = number(float(one.baseline[k]))
+    return Figure(
+        contribution_drawing(one.smiles, one.atoms[:, k], _limit(one, k, one.atoms[:, k]), unit),
+        f"atoms of {one.smiles} colored by what they bring to {name}",
+        f"{said}, of which {base} without any atom. Most is brought by {parts}.",
+    )
+
+
+def _limit(one: "Explanation", k: int, values: np.ndarray) -> float:
+    """Of the strongest color."""
+    return max(float(np.abs(values).max()), _LEAST_LIMIT * one.targets[k].scale, 1e-12)
+
+
 def _verdict(target: Any, skill: "Skill | None", least: "dict[str, float]") -> Verdict:
     if skill is None:
         return Verdict(f"Model of {target.name}", "–", "unknown", "its file does not say how good it is")
@@ -83,18 +117,16 @@ def _of_target(one: "Explanation", k: int) -> list[Any]:
     if one.doubts[k]:
         hidden = f"What atoms bring to {target.name} is not shown"
         return [Findings([("warning", hidden, reason) for reason in one.doubts[k]]), facts]
-    limit = max(float(np.abs(one.atoms[:, k]).max()), _LEAST_LIMIT * target.scale, 1e-12)
     by_fragment = one.fragments[one.fragment, k]
-    wide = max(float(np.abs(by_fragment).max()), _LEAST_LIMIT * target.scale, 1e-12)
     first = {int(np.flatnonzero(one.fragment == n)[0]): str(n + 1) for n in range(len(one.fragments))}
     figures = [
         Figure(
-            contribution_drawing(one.smiles, one.atoms[:, k], limit, unit),
+            contribution_drawing(one.smiles, one.atoms[:, k], _limit(one, k, one.atoms[:, k]), unit),
             f"atoms of {one.smiles} colored by what they bring to {target.name}",
             f"Atoms: what each brings to {target.name}.",
         ),
         Figure(
-            contribution_drawing(one.smiles, by_fragment, wide, unit, first),
+            contribution_drawing(one.smiles, by_fragment, _limit(one, k, by_fragment), unit, first),
             f"fragments of {one.smiles} colored by what they bring to {target.name}",
             f"Fragments, numbered as in the table: what each brings to {target.name}.",
         ),

@@ -1,15 +1,18 @@
 """Sections on a screened library: the best molecules drawn, the front, different ones, what was left out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adiabat.properties.optimize import Objective
-from adiabat.report.cards import Facts, Findings, Section, Table, Text, Verdict
+from adiabat.report.cards import Columns, Facts, Findings, Section, Table, Text, Verdict
+from adiabat.report.explanations import reason_figures
 from adiabat.report.formatting import number, with_error
 from adiabat.report.molecules import drawing
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from adiabat.explain import Explanation
 
 # Of the front and of the different ones so many are drawn; all are in candidates.csv.
 _DRAWN = 24
@@ -30,7 +33,7 @@ def screening_sections(
     units: Mapping[str, str],
     places: Sequence[tuple[str, ...]],
     reasons: Sequence[tuple[int, str, str]],
-    draw: Callable[[str], str] = drawing,
+    explained: "Sequence[Sequence[Explanation]]" = (),
 ) -> list[Section]:
     """What a screening found.
 
@@ -41,7 +44,7 @@ def screening_sections(
         units: of the targets.
         places: the columns of each model's domain: verdict, similarity, nearest.
         reasons: row, SMILES string and reason of some that were rejected.
-        draw: a molecule as SVG; one that marks what matters in it explains the table.
+        explained: the first of the best, each by every model.
     """
     verdicts = zip(*(best[place[0]].to_pylist() for place in places), strict=True)
     inside = sum(set(one) == {"inside"} for one in verdicts)
@@ -60,7 +63,7 @@ def screening_sections(
             [
                 Facts({key.replace("_", " "): f"{value:,}" for key, value in counts.items()}, "Molecules"),
                 Facts(wishes, "Wished for"),
-                _table(best, units, places, draw)
+                _table(best, units, places)
                 if len(best)
                 else Text("All predicted molecules lie outside of the domain; --outside ranks them as well."),
             ],
@@ -70,15 +73,15 @@ def screening_sections(
             _SOURCES,
         )
     ]
+    if explained:
+        sections.append(_reasons(best, explained, wishes))
     if len(objectives) > 1 and len(front):
         lead = "Molecules that no other is better than in everything."
-        sections.append(
-            Section("Pareto front", [_table(front.slice(0, _DRAWN), units, places, draw)], lead=lead)
-        )
+        sections.append(Section("Pareto front", [_table(front.slice(0, _DRAWN), units, places)], lead=lead))
     if len(different):
         lead = "The most desirable of each kind: less alike than the limit to all above."
         shown = different.slice(0, _DRAWN)
-        sections.append(Section("Different ones", [_table(shown, units, places, draw)], lead=lead))
+        sections.append(Section("Different ones", [_table(shown, units, places)], lead=lead))
     if reasons:
         told = [("info", f"row {row}: {text or 'no molecule'}", reason) for row, text, reason in reasons]
         lead = "The first rows that could not be used; all are in rejected.csv."
@@ -86,12 +89,18 @@ def screening_sections(
     return sections
 
 
-def _table(
-    table: "pyarrow.Table",
-    units: Mapping[str, str],
-    places: Sequence[tuple[str, ...]],
-    draw: Callable[[str], str],
-) -> Table:
+def _reasons(
+    best: "pyarrow.Table", explained: "Sequence[Sequence[Explanation]]", wanted: Mapping[str, str]
+) -> Section:
+    """Why the models like the first molecules."""
+    cards = []
+    for rank, (row, found) in enumerate(zip(best.to_pylist(), explained, strict=False), 1):
+        cards += [Text(f"{rank}. {row['name']} {row['smiles']}"), Columns(reason_figures(found, wanted))]
+    lead = "What atoms bring to each value; adiabat explain shows more of one molecule."
+    return Section("Why the models like them", cards, lead=lead)
+
+
+def _table(table: "pyarrow.Table", units: Mapping[str, str], places: Sequence[tuple[str, ...]]) -> Table:
     columns = ["molecule", "row", *(f"{name} [{unit}]" if unit else name for name, unit in units.items())]
     columns += ["desirability", *(name for place in places for name in place[:2])]
     rows, pictures = [], []
@@ -100,7 +109,7 @@ def _table(
         known = [cell for place in places for cell in (row[place[0]], number(row[place[1]]))]
         title = f"{row['name']} {row['smiles']}".strip()
         rows.append([title, row["row"], *values, number(row["desirability"]), *known])
-        pictures.append(draw(row["smiles"]))
+        pictures.append(drawing(row["smiles"]))
     return Table(columns, rows, "Values with standard errors; intervals are in candidates.csv.", pictures)
 
 

@@ -301,5 +301,5 @@ def _report(run: RunFolder, docking: Docking) -> None:
     )
     page.add(*docking_sections([row_of(pose) for pose in docking.poses], docking.summary))
     page.add(notes_section({}, [("docking", one) for one in docking.rejected]))
-    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

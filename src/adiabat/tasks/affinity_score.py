@@ -183,5 +183,5 @@ def _report(run: RunFolder, scoring: Scoring) -> None:
     page.add(*scoring_sections(rows_of(scoring), scoring.summary))
     notes = {scoring.target.name: scoring.target.notes}
     page.add(notes_section(notes, [(scoring.target.name, one) for one in scoring.target.rejected]))
-    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

@@ -152,5 +152,5 @@ def _report(run: RunFolder, table: Table, test: SeriesTest, summary: dict[str, A
     page = Page("Ligands of one target", f"{len(table)} ligands, ranked by each other")
     page.add(*series_sections(test, summary))
     page.add(notes_section({"the series": known.notes}, [("the series", one) for one in table.rejected]))
-    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

@@ -21,6 +21,7 @@ from adiabat.properties.affinity import (
     save_affinity_model,
 )
 from adiabat.properties.affinity.model import BOTH, MODEL_NAME
+from adiabat.properties.affinity.training import Recipe
 from adiabat.properties.affinity.values import check_varied
 from adiabat.properties.table import read_strings
 from adiabat.tasks.affinity_files import Target, judged, plain_scores, read_target
@@ -89,8 +90,9 @@ def train_affinity(
         rejected = [(t.name, one.row, one.text, one.reason) for t in targets for one in t.rejected]
         atomic_write(run.path / REJECTED, as_csv(["target", "row", "ligand", "reason"], rejected))
         series = [series_of(target) for target in targets]
-        with progress("learning", unit=""):
-            model, left_out = fit_affinity_model(series, seed=seed)
+        recipe = Recipe()
+        with progress("learning", total=recipe.steps, unit="steps") as bar:
+            model, left_out = fit_affinity_model(series, seed=seed, recipe=recipe, on_steps=bar.advance)
         summary = summary_of(left_out, seed) | {"n_rejected": len(rejected)}
         model = replace(model, summary=summary)
         save_affinity_model(run.path / MODEL_NAME, model)
@@ -195,5 +197,5 @@ def _report(run: RunFolder, targets: Sequence[Target], model: AffinityModel, lef
     notes = {target.name: target.notes for target in targets}
     rejected = [(target.name, one) for target in targets for one in target.rejected]
     page.add(*training_test_sections(left_out, model.summary), notes_section(notes, rejected))
-    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

@@ -105,7 +105,7 @@ def _analyze_md(folder: RunFolder, reference: Any, viscosity: float | None, out:
     samples = _references(reference, folder.config.get("model"))
     page = Page(f"Molecular dynamics, {folder.path.name}", f"{_formula(motion.numbers)} · {title}")
     page.add(*_sections(title, measured, samples))
-    page.add(*provenance_sections({**folder.info, "config": folder.config}))
+    page.add(*provenance_sections(folder.provenance))
     numbers = dynamics_numbers(measured)
     return {"task": "md", **numbers, "report": str(page.write(out)), "curves": curves(measured)}
 
@@ -128,7 +128,7 @@ def _analyze_train(folder: RunFolder, out: Path) -> dict[str, Any]:
     history = folder.read("metrics")
     page.add(*training_sections(history=history, evaluations=evaluations, summary=potential.summary))
     page.add(*data_sections(describe(sets["train"]), checks[-1].get("findings", []) if checks else []))
-    page.add(*provenance_sections({**folder.info, "config": folder.config}))
+    page.add(*provenance_sections(folder.provenance))
     metrics = {name: evaluation.metrics for name, evaluation in evaluations.items()}
     return {"task": "train", "metrics": metrics, "report": str(page.write(out))}
 

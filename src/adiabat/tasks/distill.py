@@ -181,6 +181,6 @@ def _finish(
     page.add(
         *training_sections(history=run.read("metrics"), evaluations=evaluations, summary=student.summary)
     )
-    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)
     return Distilled(student, metrics, run.path)

@@ -1,7 +1,9 @@
 """`adiabat explain`: what atoms and fragments bring to a predicted property, drawn on the molecules."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from adiabat.properties.domain import VERDICTS
 from adiabat.properties.library import is_library
 from adiabat.properties.model import PropertyModel, load_property_model
 from adiabat.tasks.precision import enable
-from adiabat.tasks.property_molecules import read_asked, usable
+from adiabat.tasks.property_molecules import Asked, read_asked, usable
 
 # More would be a page that no one reads, and that no browser likes.
 COUNT = 20
@@ -75,6 +77,31 @@ def explain_properties(
     for k, one in zip(index, explanations, strict=True):
         rows[k] |= _told(one)
     return rows
+
+
+@contextlib.contextmanager
+def explaining(
+    models: Sequence[PropertyModel], *, level: float = 0.9, total: int | None = None
+) -> Iterator[Callable[[str], list[Explanation]]]:
+    """Gives a function from a SMILES string to what each model has to say of it, each molecule once; a model
+    that cannot read it has nothing to say. How far it is is shown.
+
+    Args:
+        models: of molecules, without further columns.
+        level: of the intervals.
+        total: how many molecules it will be asked for, if that is known.
+    """
+    with progress("explaining", total=total, unit="molecules") as bar:
+
+        @cache
+        def why(smiles: str) -> list[Explanation]:
+            asked = Asked([smiles], {})
+            known = [(model, *usable(model, asked)[:2]) for model in models]
+            found = [explain(model, molecule, level=level) for model, molecule, index in known if index]
+            bar.advance()
+            return found
+
+        yield why
 
 
 def _given(molecules: str | os.PathLike | Sequence[str]) -> str | os.PathLike | Sequence[str]:

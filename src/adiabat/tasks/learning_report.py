@@ -59,7 +59,7 @@ def write(
     page.add(*_dynamics(run, train))
     page.add(_sampling(run, minima, [*train, *valid], evaluations), *data_sections(description, ()))
     citations = [CITATIONS[config["method"]]] if config["method"] in CITATIONS else []
-    page.add(*provenance_sections({**run.info, "config": config, "citations": citations}))
+    page.add(*provenance_sections({**run.provenance, "citations": citations}))
     page.write(path)
 
 

@@ -19,16 +19,19 @@ class Asked(NamedTuple):
     """What is asked about.
 
     Attributes:
-        texts: SMILES as they were given, or why there are none.
+        texts: SMILES as they were given.
         columns: the inputs of the model by name, a cell for each text.
+        errors: why a text could not be read from its file, empty where it could; none at all of strings.
     """
 
     texts: list[str]
     columns: dict[str, list[str]]
+    errors: Sequence[str] = ()
 
     def part(self, rows: slice) -> "Asked":
         """Some of them."""
-        return Asked(self.texts[rows], {name: column[rows] for name, column in self.columns.items()})
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return Asked(self.texts[rows], columns, self.errors[rows])
 
 
 def read_asked(model: PropertyModel, molecules: str | os.PathLike | Sequence[str], smiles: str) -> Asked:
@@ -48,8 +51,8 @@ def read_asked(model: PropertyModel, molecules: str | os.PathLike | Sequence[str
         if names:
             columns = read_strings(Path(molecules), [smiles, *names])
             return Asked(columns.pop(smiles), columns)
-        library = read_library(Path(molecules), smiles=smiles)
-        return Asked([entry.smiles or entry.error for entry in library], {})
+        library = list(read_library(Path(molecules), smiles=smiles))
+        return Asked([entry.smiles for entry in library], {}, [entry.error for entry in library])
     if names:
         raise ConfigError(f"the model needs a column {names[0]!r}", "give a file that has it")
     return Asked(list(molecules), {})
@@ -63,6 +66,9 @@ def usable(model: PropertyModel, asked: Asked) -> tuple[Molecules, list[int], di
     """
     standardized, inputs, rows, reasons = [], [], [], {}
     for k, text in enumerate(asked.texts):
+        if asked.errors and asked.errors[k]:
+            reasons[k] = asked.errors[k]
+            continue
         try:
             name = model.standardizer(text)
             inputs.append(encode(model.inputs, _row(asked.columns, k), 1))

@@ -13,7 +13,7 @@ from adiabat.base.files import atomic_write
 from adiabat.base.runs import RunFolder
 from adiabat.properties.filters import Filters
 from adiabat.properties.library import read_library
-from adiabat.properties.model import load_property_model
+from adiabat.properties.model import PropertyModel, load_property_model
 from adiabat.properties.optimize import (
     Fragments,
     Limits,
@@ -23,6 +23,7 @@ from adiabat.properties.optimize import (
     optimize_molecules,
     scores_of,
 )
+from adiabat.tasks.explain import explaining
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import as_csv, cell
 from adiabat.tasks.train import REPORT_NAME
@@ -113,7 +114,8 @@ def optimize_by_models(
     limits = Limits(
         scaffold=scaffold, least_similarity=similarity, most_heavy_atoms=heavy_atoms, filters=filters
     )
-    scores = scores_of([load_property_model(path) for path in models], asked)
+    loaded = [load_property_model(path) for path in models]
+    scores = scores_of(loaded, asked)
     parts = None if fragments is None else Fragments(one.smiles for one in read_library(Path(fragments)))
     config: dict[str, Any] = {
         "start": list(start),
@@ -154,7 +156,8 @@ def optimize_by_models(
         )
         atomic_write(run.path / CANDIDATES, candidates_csv(found))
         run.result(**summary_of(found))
-        _report(run, found)
+        names = {objective.name for objective in asked}
+        _report(run, found, [one for one in loaded if names & {target.name for target in one.targets}])
     return Improvement(found, run.path)
 
 
@@ -211,9 +214,11 @@ def summary_of(found: Optimization) -> dict[str, Any]:
     return {"n_evaluated": len(archive), "n_front": len(found.front()), "ended": found.done, "best": best}
 
 
-def _report(run: RunFolder, found: Optimization) -> None:
+def _report(run: RunFolder, found: Optimization, models: Sequence[PropertyModel]) -> None:
     from adiabat.report import Page, candidate_sections, provenance_sections
 
     page = Page("Improved molecules", f"{len(found.archive)} molecules evaluated")
-    page.add(*candidate_sections(found), *provenance_sections({**run.info, "config": run.config}))
+    with explaining(models) as why:
+        page.add(*candidate_sections(found, why=why))
+    page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

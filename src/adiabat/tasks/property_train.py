@@ -421,5 +421,5 @@ def _report(
             prediction=prediction,
         )
     )
-    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

@@ -20,12 +20,15 @@ from adiabat.base.interrupts import interruptible
 from adiabat.base.processes import Processes, RayActors
 from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
+from adiabat.explain import Explanation
 from adiabat.properties.filters import Filters
 from adiabat.properties.library import read_library
 from adiabat.properties.model import MODEL_NAME, PropertyModel, load_property_model
 from adiabat.properties.optimize.objectives import Objective
 from adiabat.properties.screening import Screen, Wish, place_names
 from adiabat.properties.shortlist import ShortList
+from adiabat.system.smiles import MAX_SMILES_LENGTH
+from adiabat.tasks.explain import COUNT, explaining
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import as_csv
 from adiabat.tasks.property_optimize import read_objective
@@ -77,6 +80,7 @@ def screen(
     *,
     out: str | os.PathLike,
     top: int = 100,
+    explained: int = COUNT,
     smiles: str = "smiles",
     name: str | None = None,
     objectives: Sequence[str] = (),
@@ -103,6 +107,7 @@ def screen(
         library: a file (.smi, .csv, .tsv, .sdf, .parquet, also .gz), read as a stream.
         out: the run folder.
         top: how many of the best are listed and drawn.
+        explained: of how many of them the report says why the models like them.
         smiles: the column of molecules of a table.
         name: its column of names.
         objectives: what targets should be, see `read_objective`; by default all are maximized.
@@ -130,6 +135,8 @@ def screen(
     environment = enable()
     if top < 1:
         raise ConfigError(f"the best {top} cannot be listed", "give --top at least 1")
+    if explained < 0:
+        raise ConfigError(f"{explained} molecules cannot be explained", "give --explained at least 0")
     library = Path(library)
     loaded = [load_property_model(path) for path in models]
     digests = _digests(models)
@@ -157,6 +164,7 @@ def screen(
         "outside": outside,
         **{key: value for key, value in filters.items() if value is not None},
         "top": top,
+        "explained": explained,
         "alike": alike,
     }
     config |= {"name": name} if name else {}
@@ -173,7 +181,13 @@ def screen(
     verdicts = () if outside else tuple(place_names(loaded, model)[0] for model in loaded)
     makes = (MOLECULES, CANDIDATES, REJECTED)
     with RunFolder.create(
-        out, "screen", config, resume=resume, force=force, may_change=("top", "alike"), makes=makes
+        out,
+        "screen",
+        config,
+        resume=resume,
+        force=force,
+        may_change=("top", "explained", "alike"),
+        makes=makes,
     ) as run:
         run.note(**environment)
         files = _Files(run.path)
@@ -249,7 +263,10 @@ class _Files:
         bad = np.array(table["error"].to_pylist()) != ""
         rejected = table.filter(pyarrow.array(bad)).select(["row", "smiles", "error"])
         good = table.filter(pyarrow.array(~bad)).drop_columns(["error"])
-        self._reject([tuple(row.values()) for row in rejected.to_pylist()])
+        # What is no molecule may be long, and there may be much of it.
+        self._reject(
+            [(row["row"], row["smiles"][:MAX_SMILES_LENGTH], row["error"]) for row in rejected.to_pylist()]
+        )
         number, self.done = self.done // PART, self.done + len(table)
         good = good.replace_schema_metadata({"rows": str(self.done)})
         with atomic_path(self._path(number)) as path:
@@ -368,7 +385,9 @@ def _finish(
     found = Screening(run.path, dict(files.counts), best, front, different)
     atomic_write(run.path / CANDIDATES, candidates_csv(found))
     run.result(**summary_of(found))
-    _report(run, found, models, wish, files)
+    texts = best["smiles"].to_pylist()[: run.config["explained"]]
+    with explaining(models, level=run.config["level"], total=len(texts)) as why:
+        _report(run, found, models, wish, files, list(map(why, texts)))
     return found
 
 
@@ -401,7 +420,12 @@ def _cell(value: Any) -> Any:
 
 
 def _report(
-    run: RunFolder, found: Screening, models: Sequence[PropertyModel], wish: Wish, files: _Files
+    run: RunFolder,
+    found: Screening,
+    models: Sequence[PropertyModel],
+    wish: Wish,
+    files: _Files,
+    explained: Sequence[Sequence[Explanation]],
 ) -> None:
     from adiabat.report import Page, provenance_sections
     from adiabat.report.screening import screening_sections
@@ -420,7 +444,8 @@ def _report(
             units={target.name: target.unit for target in targets},
             places=[place_names(models, model) for model in models],
             reasons=files.reasons,
+            explained=explained,
         )
     )
-    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

@@ -409,5 +409,5 @@ def _write_report(
         *training_sections(history=run.read("metrics"), evaluations=evaluations, summary=potential.summary)
     )
     page.add(*data_sections(description, findings))
-    page.add(*provenance_sections({**run.info, "config": run.config}))
+    page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

@@ -1,7 +1,7 @@
 """A model that ranks the ligands of a target by their poses, and what its parts say of targets left out."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,7 +113,11 @@ class AffinityModel:
 
 
 def fit_affinity_model(
-    series: Sequence[Series], *, seed: int = 0, recipe: Recipe | None = None
+    series: Sequence[Series],
+    *,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    on_steps: Callable[[int], None] = lambda _: None,
 ) -> tuple[AffinityModel, LeftOut]:
     """Learns from several targets, and says what it would have said of each without having seen it.
 
@@ -121,6 +125,7 @@ def fit_affinity_model(
         series: at least two targets with at least five ligands each.
         seed: of everything random.
         recipe: of the networks.
+        on_steps: called after every few of the recipe's steps with their number.
 
     Raises:
         DataError: fewer targets or ligands.
@@ -135,7 +140,7 @@ def fit_affinity_model(
     of_ligands, all_features = _features(complexes, smiles)
     left_out = np.repeat(np.append(np.arange(len(series)), -1), recipe.members)
     interactions = Interactions.of(complexes)
-    networks = trained(interactions, values / scale, which, left_out, recipe, seed)
+    networks = trained(interactions, values / scale, which, left_out, recipe, seed, on_steps)
     said = scale * np.asarray(scores(networks, interactions))
     found = {name: np.empty(len(values)) for name in (*OWN, *nulls.NULLS)}
     for target in range(len(series)):

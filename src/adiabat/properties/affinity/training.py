@@ -1,6 +1,7 @@
 """Fitting an ensemble of interaction networks to several series of ligands."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,6 +13,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from adiabat.properties.affinity.interactions import Interactions
 from adiabat.properties.affinity.network import InteractionNetwork
 from adiabat.properties.graph_training import over_members
+
+# Between two signs of life.
+_STEPS = 10
 
 
 class Recipe(NamedTuple):
@@ -47,6 +51,7 @@ def trained(
     left_out: np.ndarray,
     recipe: Recipe,
     seed: int,
+    on_steps: Callable[[int], None] = lambda _: None,
 ) -> InteractionNetwork:
     """Members, each fitted to all series but one.
 
@@ -59,12 +64,18 @@ def trained(
         left_out: the series that each member does not see, shape (n_members,); -1 for none.
         recipe: how.
         seed: of the weights.
+        on_steps: called after every few steps of all members with their number.
     """
     members = fresh(recipe, len(left_out), jax.random.key(seed))
     weights, static = eqx.partition(members, eqx.is_array)
     arrays = jnp.asarray(values, jnp.float32), jnp.asarray(series, jnp.int32)
-    fitted = _fit(weights, static, jnp.asarray(left_out, jnp.int32), interactions, *arrays, recipe)
-    return jax.tree.map(np.asarray, eqx.combine(fitted, static))
+    carried = weights, over_members(_optimizer(recipe).init, weights)
+    for start in range(0, recipe.steps, _STEPS):
+        steps = min(_STEPS, recipe.steps - start)
+        given = jnp.asarray(left_out, jnp.int32), interactions, *arrays
+        carried = jax.block_until_ready(_advanced(carried, static, *given, recipe, steps))
+        on_steps(steps)
+    return jax.tree.map(np.asarray, eqx.combine(carried[0], static))
 
 
 @eqx.filter_jit
@@ -74,20 +85,26 @@ def scores(members: InteractionNetwork, interactions: Interactions) -> Float[Arr
     return over_members(lambda own: eqx.combine(own, static)(interactions), weights)
 
 
+def _optimizer(recipe: Recipe) -> optax.GradientTransformation:
+    schedule = optax.cosine_decay_schedule(recipe.learning_rate, recipe.steps)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=recipe.decay))
+
+
 @eqx.filter_jit
-def _fit(
-    weights: InteractionNetwork,
+def _advanced(
+    carried: tuple[InteractionNetwork, Any],
     static: InteractionNetwork,
     left_out: Int[Array, " n_members"],
     interactions: Interactions,
     values: Float[Array, " n_complexes"],
     series: Int[Array, " n_complexes"],
     recipe: Recipe,
-) -> InteractionNetwork:
-    schedule = optax.cosine_decay_schedule(recipe.learning_rate, recipe.steps)
-    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=recipe.decay))
+    steps: int,
+) -> tuple[InteractionNetwork, Any]:
+    """Weights and states of the optimizer, some steps on."""
+    optimizer = _optimizer(recipe)
 
-    def of_member(own, out):
+    def of_member(own, state, out):
         used = (series != out).astype(values.dtype)
 
         def step(carry, _):
@@ -100,9 +117,9 @@ def _fit(
             updates, state = optimizer.update(slopes, state, own)
             return (optax.apply_updates(own, updates), state), None
 
-        return jax.lax.scan(step, (own, optimizer.init(own)), None, length=recipe.steps)[0][0]
+        return jax.lax.scan(step, (own, state), None, length=steps)[0]
 
-    return over_members(of_member, weights, left_out)
+    return over_members(of_member, *carried, left_out)
 
 
 def _loss(
