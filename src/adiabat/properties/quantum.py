@@ -6,6 +6,8 @@ from adiabat.base import AdiabatError
 from adiabat.data.labelers.xtb import GFN2
 from adiabat.system.smiles import conformers
 
+# Larger ones take seconds each.
+MAX_HEAVY_ATOMS = 20
 SOLVENTS = ("water", "octanol")
 QUANTUM_NAMES = ("dipole", "homo", "lumo", "gap", *SOLVENTS, "donor", "acceptor")
 

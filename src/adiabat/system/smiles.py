@@ -38,9 +38,7 @@ def system_from_smiles(smiles: str, seed: int = 0) -> System:
     return conformers(smiles, 10, seed)[0]
 
 
-def conformers(
-    molecule: str | System, n: int, seed: int = 0, *, embedded: int | None = None
-) -> list[System]:
+def conformers(molecule: str | System, n: int, seed: int = 0, *, embedded: int | None = None) -> list[System]:
     """Up to `n` distinct conformers, the lowest force-field energy first.
 
     Distance geometry with torsion preferences (ETKDGv3, doi:10.1021/acs.jcim.0c00025), relaxed by MMFF94 or,

@@ -141,7 +141,9 @@ class AbstractXTB(AbstractLabeler):
         if any(system.pbc) or system.spin:
             raise UnsupportedError("orbitals and solvation are of molecules with closed shells")
         gas = self._converged(system)
-        energies, occupations = (np.asarray(gas.get(f"orbital-{name}")) for name in ("energies", "occupations"))
+        energies, occupations = (
+            np.asarray(gas.get(f"orbital-{name}")) for name in ("energies", "occupations")
+        )
         filled = occupations > 1.0
         energy = float(gas.get("energy"))
         dissolved = [float(self._converged(system, name).get("energy")) for name in solvents]
