@@ -70,6 +70,22 @@ def train(
     tautomers: Annotated[
         bool, typer.Option("--tautomers", help="Write one tautomer for all of a molecule.")
     ] = False,
+    xtb: Annotated[
+        bool,
+        typer.Option(
+            "--xtb",
+            help="Ask GFN2-xTB too: dipole, orbitals, solvation. Well below a second for a small molecule.",
+        ),
+    ] = False,
+    start: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="WEIGHTS",
+            help="What graph networks begin with: [b]general[/b] is pre-trained and comes with adiabat, "
+            "[b]scratch[/b] means fresh weights; or what [b]adiabat property pretrain[/b] made.",
+        ),
+    ] = "scratch",
     seed: Seed = None,
     out: RunOut = Path("run-property"),
     resume: Resume = False,
@@ -94,6 +110,8 @@ def train(
         by=by,
         test=test,
         tautomers=tautomers,
+        xtb=xtb,
+        start=start,
         seed=seed or 0,
         resume=resume,
         force=force,

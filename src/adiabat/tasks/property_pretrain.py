@@ -157,7 +157,9 @@ def _quantum(path: Path, molecules: Molecules, count: int, seed: int, workers: i
         _ask(cache, [text for text in wanted if cache.get(text) is None], workers, len(wanted))
         found = np.full((len(molecules), len(QUANTUM_NAMES)), np.nan)
         for k, text in zip(order, wanted, strict=True):
-            found[k] = [np.nan if value is None else value for value in cache.get(text)["values"]]
+            values = (cache.get(text) or {}).get("values")
+            if values is not None:
+                found[k] = values
     return found
 
 
@@ -167,9 +169,9 @@ def _ask(cache: LabelCache, texts: Sequence[str], workers: int, total: int) -> N
     parts = [texts[k : k + _CHUNK] for k in range(0, len(texts), _CHUNK)]
     with (
         progress("GFN2-xTB", total=total, unit="molecules", completed=total - len(texts)) as bar,
-        Processes(workers, WORKER, b"1") as pool,
+        Processes(workers, WORKER, b"") as pool,
     ):
         for part, answer in zip(parts, pool.map(json.dumps(part).encode() for part in parts), strict=True):
             for text, values in zip(part, json.loads(answer), strict=True):
-                cache.put(text, {"values": [None if value != value else value for value in values]})
+                cache.put(text, {"values": values})
             bar.advance(len(part))
