@@ -65,8 +65,8 @@ def pretrain(
     """
     if len(molecules) < FEWEST:
         raise DataError(f"{len(molecules)} molecules are too few to learn from", f"at least {FEWEST}")
-    values, names = _targets(molecules, quantum)
     held_out = np.random.default_rng(seed).random(len(molecules)) < HELD_OUT
+    values, names = _targets(molecules, quantum, ~held_out)
     labels = Labels(values, np.zeros(values.shape), np.zeros(values.shape[1], bool))
     nothing = np.zeros((len(molecules), 0), np.float32)
     examples = Examples.of(nothing, labels, held_out.astype(int))
@@ -78,30 +78,33 @@ def pretrain(
     return Learned(messages, dict(zip(names, explained, strict=True)), len(rows))
 
 
-def _targets(molecules: Molecules, quantum: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Values, each kind of target as heavy as the other, shape (n_molecules, n_targets); and their names."""
+def _targets(molecules: Molecules, quantum: np.ndarray, learned: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Values in units of those that are learned, each kind of target as heavy as the other, shape
+    (n_molecules, n_targets); and their names."""
     groups = [(molecules.descriptors.astype(float), descriptor_names()), (quantum, QUANTUM_NAMES)]
     parts, names = [], []
     for numbers, own in groups:
-        known = np.flatnonzero(np.isfinite(numbers).any(axis=0))
-        center, scale = (of(numbers[:, known], axis=0) for of in (np.nanmean, np.nanstd))
+        known = np.flatnonzero(np.isfinite(numbers[learned]).any(axis=0))
+        center, scale = (of(numbers[learned][:, known], axis=0) for of in (np.nanmean, np.nanstd))
         varies = scale > 1e-6 * np.maximum(np.abs(center), 1.0)
         scaled = in_spreads(numbers[:, known[varies]], center[varies], scale[varies])
         parts.append(scaled / np.sqrt(max(1, scaled.shape[1])))
         names += [own[k] for k in known[varies]]
     values = np.concatenate(parts, axis=1)
-    return values / np.nanstd(values), names
+    return values / np.nanstd(values[learned]), names
 
 
 def _explained(said: np.ndarray, values: np.ndarray) -> list[float]:
-    """Of each target, shape (n_molecules, n_targets) both."""
-    left = np.nansum((said - values) ** 2, axis=0)
-    there = np.nansum((values - np.nanmean(values, axis=0)) ** 2, axis=0)
-    return (1 - left / np.maximum(there, 1e-12)).tolist()
+    """Of each target, shape (n_molecules, n_targets) both; NaN where fewer than two values are known."""
+    known = np.isfinite(values)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, values, 0.0).sum(axis=0) / count
+    left, there = (np.where(known, (values - one) ** 2, 0.0).sum(axis=0) for one in (said, mean))
+    return [1 - a / b if b > 0 else float("nan") for a, b in zip(left, there, strict=True)]
 
 
 def figures(found: Learned) -> dict[str, Any]:
     """For people: of the quantum targets each, of the descriptors the median."""
     quantum = {name: value for name, value in found.explained.items() if name in QUANTUM_NAMES}
     rest = [value for name, value in found.explained.items() if name not in QUANTUM_NAMES]
-    return {"descriptors (median)": float(np.median(rest)), **quantum}
+    return {"descriptors (median)": float(np.nanmedian(rest)), **quantum}
