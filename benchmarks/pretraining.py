@@ -2,8 +2,8 @@
 
     python -m benchmarks.pretraining --data ../shared/data --tables freesolv esol --starts scratch general
 
-Only molecules that are in no test part of `benchmarks.property_kinds` are looked at; the figure is the error of
-one member for each fold on the molecules that it left out, with folds at random or of whole scaffolds.
+Only molecules that are in no test part of `benchmarks.property_kinds` are looked at; the figure is the error
+of one member for each fold on the molecules that it left out, with folds at random or of whole scaffolds.
 """
 
 import argparse
@@ -119,8 +119,8 @@ def main() -> None:
     recipe = Recipe(per_fold=1, learning_rate=options.rate)
     made = [row for name in options.tables for row in rows(name, options, recipe)]
     command = (
-        f"python -m benchmarks.pretraining --tables {' '.join(options.tables)} --folds {' '.join(options.folds)} "
-        f"--starts {' '.join(options.starts)}{' --xtb' if options.xtb else ''} --rate {options.rate:g} "
+        f"python -m benchmarks.pretraining --tables {' '.join(options.tables)} "
+        f"--folds {' '.join(options.folds)} --starts {' '.join(options.starts)}{' --xtb' if options.xtb else ''} --rate {options.rate:g} "
         f"--seeds {' '.join(map(str, options.seeds))}"
     )
     name = "pretraining-xtb" if options.xtb else "pretraining"
