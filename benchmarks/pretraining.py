@@ -120,8 +120,8 @@ def main() -> None:
     made = [row for name in options.tables for row in rows(name, options, recipe)]
     command = (
         f"python -m benchmarks.pretraining --tables {' '.join(options.tables)} "
-        f"--folds {' '.join(options.folds)} --starts {' '.join(options.starts)}{' --xtb' if options.xtb else ''} --rate {options.rate:g} "
-        f"--seeds {' '.join(map(str, options.seeds))}"
+        f"--folds {' '.join(options.folds)} --starts {' '.join(options.starts)} "
+        f"--rate {options.rate:g} --seeds {' '.join(map(str, options.seeds))}{' --xtb' if options.xtb else ''}"
     )
     name = "pretraining-xtb" if options.xtb else "pretraining"
     record(name, made, command, title="Graph networks with pre-trained weights")
