@@ -118,10 +118,11 @@ def main() -> None:
     options = parser.parse_args()
     recipe = Recipe(per_fold=1, learning_rate=options.rate)
     made = [row for name in options.tables for row in rows(name, options, recipe)]
+    seeds = " ".join(map(str, options.seeds))
     command = (
         f"python -m benchmarks.pretraining --tables {' '.join(options.tables)} "
         f"--folds {' '.join(options.folds)} --starts {' '.join(options.starts)} "
-        f"--rate {options.rate:g} --seeds {' '.join(map(str, options.seeds))}{' --xtb' if options.xtb else ''}"
+        f"--rate {options.rate:g} --seeds {seeds}{' --xtb' if options.xtb else ''}"
     )
     name = "pretraining-xtb" if options.xtb else "pretraining"
     record(name, made, command, title="Graph networks with pre-trained weights")
