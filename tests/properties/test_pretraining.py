@@ -190,6 +190,7 @@ def test_models_begin_with_it(run, data, tmp_path):
     options = {"targets": ["value"], "split": "none", "kinds": ("graph",)}
     found = train_property(data, out=tmp_path / "model", start=tmp_path / "run", **options)
     assert found.model.members["graph"].members.messages.width == run[2]["width"]
+    assert "began with" in found.report.read_text()
     with pytest.raises(DataError, match="cannot read"):
         train_property(data, out=tmp_path / "other", start=tmp_path / "missing", **options)
 

@@ -95,12 +95,12 @@ def _targets(molecules: Molecules, quantum: np.ndarray, learned: np.ndarray) -> 
 
 
 def _explained(said: np.ndarray, values: np.ndarray) -> list[float]:
-    """Of each target, shape (n_molecules, n_targets) both; NaN where fewer than two values are known."""
+    """Of each target, shape (n_molecules, n_targets) both; NaN where values are not known or do not vary."""
     known = np.isfinite(values)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, values, 0.0).sum(axis=0) / count
     left, there = (np.where(known, (values - one) ** 2, 0.0).sum(axis=0) for one in (said, mean))
-    return [1 - a / b if b > 0 else float("nan") for a, b in zip(left, there, strict=True)]
+    return np.where(there > 1e-9, 1 - left / np.maximum(there, 1e-9), np.nan).tolist()
 
 
 def figures(found: Learned) -> dict[str, Any]:

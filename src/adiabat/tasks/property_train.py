@@ -401,7 +401,8 @@ def _summary(
     leakage: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """What the model card says, as JSON holds it."""
-    return {
+    begun = {"start": run.config["start"]} if "start" in run.config and "graph" in model.members else {}
+    return begun | {
         "data": run.config["data"],
         "split": run.config.get("test") or run.config["split"],
         "n_train": len(parts.train),
