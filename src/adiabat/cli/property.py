@@ -70,6 +70,22 @@ def train(
     tautomers: Annotated[
         bool, typer.Option("--tautomers", help="Write one tautomer for all of a molecule.")
     ] = False,
+    xtb: Annotated[
+        bool,
+        typer.Option(
+            "--xtb",
+            help="Ask GFN2-xTB too: dipole, orbitals, solvation. Well below a second for a small molecule.",
+        ),
+    ] = False,
+    start: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="WEIGHTS",
+            help="What graph networks begin with: [b]general[/b] is pre-trained and comes with adiabat, "
+            "[b]scratch[/b] means fresh weights; or what [b]adiabat property pretrain[/b] made.",
+        ),
+    ] = "scratch",
     seed: Seed = None,
     out: RunOut = Path("run-property"),
     resume: Resume = False,
@@ -94,6 +110,8 @@ def train(
         by=by,
         test=test,
         tautomers=tautomers,
+        xtb=xtb,
+        start=start,
         seed=seed or 0,
         resume=resume,
         force=force,
@@ -309,3 +327,61 @@ def distill(
             f"not learn), R2 {found.explained[name]:.3f}"
         )
     note(f"model: {out}")
+
+
+@property_app.command(
+    epilog="Example: adiabat property pretrain molecules.smi --without test.csv --out run-pretrain"
+)
+def pretrain(
+    library: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MOLECULES",
+            help="Ten thousand or more, without values: .smi, .csv, .tsv, .parquet, .sdf, also .gz.",
+            show_default=False,
+        ),
+    ],
+    smiles: Smiles = "smiles",
+    without: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Molecules that must not be seen; again for several files."),
+    ] = None,
+    quantum: Annotated[
+        int, typer.Option(metavar="N", help="Of how many molecules GFN2-xTB is asked, at most.")
+    ] = 10_000,
+    epochs: Annotated[int, typer.Option(metavar="N", help="How often each molecule is seen.")] = 30,
+    width: Annotated[int, typer.Option(metavar="N", help="Of the messages.")] = 128,
+    depth: Annotated[int, typer.Option(metavar="N", help="Rounds of messages.")] = 3,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes for GFN2-xTB; by default one for each core.")
+    ] = None,
+    seed: Seed = None,
+    out: RunOut = Path("run-pretrain"),
+    resume: Resume = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Weights that graph networks can begin with, from what can be computed of molecules."""
+    from adiabat.tasks.property_pretrain import pretrain_property
+
+    found = pretrain_property(
+        library,
+        out=out,
+        smiles=smiles,
+        without=without or (),
+        quantum=quantum,
+        epochs=epochs,
+        width=width,
+        depth=depth,
+        seed=seed or 0,
+        workers=workers,
+        resume=resume,
+        force=force,
+    )
+    if json:
+        print_result({**found.summary, "model": str(found.model)}, as_json=True)
+        return
+    print(f"{found.summary['molecules']} molecules, {found.summary['quantum']} of them by GFN2-xTB")
+    print(f"R2 of {found.summary['held_out']} that were not learned:")
+    print_result(found.summary["r2"])
+    note(f"model: {found.model}")

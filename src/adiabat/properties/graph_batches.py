@@ -57,9 +57,12 @@ class Shuffled:
 
     def epoch(self, random: np.random.Generator) -> Batch:
         """Every molecule once; all arrays have a leading axis of batches."""
-        dealt = random.permuted(self._strata, axis=1).T
-        batches = [_batch(self.graphs, rows[rows >= 0], self._sizes) for rows in dealt]
+        batches = [_batch(self.graphs, rows[rows >= 0], self._sizes) for rows in self.dealt(random)]
         return jax.tree.map(lambda *arrays: np.stack(arrays), *batches)
+
+    def dealt(self, random: np.random.Generator) -> np.ndarray:
+        """The molecules of each batch of an epoch, shape (n_batches, n_strata); -1 is none."""
+        return random.permuted(self._strata, axis=1).T
 
 
 def packed(graphs: Sequence[Graph]) -> Iterator[Batch]:

@@ -15,6 +15,7 @@ from adiabat.properties.graph_batches import Batch, packed
 from adiabat.properties.graph_inference import ensemble_outputs
 from adiabat.properties.graph_training import Examples, Recipe, fresh, over_members, trained
 from adiabat.properties.graphs import Graph
+from adiabat.properties.message_passing import MessagePassing
 from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
 from adiabat.properties.property_network import PropertyNetwork, Shape
@@ -64,6 +65,7 @@ class GraphEnsemble(AbstractPredictor):
         seed: int = 0,
         *,
         recipe: Recipe | None = None,
+        start: MessagePassing | None = None,
         minutes: float | None = None,
         on_epoch: Callable[[int, int, float], None] | None = None,
     ) -> tuple[Self, Estimate]:
@@ -75,6 +77,8 @@ class GraphEnsemble(AbstractPredictor):
             folds: the number of each molecule's fold, shape (n_molecules,).
             seed: of weights, batches and dropout.
             recipe: how; by default what was found best in docs/decisions/0022-graph-network.md.
+            start: the message passing that all members begin with (`pretrained`), which sets width and depth;
+                without, weights are drawn at random.
             minutes: the most it may take. The epochs that fit are planned after two of them, so that what
                 comes out depends on the machine.
             on_epoch: called after each with its number, how many there will be, and the mean loss.
@@ -84,12 +88,22 @@ class GraphEnsemble(AbstractPredictor):
             DataError: nothing is known.
         """
         recipe = recipe or Recipe()
+        if start is not None:
+            recipe = recipe._replace(width=start.width, depth=start.depth)
         names, numbered = np.unique(folds, return_inverse=True)
         if len(names) < 2:
             raise ConfigError("one fold cannot be left out", "give molecules at least two folds")
         left_out = np.tile(np.arange(len(names)), recipe.per_fold)
         model = cls._trained(
-            molecules, labels, numbered, left_out, recipe, seed, minutes=minutes, on_epoch=on_epoch
+            molecules,
+            labels,
+            numbered,
+            left_out,
+            recipe,
+            seed,
+            start=start,
+            minutes=minutes,
+            on_epoch=on_epoch,
         )
         found = model._of_members(molecules).reshape(recipe.per_fold, len(names), *labels.values.shape)
         return model, _estimate(found[:, numbered, np.arange(len(molecules))])
@@ -128,14 +142,13 @@ class GraphEnsemble(AbstractPredictor):
             known = len(self.center) - molecules.descriptors.shape[1]
             raise DataError(f"the model takes {known} inputs of a molecule, got {molecules.inputs.shape[1]}")
         scaled = in_spreads(numbers, self.center, self.scale).astype(np.float32)
-        outputs = _on_cpu if jax.default_backend() == "cpu" else _on_accelerator
-        found = outputs(self.members, molecules.graphs, scaled)
+        found = outputs_of(self.members, molecules.graphs, scaled)
         return np.where(self.classes, expit(found), found)
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         settings = {
             "width": self.members.messages.width,
-            "depth": len(self.members.messages.rounds) + 1,
+            "depth": self.members.messages.depth,
             "shape": self.members.shape._asdict(),
             "classes": self.classes.tolist(),
             "members": len(self.members.last.weight),
@@ -155,6 +168,18 @@ class GraphEnsemble(AbstractPredictor):
             raise DataError("the graph networks of the model do not fit its numbers and targets")
         template = eqx.filter_eval_shape(fresh, recipe, int(settings["members"]), shape, jax.random.key(0))
         return cls(from_arrays(template, arrays, "members", "the model"), center, scale, classes)
+
+
+def outputs_of(members: PropertyNetwork, graphs: Sequence[Graph], numbers: np.ndarray) -> np.ndarray:
+    """What each member says, shape (n_members, n_molecules, n_targets).
+
+    Args:
+        members: all arrays have a leading axis of members.
+        graphs: of the molecules.
+        numbers: theirs, as the members take them, shape (n_molecules, n_numbers), float32.
+    """
+    outputs = _on_cpu if jax.default_backend() == "cpu" else _on_accelerator
+    return outputs(members, graphs, numbers)
 
 
 def _on_cpu(members: PropertyNetwork, graphs: Sequence[Graph], numbers: np.ndarray) -> np.ndarray:

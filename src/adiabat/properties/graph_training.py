@@ -13,8 +13,11 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from scipy.special import logit
 
 from adiabat.base.ahead import ahead
+from adiabat.base.checkpoints import CheckpointStore
+from adiabat.networks.parameters import from_arrays, to_arrays
 from adiabat.properties.graph_batches import Batch, Shuffled
 from adiabat.properties.graphs import Graph
+from adiabat.properties.message_passing import MessagePassing
 from adiabat.properties.predictor import Labels
 from adiabat.properties.property_network import PropertyNetwork, Shape
 
@@ -116,8 +119,10 @@ def trained(
     seed: int,
     *,
     reacting: bool = False,
+    start: MessagePassing | None = None,
     minutes: float | None = None,
     on_epoch: Callable[[int, int, float], None] | None = None,
+    store: CheckpointStore | None = None,
 ) -> PropertyNetwork:
     """Members, each fitted to all molecules but those of one fold.
 
@@ -128,7 +133,9 @@ def trained(
         recipe: how.
         seed: of weights, batches and dropout.
         reacting: as of `Shape`.
+        start: the message passing that all members begin with, of the recipe's width and depth.
         minutes, on_epoch: as of `GraphEnsemble.fit`.
+        store: where the state is kept after each epoch; what is there is gone on with.
     """
     begin, ends = time.monotonic(), []
     weights_key, dropout_key = jax.random.split(jax.random.key(seed))
@@ -141,11 +148,20 @@ def trained(
     )
     members = fresh(recipe, len(left_out), shape, weights_key)
     members = eqx.tree_at(lambda net: net.last.bias, members, _means(examples, left_out))
+    if start is not None:
+        members = eqx.tree_at(lambda net: net.messages, members, _repeated(start, len(left_out)))
     weights, static = eqx.partition(members, eqx.is_array)
     state = weights, jax.vmap(_OPTIMIZER.init)(weights)
     shuffled, random, epochs = Shuffled(graphs, recipe.batch_size), np.random.default_rng(seed), recipe.epochs
     folds, largest = jnp.asarray(left_out, jnp.int32), jnp.float32(recipe.learning_rate)
-    for done, batches in enumerate(ahead(shuffled.epoch(random) for _ in range(epochs))):
+    before = None if store is None else store.latest()
+    if before is not None:
+        state = from_arrays(state, before.arrays, source="the checkpoint")
+        for _ in range(before.step):
+            shuffled.dealt(random)
+    first = 0 if before is None else before.step
+    dealt = (shuffled.epoch(random) for _ in range(first, epochs))
+    for done, batches in enumerate(ahead(dealt), start=first):
         if done == 2 and minutes is not None:
             epochs = min(epochs, _affordable(minutes, begin, ends))
         if done == epochs:
@@ -155,9 +171,16 @@ def trained(
         state, loss = _epoch(state, static, folds, keys, batches, examples, recipe.dropout, largest, plan)
         loss = float(loss)  # waits until it is done
         ends.append(time.monotonic())
+        if store is not None:
+            store.save(done + 1, to_arrays(state), {})
         if on_epoch is not None:
             on_epoch(done + 1, epochs, loss)
     return jax.tree.map(np.asarray, eqx.combine(state[0], static))
+
+
+def _repeated(messages: MessagePassing, count: int) -> MessagePassing:
+    """With a leading axis, all arrays alike."""
+    return jax.tree.map(lambda one: jnp.repeat(jnp.asarray(one)[None], count, axis=0), messages)
 
 
 def _affordable(minutes: float, begin: float, ends: Sequence[float]) -> int:

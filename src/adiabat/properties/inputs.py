@@ -1,12 +1,13 @@
 """What a measured value depends on beside the molecule: a temperature, an assay, a solvent."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from adiabat.base import AdiabatError, ConfigError, DataError
 from adiabat.properties.descriptors import descriptor_names, descriptors
+from adiabat.properties.quantum import QUANTUM_NAMES, quantum
 from adiabat.properties.standardize import Standardizer
 
 MAX_LEVELS = 50
@@ -17,8 +18,8 @@ class Input(NamedTuple):
 
     Attributes:
         name: of the column.
-        kind: a "number", a "temperature", one of several "levels", or a "molecule" as SMILES (a solvent),
-            known by its descriptors.
+        kind: a "number", a "temperature", one of several "levels", a "molecule" as SMILES (a solvent), known
+            by its descriptors, or "quantum", the molecule itself as GFN2-xTB knows it.
         levels: the words of the column, sorted.
     """
 
@@ -34,7 +35,12 @@ class Input(NamedTuple):
             "temperature": 1,
             "levels": len(self.levels),
             "molecule": len(descriptor_names()),
+            "quantum": len(QUANTUM_NAMES),
         }[self.kind]
+
+
+# What is computed of the molecule is an input too; its column is filled with standardized molecules.
+XTB = Input("GFN2-xTB", "quantum")
 
 
 def find_inputs(
@@ -69,7 +75,8 @@ def encode(inputs: Sequence[Input], columns: Mapping[str, Sequence[str]], count:
 
     Raises:
         ConfigError: a column is not there.
-        DataError: a cell that its column did not have in training, with the number of its row.
+        DataError: a cell that its column did not have in training, with the number of its row; also, like
+            the others of `quantum`, a molecule that GFN2-xTB cannot treat.
     """
     missing = [one.name for one in inputs if one.name not in columns]
     if missing:
@@ -98,7 +105,7 @@ def _input(name: str, cells: list[str], is_molecule: bool) -> Input:
 
 def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
     found = np.zeros((len(cells), one.width), np.float32)
-    known: dict[str, np.ndarray] = {}
+    known: dict[str, Any] = {}
     for row, cell in enumerate(text.strip() for text in cells):
         if one.kind in ("number", "temperature"):
             if not _is_number(cell):
@@ -112,7 +119,7 @@ def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
             found[row, one.levels.index(cell)] = 1.0
         else:
             if cell not in known:
-                known[cell] = _of_molecule(cell, row, one.name)
+                known[cell] = quantum(cell) if one.kind == "quantum" else _of_molecule(cell, row, one.name)
             found[row] = known[cell]
     return found
 

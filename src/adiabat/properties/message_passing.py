@@ -46,6 +46,11 @@ class MessagePassing(eqx.Module):
         self.rounds = tuple(eqx.nn.Linear(width, width, use_bias=False, key=k) for k in keys[1:depth])
         self.last = eqx.nn.Linear(n_atom_features + width, width, key=keys[depth])
 
+    @property
+    def depth(self) -> int:
+        """Rounds of messages, the first included."""
+        return len(self.rounds) + 1
+
     def __call__(
         self, graphs: Graphs, presence: Float[Array, " n_atoms"] | None = None
     ) -> Float[Array, "n_molecules width"]:

@@ -255,6 +255,7 @@ def _card(model: "PropertyModel") -> Section:
         "predicts": ", ".join(f"{t.name}{f' [{t.unit}]' if t.unit else ''}" for t in model.targets),
         "from": ("reaction SMILES" if is_reaction else "SMILES")
         + "".join(f", {one.name} ({one.kind})" for one in model.inputs),
+        **({"graph networks began with": model.summary["start"]} if "start" in model.summary else {}),
         **_written(model),
         "meant for": f"{_what(model)}s like those of training; the domain of each prediction says so",
         "inside the domain": f"{number(float(model.domain.limits[1]))} alike to a known one, or more",

@@ -38,7 +38,7 @@ def system_from_smiles(smiles: str, seed: int = 0) -> System:
     return conformers(smiles, 10, seed)[0]
 
 
-def conformers(molecule: str | System, n: int, seed: int = 0) -> list[System]:
+def conformers(molecule: str | System, n: int, seed: int = 0, *, embedded: int | None = None) -> list[System]:
     """Up to `n` distinct conformers, the lowest force-field energy first.
 
     Distance geometry with torsion preferences (ETKDGv3, doi:10.1021/acs.jcim.0c00025), relaxed by MMFF94 or,
@@ -50,20 +50,22 @@ def conformers(molecule: str | System, n: int, seed: int = 0) -> list[System]:
             structure itself is the only one returned.
         n: at most this many.
         seed: of the embedding.
+        embedded: among how many they are found; by default twice as many, and ten or more.
 
     Raises:
         DataError, UnsupportedError: as `system_from_smiles`.
     """
+    count = max(2 * n, 10) if embedded is None else embedded
     if isinstance(molecule, str):
         mol = parse_smiles(molecule)
-        embedded = _embed(mol, n, seed)
-        if not embedded:
+        found = _embed(mol, n, seed, count)
+        if not found:
             raise DataError(f"RDKit found no three-dimensional structure for {molecule!r}", _STRUCTURE_FILE)
-        return [_system(mol, positions) for positions in embedded]
+        return [_system(mol, positions) for positions in found]
     mol = _perceive(molecule)
     if mol is None:
         return [molecule]
-    others = [molecule.moved(positions) for positions in _embed(mol, n, seed)]
+    others = [molecule.moved(positions) for positions in _embed(mol, n, seed, count)]
     return [molecule, *others][:n]
 
 
@@ -146,7 +148,7 @@ def _perceive(system: System) -> "Mol | None":
     return mol if len(Chem.GetMolFrags(mol)) == 1 else None
 
 
-def _embed(mol: "Mol", n: int, seed: int) -> list[np.ndarray]:
+def _embed(mol: "Mol", n: int, seed: int, count: int) -> list[np.ndarray]:
     """Relaxed coordinates (n_atoms, 3) [Å] of distinct conformers, the lowest first; maybe none."""
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolAlign
@@ -170,10 +172,10 @@ def _embed(mol: "Mol", n: int, seed: int) -> list[np.ndarray]:
         parameters.randomSeed = int(np.random.SeedSequence(int(seed)).generate_state(1)[0] >> 1) or 1
         # A cage such as C60 never embeds; by default it would be tried for minutes.
         parameters.maxIterations = EMBEDDING_TRIES
-        found = list(rdDistGeom.EmbedMultipleConfs(mol, max(2 * n, 10), parameters))
+        found = list(rdDistGeom.EmbedMultipleConfs(mol, count, parameters))
         if not found:
             parameters.useRandomCoords = True
-            found = list(rdDistGeom.EmbedMultipleConfs(mol, max(2 * n, 10), parameters))
+            found = list(rdDistGeom.EmbedMultipleConfs(mol, count, parameters))
         if not found:
             return []
         optimize = (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adiabat.base import AdiabatError, ConfigError
-from adiabat.properties.inputs import encode
+from adiabat.properties.inputs import XTB, encode
 from adiabat.properties.library import read_library
 from adiabat.properties.model import PropertyModel
 from adiabat.properties.molecules import Molecules
@@ -46,7 +46,7 @@ def read_asked(model: PropertyModel, molecules: str | os.PathLike | Sequence[str
         DataError: no such file, or a damaged one.
         ConfigError: a column is missing.
     """
-    names = [one.name for one in model.inputs]
+    names = [one.name for one in model.inputs if one != XTB]
     if isinstance(molecules, (str, os.PathLike)):
         if names:
             columns = read_strings(Path(molecules), [smiles, *names])
@@ -71,7 +71,7 @@ def usable(model: PropertyModel, asked: Asked) -> tuple[Molecules, list[int], di
             continue
         try:
             name = model.standardizer(text)
-            inputs.append(encode(model.inputs, _row(asked.columns, k), 1))
+            inputs.append(encode(model.inputs, {**_row(asked.columns, k), XTB.name: [name]}, 1))
         except ConfigError:
             raise
         except AdiabatError as error:

@@ -29,8 +29,9 @@ from adiabat.properties import (
 )
 from adiabat.properties.evaluate import Score, scores
 from adiabat.properties.holdout import Holdout, hold_out
-from adiabat.properties.inputs import Input, encode, find_inputs
+from adiabat.properties.inputs import XTB, Input, encode, find_inputs
 from adiabat.properties.leakage import Leakage
+from adiabat.properties.message_passing import MessagePassing
 from adiabat.properties.model import (
     MODEL_NAME,
     CrossValidation,
@@ -45,6 +46,8 @@ from adiabat.properties.model import (
 )
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import AbstractPredictor, Estimate, predictors
+from adiabat.properties.pretrained import SCRATCH, load_pretrained
+from adiabat.properties.quantum import quantum
 from adiabat.properties.reaction_splits import audit_reactions, split_reactions
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.reactions import Reactions
@@ -114,6 +117,8 @@ def train_property(
     test: str | os.PathLike | None = None,
     kinds: Sequence[str] = KINDS,
     tautomers: bool = False,
+    xtb: bool = False,
+    start: str | os.PathLike = SCRATCH,
     seed: int = 0,
     resume: bool = False,
     force: bool = False,
@@ -141,6 +146,10 @@ def train_property(
         test: another file to test with, instead of a split.
         kinds: of predictors.
         tautomers: write one tautomer for all.
+        xtb: ask GFN2-xTB of each molecule (`adiabat.properties.quantum`), and give all predictors what it
+            says. What it cannot treat is left out.
+        start: message passing that the graph networks begin with: a file, a run folder of
+            `pretrain_property`, "general" for the one that comes with adiabat, "scratch" for random weights.
         seed: of everything random.
         resume: go on with the run in the folder.
         force: start over in a folder that holds a run.
@@ -173,8 +182,15 @@ def train_property(
     config |= {"reactions": True} if reaction else {}
     config |= {"balance": balance} if balance else {}
     config |= {"temperatures": list(temperatures)} if temperatures else {}
+    config |= {"xtb": True} if xtb else {}
+    config |= {"start": os.fspath(start)} if start != SCRATCH else {}
     config |= {"by": by} if by else {}
     config |= {"test": os.fspath(test)} if test else {}
+    if reaction and (xtb or start != SCRATCH):
+        raise ConfigError(
+            "what is computed of molecules is no help with reactions", "leave --xtb and --from out"
+        )
+    messages = None if start == SCRATCH else load_pretrained(start).messages
     makes = (PREDICTIONS, REJECTED, SPLIT)
     with RunFolder.create(out, "property", config, resume=resume, force=force, makes=makes) as run:
         run.note(**environment)
@@ -185,8 +201,9 @@ def train_property(
         atomic_write(run.path / SPLIT, json.dumps(parts.split))
         given = [*inputs, *solvents, *temperatures]
         found = find_inputs(_strings(parts.train), given, solvents, temperatures)
+        found = (*found, XTB) if xtb else found
         molecules = _molecules(parts.train, found, standardizer)
-        fitted = _fit_kinds(run, parts.train, molecules, kinds, seed)
+        fitted = _fit_kinds(run, parts.train, molecules, kinds, seed, messages)
         model, validation = fit_property_model(
             parts.train,
             molecules,
@@ -232,7 +249,10 @@ def _read(config: Mapping[str, Any], standardizer: AnyStandardizer) -> _Parts:
 
             def standardized(text: str) -> str:
                 bar.advance()
-                return standardizer(text)
+                name = standardizer(text)
+                if config.get("xtb"):
+                    quantum(name)  # what it cannot treat is refused here; what it says is remembered
+                return name
 
             changes = standardizer.changes if isinstance(standardizer, ReactionStandardizer) else None
             return curate(table, standardized, keep=depends, changes=changes)
@@ -271,14 +291,22 @@ def _split(
 
 
 def _strings(table: Table) -> dict[str, list[str]]:
-    return {name: [str(cell) for cell in column] for name, column in table.columns.items()}
+    columns = {name: [str(cell) for cell in column] for name, column in table.columns.items()}
+    return {**columns, XTB.name: list(table.smiles)}
 
 
 def _molecules(table: Table, inputs: Sequence[Input], standardizer: AnyStandardizer) -> Molecules:
     return described(standardizer, table.smiles, encode(inputs, _strings(table), len(table)))
 
 
-def _fit_kinds(run: RunFolder, table: Table, molecules: Molecules, kinds: Sequence[str], seed: int) -> Fitted:
+def _fit_kinds(
+    run: RunFolder,
+    table: Table,
+    molecules: Molecules,
+    kinds: Sequence[str],
+    seed: int,
+    start: MessagePassing | None,
+) -> Fitted:
     """Each kind fitted; what was fitted before an interruption is taken from the checkpoint."""
     reversible = "balance" in run.config
     targets = find_targets(table, reversible=reversible)
@@ -294,7 +322,9 @@ def _fit_kinds(run: RunFolder, table: Table, molecules: Molecules, kinds: Sequen
             if kind in done:
                 continue
             # Only a network takes long enough to say how far it is.
-            told = {"on_epoch": lambda k, n, _: bar.advance(0, epoch=f"{k}/{n}")} if kind == "graph" else {}
+            told: dict[str, Any] = {}
+            if kind == "graph":
+                told = {"on_epoch": lambda k, n, _: bar.advance(0, epoch=f"{k}/{n}"), "start": start}
             done[kind] = fit_kind(kind, molecules, labels, folds, seed, **told)
             store.save(len(done), *_stored(done))
             bar.advance(last=kind)
@@ -371,7 +401,8 @@ def _summary(
     leakage: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """What the model card says, as JSON holds it."""
-    return {
+    begun = {"start": run.config["start"]} if "start" in run.config and "graph" in model.members else {}
+    return begun | {
         "data": run.config["data"],
         "split": run.config.get("test") or run.config["split"],
         "n_train": len(parts.train),

@@ -2,8 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,24 @@ _LADDER: tuple[tuple[dict[str, Any], tuple[float, ...]], ...] = (
     ),
 )
 _LANTHANIDES = range(57, 72)
+
+
+class Electronic(NamedTuple):
+    """What a method says of the electrons of one molecule.
+
+    Attributes:
+        dipole: its length about the center of mass [e Å].
+        homo: energy of the highest occupied orbital [eV].
+        lumo: of the lowest empty one [eV]; infinite where the basis has none.
+        charges: partial charges of the atoms [e], shape (n_atoms,).
+        solvation: free energies of solvation without relaxation [eV], one for each solvent.
+    """
+
+    dipole: float
+    homo: float
+    lumo: float
+    charges: np.ndarray
+    solvation: tuple[float, ...]
 
 
 class AbstractXTB(AbstractLabeler):
@@ -98,14 +116,7 @@ class AbstractXTB(AbstractLabeler):
             ConvergenceError: the SCF cycle did not converge in any of three ways.
             DataError: tblite refuses the structure.
         """
-        for settings, temperatures in _LADDER:
-            result = self._run(system, settings, temperatures)
-            if result is not None:
-                break
-        else:
-            raise ConvergenceError(
-                f"the SCF cycle of {self.name} did not converge ({len(_LADDER)} ways tried)"
-            )
+        result = self._converged(system)
         energy = float(result.get("energy")) * HARTREE
         forces = -np.asarray(result.get("gradient")) * (HARTREE / BOHR)
         if system.is_periodic:
@@ -114,6 +125,35 @@ class AbstractXTB(AbstractLabeler):
             return Labels(energy=energy, forces=forces, stress=stress)
         dipole = about_center_of_mass(np.asarray(result.get("dipole")) * BOHR, system)
         return Labels(energy=energy, forces=forces, dipole=dipole)
+
+    def electronic(self, system: System, solvents: Sequence[str] = ()) -> Electronic:
+        """Dipole, frontier orbitals and partial charges of a molecule in vacuum, and how much lower it is in
+        implicit solvents (ALPB, doi:10.1021/acs.jctc.1c00471; from 1 M in the gas to 1 M in solution).
+
+        Args:
+            system: not periodic, of closed shells.
+            solvents: tblite's names, such as "water" and "octanol".
+
+        Raises:
+            ConvergenceError, DataError: as `compute`; also a solvent that tblite does not know.
+            UnsupportedError: a periodic structure or unpaired electrons.
+        """
+        if any(system.pbc) or system.spin:
+            raise UnsupportedError("orbitals and solvation are of molecules with closed shells")
+        gas = self._converged(system)
+        energies, occupations = (
+            np.asarray(gas.get(f"orbital-{name}")) for name in ("energies", "occupations")
+        )
+        filled = occupations > 1.0
+        energy = float(gas.get("energy"))
+        dissolved = [float(self._converged(system, name).get("energy")) for name in solvents]
+        return Electronic(
+            dipole=float(np.linalg.norm(about_center_of_mass(np.asarray(gas.get("dipole")) * BOHR, system))),
+            homo=float(energies[filled].max(initial=-np.inf)) * HARTREE,
+            lumo=float(energies[~filled].min(initial=np.inf)) * HARTREE,
+            charges=np.asarray(gas.get("charges"), float),
+            solvation=tuple((one - energy) * HARTREE for one in dissolved),
+        )
 
     def isolated_atoms(self, numbers: Iterable[int]) -> dict[int, float]:
         """Energy [eV] of each element's free neutral atom with the unpaired electrons of its ground state."""
@@ -130,7 +170,21 @@ class AbstractXTB(AbstractLabeler):
             energies[number] = energy
         return energies
 
-    def _run(self, system: System, settings: dict[str, Any], temperatures: tuple[float, ...]) -> Any:
+    def _converged(self, system: System, solvent: str | None = None) -> Any:
+        """tblite's result in vacuum or in a solvent."""
+        for settings, temperatures in _LADDER:
+            result = self._run(system, settings, temperatures, solvent)
+            if result is not None:
+                return result
+        raise ConvergenceError(f"the SCF cycle of {self.name} did not converge ({len(_LADDER)} ways tried)")
+
+    def _run(
+        self,
+        system: System,
+        settings: dict[str, Any],
+        temperatures: tuple[float, ...],
+        solvent: str | None = None,
+    ) -> Any:
         """tblite's result, each temperature [K] started from the one before; None when not converged."""
         with _one_thread():
             from tblite.exceptions import TBLiteRuntimeError, TBLiteValueError
@@ -150,6 +204,8 @@ class AbstractXTB(AbstractLabeler):
             )
             for key, value in {"verbosity": 0, "accuracy": ACCURACY, **settings}.items():
                 calculator.set(key, value)
+            if solvent is not None:
+                calculator.add("alpb-solvation", solvent)
             result = None
             for temperature in temperatures:
                 calculator.set("temperature", temperature * BOLTZMANN / HARTREE)
