@@ -30,7 +30,8 @@ from benchmarks.record import record
 
 # In steps of 0.5 fs the stretching of O-H bonds has 3 % less kinetic energy than it should, which 40 ps show.
 TIMESTEP, FRAME = 0.25, 20.0  # fs
-# Hot, so that what is measured is soon forgotten: at 300 K the energy of this water takes 3 to 17 ps, and of 40 ps the package keeps too few samples to compare. Under pressure, so that it does not boil.
+# Hot, so that what is measured is soon forgotten: at 300 K the energy of this water takes 3 to 17 ps, and of
+# 40 ps the package keeps too few samples to compare. Under pressure, so that it does not boil.
 KELVIN, PRESSURE = (500.0, 513.0), (0.2, 0.28)  # K, GPa
 FORGOTTEN = 0.2  # of each run
 THERMOSTATS = {
