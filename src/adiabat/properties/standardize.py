@@ -120,9 +120,9 @@ _SINGLE = re.compile(r"[^\s.]+")
 
 @cache
 def _changeable() -> "Mol":
-    """What some step of standardizing may change: metals and other rare elements, charges outside nitro groups
-    and nitrates, sulfur of sulfoxides. All other of RDKit's rules ask for a charge, or for nitrogen and
-    phosphorus as RDKit's parser leaves none."""
+    """What some step of standardizing may change: metals and other rare elements, charges outside nitro
+    groups and nitrates, sulfur of sulfoxides. All other of RDKit's rules ask for a charge, or for nitrogen
+    and phosphorus as RDKit's parser leaves none."""
     from rdkit import Chem
 
     nitro = "!$([N+;X3](=O)([O-])[#6,#8])!$([O-;X1][N+;X3](=O)[#6,#8])"

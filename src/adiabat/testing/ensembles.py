@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from adiabat.base import MissingDependencyError
+from adiabat.base import DataError, MissingDependencyError
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND
 from adiabat.io.trajectory import Trajectory
 
@@ -90,8 +90,20 @@ def kinetic_deviations(data: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def ensemble_slopes(one: Any, other: Any) -> np.ndarray:
     """How far the ratio of the probabilities of energies (and volumes) at two temperatures (and pressures) is
-    from that of the ensemble, in standard errors (Shirts 2013, doi 10.1021/ct300688p)."""
-    return np.asarray(_package().ensemble.check(one, other, verbosity=0, bootstrap_seed=1))
+    from that of the ensemble, in standard errors (Shirts 2013, doi 10.1021/ct300688p).
+
+    Raises:
+        DataError: the simulations have too few frames that do not depend on each other.
+    """
+    pv = _package()
+    from physical_validation.util.error import InputError  # pyright: ignore[reportMissingImports]
+    from pymbar.utils import ParameterError  # pyright: ignore[reportMissingImports]
+
+    try:
+        return np.asarray(pv.ensemble.check(one, other, verbosity=0, bootstrap_seed=1))
+    except (InputError, ParameterError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"the ensembles cannot be compared: {reason}", "simulate longer") from error
 
 
 def _package() -> Any:
