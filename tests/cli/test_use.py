@@ -337,7 +337,7 @@ def test_signals_stop_md_after_saving(copper, tmp_path, signum, code):
     time.sleep(1)
     process.send_signal(signum)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode == code, err
     assert "go on with --resume" in err
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
     shutil.rmtree(run)
