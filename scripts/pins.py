@@ -20,7 +20,8 @@ def canonical(name: str) -> str:
 
 
 def closure(requirements: list[str]) -> dict[str, str]:
-    """All that `requirements` need, directly or not: canonical name to installed version."""
+    """All that `requirements` need, directly or not: canonical name to installed version, with the marker that a
+    requirement itself has: not everything has wheels for every Python."""
     pins: dict[str, str] = {}
     queue = [(requirement, "") for requirement in requirements]
     while queue:
@@ -33,7 +34,8 @@ def closure(requirements: list[str]) -> dict[str, str]:
         name, extras = canonical(match[1]), match[2] or ""
         distribution = metadata.distribution(name)
         new = name not in pins
-        pins[name] = distribution.version
+        if new:
+            pins[name] = distribution.version + (f" ;{marker}" if marker and text in requirements else "")
         for option in ["", *extras.split(",")] if new else extras.split(","):
             queue += [(needed, option.strip()) for needed in distribution.requires or ()]
     return pins

@@ -15,7 +15,7 @@ def pins(name: str) -> set[str]:
     lines = [
         line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r"))
     ]
-    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][\w.]*", line) for line in lines)
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][\w.]*( ; .+)?", line) for line in lines)
     return {line.split("==")[0] for line in lines}
 
 
