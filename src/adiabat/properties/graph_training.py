@@ -180,7 +180,7 @@ def trained(
 
 def _repeated(messages: MessagePassing, count: int) -> MessagePassing:
     """With a leading axis, all arrays alike."""
-    return jax.tree.map(lambda one: jnp.repeat(jnp.asarray(one)[None], count, axis=0), messages)
+    return jax.tree.map(lambda one: jnp.repeat(jnp.asarray(one, jnp.float32)[None], count, axis=0), messages)
 
 
 def _affordable(minutes: float, begin: float, ends: Sequence[float]) -> int:
