@@ -20,8 +20,8 @@ def canonical(name: str) -> str:
 
 
 def closure(requirements: list[str]) -> dict[str, str]:
-    """All that `requirements` need, directly or not: canonical name to installed version, with the marker that a
-    requirement itself has: not everything has wheels for every Python."""
+    """All that `requirements` need, directly or not: canonical name to installed version, with the marker
+    that a requirement itself has: not everything has wheels for every Python."""
     pins: dict[str, str] = {}
     queue = [(requirement, "") for requirement in requirements]
     while queue:
