@@ -1,18 +1,24 @@
 """Numbers by GFN2-xTB, message passing that learns them, and models that begin with it or are given them."""
 
 import json
+from importlib import resources
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import numpy as np
 import pytest
+from rdkit import Chem
+from rdkit.Chem import Crippen
 
+import adiabat.properties
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.archive import read_archive, write_archive
 from adiabat.base.checkpoints import CheckpointStore
 from adiabat.data.labelers.xtb import GFN2
 from adiabat.properties.graph_network import GraphEnsemble
 from adiabat.properties.graph_training import Recipe
+from adiabat.properties.graphs import joined
 from adiabat.properties.message_passing import MessagePassing
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import Labels
@@ -136,6 +142,27 @@ def test_files(tmp_path):
         load_pretrained(path)
     with pytest.raises(DataError, match="cannot read"):
         load_pretrained(tmp_path / "none")
+
+
+def test_what_comes_with_adiabat_knows_molecules_better_than_chance():
+    """A straight line from its features, pooled over fewer molecules than features, to Crippen's logP."""
+    found = load_pretrained("general")
+    assert found.summary["r2"]["descriptors (median)"] > 0.9
+    assert Path(str(resources.files(adiabat.properties) / "pretrained.safetensors")).stat().st_size < 3e6
+    graphs = joined(Molecules(NAMES).graphs)
+    logp = np.array([Crippen.MolLogP(Chem.MolFromSmiles(name)) for name in NAMES])
+    learned, asked = np.arange(0, len(NAMES), 4), np.arange(2, len(NAMES), 4)
+
+    def error(messages):
+        pooled = np.asarray(messages(graphs), float)
+        pooled = (pooled - pooled[learned].mean(axis=0)) / (pooled[learned].std(axis=0) + 1e-6)
+        own, mean = pooled[learned], logp[learned].mean()
+        weights = own.T @ np.linalg.solve(own @ own.T + np.eye(len(own)), logp[learned] - mean)
+        return np.sqrt(np.mean((pooled[asked] @ weights + mean - logp[asked]) ** 2))
+
+    width, depth = found.messages.width, found.messages.depth
+    fresh = [error(MessagePassing(width=width, depth=depth, key=jax.random.key(k))) for k in range(3)]
+    assert error(found.messages) < 0.8 * min(fresh)
 
 
 def test_networks_begin_with_it():
