@@ -213,6 +213,7 @@ def data(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_models_begin_with_it(run, data, tmp_path):
     options = {"targets": ["value"], "split": "none", "kinds": ("graph",)}
     found = train_property(data, out=tmp_path / "model", start=tmp_path / "run", **options)
