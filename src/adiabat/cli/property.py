@@ -346,6 +346,9 @@ def pretrain(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Molecules that must not be seen; again for several files."),
     ] = None,
+    molecules: Annotated[
+        int, typer.Option(metavar="N", help="How many to learn from, at most; taken at random.")
+    ] = 50_000,
     quantum: Annotated[
         int, typer.Option(metavar="N", help="Of how many molecules GFN2-xTB is asked, at most.")
     ] = 10_000,
@@ -369,6 +372,7 @@ def pretrain(
         out=out,
         smiles=smiles,
         without=without or (),
+        molecules=molecules,
         quantum=quantum,
         epochs=epochs,
         width=width,

@@ -78,7 +78,8 @@ class Screen:
             raise ConfigError("a model of reactions does not predict molecules", "give models of molecules")
         for one in (one for model in models for one in model.inputs):
             raise ConfigError(
-                f"a model needs {one.name!r} beside the molecule", "train one without further columns"
+                f"a model needs {one.name!r} beside the molecule",
+                "train one without further columns, and without --xtb",
             )
         if not 0 < level < 1:
             raise ConfigError(f"an interval holds a share between 0 and 1, not {level}")

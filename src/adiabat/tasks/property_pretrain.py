@@ -15,12 +15,13 @@ from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
 from adiabat.data.labelers import LabelCache
 from adiabat.properties import Standardizer
-from adiabat.properties.library import read_library
+from adiabat.properties.library import Entry, read_library
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.pretrained import PRETRAINED_NAME, save_pretrained
-from adiabat.properties.pretraining import RECIPE, figures, pretrain
+from adiabat.properties.pretraining import FEWEST, RECIPE, figures, pretrain
 from adiabat.properties.quantum import MAX_HEAVY_ATOMS, QUANTUM_NAMES
 from adiabat.tasks.precision import enable
+from adiabat.tasks.property_distill import sample
 from adiabat.tasks.screen import cores
 
 LABELS = "quantum.jsonl"
@@ -48,6 +49,7 @@ def pretrain_property(
     out: str | os.PathLike,
     smiles: str = "smiles",
     without: Sequence[str | os.PathLike] = (),
+    molecules: int = 50_000,
     quantum: int = 10_000,
     epochs: int = RECIPE.epochs,
     width: int = RECIPE.width,
@@ -66,7 +68,8 @@ def pretrain_property(
         smiles: the column of molecules of a table, of `library` and of `without`.
         without: files of molecules that are not to be seen, such as those a model will be tested with; in any
             of their stereoisomers.
-        quantum: of how many molecules GFN2-xTB is asked, at most.
+        molecules: how many of the library to learn from, at most; taken at random.
+        quantum: of how many of them GFN2-xTB is asked, at most.
         epochs: how often each molecule is seen.
         width: of the messages.
         depth: rounds of messages.
@@ -80,13 +83,20 @@ def pretrain_property(
         DataError: a file that cannot be read, or too few molecules.
     """
     environment = enable()
-    for name, least in (("epochs", 1), ("width", 1), ("depth", 1), ("quantum", 0)):
-        if locals()[name] < least:
-            raise ConfigError(f"{name} cannot be {locals()[name]}", f"at least {least}")
+    for name, value, least in (
+        ("molecules", molecules, FEWEST),
+        ("quantum", quantum, 0),
+        ("epochs", epochs, 1),
+        ("width", width, 1),
+        ("depth", depth, 1),
+    ):
+        if value < least:
+            raise ConfigError(f"{name} cannot be {value}", f"at least {least}")
     config = {
         "library": os.fspath(library),
         "smiles": smiles,
         "without": [os.fspath(path) for path in without],
+        "molecules": molecules,
         "quantum": quantum,
         "epochs": epochs,
         "width": width,
@@ -96,8 +106,8 @@ def pretrain_property(
     makes = (PRETRAINED_NAME, LABELS)
     with RunFolder.create(out, "property-pretrain", config, resume=resume, force=force, makes=makes) as run:
         run.note(**environment)
-        molecules = Molecules(tuple(_allowed(library, without, smiles)))
-        numbers = _quantum(run.path / LABELS, molecules, quantum, seed, cores(workers))
+        learned = Molecules(tuple(_allowed(library, without, smiles, molecules, seed)))
+        numbers = _quantum(run.path / LABELS, learned, quantum, seed, cores(workers))
         recipe = RECIPE._replace(epochs=epochs, width=width, depth=depth)
         with progress("learning", total=epochs, unit="epochs") as bar:
 
@@ -107,9 +117,9 @@ def pretrain_property(
                 run.record("metrics", step=done, loss=loss)
 
             store = run.checkpoints("pretraining")
-            found = pretrain(molecules, numbers, recipe=recipe, seed=seed, on_epoch=on_epoch, store=store)
+            found = pretrain(learned, numbers, recipe=recipe, seed=seed, on_epoch=on_epoch, store=store)
         summary = {
-            "molecules": len(molecules),
+            "molecules": len(learned),
             "quantum": int(np.isfinite(numbers).any(axis=1).sum()),
             "held_out": found.held_out,
             "r2": figures(found),
@@ -119,22 +129,25 @@ def pretrain_property(
         return Pretraining(summary, run.path / PRETRAINED_NAME)
 
 
-def _allowed(library: Any, without: Sequence[Any], smiles: str) -> Iterable[str]:
+def _allowed(
+    library: str | os.PathLike, without: Sequence[str | os.PathLike], smiles: str, count: int, seed: int
+) -> Iterable[str]:
     """Standardized molecules of a library, each once, none of which is in another file."""
-    seen = {bare for path in without for _, bare in _standardized(path, smiles)}
-    for text, bare in _standardized(library, smiles):
+    banned = (read_library(Path(path), smiles=smiles) for path in without)
+    seen = {bare for entries in banned for _, bare in _standardized(entries)}
+    for text, bare in _standardized(sample(read_library(Path(library), smiles=smiles), count, seed)):
         if bare not in seen:
             seen.add(bare)
             yield text
 
 
-def _standardized(path: Any, smiles: str) -> Iterable[tuple[str, str]]:
-    """The molecules of a file that can be read, with and without stereochemistry."""
+def _standardized(entries: Iterable[Entry]) -> Iterable[tuple[str, str]]:
+    """The molecules that can be read, with and without stereochemistry."""
     from rdkit import Chem
 
     standardizer = Standardizer()
-    with progress(f"reading {Path(path).name}", unit="molecules") as bar:
-        for entry in read_library(Path(path), smiles=smiles):
+    with progress("reading molecules", unit="") as bar:
+        for entry in entries:
             bar.advance()
             try:
                 mol = standardizer.molecule(entry.smiles)

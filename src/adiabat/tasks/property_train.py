@@ -402,7 +402,7 @@ def _summary(
 ) -> dict[str, Any]:
     """What the model card says, as JSON holds it."""
     begun = {"start": run.config["start"]} if "start" in run.config and "graph" in model.members else {}
-    return begun | {
+    return {
         "data": run.config["data"],
         "split": run.config.get("test") or run.config["split"],
         "n_train": len(parts.train),
@@ -421,6 +421,7 @@ def _summary(
             for name, one in tests.items()
         },
         "leakage": dict(leakage or {}),
+        **begun,
     }
 
 
