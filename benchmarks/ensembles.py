@@ -43,7 +43,7 @@ THERMOSTATS = {
 BAROSTATS = {
     "none": None,
     "cell rescaling": lambda pressure: CellRescaling(pressure=pressure, relaxation_time=300.0),
-    "Monte Carlo": lambda pressure: MonteCarloBarostat(pressure=pressure),
+    "Monte Carlo": lambda pressure: MonteCarloBarostat(pressure=pressure, every=10),
 }
 
 
