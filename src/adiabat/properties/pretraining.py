@@ -1,7 +1,7 @@
 """Teaching message passing what can be computed of molecules."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -103,8 +103,9 @@ def _explained(said: np.ndarray, values: np.ndarray) -> list[float]:
     return np.where(there > 1e-9, 1 - left / np.maximum(there, 1e-9), np.nan).tolist()
 
 
-def figures(found: Learned) -> dict[str, Any]:
-    """For people: of the quantum targets each, of the descriptors the median."""
-    quantum = {name: value for name, value in found.explained.items() if name in QUANTUM_NAMES}
-    rest = [value for name, value in found.explained.items() if name not in QUANTUM_NAMES]
-    return {"descriptors (median)": float(np.nanmedian(rest)), **quantum}
+def figures(found: Learned) -> dict[str, float]:
+    """For people: of the quantum targets each, of the descriptors the median; of those that are known."""
+    known = {name: value for name, value in found.explained.items() if np.isfinite(value)}
+    quantum = {name: value for name, value in known.items() if name in QUANTUM_NAMES}
+    rest = [value for name, value in known.items() if name not in QUANTUM_NAMES]
+    return {"descriptors (median)": float(np.median(rest)), **quantum}
