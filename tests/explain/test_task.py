@@ -123,6 +123,7 @@ def test_inputs_come_from_a_table(folder):
         ("CCCc1ccccc1.CCCCCCN", "mixture"),
         ("missing.csv", "no file"),
         ("*CC", "wildcard"),
+        ("C" * 300, "300 heavy atoms"),  # too long for the name of a file
     ],
 )
 def test_what_cannot_be_explained(folder, tmp_path, asked, words):

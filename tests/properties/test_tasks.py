@@ -132,6 +132,16 @@ def test_wrong_input(data, tmp_path):
         predict_properties(tmp_path / "nothing", ["C"])
     with pytest.raises(DataError, match="no file"):
         train_property(tmp_path / "nothing.csv", targets=["logS"], **run)
+    for one, other, words in (
+        ("1e300", "0", "another unit"),
+        ("1e-300", "0", "another unit"),
+        ("yes", "no", "0 and 1"),
+    ):
+        rows = [f"{'C' * n}O,{one if n % 2 else other}\n" for n in range(20)]
+        (tmp_path / "odd.csv").write_text("smiles,y\n" + "".join(rows))
+        with pytest.raises(DataError) as caught:
+            train_property(tmp_path / "odd.csv", targets=["y"], **run, force=True)
+        assert words in str(caught.value)
 
 
 def test_from_models_to_better_molecules(data, tmp_path):

@@ -337,6 +337,10 @@ def _rebuilt(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> PropertyM
     )
 
 
+# Squares of larger numbers, and of their inverses, are beyond single precision.
+_LARGEST = 1e15
+
+
 def _target(name: str, unit: str, values: np.ndarray) -> Target:
     if len(values) < 2 * FOLDS:
         raise DataError(f"{name!r} has {len(values)} values, at least {2 * FOLDS} are needed")
@@ -344,6 +348,12 @@ def _target(name: str, unit: str, values: np.ndarray) -> Target:
         raise DataError(f"all values of {name!r} are {values[0]:g}: there is nothing to learn")
     if set(np.unique(values).tolist()) <= {0.0, 1.0}:
         return Target(name, unit, True, 0.0, 1.0)
+    if np.abs(values).max() > _LARGEST or np.ptp(values) < 1 / _LARGEST:
+        raise DataError(
+            f"values of {name!r} from {values.min():g} to {values.max():g} are too large or too small to "
+            "compute with",
+            "give them in another unit, or their logarithms",
+        )
     return Target(name, unit, False, float(values.mean()), float(values.std()))
 
 

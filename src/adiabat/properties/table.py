@@ -125,7 +125,7 @@ def read_table(
     )
     if not kept:
         why = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else "it has no rows"
-        raise DataError(f"{path} has no molecule with a value; {why}")
+        raise DataError(f"{path} has no molecule with a value; {why}", "write classes as 0 and 1")
     return whole.taken(kept)
 
 

@@ -106,7 +106,7 @@ def explaining(
 
 def _given(molecules: str | os.PathLike | Sequence[str]) -> str | os.PathLike | Sequence[str]:
     """A string is a file where there is one, or where it is called like one; else SMILES."""
-    if isinstance(molecules, str) and not Path(molecules).is_file() and not is_library(molecules):
+    if isinstance(molecules, str) and not os.path.isfile(molecules) and not is_library(molecules):
         return [molecules]
     return molecules
 
