@@ -30,8 +30,8 @@ from adiabat.tasks.precision import enable
 from adiabat.testing.ensembles import ensemble_slopes, kinetic_deviations, simulation_data
 from benchmarks.record import record
 
-# With hydrogen of 1 u the stretching of O-H bonds has 3 % less kinetic energy in steps of 0.5 fs than it should,
-# which 40 ps show; ensembles do not depend on masses.
+# With hydrogen of 1 u the stretching of O-H bonds has 3 % less kinetic energy in steps of 0.5 fs than it
+# should, which 40 ps show; ensembles do not depend on masses.
 HYDROGEN = 3.0  # u
 TIMESTEP, FRAME = 0.5, 20.0  # fs
 # Hot, so that what is measured is soon forgotten: at 300 K the energy of this water takes 3 to 17 ps, and of
