@@ -147,12 +147,12 @@ def parsed(smiles: str) -> "Mol":
         raise DataError("there is no SMILES string")
     if len(text) > MAX_SMILES_LENGTH:
         raise UnsupportedError(f"{short(text)} has {len(text)} characters, at most {MAX_SMILES_LENGTH}")
-    # RDKit would take what follows for a name, and lose a second molecule.
-    if (rest := text.split(None, 1)[1:]) and not rest[0].startswith("|"):
-        raise DataError(f"{short(text)} goes on after a SMILES string")
     mol = Chem.MolFromSmiles(text, sanitize=False)
     if mol is None:
         raise DataError(f"{short(text)} is not a SMILES string")
+    # RDKit would take what follows for a name, and lose a second molecule.
+    if (rest := text.split(None, 1)[1:]) and not rest[0].startswith("|"):
+        raise DataError(f"{short(text)} goes on after a SMILES string")
     problems = Chem.DetectChemistryProblems(mol)
     if problems:
         raise DataError(f"{short(text)} is not a possible molecule: {problems[0].Message()}")
