@@ -12,7 +12,6 @@ from adiabat.properties.library import Entry
 from adiabat.properties.model import Prediction, PropertyModel
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.optimize.objectives import Objective, desirabilities, weights
-from adiabat.properties.standardize import Standardizer
 
 if TYPE_CHECKING:
     import pyarrow
@@ -74,8 +73,6 @@ class Screen:
                 raise ConfigError(f"two models predict {name!r}", "screen with one of them at a time")
         for model in models:
             _ = model.of_molecules  # refuses those of reactions
-        if not all(isinstance(model.standardizer, Standardizer) for model in models):
-            raise ConfigError("a model of reactions does not predict molecules", "give models of molecules")
         for one in (one for model in models for one in model.inputs):
             raise ConfigError(
                 f"a model needs {one.name!r} beside the molecule",

@@ -77,10 +77,15 @@ def _reason(one: "Explanation", k: int) -> Figure:
     most = np.argsort(-np.abs(one.fragments[:, k]), kind="stable")[:_FRAGMENTS]
     parts = ", ".join(f"{one.fragment_smiles[n]} {signed(float(one.fragments[n, k]))}" for n in most)
     base = number(float(one.baseline[k]))
+    return _of_atoms(one, k, f"{said}, of which {base} without any atom. Most is brought by {parts}.")
+
+
+def _of_atoms(one: "Explanation", k: int, caption: str) -> Figure:
+    atoms, name = one.atoms[:, k], one.targets[k].name
     return Figure(
-        contribution_drawing(one.smiles, one.atoms[:, k], _limit(one, k, one.atoms[:, k]), unit),
+        contribution_drawing(one.smiles, atoms, _limit(one, k, atoms), _unit(one, k)),
         f"atoms of {one.smiles} colored by what they bring to {name}",
-        f"{said}, of which {base} without any atom. Most is brought by {parts}.",
+        caption,
     )
 
 
@@ -120,11 +125,7 @@ def _of_target(one: "Explanation", k: int) -> list[Any]:
     by_fragment = one.fragments[one.fragment, k]
     first = {int(np.flatnonzero(one.fragment == n)[0]): str(n + 1) for n in range(len(one.fragments))}
     figures = [
-        Figure(
-            contribution_drawing(one.smiles, one.atoms[:, k], _limit(one, k, one.atoms[:, k]), unit),
-            f"atoms of {one.smiles} colored by what they bring to {target.name}",
-            f"Atoms: what each brings to {target.name}.",
-        ),
+        _of_atoms(one, k, f"Atoms: what each brings to {target.name}."),
         Figure(
             contribution_drawing(one.smiles, by_fragment, _limit(one, k, by_fragment), unit, first),
             f"fragments of {one.smiles} colored by what they bring to {target.name}",

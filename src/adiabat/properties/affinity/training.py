@@ -69,10 +69,10 @@ def trained(
     members = fresh(recipe, len(left_out), jax.random.key(seed))
     weights, static = eqx.partition(members, eqx.is_array)
     arrays = jnp.asarray(values, jnp.float32), jnp.asarray(series, jnp.int32)
+    given = jnp.asarray(left_out, jnp.int32), interactions, *arrays
     carried = weights, over_members(_optimizer(recipe).init, weights)
     for start in range(0, recipe.steps, _STEPS):
         steps = min(_STEPS, recipe.steps - start)
-        given = jnp.asarray(left_out, jnp.int32), interactions, *arrays
         carried = jax.block_until_ready(_advanced(carried, static, *given, recipe, steps))
         on_steps(steps)
     return jax.tree.map(np.asarray, eqx.combine(carried[0], static))
