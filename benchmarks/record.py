@@ -93,11 +93,12 @@ def _version(package: str) -> str:
 
 
 def _commit() -> str:
-    answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=RESULTS.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return answer.stdout.strip() or "unknown"
+    """With "-dirty" where anything but results differs from it."""
+    found = _git("describe", "--always")
+    changed = _git("status", "--porcelain", "--", ":/", ":!/benchmarks/results", ":!/docs/benchmarks.md")
+    return f"{found}-dirty" if found and changed else found or "unknown"
+
+
+def _git(*words: str) -> str:
+    answer = subprocess.run(["git", *words], cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return answer.stdout.strip()

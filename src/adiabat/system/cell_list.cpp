@@ -9,6 +9,7 @@
 
 namespace {
 
+constexpr int64_t SAMPLE = 256;  // atoms from whose neighbors those of all are guessed
 constexpr int REACH = 2;  // cells are at least radius / REACH wide, unless they would be too many
 
 // Cells along the three vectors of a box, and those around each.
@@ -166,6 +167,8 @@ extern "C" void* adiabat_find_pairs(int64_t n, const double* positions, const do
   double smallest = INFINITY;
   *most = 0;
   for (int64_t place = 0; place < n; ++place) {
+    // A vector that grows is copied again and again, into fresh pages each time.
+    if (place == SAMPLE) found->edges.reserve(size_t(1.1 * double(found->edges.size()) / SAMPLE * double(n)));
     const int32_t i = sorted.atoms[place];
     const double* here = &sorted.positions[3 * place];
     found->begin[i] = int64_t(found->edges.size());

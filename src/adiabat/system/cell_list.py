@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from adiabat.base.native import FAILURES, compiled_library, reason
-from adiabat.system.order import FEW_ATOMS
 from adiabat.system.system import cell_heights
 
 logger = logging.getLogger(__name__)
@@ -55,14 +54,14 @@ def table_by_cells(
         columns: of the table, at least.
 
     Returns:
-        None for few atoms, where not `has_one_image`, where there is no C++ compiler, and for structures that
+        None where not `has_one_image`, where there is no C++ compiler, and for structures that
         `neighbor_list` refuses.
 
     Raises:
         MemoryError: more pairs than fit.
     """
     n_atoms = len(positions)
-    if n_atoms <= FEW_ATOMS or not has_one_image(box, radius, pbc) or (library := _library()) is None:
+    if not has_one_image(box, radius, pbc) or (library := _library()) is None:
         return None
     given = [np.ascontiguousarray(array, np.float64) for array in (positions, box, np.linalg.inv(box))]
     given += [cell_heights(box), np.asarray(pbc, np.int32)]

@@ -153,9 +153,10 @@ def neighbor_list(
     radius = float(cutoff) + float(skin)
     positions = np.asarray(system.positions, dtype=np.float64)
     cell = np.asarray(system.cell, dtype=np.float64)
-    # A few atoms need no box, which would take longer than their list.
-    box = _filled_cell(cell, system.pbc) if len(positions) > FEW_ATOMS else cell
-    table = table_by_cells(positions, box, system.pbc, radius, columns) if capacity is None else None
+    # A few atoms need no box beside their cell: to find one would take longer than their list.
+    boxed = all(system.pbc) or len(positions) > FEW_ATOMS
+    box, by_cells = _filled_cell(cell, system.pbc) if boxed else cell, boxed and capacity is None
+    table = table_by_cells(positions, box, system.pbc, radius, columns) if by_cells else None
     overflow = False
     if table is None:
         table, overflow = _table(positions, cell, system.pbc, radius, capacity, columns)

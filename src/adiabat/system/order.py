@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 FEW_ATOMS = 512
-"""What so many leave for each other stays in the cache whatever the order, and their list is quickly made."""
+"""What so many leave for each other stays in the cache whatever the order."""
 # Atoms in a cube of this edge [Å] come as they are.
 _EDGE = 2.0
 # Bits 0 to 20 of a number are moved apart, to make room for those of two others between them.

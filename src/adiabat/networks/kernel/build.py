@@ -26,7 +26,6 @@ class Kernel(NamedTuple):
     Attributes:
         name: begins the names of its functions: `NAME_forward` and so on.
         tape_width: floats that one atom leaves for the backward pass, by interactions, channels, hidden.
-        space_width: floats of one atom that the backward pass works with, likewise.
         change_space: floats that the changes of the energies work with, by atoms, interactions, channels,
             hidden, elements, knots.
         slope_space: floats that the derivative by the weights works with, by atoms, interactions, channels,
@@ -35,7 +34,6 @@ class Kernel(NamedTuple):
 
     name: str
     tape_width: Callable[[int, int, int], int]
-    space_width: Callable[[int, int, int], int]
     change_space: Callable[[int, int, int, int, int, int], int]
     slope_space: Callable[[int, int, int, int, int, int], int]
 
@@ -72,7 +70,7 @@ def _register(path: Path, key: str) -> Kernel:
     for function in FUNCTIONS:
         handler = jax.ffi.pycapsule(getattr(library, f"adiabat_{function}"))
         jax.ffi.register_ffi_target(f"{name}_{function}", handler, platform="cpu")
-    sizes = {"tape_width": 3, "space_width": 3, "change_space": 6, "slope_space": 6}
+    sizes = {"tape_width": 3, "change_space": 6, "slope_space": 6}
     found = {name: getattr(library, f"adiabat_{name}") for name in sizes}
     for size, function in found.items():
         function.argtypes, function.restype = [ctypes.c_int64] * sizes[size], ctypes.c_int64

@@ -134,7 +134,8 @@ struct EnvironmentCotangents {
   const double* repelled;
 };
 
-// by_positions (n_atoms, 3) and by_cells (n_atoms, 3, 3); pull (n_atoms, columns, 3) is what each edge pulls with.
+// by_positions (n_atoms, 3) and by_cells (n_atoms, 3, 3); pull (n_atoms, columns, 3) is what each edge pulls with, and
+// may take the place of given.vectors.
 template <typename Pool>
 void return_environments(const Structure& s, float cutoff, const EnvironmentCotangents& given, double* by_positions,
                          double* by_cells, float* pull, Pool& pool) {

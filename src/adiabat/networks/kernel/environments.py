@@ -65,7 +65,8 @@ def _found_backward(name, cutoff, structure, cotangents):
     def returned(*given):
         positions, cells, shift = given[4:7]
         shapes = ((positions.shape, np.float64), (cells.shape, np.float64), (shift.shape, np.float32))
-        return _run(name, "environments_back", cutoff, shapes, *given)[:2]
+        # What the edges pull with takes the place of what the network said of their vectors.
+        return _run(name, "environments_back", cutoff, shapes, *given, in_place={0: 2})[:2]
 
     return *returned(*cotangents, *structure), *(None,) * 6
 
@@ -73,7 +74,9 @@ def _found_backward(name, cutoff, structure, cotangents):
 _found.defvjp(_found_forward, _found_backward)
 
 
-def _run(name, function, cutoff, shapes, *arguments):
+def _run(name, function, cutoff, shapes, *arguments, in_place=None):
     results = tuple(jax.ShapeDtypeStruct(*shape) for shape in shapes)
-    target = jax.ffi.ffi_call(f"{name}_{function}", results, vmap_method="sequential")
+    target = jax.ffi.ffi_call(
+        f"{name}_{function}", results, vmap_method="sequential", input_output_aliases=in_place
+    )
     return target(*arguments, cutoff=np.float32(cutoff))

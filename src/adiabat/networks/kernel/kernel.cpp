@@ -62,15 +62,18 @@ ffi::Error run_forward(ffi::ThreadPool pool, Integers species, Floats vectors, F
   return ffi::Error::Success();
 }
 
+// changed: the tape itself, of which nothing is kept.
 ffi::Error run_backward(ffi::ThreadPool pool, Floats cotangents, Integers species, Floats vectors, Floats envelope,
                         Integers index, Integers reverse, Integers given, Floats weights, Floats tape,
-                        ffi::Result<Floats> by_vectors, ffi::Result<Floats> by_envelope, ffi::Result<Floats> space, Numbers sizes, float spacing) {
+                        ffi::Result<Floats> by_vectors, ffi::Result<Floats> by_envelope, ffi::Result<Floats> changed,
+                        Numbers sizes, float spacing) {
   const Model model = model_of(sizes, spacing, weights);
   const Order order = order_of(species, given, model.sizes);
   const Graph graph = graph_of(order, vectors, envelope, index, reverse);
-  const Tape<Vec> left(tape.typed_data(), model.sizes, graph.n_atoms);
-  const Cotangents<Vec> between(large(space), model.sizes, graph.n_atoms);
-  if (!fits(model.weights.size, weights) || !fits(left.size, tape) || !fits(between.size, *space)) return misfit();
+  const Tape<Vec> left(changed->typed_data(), model.sizes, graph.n_atoms);
+  const Cotangents<Vec> between(left, nullptr, model.sizes, graph.n_atoms);
+  if (!fits(model.weights.size, weights) || !fits(left.size, tape) || tape.typed_data() != changed->typed_data())
+    return misfit();
   backward(model, graph, left, between, cotangents.typed_data(), large(by_vectors), large(by_envelope), pool);
   return ffi::Error::Success();
 }
@@ -192,7 +195,7 @@ ffi::Error run_environments_back(ffi::ThreadPool pool, Floats vectors, Floats en
   const Structure structure = structure_of(positions, cells, shift, index, reverse, mask, species, repulsion);
   const EnvironmentCotangents given{vectors.typed_data(), envelope.typed_data(), share.typed_data(),
                                     repelled.typed_data()};
-  return_environments(structure, cutoff, given, by_positions->typed_data(), by_cells->typed_data(), large(pull), pool);
+  return_environments(structure, cutoff, given, by_positions->typed_data(), by_cells->typed_data(), pull->typed_data(), pool);
   return ffi::Error::Success();
 }
 
@@ -253,13 +256,9 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(adiabat_orthogonal, run_orthogonal,
                                   .Attr<ffi::Span<const float>>("quintic")
                                   .Attr<int64_t>("iterations"));
 
-// Floats that one atom takes: of the tape, and of the space between the phases of the backward pass.
+// Floats of the tape that one atom takes.
 extern "C" int64_t adiabat_tape_width(int64_t interactions, int64_t channels, int64_t hidden) {
   return Tape<Vec>(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
-}
-
-extern "C" int64_t adiabat_space_width(int64_t interactions, int64_t channels, int64_t hidden) {
-  return Cotangents<Vec>(nullptr, {interactions, channels, hidden, 1, 1}, 1).size;
 }
 
 // Floats that the changes of the energies work with.

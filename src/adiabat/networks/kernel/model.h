@@ -33,6 +33,7 @@ struct Sizes {
   int64_t invariants(int64_t t) const { return first(t) ? FIRST_INVARIANTS : INVARIANTS; }
   int64_t vectors(int64_t t) const { return first(t) ? FIRST_VECTORS : VECTORS; }
   int64_t matrices(int64_t t) const { return first(t) ? FIRST_MATRICES : MATRICES; }
+  int64_t features(int64_t t) const { return last(t) ? 1 : FEATURES; }
   int64_t outputs(int64_t t) const { return last(t) ? 1 : 3; }
 };
 
@@ -131,6 +132,7 @@ template <typename N>
 struct Tape {
   std::vector<RoundTape<N>> rounds;
   Pointer<N> readout;  // (n_atoms, C): before the SiLU
+  Pointer<N> layers;   // (n_atoms, interactions, C): room for the cotangents of the scalars of each round
   int64_t size;        // of a plane
 
   Tape(float* begin, const Sizes& s, int64_t n_atoms, int64_t plane = 0) : rounds(s.interactions) {
@@ -141,30 +143,35 @@ struct Tape {
       r.raw = arrays.take(Kind<N>::dual ? s.sums(t) * unit : 0);
       r.sums = arrays.take(s.sums(t) * unit);
       r.inner = arrays.take(n_atoms * s.hidden);
-      r.features = arrays.take((s.last(t) ? 1 : FEATURES) * unit);
+      r.features = arrays.take(s.features(t) * unit);
       r.gates = arrays.take(s.last(t) ? 0 : 2 * unit);
       r.mixed = arrays.take(s.last(t) ? 0 : (FEATURES - 1) * unit);
       r.sent = arrays.take(s.last(t) ? 0 : FEATURES * unit);
     }
     readout = arrays.take(unit);
+    layers = arrays.take(s.interactions * unit);
     size = arrays.cursor.used;
   }
 };
 
-// Cotangents that one phase of the backward pass leaves for the next.
+// Cotangents that one phase of the backward pass leaves for the next. Floats take the places of the numbers that they
+// are of, which an atom reads for the last time just before: what is not written anew need not be fetched. Dual numbers
+// have places of their own, as the derivative by the weights asks for the numbers again.
 template <typename N>
 struct Cotangents {
-  std::vector<Pointer<N>> sums;  // of each round, receiver's weights included: neighbors read them
-  Pointer<N> features;           // (n_atoms, FEATURES, C): of an atom's own features, as far as they are known
-  Pointer<N> layers;             // (n_atoms, interactions, C): of the scalars of each round, by the readout
-  int64_t size;                  // of a plane
+  std::vector<Pointer<N>> sums;      // of each round, receiver's weights included: neighbors read them
+  std::vector<Pointer<N>> features;  // of an atom's own features after each round, as far as they are known
+  Pointer<N> layers;                 // (n_atoms, interactions, C): of the scalars of each round, by the readout
+  int64_t size;                      // of a plane, beside the tape
 
-  Cotangents(float* begin, const Sizes& s, int64_t n_atoms, int64_t plane = 0) {
+  Cotangents(const Tape<N>& tape, float* begin, const Sizes& s, int64_t n_atoms, int64_t plane = 0)
+      : layers(tape.layers) {
     const int64_t unit = n_atoms * s.channels;
     AtomArrays<N> arrays{{begin}, plane};
-    for (int64_t t = 0; t < s.interactions; ++t) sums.push_back(arrays.take(s.sums(t) * unit));
-    features = arrays.take(FEATURES * unit);
-    layers = arrays.take(s.interactions * unit);
+    for (int64_t t = 0; t < s.interactions; ++t) {
+      sums.push_back(Kind<N>::dual ? arrays.take(s.sums(t) * unit) : tape.rounds[t].sums);
+      features.push_back(Kind<N>::dual ? arrays.take(s.features(t) * unit) : tape.rounds[t].features);
+    }
     size = arrays.cursor.used;
   }
 };

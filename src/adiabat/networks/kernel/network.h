@@ -29,7 +29,8 @@ inline int64_t change_space(const Sizes& s, int64_t n_atoms) { return 2 * Tape<D
 
 // Floats that weight_slopes() works with.
 inline int64_t slope_space(const Sizes& s, int64_t n_atoms) {
-  return 2 * (Tape<Dual>(nullptr, s, n_atoms).size + Cotangents<Dual>(nullptr, s, n_atoms).size) +
+  const Tape<Dual> tape(nullptr, s, n_atoms);
+  return 2 * (tape.size + Cotangents<Dual>(tape, nullptr, s, n_atoms).size) +
          parts_of(n_atoms) * Weights<const float>(nullptr, s).size;
 }
 
@@ -46,7 +47,7 @@ Pointer<N> layers_of(const Model& model, const Tape<N>& tape, Block block, Scrat
   const auto layers = scratch.take<N>(BLOCK * row);
   for (int64_t b = 0; b < block.count; ++b)
     for (int64_t t = 0; t < s.interactions; ++t)
-      copy(tape.rounds[t].features + (block.start + b) * (s.last(t) ? 1 : FEATURES) * C, C, layers + (b * row + t * C));
+      copy(tape.rounds[t].features + (block.start + b) * s.features(t) * C, C, layers + (b * row + t * C));
   return layers;
 }
 
@@ -100,7 +101,7 @@ void return_to_layers(const Model& model, const Graph& graph, const Tape<N>& tap
   multiply(inner, BLOCK, C, w.readout.transpose, row, nullptr, layers);
   copy(layers, block.count * row, cotangents.layers + block.start * row);
   for (int64_t b = 0; b < block.count; ++b)
-    copy(layers + (b * row + (s.interactions - 1) * C), C, cotangents.features + (block.start + b) * FEATURES * C);
+    copy(layers + (b * row + (s.interactions - 1) * C), C, cotangents.features.back() + (block.start + b) * C);
 }
 
 template <typename N, typename Pool>
@@ -142,9 +143,11 @@ void backward(const Model& model, const Graph& graph, const Tape<Vec>& tape, con
   const Sizes& s = model.sizes;
   const std::vector<int64_t>& needed = graph.order.needed;
   const int64_t last = s.interactions - 1, n_atoms = graph.n_atoms;
-  clear_from(needed[last], n_atoms, FEATURES * s.channels, cotangents.features);
   clear_from(needed[last], n_atoms, s.interactions * s.channels, cotangents.layers);
-  for (int64_t t = 1; t <= last; ++t) clear_from(needed[t], n_atoms, s.sums(t) * s.channels, cotangents.sums[t]);
+  for (int64_t t = 1; t <= last; ++t) {
+    clear_from(needed[t], n_atoms, FEATURES * s.channels, cotangents.features[t - 1]);
+    clear_from(needed[t], n_atoms, s.sums(t) * s.channels, cotangents.sums[t]);
+  }
   for_each(blocks(n_atoms), pool, [&](int64_t number) {
     const Block all = block_of(n_atoms, number), block = block_of(needed[last], number);
     for (int64_t place = all.start; place < all.start + all.count; ++place) {
@@ -188,9 +191,10 @@ void weight_slopes(const Model& model, const Graph& graph, DualPointer energies,
                    Pool& pool) {
   const Sizes& s = model.sizes;
   const int64_t n = graph.n_atoms, size = model.weights.size, parts = parts_of(n);
-  const int64_t tape_size = Tape<Dual>(nullptr, s, n).size, space_size = Cotangents<Dual>(nullptr, s, n).size;
+  const int64_t tape_size = Tape<Dual>(nullptr, s, n).size;
   const Tape<Dual> tape(space, s, n, tape_size);
-  const Cotangents<Dual> cotangents(space + 2 * tape_size, s, n, space_size);
+  const int64_t space_size = Cotangents<Dual>(tape, nullptr, s, n).size;
+  const Cotangents<Dual> cotangents(tape, space + 2 * tape_size, s, n, space_size);
   float* const sums = space + 2 * (tape_size + space_size);
   forward(model, graph, tape, nullptr, pool);
 

@@ -35,7 +35,6 @@ class Call(NamedTuple):
     sizes: Sizes
     spacing: float
     tape_width: int
-    space_width: int
 
 
 class KernelNetwork(AbstractNetwork):
@@ -135,7 +134,7 @@ def _made(
 ) -> "KernelNetwork":
     widths = (sizes.interactions, sizes.channels, sizes.hidden)
     spacing = network.cutoff / sizes.knots
-    call = Call(found.name, sizes, spacing, found.tape_width(*widths), found.space_width(*widths))
+    call = Call(found.name, sizes, spacing, found.tape_width(*widths))
     return KernelNetwork(
         weights=weights,
         shift=jnp.asarray(network.shift),
@@ -145,10 +144,16 @@ def _made(
     )
 
 
-def _run(call, function, shapes, *arguments):
-    """A function of the kernel, for results of these shapes."""
+def _run(call, function, shapes, *arguments, in_place=None):
+    """A function of the kernel, for results of these shapes.
+
+    Args:
+        in_place: results that take the place of an argument, by their numbers.
+    """
     results = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
-    target = jax.ffi.ffi_call(f"{call.name}_{function}", results, vmap_method="sequential")
+    target = jax.ffi.ffi_call(
+        f"{call.name}_{function}", results, vmap_method="sequential", input_output_aliases=in_place
+    )
     return target(*arguments, sizes=np.array(call.sizes, np.int64), spacing=np.float32(call.spacing))
 
 
@@ -216,9 +221,9 @@ _forward.defvjp(_forward_forward, _forward_backward, symbolic_zeros=True)
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _backward(call, cotangents, vectors, envelope, species, index, reverse, order, weights, tape, asked):
     del asked
-    shapes = (vectors.shape, envelope.shape, (len(species) * call.space_width,))
+    shapes = (vectors.shape, envelope.shape, tape.shape)
     given = (cotangents, species, vectors, envelope, index, reverse, order, weights, tape)
-    return _run(call, "backward", shapes, *given)[:2]
+    return _run(call, "backward", shapes, *given, in_place={len(given) - 1: 2})[:2]
 
 
 def _backward_forward(call, *arguments):

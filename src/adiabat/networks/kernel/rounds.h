@@ -235,7 +235,7 @@ void return_to_sums(const Model& model, const Graph& graph, const Tape<N>& tape,
   const auto mixed = scratch.take<N>(last ? 0 : (FEATURES - 1) * BLOCK * C);
   for (int64_t b = 0; b < block.count; ++b) {
     const int64_t i = block.start + b;
-    const auto g = cotangents.features + i * FEATURES * C;
+    const auto g = cotangents.features[t] + i * s.features(t) * C;
     for (int64_t c = 0; c < C; c += W) {
       store(change + (b * n_out + c), load(g + c));
       if (last) continue;
@@ -275,7 +275,7 @@ void return_to_sums(const Model& model, const Graph& graph, const Tape<N>& tape,
     const int64_t i = block.start + b;
     const auto own = own_features<First>(model, graph, tape, t, i);
     const auto sums = cotangents.sums[t] + i * s.sums(t) * C;
-    const auto features = cotangents.features + i * FEATURES * C;
+    const auto after = cotangents.features[t] + i * s.features(t) * C;
     for (int64_t c = 0; c < C; c += W) {
       const Atom<N> atom = load_atom<First>(left.sums + (i * s.sums(t) * C + c), own + c, C);
       Atom<N> g{};
@@ -290,11 +290,12 @@ void return_to_sums(const Model& model, const Graph& graph, const Tape<N>& tape,
       if constexpr (!First) {
         store(sums + (17 * C + c), C, g.v);
         store(sums + (20 * C + c), C, g.m);
-        add_to(features + c, g.scalar);  // beside what passes by the round
+        const auto features = cotangents.features[t - 1] + i * FEATURES * C;
+        store(features + c, load(after + c) + g.scalar);  // of which the first passes by the round
         store(features + (C + c), C, g.own_vector);
         store(features + (4 * C + c), C, g.own_matrix);
       } else if constexpr (Kind<N>::dual) {
-        add_to(by_weights->embedding + graph.order.species[i] * C + c, (load(features + c) + g.scalar).d);
+        add_to(by_weights->embedding + graph.order.species[i] * C + c, (load(after + c) + g.scalar).d);
       }
     }
     if constexpr (Kind<N>::dual) {
@@ -360,7 +361,7 @@ void return_to_messages(const Model& model, const Graph& graph, const Tape<N>& t
     by_atom(mapped, block.count, FEATURES, C, sent);
     for (int64_t b = 0; b < block.count; ++b) {
       const int64_t i = block.start + b;
-      const auto features = cotangents.features + i * FEATURES * C;
+      const auto features = cotangents.features[t - 1] + i * FEATURES * C;
       const auto layer = cotangents.layers + (i * s.interactions + t - 1) * C;
       for (int64_t c = 0; c < FEATURES * C; c += W) add_to(features + c, load(sent + (b * FEATURES * C + c)));
       for (int64_t c = 0; c < C; c += W) add_to(features + c, load(layer + c));
