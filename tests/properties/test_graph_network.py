@@ -107,7 +107,8 @@ def test_batches_hold_every_molecule_once_and_fit():
 
 
 def test_neither_company_nor_the_order_of_atoms_matters():
-    model, _ = fitted(*some())
+    _, labels, folds = some()
+    model, _ = fitted(measured((*CHAINS[:37], *CHIRAL)), labels, folds)
     names = (*CHIRAL, *CHAINS[:50])
     together = model.predict(Molecules(names, np.full((len(names), 1), 0.5, np.float32))).mean
 
@@ -122,6 +123,17 @@ def test_neither_company_nor_the_order_of_atoms_matters():
             written = Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False)
             np.testing.assert_allclose(alone(written), together[k], atol=1e-5)
     assert np.abs(alone("C[C@@H](N)C(=O)O") - together[0]).max() > 1e-4  # the mirror image of the first
+
+
+def test_mirror_images_are_one_to_a_model_that_never_saw_any():
+    """Weights that nothing was learned for do not matter."""
+    model, _ = fitted(*some())
+    assert not model.handed
+    assert not GraphEnsemble.restored(*model.stored()).handed
+    names = ("C[C@@H](N)C(=O)O", "C[C@H](N)C(=O)O", "CC(N)C(=O)O", "C/C=C/C", "CC=CC")
+    found = model.predict(Molecules(names, np.full((len(names), 1), 0.5, np.float32))).mean
+    np.testing.assert_allclose(found[:2], found[[2, 2]], atol=1e-6)
+    np.testing.assert_allclose(found[3], found[4], atol=1e-6)
 
 
 def test_stored_and_restored_to_the_bit():

@@ -11,13 +11,21 @@ from rdkit.Chem import rdMolDescriptors, rdmolops
 
 from adiabat.base import AdiabatError
 from adiabat.properties import Standardizer
-from adiabat.properties.crippen import Shares
+from adiabat.properties.crippen import Shares, _asked
 from adiabat.properties.descriptors import descriptor_names, descriptors
+from adiabat.properties.environments import Side
 from adiabat.properties.fingerprints import Known, count_morgan, similarities
 from adiabat.properties.graph_inference import ensemble_outputs
 from adiabat.properties.graph_network import _on_accelerator
 from adiabat.properties.graph_training import Recipe, fresh
-from adiabat.properties.graphs import N_ATOM_FEATURES, N_BOND_FEATURES, graphs_of
+from adiabat.properties.graphs import (
+    HANDEDNESS,
+    N_ATOM_FEATURES,
+    N_BOND_FEATURES,
+    graphs_of,
+    is_plain,
+    unlabeled_graphs,
+)
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.property_network import Shape
 
@@ -89,15 +97,29 @@ def test_what_atoms_add_is_learned_once(monkeypatch):
 
     shares, asked, ask = Shares(), [], crippen._asked
     monkeypatch.setattr(crippen, "_asked", lambda mol: asked.append(mol) or ask(mol))
-    mols = [Chem.MolFromSmiles(name) for name in ("CCO", "OCC")]
-    numbers = np.array([1, 2, 3, 3, 2, 1], np.uint64)
-    first = np.array([0, 3, 6])
-    found = shares.of([mols[0]], first[:2], numbers[:3])
-    np.testing.assert_array_equal(shares.of([mols[1]], first[:2], numbers[3:]), found[::-1])
+    mols = [Chem.MolFromSmiles(name) for name in ("CCO", "OCC", "CCN", "NCC")]
+
+    def of(*numbers):
+        some = [mols[k] for k in numbers]
+        return shares.of(some, Side.of(unlabeled_graphs(some)))
+
+    found = of(0)
+    np.testing.assert_array_equal(of(1), found[::-1])
     assert len(asked) == 1
     monkeypatch.setattr(crippen, "_MOST", 3)  # full: what is not known is asked each time
-    shares.of(mols, first, numbers + np.uint64(7))
+    of(2, 3)
     assert len(asked) == 3
+
+
+def test_what_atoms_add_depends_on_what_was_looked_at():
+    """What is learned of some molecules is right for all others."""
+    mols = [Chem.MolFromSmiles(name) for name in (*MOLECULES, *table(2000))]
+    mols = [mol for mol in mols if is_plain(unlabeled_graphs([mol])[0].atoms).all()]
+    shares = Shares()
+    for start in range(0, len(mols), 200):
+        some = mols[start : start + 200]
+        found = shares.of(some, Side.of(unlabeled_graphs(some)))
+        np.testing.assert_allclose(found, np.concatenate(list(map(_asked, some))), atol=2e-9)
 
 
 def test_one_network_by_surroundings_and_by_atoms():
@@ -129,6 +151,7 @@ def test_atoms_are_found_by_query_and_by_features():
         known = Molecules(names)
         _ = known.graphs
         quick = Molecules(names, mols=tuple(map(Chem.MolFromSmiles, names)))
+        wanted = wanted & ~HANDEDNESS
         np.testing.assert_array_equal(quick.have_atoms(wanted), known.have_atoms(wanted))
     assert not Molecules(names).have_atoms(np.zeros(N_ATOM_FEATURES, bool)).any()
 

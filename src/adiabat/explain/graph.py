@@ -63,7 +63,7 @@ def _gradients(model: GraphEnsemble, anatomy: Anatomy, times: np.ndarray) -> tup
     inputs = np.tile(anatomy.molecule.inputs, (len(times), 1))
     scaled = in_spreads(np.append(times[:, None] * whole, inputs, axis=1), model.center, model.scale)
     point = jnp.asarray(times, jnp.float32), jnp.asarray(scaled, jnp.float32)
-    found = _slopes(model.members, _copies(anatomy), *point, model.classes)
+    found = _slopes(model.members, _copies(model, anatomy), *point, model.classes)
     values, by_atoms, by_numbers = (np.asarray(array, float) for array in found)
     by_atoms = by_atoms[:, :, : len(times) * anatomy.n_atoms]
     by_atoms = by_atoms.reshape(*by_atoms.shape[:2], len(times), anatomy.n_atoms)
@@ -72,9 +72,9 @@ def _gradients(model: GraphEnsemble, anatomy: Anatomy, times: np.ndarray) -> tup
     return values.transpose(0, 2, 1), by_atoms + by_numbers @ anatomy.shares.T
 
 
-def _copies(anatomy: Anatomy) -> Graphs:
+def _copies(model: GraphEnsemble, anatomy: Anatomy) -> Graphs:
     """The molecule once for each point, in arrays of few sizes."""
-    graph = anatomy.graph
+    (graph,) = model.graphs(anatomy.molecule)
     atoms = 1 << (anatomy.n_atoms - 1).bit_length()
     few = len(graph.ends) == 0 or np.bincount(graph.ends.ravel()).max() <= 4
     return joined(

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adiabat.properties.environments import Side, coded, mixed
+from adiabat.properties.graphs import charges_of, elements_of, hydrogens_of, is_aromatic, unhanded
+
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
-# As RDKit's patterns of Crippen's atoms and of acceptors look: two bonds far.
-REACH = 2
 # logP and refractivity of an atom with its hydrogens and without, its surface; whether it accepts, can be an
 # end of a rotatable bond, and one that is not of an amide or the like.
 N_SHARES = 8
@@ -32,22 +33,17 @@ class Shares:
     """Contributions of atoms (Wildman and Crippen 1999, doi 10.1021/ci990307l; Labute 2000,
     doi 10.1016/S1093-3263(00)00068-1) by the number of their surroundings.
 
-    RDKit's patterns take a third of a millisecond a molecule. Atoms with equal surroundings add the same, so
-    that each is asked for once.
+    RDKit's patterns take a third of a millisecond a molecule. Atoms of which these see the same add the same,
+    so that each kind is asked for once.
     """
 
     def __init__(self) -> None:
         self._places: dict[int, int] = {}
         self._known = np.zeros((1024, N_SHARES))
 
-    def of(self, mols: "list[Mol]", first: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        """What atoms add, shape (n_atoms, 8).
-
-        Args:
-            mols: the molecules.
-            first: the number of the first atom of each, and that of all atoms, shape (n_molecules + 1,).
-            numbers: of the surroundings of each atom, shape (n_atoms,), uint64.
-        """
+    def of(self, mols: "list[Mol]", side: Side) -> np.ndarray:
+        """What atoms add, shape (n_atoms, 8)."""
+        first, numbers = np.concatenate([[0], np.cumsum(side.sizes)]), _seen(side)
         names, which = np.unique(numbers, return_inverse=True)
         places = np.array([self._places.get(name, -1) for name in names.tolist()])[which]
         found = np.empty((len(numbers), N_SHARES))
@@ -67,6 +63,22 @@ class Shares:
             if place == len(self._known):
                 self._known = np.concatenate([self._known, np.zeros_like(self._known)])
             self._places[number], self._known[place] = place, own
+
+
+def _seen(side: Side) -> np.ndarray:
+    """Numbers of 64 bits that are equal where the patterns see the same: an atom, the bonds and atoms next to
+    it, and around another one than carbon the bonds and elements behind these (Weisfeiler and Leman 1968, as
+    hashes: that two others agree by chance is as likely as 1e-6 among a million)."""
+    atoms, bonds = unhanded(side.atoms, side.bonds)
+    own, edges = coded(atoms), np.repeat(coded(bonds), 2)
+    elements = elements_of(atoms)
+    far = mixed((2 * elements + is_aromatic(atoms)).astype(np.uint64))
+    degree = np.bincount(side.target, minlength=len(atoms))
+    rest = (hydrogens_of(atoms) * 16 + degree) * 8 + charges_of(atoms) + 2
+    near = mixed(far + rest.astype(np.uint64))
+    beyond = mixed(near + side.arriving(mixed(far[side.source] + edges)))
+    along = np.where(elements[side.target] == 6, near[side.source], beyond[side.source])
+    return mixed(own + side.arriving(mixed(along + edges)))
 
 
 def _asked(mol: "Mol") -> np.ndarray:

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adiabat.properties.crippen import REACH, Shares
-from adiabat.properties.environments import Side, coded, surroundings
+from adiabat.properties.crippen import Shares
+from adiabat.properties.environments import Side
 from adiabat.properties.graphs import (
     Graph,
     charges_of,
     elements_of,
-    graphs_of,
     hydrogens_of,
     is_open_single,
     is_plain,
-    unhanded,
+    unlabeled_graphs,
 )
 from adiabat.properties.topology import has_small_rings, paths, shapes
 
@@ -52,7 +51,7 @@ def descriptors(smiles: Sequence[str]) -> np.ndarray:
     found = np.empty((len(smiles), len(descriptor_names())), np.float32)
     for start in range(0, len(smiles), _BLOCK):
         mols = [Chem.MolFromSmiles(text) for text in smiles[start : start + _BLOCK]]
-        found[start : start + _BLOCK] = descriptors_of(mols, graphs_of(mols, [False] * len(mols)))
+        found[start : start + _BLOCK] = descriptors_of(mols, unlabeled_graphs(mols))
     return found
 
 
@@ -99,7 +98,7 @@ def _of_regular(mols: "list[Mol]", side: Side) -> np.ndarray:
     put(_CHI, [*paths(side, valence), *paths(side, simple)])
     kappa1, alpha = (found[:, names.index(name)] for name in ("kappa1", "hallKierAlpha"))
     put(_KAPPA, shapes(side, kappa1, alpha))
-    shares = _shares(mols, side)
+    shares = _learned().of(mols, side)
 
     def of_molecules(values: np.ndarray) -> np.ndarray:
         return np.bincount(side.molecule, values, minlength=len(mols))
@@ -128,13 +127,6 @@ def _deltas(side: Side) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = [np.where(delta != 0, 1 / np.sqrt(delta), 0.0) for delta in (simple, valence)]
     return inverse[0], inverse[1]
-
-
-def _shares(mols: "list[Mol]", side: Side) -> np.ndarray:
-    atoms, bonds = unhanded(side.atoms, side.bonds)
-    numbers = surroundings(side, coded(atoms), np.repeat(coded(bonds), 2), REACH)
-    first = np.concatenate([[0], np.cumsum(side.sizes)])
-    return _learned().of(mols, first, numbers)
 
 
 @cache

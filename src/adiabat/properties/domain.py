@@ -38,7 +38,8 @@ class Domain:
         counts: their fingerprints, shape (n_known, n_places).
         smiles: theirs.
         limits: similarities below which a molecule is outside, and at the border, shape (2,).
-        features: whether a feature of atoms (an element, a charge) is known, shape (n_atom_features,).
+        features: whether a feature of atoms (an element, a charge) is known, shape (n_atom_features,); that
+            one of handedness is not makes nothing strange.
     """
 
     counts: np.ndarray
@@ -49,7 +50,7 @@ class Domain:
     def place(self, molecules: Molecules) -> Placed:
         """Where molecules lie: outside are those with an element, charge or hybridization that no known one
         has, or alike to none."""
-        neighbors, similarity = nearest(molecules.counts, self._known, NEIGHBORS)
+        neighbors, similarity = nearest(molecules.sparse_counts, self._known, NEIGHBORS)
         verdict = np.searchsorted(self.limits, similarity[:, 0], side="right")
         strange = molecules.have_atoms(~self.features)
         return Placed(np.where(strange, 0, verdict), similarity[:, 0], neighbors)

@@ -60,23 +60,6 @@ def coded(rows: np.ndarray) -> np.ndarray:
     return rows.astype(np.uint64) @ _weights(rows.shape[1])
 
 
-def surroundings(side: Side, atoms: np.ndarray, edges: np.ndarray, rounds: int) -> np.ndarray:
-    """Numbers of 64 bits that are equal where atoms have the same atoms and bonds around them, as far as so
-    many bonds (Weisfeiler and Leman 1968, as hashes: that two others agree by chance is as likely as 1e-6
-    among a million).
-
-    Args:
-        side: the molecules.
-        atoms: what tells atoms apart, shape (n_atoms,), uint64.
-        edges: what tells edges apart, shape (n_edges,), uint64.
-        rounds: how many bonds.
-    """
-    found = mixed(atoms)
-    for _ in range(rounds):
-        found = mixed(found + side.arriving(mixed(found[side.source] + edges)))
-    return found
-
-
 def mixed(numbers: np.ndarray) -> np.ndarray:
     """Numbers of 64 bits scattered (the last step of SplitMix64: Steele, Lea and Flood 2014,
     doi 10.1145/2714064.2660195)."""

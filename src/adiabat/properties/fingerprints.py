@@ -1,5 +1,6 @@
 """Fingerprints of molecules and how alike two of them are."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 from scipy import sparse
 
 RADIUS, BITS = 2, 2048
+# Counts without the zeros, shape (n_molecules, n_places).
+Counts = sparse.csr_array
 # [bytes]
 _DENSE = 1 << 26
 
@@ -29,19 +32,16 @@ def count_morgan(smiles: Sequence[str], *, stereo: bool = True) -> np.ndarray:
     """
     from rdkit import Chem
 
-    return _counted(map(Chem.MolFromSmiles, smiles), len(smiles), stereo)
+    return sparse_counts(map(Chem.MolFromSmiles, smiles), stereo=stereo).toarray()
 
 
-def count_morgan_of(mols: Sequence[Any]) -> np.ndarray:
-    """The same of RDKit's molecules, with stereochemistry."""
-    return _counted(mols, len(mols), stereo=True)
-
-
-def _counted(mols: Iterable[Any], n: int, stereo: bool) -> np.ndarray:
-    found = np.zeros((n, BITS), np.uint16)
-    for row, mol in enumerate(mols):
-        found[row] = _generator(stereo).GetCountFingerprintAsNumPy(mol)
-    return found
+def sparse_counts(mols: Iterable[Any], *, stereo: bool = True) -> Counts:
+    """The same of RDKit's molecules, without the zeros."""
+    found = [one.GetNonzeroElements() for one in _generator(stereo).GetCountFingerprints(list(mols))]
+    ends = np.cumsum([0, *map(len, found)])
+    places = np.fromiter(itertools.chain.from_iterable(found), np.int32, ends[-1])
+    counts = np.fromiter(itertools.chain.from_iterable(one.values() for one in found), np.uint16, ends[-1])
+    return Counts((counts, places, ends), shape=(len(found), BITS))
 
 
 @cache
@@ -92,22 +92,28 @@ def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     Returns:
         shape (n, m), from 0 to 1; two molecules without any environment are alike.
     """
-    totals, columns = one.sum(axis=1, dtype=float), other.sum(axis=1, dtype=float)
-    levels = int(max(one.max(initial=0), other.max(initial=0)))
+    first, second = Counts(one), Counts(other)
+    levels = int(max(first.data.max(initial=0), second.data.max(initial=0)))
     # min(a, b) is how many of 1, 2, 3 ... neither exceeds: a scalar product of numbers written in tallies.
-    common = (_tallies(one, levels) @ _tallies(other, levels).T).toarray().astype(float)
-    union = totals[:, None] + columns - common
+    common = (_tallies(first, levels) @ _tallies(second, levels).T).toarray().astype(float)
+    union = _totals(first)[:, None] + _totals(second) - common
     return np.divide(common, union, out=np.ones_like(common), where=union > 0)
 
 
-def _tallies(counts: np.ndarray, levels: int) -> sparse.csr_matrix:
-    """Each count n as n ones, shape (n_molecules, n_places * levels)."""
-    rows, places = np.nonzero(counts)
-    found = counts[rows, places].astype(int)
-    within = np.arange(found.sum()) - np.repeat(np.cumsum(found) - found, found)
-    where = np.repeat(rows, found), np.repeat(places * levels, found) + within
-    shape = len(counts), counts.shape[1] * levels
-    return sparse.csr_matrix((np.ones(len(within), np.float32), where), shape=shape)
+def _totals(counts: Counts) -> np.ndarray:
+    """Of each molecule, shape (n_molecules,)."""
+    return np.asarray(counts.sum(axis=1, dtype=float))
+
+
+def _tallies(counts: Any, levels: int) -> sparse.csr_matrix:
+    """Each count n, or the levels where it is more, as n ones, shape (n_molecules, n_places * levels)."""
+    found = np.minimum(counts.data, levels).astype(int)
+    ends = np.cumsum(found)
+    begins = ends - found
+    places = np.repeat(counts.indices * levels - begins, found) + np.arange(found.sum())
+    ones = np.ones(len(places), np.float32)
+    shape = counts.shape[0], counts.shape[1] * levels
+    return sparse.csr_matrix((ones, places, np.append(0, ends)[counts.indptr]), shape=shape)
 
 
 class Known:
@@ -118,10 +124,10 @@ class Known:
     """
 
     def __init__(self, counts: np.ndarray):
-        self.counts = counts
-        self._totals = counts.sum(axis=1, dtype=float)
-        self._levels = max(1, int(counts.max(initial=0)))
-        tallies: Any = _tallies(counts, self._levels)
+        self.counts, own = counts, Counts(counts)
+        self._totals = _totals(own)
+        self._levels = max(1, int(own.data.max(initial=0)))
+        tallies: Any = _tallies(own, self._levels)
         # What no known molecule has is in common with none.
         used = np.unique(tallies.indices)
         small = np.uint8 if self._totals.max(initial=0) < 256 else np.uint16
@@ -133,22 +139,23 @@ class Known:
         dense = len(used) * len(counts) * np.dtype(small).itemsize <= _DENSE
         self._tallies = common.toarray() if dense else common.tocsr()
 
-    def similarities(self, queries: np.ndarray) -> np.ndarray:
+    def similarities(self, queries: np.ndarray | Counts) -> np.ndarray:
         """As `similarities(queries, counts)`."""
-        tallies = _tallies(np.minimum(queries, self._levels), self._levels)
-        rows = np.repeat(np.arange(len(queries)), np.diff(tallies.indptr))
+        counts: Any = Counts(queries)
+        tallies, n_queries = _tallies(counts, self._levels), counts.shape[0]
+        rows = np.repeat(np.arange(n_queries), np.diff(tallies.indptr))
         column = self._column[tallies.indices]
         rows, column = rows[column >= 0], column[column >= 0]
-        shape = len(queries), self._used
+        shape = n_queries, self._used
         ones = np.ones(len(rows), self._tallies.dtype)
         common = sparse.csr_matrix((ones, (rows, column)), shape=shape) @ self._tallies
         common = (common.toarray() if sparse.issparse(common) else common).astype(float)
-        union = queries.sum(axis=1, dtype=float)[:, None] + self._totals - common
+        union = _totals(counts)[:, None] + self._totals - common
         return np.divide(common, union, out=np.ones_like(common), where=union > 0)
 
 
 def nearest(
-    queries: np.ndarray, known: "np.ndarray | Known", count: int = 1, block: int = 512
+    queries: np.ndarray | Counts, known: "np.ndarray | Known", count: int = 1, block: int = 512
 ) -> tuple[np.ndarray, np.ndarray]:
     """The most alike among known molecules, in blocks that bound the memory.
 
@@ -158,8 +165,9 @@ def nearest(
     """
     known = known if isinstance(known, Known) else Known(known)
     count = min(count, len(known.counts))
-    index, found = np.empty((len(queries), count), int), np.empty((len(queries), count))
-    for start in range(0, len(queries), block):
+    n_queries: int = Counts(queries).shape[0]  # pyright: ignore[reportOptionalSubscript]
+    index, found = np.empty((n_queries, count), int), np.empty((n_queries, count))
+    for start in range(0, n_queries, block):
         alike = known.similarities(queries[start : start + block])
         rows = np.arange(len(alike))
         for k in range(count):

@@ -14,7 +14,7 @@ from adiabat.networks.parameters import from_arrays, to_arrays
 from adiabat.properties.graph_batches import Batch, packed
 from adiabat.properties.graph_inference import ensemble_outputs
 from adiabat.properties.graph_training import Examples, Recipe, fresh, over_members, trained
-from adiabat.properties.graphs import Graph
+from adiabat.properties.graphs import Graph, has_labels
 from adiabat.properties.message_passing import MessagePassing
 from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
@@ -40,12 +40,15 @@ class GraphEnsemble(AbstractPredictor):
         center: of descriptors and inputs, shape (n_numbers,).
         scale: their spread; infinite where there was none.
         classes: whether each target is a class, shape (n_targets,).
+        handed: whether they look at handedness. Those that learned from molecules without it cannot tell what
+            it does.
     """
 
     members: PropertyNetwork
     center: np.ndarray
     scale: np.ndarray
     classes: np.ndarray
+    handed: bool
     kind: ClassVar[str] = "graph"
 
     def predict(self, molecules: Molecules) -> Estimate:
@@ -132,8 +135,13 @@ class GraphEnsemble(AbstractPredictor):
         scale = np.where(scale > 1e-6 * np.maximum(np.abs(center), 1.0), scale, np.inf)
         examples = Examples.of(in_spreads(numbers, center, scale), labels, folds)
         options["reacting"] = molecules.reacting
+        handed = molecules.reacting or any(map(has_labels, molecules.graphs))
         members = trained(molecules.graphs, examples, left_out, recipe, seed, **options)
-        return cls(members, center, scale, np.asarray(labels.classes, bool))
+        return cls(members, center, scale, np.asarray(labels.classes, bool), handed)
+
+    def graphs(self, molecules: Molecules) -> Sequence[Graph]:
+        """What the members look at."""
+        return molecules.graphs if self.handed else molecules.unlabeled
 
     def _of_members(self, molecules: Molecules) -> np.ndarray:
         """What each member says, shape (n_members, n_molecules, n_targets)."""
@@ -142,7 +150,7 @@ class GraphEnsemble(AbstractPredictor):
             known = len(self.center) - molecules.descriptors.shape[1]
             raise DataError(f"the model takes {known} inputs of a molecule, got {molecules.inputs.shape[1]}")
         scaled = in_spreads(numbers, self.center, self.scale).astype(np.float32)
-        found = outputs_of(self.members, molecules.graphs, scaled)
+        found = outputs_of(self.members, self.graphs(molecules), scaled)
         return np.where(self.classes, expit(found), found)
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -152,6 +160,7 @@ class GraphEnsemble(AbstractPredictor):
             "shape": self.members.shape._asdict(),
             "classes": self.classes.tolist(),
             "members": len(self.members.last.weight),
+            "handed": self.handed,
         }
         arrays = to_arrays(self.members, "members")
         return arrays | {"center": self.center, "scale": self.scale}, settings
@@ -167,7 +176,8 @@ class GraphEnsemble(AbstractPredictor):
         if (shape.n_numbers, shape.n_targets) != (len(center), len(classes)):
             raise DataError("the graph networks of the model do not fit its numbers and targets")
         template = eqx.filter_eval_shape(fresh, recipe, int(settings["members"]), shape, jax.random.key(0))
-        return cls(from_arrays(template, arrays, "members", "the model"), center, scale, classes)
+        members = from_arrays(template, arrays, "members", "the model")
+        return cls(members, center, scale, classes, bool(settings.get("handed", True)))
 
 
 def outputs_of(members: PropertyNetwork, graphs: Sequence[Graph], numbers: np.ndarray) -> np.ndarray:

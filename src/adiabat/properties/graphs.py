@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -97,19 +97,22 @@ def graphs_of(mols: "Sequence[Mol]", stereo: Sequence[bool]) -> tuple[Graph, ...
     Raises:
         UnsupportedError: an atom with more than 8 bonds.
     """
+    return labeled(unlabeled_graphs(mols), mols, stereo)
+
+
+def unlabeled_graphs(mols: "Sequence[Mol]") -> tuple[Graph, ...]:
+    """The same without handedness.
+
+    Raises:
+        UnsupportedError: an atom with more than 8 bonds.
+    """
     atoms: tuple[list[int], ...] = tuple([] for _ in _atom_readers())
     bonds: tuple[list[float], ...] = tuple([] for _ in _bond_readers())
-    handed: tuple[list[tuple[int, str]], list[tuple[int, str]]] = [], []
     sizes = np.zeros((len(mols), 2), int)
     for k, mol in enumerate(mols):
         # Lists and maps: RDKit's own sequences, and a loop, take four times as long.
-        if stereo[k]:
-            mol = _labeled(mol)
         own = list(map(mol.GetAtomWithIdx, range(mol.GetNumAtoms())))
         links = list(map(mol.GetBondWithIdx, range(mol.GetNumBonds())))
-        if stereo[k]:
-            handed[0].extend(_labels(own, len(atoms[0])))
-            handed[1].extend(_labels(links, len(bonds[0])))
         for read, found in zip(_atom_readers(), atoms, strict=True):
             found.extend(map(read, own))
         for read, found in zip(_bond_readers(), bonds, strict=True):
@@ -124,12 +127,48 @@ def graphs_of(mols: "Sequence[Mol]", stereo: Sequence[bool]) -> tuple[Graph, ...
     degree = of_atoms[0]
     if (most := degree.max(initial=0)) > MAX_BONDS:
         raise UnsupportedError(f"an atom has {most} bonds, at most {MAX_BONDS}")
-    atom_rows = _atom_features(numbers, of_atoms, handed[0])
-    bond_rows = _bond_features(links[2:], handed[1])
+    atom_rows, bond_rows = _atom_features(numbers, of_atoms), _bond_features(links[2:])
     return tuple(
         Graph(atom_rows[a:b], bond_rows[c:d], ends[c:d])
         for (a, c), (b, d) in itertools.pairwise(first.tolist())
     )
+
+
+def labeled(graphs: Sequence[Graph], mols: "Sequence[Mol]", stereo: Sequence[bool]) -> tuple[Graph, ...]:
+    """Graphs without labels of handedness with those of the molecules to look at."""
+    found = list(graphs)
+    for k in np.flatnonzero(stereo).tolist():
+        mol, one = _labeled(mols[k]), found[k]
+        atoms = map(mol.GetAtomWithIdx, range(mol.GetNumAtoms()))
+        bonds = map(mol.GetBondWithIdx, range(mol.GetNumBonds()))
+        found[k] = Graph(
+            _with_labels(one.atoms, _OF_ATOMS, _labels(atoms, _CENTERS)),
+            _with_labels(one.bonds, _OF_BONDS, _labels(bonds, _DOUBLE)),
+            one.ends,
+        )
+    return tuple(found)
+
+
+def unlabeled(one: Graph) -> Graph:
+    """A graph without its labels of handedness."""
+    return Graph(_with_labels(one.atoms, _OF_ATOMS, ()), _with_labels(one.bonds, _OF_BONDS, ()), one.ends)
+
+
+def has_labels(one: Graph) -> bool:
+    """Whether an atom or a bond of a molecule has a label of handedness."""
+    return bool(
+        (one.atoms[:, _OF_ATOMS.stop - 1] == 0).any() or (one.bonds[:, _OF_BONDS.stop - 1] == 0).any()
+    )
+
+
+def _with_labels(rows: np.ndarray, columns: slice, labels: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Rows that have these labels, and no others."""
+    rows = rows.copy()
+    own = rows[:, columns]
+    own[:], own[:, -1] = 0, 1
+    for k, place in labels:
+        own[k, -1], own[k, place] = 0, 1
+    return rows
 
 
 @cache
@@ -158,11 +197,11 @@ def _labeled(mol: "Mol") -> "Mol":
     return mol
 
 
-def _labels(members: "Sequence[Atom] | Sequence[Bond]", first: int) -> Iterator[tuple[int, str]]:
-    """The numbers of those that have a label, counted from `first`, with it."""
-    for k, one in enumerate(members, first):
-        if one.HasProp("_CIPCode"):
-            yield k, one.GetProp("_CIPCode").upper()
+def _labels(members: "Iterable[Atom] | Iterable[Bond]", known: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """The numbers of those that have a known label, with its place."""
+    for k, one in enumerate(members):
+        if one.HasProp("_CIPCode") and (label := one.GetProp("_CIPCode").upper()) in known:
+            yield k, known.index(label)
 
 
 def _kinds(links: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -171,11 +210,9 @@ def _kinds(links: np.ndarray) -> tuple[np.ndarray, ...]:
     return orders >= 0, orders == 1.5, ring > 0
 
 
-def _atom_features(
-    numbers: np.ndarray, of_atoms: Sequence[np.ndarray], handed: Sequence[tuple[int, str]]
-) -> np.ndarray:
+def _atom_features(numbers: np.ndarray, of_atoms: Sequence[np.ndarray]) -> np.ndarray:
     """One-hot rows, shape (n_atoms, n_atom_features), of what `_atom_readers` read and of how many bonds of
-    each of the `_kinds` there are."""
+    each of the `_kinds` there are; without handedness."""
     from rdkit.Chem import HybridizationType
 
     hybridizations = [int(getattr(HybridizationType, name)) for name in _HYBRIDIZATIONS]
@@ -188,32 +225,25 @@ def _atom_features(
             _one_hot(charges, _CHARGES),
             _one_hot(hydrogens, _HYDROGENS),
             _one_hot(mixed, hybridizations),
-            _one_hot(_places(handed, _CENTERS, len(elements)), range(len(_CENTERS))),
+            _one_hot(np.full(len(elements), -1), range(len(_CENTERS))),
             np.stack([aromatic > 0, ring > 0], axis=1).astype(np.uint8),
         ],
         axis=1,
     )
 
 
-def _bond_features(links: np.ndarray, handed: Sequence[tuple[int, str]]) -> np.ndarray:
-    """One-hot rows, shape (n_bonds, n_bond_features), of what `_bond_readers` read but the ends."""
+def _bond_features(links: np.ndarray) -> np.ndarray:
+    """One-hot rows, shape (n_bonds, n_bond_features), of what `_bond_readers` read but the ends; without
+    handedness."""
     orders, conjugated, ring = links
     return np.concatenate(
         [
             _one_hot(orders, _BONDS),
-            _one_hot(_places(handed, _DOUBLE, len(orders)), range(len(_DOUBLE))),
+            _one_hot(np.full(len(orders), -1), range(len(_DOUBLE))),
             np.stack([conjugated, ring], axis=1).astype(np.uint8),
         ],
         axis=1,
     )
-
-
-def _places(handed: Sequence[tuple[int, str]], labels: Sequence[str], count: int) -> np.ndarray:
-    """The place of each label among those known; -1 where there is another or none."""
-    found = np.full(count, -1)
-    for k, label in handed:
-        found[k] = labels.index(label) if label in labels else -1
-    return found
 
 
 def _one_hot(values: np.ndarray, choices: Sequence[float]) -> np.ndarray:
@@ -232,6 +262,11 @@ N_BOND_FEATURES = 2 + len(_BONDS) + 1 + len(_DOUBLE) + 1
 _STARTS = np.cumsum(
     [0] + [len(kind) + 1 for kind in (_ELEMENTS, _DEGREES, _CHARGES, _HYDROGENS, _HYBRIDIZATIONS, _CENTERS)]
 ).tolist()
+# Those of handedness, of atoms and of bonds.
+_OF_ATOMS = slice(_STARTS[5], _STARTS[6])
+_OF_BONDS = slice(len(_BONDS) + 1, len(_BONDS) + 1 + len(_DOUBLE) + 1)
+HANDEDNESS = np.isin(np.arange(N_ATOM_FEATURES), np.arange(N_ATOM_FEATURES)[_OF_ATOMS])
+"""Which features of atoms are labels of handedness, or the lack of one."""
 
 
 def elements_of(atoms: np.ndarray) -> np.ndarray:
@@ -247,6 +282,11 @@ def charges_of(atoms: np.ndarray) -> np.ndarray:
 def hydrogens_of(atoms: np.ndarray) -> np.ndarray:
     """Numbers of hydrogens; 4 of more than three."""
     return np.array([*_HYDROGENS, 4])[_chosen(atoms, 3)]
+
+
+def is_aromatic(atoms: np.ndarray) -> np.ndarray:
+    """Whether atoms are aromatic."""
+    return atoms[:, -2] > 0
 
 
 def is_plain(atoms: np.ndarray) -> np.ndarray:
@@ -281,20 +321,9 @@ def atom_query(features: np.ndarray) -> "Mol | None":
     return Chem.MolFromSmarts(f"[{','.join(wanted)}]") if wanted else None
 
 
-def atom_handedness(features: np.ndarray) -> tuple[bool, bool]:
-    """Whether the features of an atom have a label of handedness among them, and the lack of one.
-
-    Args:
-        features: shape (n_atom_features,).
-    """
-    *labels, lacking = features[_STARTS[5] : _STARTS[6]]
-    return any(labels), bool(lacking)
-
-
 def unhanded(atoms: np.ndarray, bonds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features without those of handedness."""
-    own = np.delete(atoms, np.s_[_STARTS[5] : _STARTS[6]], axis=1)
-    return own, np.delete(bonds, np.s_[len(_BONDS) + 1 : len(_BONDS) + 1 + len(_DOUBLE) + 1], axis=1)
+    return np.delete(atoms, _OF_ATOMS, axis=1), np.delete(bonds, _OF_BONDS, axis=1)
 
 
 def _chosen(atoms: np.ndarray, kind: int) -> np.ndarray:

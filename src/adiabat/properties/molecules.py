@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from scipy.sparse import vstack
 
 from adiabat.properties.descriptors import descriptors_of
-from adiabat.properties.fingerprints import BITS, count_morgan_of
-from adiabat.properties.graphs import Graph, atom_handedness, atom_query, graphs_of
+from adiabat.properties.fingerprints import BITS, Counts, sparse_counts
+from adiabat.properties.graphs import HANDEDNESS, Graph, atom_query, labeled, unlabeled, unlabeled_graphs
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -48,13 +49,20 @@ class Molecules:
     @cached_property
     def counts(self) -> np.ndarray:
         """Count-Morgan fingerprints, shape (n_molecules, 2048), uint16."""
-        parts = [count_morgan_of(mols) for _, mols in self._blocks()]
-        return np.concatenate([np.zeros((0, BITS), np.uint16), *parts])
+        return self.sparse_counts.toarray()
+
+    @cached_property
+    def sparse_counts(self) -> Counts:
+        """The same without the zeros."""
+        if "counts" in self.__dict__:
+            return Counts(self.counts)
+        parts = [sparse_counts(mols) for _, mols in self._blocks()]
+        return Counts(vstack([Counts((0, BITS), dtype=np.uint16), *parts], format="csr"))
 
     @cached_property
     def descriptors(self) -> np.ndarray:
         """Shape (n_molecules, n_descriptors), float32."""
-        parts = [descriptors_of(mols, self.graphs[rows]) for rows, mols in self._blocks()]
+        parts = [descriptors_of(mols, self.unlabeled[rows]) for rows, mols in self._blocks()]
         return np.concatenate([descriptors_of([], []), *parts])
 
     @cached_property
@@ -64,8 +72,19 @@ class Molecules:
         Raises:
             UnsupportedError: an atom with more than 8 bonds.
         """
-        marked = list(map(_is_marked, self.smiles))
-        return tuple(one for rows, mols in self._blocks() for one in graphs_of(mols, marked[rows]))
+        marked, plain = list(map(_is_marked, self.smiles)), self.unlabeled
+        return tuple(one for rows, mols in self._blocks() for one in labeled(plain[rows], mols, marked[rows]))
+
+    @cached_property
+    def unlabeled(self) -> tuple[Graph, ...]:
+        """The same without labels of handedness.
+
+        Raises:
+            UnsupportedError: an atom with more than 8 bonds.
+        """
+        if "graphs" in self.__dict__:
+            return tuple(map(unlabeled, self.graphs))
+        return tuple(one for _, mols in self._blocks() for one in unlabeled_graphs(mols))
 
     @property
     def numbers(self) -> np.ndarray:
@@ -76,17 +95,13 @@ class Molecules:
         """Whether an atom of each molecule has one of the features, shape (n_molecules,).
 
         Args:
-            features: which of those of `Graph.atoms`, shape (n_atom_features,).
+            features: which of those of `Graph.atoms` but handedness, shape (n_atom_features,).
         """
-        labels, lacking = atom_handedness(features)
-        if "graphs" in self.__dict__ or self.mols is None or lacking:
-            return _have(self.graphs, features)
+        if self.mols is None or any(name in self.__dict__ for name in ("graphs", "unlabeled")):
+            features = features & ~HANDEDNESS
+            return np.array([(one.atoms.any(axis=0) & features).any() for one in self.unlabeled], bool)
         query = atom_query(features)
-        found = np.array([query is not None and mol.HasSubstructMatch(query) for mol in self.mols], bool)
-        if labels:
-            rest = [k for k, text in enumerate(self.smiles) if not found[k] and _is_marked(text)]
-            found[rest] = _have(graphs_of([self.mols[k] for k in rest], [True] * len(rest)), features)
-        return found
+        return np.array([query is not None and mol.HasSubstructMatch(query) for mol in self.mols], bool)
 
     @classmethod
     def described(
@@ -109,11 +124,12 @@ class Molecules:
         known = self.mols
         mols = None if known is None else tuple(np.array(known, object)[index])
         part = type(self)(tuple(self.smiles[k] for k in index), self.inputs[index], mols)
-        for name in ("counts", "descriptors"):
+        for name in ("counts", "sparse_counts", "descriptors"):
             if name in self.__dict__:
                 part.__dict__[name] = self.__dict__[name][index]
-        if "graphs" in self.__dict__:
-            part.__dict__["graphs"] = tuple(self.graphs[k] for k in index)
+        for name in ("graphs", "unlabeled"):
+            if name in self.__dict__:
+                part.__dict__[name] = tuple(self.__dict__[name][k] for k in index)
         return part
 
     def _blocks(self) -> "Iterator[tuple[slice, list[Mol]]]":
@@ -129,10 +145,6 @@ class Molecules:
 def _is_marked(smiles: str) -> bool:
     """Whether it may tell handedness."""
     return any(mark in smiles for mark in _MARKS)
-
-
-def _have(graphs: Sequence[Graph], features: np.ndarray) -> np.ndarray:
-    return np.array([(one.atoms.any(axis=0) & features).any() for one in graphs], bool)
 
 
 def in_spreads(numbers: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:

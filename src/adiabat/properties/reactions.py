@@ -9,7 +9,7 @@ import numpy as np
 
 from adiabat.properties.condensed_graphs import condensed_graphs
 from adiabat.properties.descriptors import descriptors
-from adiabat.properties.fingerprints import BITS, RADIUS
+from adiabat.properties.fingerprints import BITS, RADIUS, Counts
 from adiabat.properties.graphs import Graph
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.reaction_smiles import reacting, reverse, sides
@@ -34,6 +34,11 @@ class Reactions(Molecules):
         """Circular environments with an atom that reacts, those before and those after side by side, shape
         (n_reactions, 2048), uint16."""
         return np.array([reaction_counts(text) for text in self.smiles], np.uint16).reshape(-1, BITS)
+
+    @cached_property
+    def sparse_counts(self) -> Counts:
+        """The same without the zeros."""
+        return Counts(self.counts)
 
     @cached_property
     def descriptors(self) -> np.ndarray:

@@ -70,7 +70,7 @@ class Standardizer:
             if not self.salts:
                 mol = self._one_molecule(mol, smiles)
             if not self.charges:
-                mol = self._tools.Uncharger().uncharge(mol)
+                mol = self._uncharger.uncharge(mol)
             if self.tautomers:
                 mol = self._tautomers.Canonicalize(mol)
             # What was moved may be written in another order: once more through the parser is canonical.
@@ -95,6 +95,10 @@ class Standardizer:
         return self._tools.FragmentRemover()
 
     @cached_property
+    def _uncharger(self) -> Any:
+        return self._tools.Uncharger()
+
+    @cached_property
     def _tautomers(self) -> Any:
         return self._tools.TautomerEnumerator()
 
@@ -102,7 +106,7 @@ class Standardizer:
         """Without counterions; one of several copies."""
         from rdkit import Chem
 
-        if not _has_carbon(mol):
+        if not _has_carbon(mol) or len(Chem.GetMolFrags(mol)) == 1:
             return mol
         kept = self._salts.remove(mol)
         mol = kept if _has_carbon(kept) else mol

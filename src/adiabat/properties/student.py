@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float
-from scipy import sparse
 from scipy.special import expit, logit
 
 from adiabat.base import DataError
@@ -61,7 +60,7 @@ class Student(AbstractPredictor):
         """
         if molecules.inputs.shape[1]:
             raise DataError("a student reads molecules alone, without further columns")
-        counts = sparse.csr_matrix(molecules.counts, dtype=np.float32)
+        counts = molecules.sparse_counts.astype(np.float32)
         counts.data = np.log1p(counts.data)
         hidden = np.asarray(counts @ self.weights[0]) + self.biases[0]
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
