@@ -22,12 +22,15 @@ from adiabat.base.errors import AdiabatError, DataError, MissingDependencyError
 _HEADER = 8
 # Jobs that wait for each process while it is busy.
 _AHEAD = 2
-# One thread each: the processes are as many as there are cores.
-_ONE_THREAD = {
+# One thread each: the processes are as many as there are cores. What an array leaves is kept for the next:
+# glibc would give large ones back to the system, which clears their pages each time.
+_USUAL = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
 }
 
 
@@ -118,7 +121,7 @@ class Processes:
             [sys.executable, "-c", self._program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path, **self._environment},
+            env={**os.environ, **_USUAL, "PYTHONPATH": path, **self._environment},
             start_new_session=True,
         )
         self._all.add(process)
@@ -226,7 +229,7 @@ class RayActors:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise DataError(f"no Ray cluster answers at {address}: {error}") from error
         count = n or int(ray.cluster_resources().get("CPU", 1))
-        actor = ray.remote(num_cpus=1, runtime_env={"env_vars": _ONE_THREAD})(_Actor)
+        actor = ray.remote(num_cpus=1, runtime_env={"env_vars": _USUAL})(_Actor)
         self._actors = [actor.remote(module, settings) for _ in range(count)]
 
     def map(self, jobs: Iterable[bytes]) -> Iterator[bytes]:

@@ -61,7 +61,7 @@ def descriptors_of(mols: "Sequence[Mol]", graphs: Sequence[Graph]) -> np.ndarray
     if not len(mols):
         return found.astype(np.float32)
     side = Side.of(graphs)
-    regular = ~has_small_rings(side) & (side.sizes > 1)
+    regular = side.sizes > 1
     regular[side.molecule[~is_plain(side.atoms)]] = False
     for k in np.flatnonzero(~regular).tolist():
         found[k] = _of(mols[k])
@@ -80,15 +80,18 @@ def descriptor_names() -> tuple[str, ...]:
 
 
 def _of_regular(mols: "list[Mol]", side: Side) -> np.ndarray:
-    """Without rings of three or four atoms, rare elements and charges: sums over paths in closed form, sums
-    over atoms from what was learned of their surroundings. Equal to RDKit's to rounding."""
+    """Without rare elements and charges: sums over paths in closed form unless there are rings of three or
+    four atoms, sums over atoms from what was learned of their surroundings. Equal to RDKit's to rounding."""
     from rdkit.Chem import rdMolDescriptors
 
-    names, quick = list(descriptor_names()), _quick()
+    names = list(descriptor_names())
     found = np.zeros((len(mols), len(names)))
-    found[:, [names.index(name) for name in quick.GetPropertyNames()]] = [
-        list(quick.ComputeProperties(mol)) for mol in mols
-    ]
+
+    def put_properties(properties: Any, rows: Sequence[int]) -> None:
+        columns = [names.index(name) for name in properties.GetPropertyNames()]
+        found[np.ix_(rows, columns)] = [list(properties.ComputeProperties(mols[k])) for k in rows]
+
+    put_properties(_quick(), range(len(mols)))
 
     def put(columns: Sequence[str], values: Sequence[np.ndarray] | np.ndarray) -> None:
         for name, column in zip(columns, values, strict=True):
@@ -98,6 +101,8 @@ def _of_regular(mols: "list[Mol]", side: Side) -> np.ndarray:
     put(_CHI, [*paths(side, valence), *paths(side, simple)])
     kappa1, alpha = (found[:, names.index(name)] for name in ("kappa1", "hallKierAlpha"))
     put(_KAPPA, shapes(side, kappa1, alpha))
+    if small := np.flatnonzero(has_small_rings(side)).tolist():
+        put_properties(_of_paths(), small)
     shares = _learned().of(mols, side)
 
     def of_molecules(values: np.ndarray) -> np.ndarray:
@@ -147,6 +152,13 @@ def _properties() -> Any:
     from rdkit.Chem import rdMolDescriptors
 
     return rdMolDescriptors.Properties()
+
+
+@cache
+def _of_paths() -> Any:
+    from rdkit.Chem import rdMolDescriptors
+
+    return rdMolDescriptors.Properties([*_CHI, *_KAPPA])
 
 
 @cache
