@@ -2,6 +2,7 @@
 
 import re
 import typing
+from collections.abc import Iterator
 from typing import Any
 
 from api_pages import WARNING
@@ -37,12 +38,28 @@ def command_page() -> str:
     program: Any = typer.main.get_command(app)
     parts = [OPENING.format(warning=WARNING)]
     parts += ["## Options of every command\n", table([p for p in program.params if p.name != "help"])]
-    for name, command in sorted(program.commands.items()):
-        parts += [f"## adiabat {name}\n", plain(command.help or ""), ""]
-        if command.epilog:
-            parts += ["    " + plain(command.epilog).removeprefix("Example: "), ""]
-        parts.append(table(command.params))
+    parts += [section(name, command) for name, command in commands(program)]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def commands(group: Any, before: str = "adiabat") -> Iterator[tuple[str, Any]]:
+    """All commands of a group with their names, those of groups within it behind the group itself."""
+    for name, command in sorted(group.commands.items()):
+        yield f"{before} {name}", command
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before} {name}")
+
+
+def section(name: str, command: Any) -> str:
+    """What a command does, an example, its arguments and options; of a group, its commands."""
+    parts = [f"## {name}\n", plain(command.help or ""), ""]
+    if command.epilog:
+        parts += ["    " + plain(command.epilog).removeprefix("Example: "), ""]
+    if hasattr(command, "commands"):
+        parts.append(f"Its commands: {', '.join(f'`{one}`' for one, _ in commands(command, name))}.\n")
+    else:
+        parts.append(table(command.params))
+    return "\n".join(parts)
 
 
 def table(parameters: list[Any]) -> str:
