@@ -81,13 +81,14 @@ def test_what_the_list_of_a_device_refuses():
 @settings(max_examples=30)
 @given(
     st.integers(0, 2**31),
-    st.integers(513, 1500),
+    st.integers(1, 1500),
     st.tuples(st.booleans(), st.booleans(), st.booleans()),
     st.floats(2.0, 7.0),
     st.sampled_from(["inside", "outside", "in a plane", "in two far places"]),
     st.sampled_from([0, 200]),
+    st.integers(1, 5),
 )
-def test_a_large_list_by_cells_is_the_same_table(seed, n_atoms, pbc, radius, where, columns):
+def test_a_list_by_cells_is_the_same_table(seed, n_atoms, pbc, radius, where, columns, threads):
     random = np.random.default_rng(seed)
     cell = np.diag(random.uniform(20, 50, 3)) + np.tril(random.uniform(-8, 8, (3, 3)), -1)
     spread = (-2, 3) if where == "outside" else (0, 1)
@@ -97,7 +98,10 @@ def test_a_large_list_by_cells_is_the_same_table(seed, n_atoms, pbc, radius, whe
     if where == "in two far places" and not any(pbc):
         positions[::2] += 1e5
     box = _filled_cell(cell, pbc)
-    found = table_by_cells(positions, box, pbc, radius, columns)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cell_list, "_MANY_ATOMS", 0)
+        patch.setattr(cell_list, "usable_cpus", lambda: threads)
+        found = table_by_cells(positions, box, pbc, radius, columns)
     assert (found is None) == (not has_one_image(box, radius, pbc))
     if found is not None:
         expected, _ = _table(positions, cell, pbc, radius, columns=columns)

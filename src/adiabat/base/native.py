@@ -18,7 +18,7 @@ from adiabat.base.files import atomic_path
 logger = logging.getLogger(__name__)
 
 # No -ffast-math: an atom's numbers must not depend on how the loop over its block was vectorized.
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-w")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-pthread", "-w")
 SECONDS = 120  # after which a compiler is given up
 FAILURES = (OSError, AdiabatError, subprocess.SubprocessError, RuntimeError)
 """What `compiled_library` raises where it cannot serve."""

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <new>
 #include <vector>
@@ -29,10 +30,28 @@ struct Edge {
 };
 
 struct Found {
-  std::vector<int64_t> begin;   // of each atom's edges
-  std::vector<int32_t> counts;  // of each atom's edges
-  std::vector<Edge> edges;
+  std::vector<std::vector<Edge>> edges;  // as each thread found them
+  std::vector<const Edge*> first;        // of each atom
+  std::vector<int32_t> counts;           // of each atom's edges
+
+  // work(j, i, edge) for the edges to atoms j from `begin` on and before `end`, by ascending i.
+  template <typename Work>
+  void each(int64_t begin, int64_t end, const Work& work) const {
+    for (int64_t i = 0; i < int64_t(first.size()); ++i)
+      for (const Edge* edge = first[i]; edge != first[i] + counts[i]; ++edge)
+        if (edge->j >= begin && edge->j < end) work(edge->j, i, *edge);
+  }
 };
+
+// Calls work(begin, end, thread) for as many parts of 0 .. count as there are threads, at once.
+template <typename Work>
+void in_parts(int64_t count, int64_t threads, const Work& work) {
+  std::vector<std::future<void>> others;
+  for (int64_t t = 1; t < threads; ++t)
+    others.push_back(std::async(std::launch::async, work, count * t / threads, count * (t + 1) / threads, t));
+  work(0, count / threads, 0);
+  for (auto& other : others) other.get();
+}
 
 int64_t floor_divided(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
@@ -153,44 +172,56 @@ void around(const Cells& cells, const Sorted& sorted, const int32_t* cell, const
 
 // Finds the pairs of n atoms, for adiabat_fill_table; null if they do not fit into the memory. rows, inverse (3, 3) and
 // heights (3) are those of the box; its vectors span the directions that do not repeat, too. No two images of an atom
-// may be within the radius of another. most, nearest: the largest number of neighbors and the smallest distance.
+// may be within the radius of another. most, nearest: the largest number of neighbors and the smallest distance. The
+// number of threads changes nothing.
 extern "C" void* adiabat_find_pairs(int64_t n, const double* positions, const double* rows, const double* inverse,
-                                    const double* heights, const int32_t* pbc, double radius, int64_t* most,
-                                    double* nearest) try {
+                                    const double* heights, const int32_t* pbc, double radius, int64_t threads,
+                                    int64_t* most, double* nearest) try {
   const Box box{rows, inverse};
   const Cells cells = cells_of(n, positions, box, heights, pbc, radius);
   const Sorted sorted(n, positions, box, cells);
   auto found = std::make_unique<Found>();
-  found->begin.resize(n);
+  found->edges.resize(threads);
+  found->first.resize(n);
   found->counts.resize(n);
   const double limit = radius * radius;
-  double smallest = INFINITY;
-  *most = 0;
-  for (int64_t place = 0; place < n; ++place) {
-    // A vector that grows is copied again and again, into fresh pages each time.
-    if (place == SAMPLE) found->edges.reserve(size_t(1.1 * double(found->edges.size()) / SAMPLE * double(n)));
-    const int32_t i = sorted.atoms[place];
-    const double* here = &sorted.positions[3 * place];
-    found->begin[i] = int64_t(found->edges.size());
-    around(cells, sorted, &sorted.cell[3 * place], [&](int64_t first, int64_t end, const int32_t* lattice) {
-      const double shift[3] = {box.translation(lattice, 0), box.translation(lattice, 1), box.translation(lattice, 2)};
-      for (int64_t other = first; other < end; ++other) {
-        const double* there = &sorted.positions[3 * other];
-        // A pair gives the same bits from either end, so that each edge has its reverse.
-        const double x = there[0] - here[0] + shift[0], y = there[1] - here[1] + shift[1],
-                     z = there[2] - here[2] + shift[2], squared = x * x + y * y + z * z;
-        if (!(squared < limit) || other == place) continue;
-        const int32_t j = sorted.atoms[other];
-        smallest = std::min(smallest, squared);
-        const int32_t *ours = &sorted.image[3 * place], *theirs = &sorted.image[3 * other];
-        found->edges.push_back(
-            {j, {lattice[0] + ours[0] - theirs[0], lattice[1] + ours[1] - theirs[1], lattice[2] + ours[2] - theirs[2]}});
-      }
-    });
-    found->counts[i] = int32_t(int64_t(found->edges.size()) - found->begin[i]);
-    *most = std::max<int64_t>(*most, found->counts[i]);
-  }
-  *nearest = std::sqrt(smallest);
+  std::vector<double> smallest(threads, INFINITY);
+  in_parts(n, threads, [&](int64_t begin, int64_t end, int64_t thread) {
+    std::vector<Edge>& edges = found->edges[thread];
+    double least = INFINITY;
+    for (int64_t place = begin; place < end; ++place) {
+      // A vector that grows is copied again and again, into fresh pages each time.
+      if (place == begin + SAMPLE)
+        edges.reserve(size_t(1.1 * double(edges.size()) / SAMPLE * double(end - begin)));
+      const int32_t i = sorted.atoms[place];
+      const double* here = &sorted.positions[3 * place];
+      const size_t before = edges.size();
+      around(cells, sorted, &sorted.cell[3 * place], [&](int64_t first, int64_t last, const int32_t* lattice) {
+        const double shift[3] = {box.translation(lattice, 0), box.translation(lattice, 1), box.translation(lattice, 2)};
+        for (int64_t other = first; other < last; ++other) {
+          const double* there = &sorted.positions[3 * other];
+          // A pair gives the same bits from either end, so that each edge has its reverse.
+          const double x = there[0] - here[0] + shift[0], y = there[1] - here[1] + shift[1],
+                       z = there[2] - here[2] + shift[2], squared = x * x + y * y + z * z;
+          if (!(squared < limit) || other == place) continue;
+          least = std::min(least, squared);
+          const int32_t *ours = &sorted.image[3 * place], *theirs = &sorted.image[3 * other];
+          edges.push_back({sorted.atoms[other],
+                           {lattice[0] + ours[0] - theirs[0], lattice[1] + ours[1] - theirs[1],
+                            lattice[2] + ours[2] - theirs[2]}});
+        }
+      });
+      found->counts[i] = int32_t(edges.size() - before);
+    }
+    const Edge* first = edges.data();
+    for (int64_t place = begin; place < end; ++place) {
+      found->first[sorted.atoms[place]] = first;
+      first += found->counts[sorted.atoms[place]];
+    }
+    smallest[thread] = least;
+  });
+  *most = n == 0 ? 0 : *std::max_element(found->counts.begin(), found->counts.end());
+  *nearest = std::sqrt(*std::min_element(smallest.begin(), smallest.end()));
   return found.release();
 } catch (const std::bad_alloc&) {
   return nullptr;
@@ -198,30 +229,35 @@ extern "C" void* adiabat_find_pairs(int64_t n, const double* positions, const do
 
 // Writes the table of what was found, columns wide, and forgets it; found alone is only forgotten. index, reverse
 // (n, columns), shift (n, columns, 3) and mask (n, columns) as in Neighbors, an atom's neighbors in order.
-extern "C" void adiabat_fill_table(void* given, int64_t n, int64_t columns, int32_t* index, float* shift, bool* mask,
-                                   int32_t* reverse) {
+extern "C" void adiabat_fill_table(void* given, int64_t n, int64_t columns, int64_t threads, int32_t* index,
+                                   float* shift, bool* mask, int32_t* reverse) {
   const std::unique_ptr<Found> found(static_cast<Found*>(given));
   if (index == nullptr) return;
-  std::fill_n(shift, 3 * n * columns, 0.0f);
-  std::fill_n(mask, n * columns, false);
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t k = 0; k < columns; ++k) {
-      index[i * columns + k] = int32_t(i);
-      reverse[i * columns + k] = int32_t(i * columns + k);
-    }
   // Every edge is written as the reverse it has in the row of its other end: taken by ascending i, they fill that row
-  // in order. In the same way the rows, taken in order, meet the edges that point back.
+  // in order.
   std::vector<int32_t> filled(n, 0);
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t e = found->begin[i]; e < found->begin[i] + found->counts[i]; ++e) {
-      const Edge& edge = found->edges[e];
-      const int64_t slot = edge.j * columns + filled[edge.j]++;
+  in_parts(n, threads, [&](int64_t begin, int64_t end, int64_t) {
+    std::fill(shift + 3 * begin * columns, shift + 3 * end * columns, 0.0f);
+    std::fill(mask + begin * columns, mask + end * columns, false);
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t k = 0; k < columns; ++k) {
+        index[i * columns + k] = int32_t(i);
+        reverse[i * columns + k] = int32_t(i * columns + k);
+      }
+    found->each(begin, end, [&](int64_t j, int64_t i, const Edge& edge) {
+      const int64_t slot = j * columns + filled[j]++;
       index[slot] = int32_t(i);
       mask[slot] = true;
       for (int a = 0; a < 3; ++a) shift[3 * slot + a] = float(-edge.shift[a]);
-    }
+    });
+  });
+  // In the same way the rows, taken in order, meet the edges that point back.
   std::fill(filled.begin(), filled.end(), 0);
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t slot = i * columns; slot < i * columns + found->counts[i]; ++slot)
-      reverse[slot] = int32_t(index[slot] * columns + filled[index[slot]]++);
+  in_parts(n, threads, [&](int64_t begin, int64_t end, int64_t) {
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t slot = i * columns; slot < i * columns + found->counts[i]; ++slot) {
+        const int64_t j = index[slot];
+        if (j >= begin && j < end) reverse[slot] = int32_t(j * columns + filled[j]++);
+      }
+  });
 }

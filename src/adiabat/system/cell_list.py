@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from adiabat.base.machine import usable_cpus
 from adiabat.base.native import FAILURES, compiled_library, reason
 from adiabat.system.system import cell_heights
 
 logger = logging.getLogger(__name__)
 
+# From so many on, threads share a list; with fewer it is nearly done when a second thread begins.
+_MANY_ATOMS = 2000
 # Rows are padded to a multiple of this many neighbors, so that a few more do not force a recompilation.
 CAPACITY_STEP = 4
 # One atom of a plausible condensed structure never sees as many; beyond it the cell or the unit is wrong.
@@ -66,13 +69,14 @@ def table_by_cells(
     given = [np.ascontiguousarray(array, np.float64) for array in (positions, box, np.linalg.inv(box))]
     given += [cell_heights(box), np.asarray(pbc, np.int32)]
     most, nearest = np.zeros(1, np.int64), np.zeros(1)
+    threads = usable_cpus() if n_atoms >= _MANY_ATOMS else 1
     found = library.adiabat_find_pairs(
-        n_atoms, *map(_address, given), radius, *map(_address, (most, nearest))
+        n_atoms, *map(_address, given), radius, threads, *map(_address, (most, nearest))
     )
     if found is None:
         raise MemoryError("the neighbor list does not fit into the memory")
     if most[0] > MAX_NEIGHBORS or nearest[0] < SAME_PLACE:
-        library.adiabat_fill_table(found, n_atoms, 0, *(None,) * 4)
+        library.adiabat_fill_table(found, n_atoms, 0, 1, *(None,) * 4)
         return None
     shape = (n_atoms, just_enough(int(most[0]), columns))
     table = Table(
@@ -81,7 +85,7 @@ def table_by_cells(
         mask=np.empty(shape, bool),
         reverse=np.empty(shape, np.int32),
     )
-    library.adiabat_fill_table(found, *shape, *map(_address, table))
+    library.adiabat_fill_table(found, *shape, threads, *map(_address, table))
     return table
 
 
@@ -96,8 +100,9 @@ def _library() -> Any:
         return None
     integer, address = ctypes.c_int64, ctypes.c_void_p
     find, fill = library.adiabat_find_pairs, library.adiabat_fill_table
-    find.argtypes, find.restype = [integer, *[address] * 5, ctypes.c_double, *[address] * 2], address
-    fill.argtypes, fill.restype = [address, integer, integer, *[address] * 4], None
+    find.argtypes = [integer, *[address] * 5, ctypes.c_double, integer, *[address] * 2]
+    fill.argtypes = [address, *[integer] * 3, *[address] * 4]
+    find.restype, fill.restype = address, None
     return library
 
 

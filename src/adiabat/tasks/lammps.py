@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from adiabat.base import ConfigError, DataError, MissingDependencyError
 from adiabat.base.errors import AdiabatError
+from adiabat.base.machine import usable_cpus
 from adiabat.tasks import precision
 
 if TYPE_CHECKING:
@@ -179,5 +180,4 @@ def _check_script(script: Path) -> None:
 
 def _share_cores(here: int) -> None:
     """Lets XLA have this process's share of the cores; as long as it has not started."""
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("NPROC", str(max(1, min(mine, (os.cpu_count() or 1) // here))))
+    os.environ.setdefault("NPROC", str(max(1, min(usable_cpus(), (os.cpu_count() or 1) // here))))

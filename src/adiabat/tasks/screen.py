@@ -17,6 +17,7 @@ from adiabat.base import ConfigError, DataError
 from adiabat.base.digest import digest
 from adiabat.base.files import atomic_path, atomic_write, write_errors
 from adiabat.base.interrupts import interruptible
+from adiabat.base.machine import usable_cpus
 from adiabat.base.processes import Processes, RayActors
 from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
@@ -326,9 +327,7 @@ def cores(workers: int | None) -> int:
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"{workers} processes cannot work", "give --workers at least 1")
-    return workers or (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    return workers or usable_cpus()
 
 
 def _wish(
