@@ -95,7 +95,15 @@ def _version(package: str) -> str:
 def _commit() -> str:
     """With "-dirty" where anything but results differs from it."""
     found = _git("describe", "--always")
-    changed = _git("status", "--porcelain", "--", ":/", ":!/benchmarks/results", ":!/docs/benchmarks.md")
+    changed = _git(
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ":/",
+        ":!/benchmarks/results",
+        ":!/docs/benchmarks.md",
+    )
     return f"{found}-dirty" if found and changed else found or "unknown"
 
 

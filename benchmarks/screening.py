@@ -156,8 +156,8 @@ def main() -> None:
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     libraries = {count: out / f"library-{count}.smi" for count in (10_000, options.rows, options.most)}
-    largest = libraries[options.most]
-    write_library(largest, molecules(options.data), options.most)
+    largest = libraries[max(libraries)]
+    write_library(largest, molecules(options.data), max(libraries))
     for count, path in libraries.items():
         with largest.open(encoding="utf-8") as file:
             write_library(path, file, count)

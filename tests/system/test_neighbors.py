@@ -100,7 +100,7 @@ def test_a_list_by_cells_is_the_same_table(seed, n_atoms, pbc, radius, where, co
     box = _filled_cell(cell, pbc)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cell_list, "_MANY_ATOMS", 0)
-        patch.setattr(cell_list, "usable_cpus", lambda: threads)
+        patch.setattr(cell_list, "usable_threads", lambda: threads)
         found = table_by_cells(positions, box, pbc, radius, columns)
     assert (found is None) == (not has_one_image(box, radius, pbc))
     if found is not None:

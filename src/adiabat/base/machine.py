@@ -9,6 +9,12 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def usable_threads() -> int:
+    """Threads this process may use: as many as XLA, which `NPROC` tells where processes share a machine."""
+    told = os.environ.get("NPROC", "")
+    return min(usable_cpus(), max(1, int(told))) if told.isdigit() else usable_cpus()
+
+
 def available_memory() -> int | None:
     """Bytes of memory that are free for this process; None where the system does not say."""
     try:

@@ -39,7 +39,7 @@ class Domain:
         smiles: theirs.
         limits: similarities below which a molecule is outside, and at the border, shape (2,).
         features: whether a feature of atoms (an element, a charge) is known, shape (n_atom_features,); that
-            one of handedness is not makes nothing strange.
+            one of handedness is not makes no molecule strange.
     """
 
     counts: np.ndarray

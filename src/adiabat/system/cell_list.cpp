@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <new>
+#include <system_error>
 #include <vector>
 
 namespace {
@@ -43,12 +44,18 @@ struct Found {
   }
 };
 
-// Calls work(begin, end, thread) for as many parts of 0 .. count as there are threads, at once.
+// Calls work(begin, end, thread) for as many parts of 0 .. count as there are threads, at once as far as these start.
 template <typename Work>
 void in_parts(int64_t count, int64_t threads, const Work& work) {
   std::vector<std::future<void>> others;
-  for (int64_t t = 1; t < threads; ++t)
-    others.push_back(std::async(std::launch::async, work, count * t / threads, count * (t + 1) / threads, t));
+  for (int64_t t = 1; t < threads; ++t) {
+    const int64_t begin = count * t / threads, end = count * (t + 1) / threads;
+    try {
+      others.push_back(std::async(std::launch::async, work, begin, end, t));
+    } catch (const std::system_error&) {
+      work(begin, end, t);
+    }
+  }
   work(0, count / threads, 0);
   for (auto& other : others) other.get();
 }
@@ -190,9 +197,11 @@ extern "C" void* adiabat_find_pairs(int64_t n, const double* positions, const do
     std::vector<Edge>& edges = found->edges[thread];
     double least = INFINITY;
     for (int64_t place = begin; place < end; ++place) {
-      // A vector that grows is copied again and again, into fresh pages each time.
-      if (place == begin + SAMPLE)
-        edges.reserve(size_t(1.1 * double(edges.size()) / SAMPLE * double(end - begin)));
+      // A vector that grows is copied again and again, into fresh pages each time. It may grow where that is too much.
+      if (place == begin + SAMPLE) try {
+          edges.reserve(size_t(1.1 * double(edges.size()) / SAMPLE * double(end - begin)));
+        } catch (const std::bad_alloc&) {
+        }
       const int32_t i = sorted.atoms[place];
       const double* here = &sorted.positions[3 * place];
       const size_t before = edges.size();

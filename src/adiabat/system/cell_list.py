@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from adiabat.base.machine import usable_cpus
+from adiabat.base.machine import usable_threads
 from adiabat.base.native import FAILURES, compiled_library, reason
 from adiabat.system.system import cell_heights
 
@@ -69,7 +69,7 @@ def table_by_cells(
     given = [np.ascontiguousarray(array, np.float64) for array in (positions, box, np.linalg.inv(box))]
     given += [cell_heights(box), np.asarray(pbc, np.int32)]
     most, nearest = np.zeros(1, np.int64), np.zeros(1)
-    threads = usable_cpus() if n_atoms >= _MANY_ATOMS else 1
+    threads = usable_threads() if n_atoms >= _MANY_ATOMS else 1
     found = library.adiabat_find_pairs(
         n_atoms, *map(_address, given), radius, threads, *map(_address, (most, nearest))
     )
