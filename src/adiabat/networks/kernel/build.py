@@ -2,10 +2,10 @@
 
 import ctypes
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -36,6 +36,31 @@ class Kernel(NamedTuple):
     tape_width: Callable[[int, int, int], int]
     change_space: Callable[[int, int, int, int, int, int], int]
     slope_space: Callable[[int, int, int, int, int, int], int]
+
+
+def call(
+    name: str,
+    function: str,
+    results: Sequence[jax.ShapeDtypeStruct],
+    *arguments: Any,
+    in_place: Mapping[int, int] | None = None,
+    **attributes: Any,
+) -> Any:
+    """What a function of a kernel gives, within XLA.
+
+    Args:
+        name: begins the names of the kernel's functions.
+        function: which.
+        results: their shapes.
+        arguments: arrays.
+        in_place: results that take the place of an argument, by their numbers.
+        attributes: what is fixed when the call is compiled.
+    """
+    aliases = None if in_place is None else dict(in_place)
+    target = jax.ffi.ffi_call(
+        f"{name}_{function}", tuple(results), vmap_method="sequential", input_output_aliases=aliases
+    )
+    return target(*arguments, **attributes)
 
 
 def kernel() -> Kernel | None:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from adiabat.networks.environments import Environments
+from adiabat.networks.kernel.build import call
 from adiabat.networks.kernel.derivatives import without_derivatives
 from adiabat.system import Batch, Neighbors, System
 
@@ -75,8 +76,5 @@ _found.defvjp(_found_forward, _found_backward)
 
 
 def _run(name, function, cutoff, shapes, *arguments, in_place=None):
-    results = tuple(jax.ShapeDtypeStruct(*shape) for shape in shapes)
-    target = jax.ffi.ffi_call(
-        f"{name}_{function}", results, vmap_method="sequential", input_output_aliases=in_place
-    )
-    return target(*arguments, cutoff=np.float32(cutoff))
+    results = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
+    return call(name, function, results, *arguments, in_place=in_place, cutoff=np.float32(cutoff))

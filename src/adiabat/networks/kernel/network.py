@@ -15,6 +15,7 @@ from adiabat.base import UnsupportedError
 from adiabat.base.digest import digest
 from adiabat.networks.cartesian import CartesianNetwork
 from adiabat.networks.environments import Environments
+from adiabat.networks.kernel import build
 from adiabat.networks.kernel.build import Kernel, kernel
 from adiabat.networks.kernel.derivatives import is_argument, refuse_derivatives
 from adiabat.networks.kernel.environments import environments
@@ -145,16 +146,10 @@ def _made(
 
 
 def _run(call, function, shapes, *arguments, in_place=None):
-    """A function of the kernel, for results of these shapes.
-
-    Args:
-        in_place: results that take the place of an argument, by their numbers.
-    """
-    results = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
-    target = jax.ffi.ffi_call(
-        f"{call.name}_{function}", results, vmap_method="sequential", input_output_aliases=in_place
-    )
-    return target(*arguments, sizes=np.array(call.sizes, np.int64), spacing=np.float32(call.spacing))
+    """A function of the kernel, for results of these shapes, `in_place` as of `build.call`."""
+    results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    fixed = {"sizes": np.array(call.sizes, np.int64), "spacing": np.float32(call.spacing)}
+    return build.call(call.name, function, results, *arguments, in_place=in_place, **fixed)
 
 
 class Asked(NamedTuple):
