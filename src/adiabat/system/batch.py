@@ -79,9 +79,12 @@ class Batch(eqx.Module):
     def sum_atoms(self, values: Float[Array, "n_atoms ..."]) -> Float[Array, "n_systems ..."]:
         """The sum over the atoms of each system."""
         real = jnp.expand_dims(self.mask, range(1, values.ndim))
-        return jax.ops.segment_sum(
-            jnp.where(real, values, 0), self.system_index, self.n_systems, indices_are_sorted=True
-        )
+        counted = jnp.where(real, values, 0)
+        if jax.default_backend() == "cpu":
+            return jax.ops.segment_sum(counted, self.system_index, self.n_systems, indices_are_sorted=True)
+        # To repeat itself, a GPU scatters by sorting and some twenty kernels; this is one that goes over all.
+        own = self.system_index == jnp.arange(self.n_systems)[:, None]
+        return jnp.sum(jnp.where(jnp.expand_dims(own, range(2, values.ndim + 1)), counted, 0), axis=1)
 
     def numbering(self) -> Int[Array, " n_atoms"]:
         """The number of each atom within its system."""
@@ -95,7 +98,8 @@ class Batch(eqx.Module):
 
     def _firsts(self) -> Int[Array, " n_systems"]:
         """Where each system begins."""
-        return jnp.searchsorted(self.system_index, jnp.arange(self.n_systems))
+        # Unrolled: each turn of a loop costs a GPU several kernels.
+        return jnp.searchsorted(self.system_index, jnp.arange(self.n_systems), method="scan_unrolled")
 
     def spread(self, values: Float[Array, "n_systems ..."]) -> Float[Array, "n_atoms ..."]:
         """The value of its system for each atom."""
