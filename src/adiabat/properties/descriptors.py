@@ -57,9 +57,13 @@ def descriptors(smiles: Sequence[str]) -> np.ndarray:
 
 def descriptors_of(mols: "Sequence[Mol]", graphs: Sequence[Graph]) -> np.ndarray:
     """As `descriptors`, of molecules with their graphs."""
+    from rdkit import Chem
+
     found = np.zeros((len(mols), len(descriptor_names())))
     if not len(mols):
         return found.astype(np.float32)
+    for mol in mols:  # centers that could be handed are counted, and not every way of reading finds them
+        Chem.AssignStereochemistry(mol, cleanIt=True, force=True, flagPossibleStereoCenters=True)
     side = Side.of(graphs)
     regular = side.sizes > 1
     regular[side.molecule[~is_plain(side.atoms)]] = False

@@ -44,15 +44,13 @@ class Standardizer:
         Raises:
             DataError, UnsupportedError: as of a call.
         """
-        from rdkit import Chem, rdBase
+        from rdkit import rdBase
 
-        if not self.tautomers and len(smiles) <= MAX_SMILES_LENGTH and _SINGLE.fullmatch(smiles):
-            with rdBase.BlockLogs():
-                mol = Chem.MolFromSmiles(smiles)
-            usual = mol is not None and 1 < mol.GetNumAtoms() <= MAX_HEAVY_ATOMS
-            if usual and not mol.HasSubstructMatch(_changeable()):
+        with rdBase.BlockLogs():
+            mol = _usual(smiles)
+            if mol is not None and not self.tautomers and not mol.HasSubstructMatch(_changeable()):
                 return mol
-        return Chem.MolFromSmiles(self(smiles))
+            return self._standardized(mol, smiles)
 
     def __call__(self, smiles: str) -> str:
         """The canonical SMILES string.
@@ -64,20 +62,26 @@ class Standardizer:
         from rdkit import Chem, rdBase
 
         with rdBase.BlockLogs():
-            mol = Chem.RemoveHs(parsed(smiles))
-            for step in self._steps:
-                mol = step(mol)
-            if not self.salts:
-                mol = self._one_molecule(mol, smiles)
-            if not self.charges:
-                mol = self._uncharger.uncharge(mol)
-            if self.tautomers:
-                mol = self._tautomers.Canonicalize(mol)
-            # What was moved may be written in another order: once more through the parser is canonical.
-            mol = None if mol is None else Chem.MolFromSmiles(Chem.MolToSmiles(mol))
-            if mol is None:
-                raise DataError(f"{short(smiles)} becomes no possible molecule by standardizing")
-            return Chem.MolToSmiles(mol)
+            return Chem.MolToSmiles(self._standardized(None, smiles))
+
+    def _standardized(self, mol: "Mol | None", smiles: str) -> "Mol":
+        """The molecule of a string, which may have been read already."""
+        from rdkit import Chem
+
+        mol = Chem.RemoveHs(parsed(smiles)) if mol is None else mol
+        for step in self._steps:
+            mol = step(mol)
+        if not self.salts:
+            mol = self._one_molecule(mol, smiles)
+        if not self.charges:
+            mol = self._uncharger.uncharge(mol)
+        if self.tautomers:
+            mol = self._tautomers.Canonicalize(mol)
+        # What was moved may be written in another order: once more through the parser is canonical.
+        mol = None if mol is None else Chem.MolFromSmiles(Chem.MolToSmiles(mol))
+        if mol is None:
+            raise DataError(f"{short(smiles)} becomes no possible molecule by standardizing")
+        return mol
 
     @property
     def _tools(self) -> Any:
@@ -118,8 +122,33 @@ class Standardizer:
         return max(sorted(organic.items()), key=lambda item: item[1].GetNumHeavyAtoms())[1]
 
 
-# A single molecule.
-_SINGLE = re.compile(r"[^\s.]+")
+# A single molecule without wildcards, of which no hydrogen is an atom of its own.
+_SINGLE = re.compile(r"(?:[^\s.*\[]|\[(?!H))+")
+
+
+def _usual(smiles: str) -> "Mol | None":
+    """What `Chem.MolFromSmiles` gives of a single molecule of usual size, in three quarters of the time: where
+    handedness would be possible is not looked for. None where there is no such molecule."""
+    from rdkit import Chem
+
+    if len(smiles) > MAX_SMILES_LENGTH or not _SINGLE.fullmatch(smiles) or "#0" in smiles:
+        return None
+    mol = Chem.MolFromSmiles(smiles, _as_written())
+    if mol is None or not 1 < mol.GetNumAtoms() <= MAX_HEAVY_ATOMS:
+        return None
+    if Chem.SanitizeMol(mol, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
+        return None
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+    return mol
+
+
+@cache
+def _as_written() -> Any:
+    from rdkit import Chem
+
+    settings = Chem.SmilesParserParams()
+    settings.sanitize = settings.removeHs = False
+    return settings
 
 
 @cache
