@@ -77,6 +77,14 @@ def train(
             help="Ask GFN2-xTB too: dipole, orbitals, solvation. Well below a second for a small molecule.",
         ),
     ] = False,
+    embedding: Annotated[
+        bool,
+        typer.Option(
+            "--embedding",
+            help="Give what the learned potential that comes with adiabat makes of the atoms too. "
+            "For molecules of H, C, N, O, F, S and Cl.",
+        ),
+    ] = False,
     start: Annotated[
         str,
         typer.Option(
@@ -111,6 +119,7 @@ def train(
         test=test,
         tautomers=tautomers,
         xtb=xtb,
+        embedding=embedding,
         start=start,
         seed=seed or 0,
         resume=resume,

@@ -205,13 +205,23 @@ class CartesianNetwork(AbstractNetwork):
         envelope: Float[Array, "n_atoms max_neighbors"],
         neighbors: Neighbors,
     ) -> Float[Array, " n_atoms"]:
+        features = self.features(species, vectors, envelope, neighbors)
+        return self.readout(features)[:, 0] + self.shift[species]
+
+    def features(
+        self,
+        species: Int[Array, " n_atoms"],
+        vectors: Float[Array, "n_atoms max_neighbors 3"],
+        envelope: Float[Array, "n_atoms max_neighbors"],
+        neighbors: Neighbors,
+    ) -> Float[Array, "n_atoms n_features"]:
         distances = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
         directions = harmonics(jnp.moveaxis(vectors / distances[..., None], -1, 0))
         features, layers = (self.embedding[species], None, None), []
         for interaction in self.interactions:
             features = interaction(features, species, distances, envelope, directions, neighbors)
             layers.append(features[0])
-        return self.readout(jnp.concatenate(layers, axis=-1))[:, 0] + self.shift[species]
+        return jnp.concatenate(layers, axis=-1)
 
     @classmethod
     def bytes_per_edge(cls, settings: Mapping[str, Any]) -> int:

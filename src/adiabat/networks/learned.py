@@ -156,6 +156,19 @@ class LearnedPotential(AbstractPotential):
         learned = jnp.asarray(self.scale, dtype) * (near.share * learned).astype(dtype)
         return jnp.asarray(self.references, dtype)[species] + learned + near.repelled
 
+    def atom_features(
+        self, system: System | Batch, neighbors: Neighbors
+    ) -> Float[Array, "n_atoms n_features"]:
+        """What the network knows of each atom before it says its energy (`AbstractNetwork.features`); of a
+        potential as it was loaded, not `for_inference`.
+
+        Raises:
+            UnsupportedError: the network shows none.
+        """
+        species = self.species(system)
+        near = self.network.environments(system, species, neighbors, self.repulsion, self.elements)
+        return self.network.features(species, near.vectors, near.envelope, neighbors)
+
     def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
         if self.charges is None:
             return None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jaxtyping import Array, Float, Int
 
-from adiabat.base import ConfigError, did_you_mean
+from adiabat.base import ConfigError, UnsupportedError, did_you_mean
 from adiabat.base.registry import Registry
 from adiabat.networks.environments import Environments, environments
 from adiabat.potentials import ZBL
@@ -56,6 +56,20 @@ class AbstractNetwork(eqx.Module):
                 no neighbor.
             neighbors: the list, for gathering the features of neighbors.
         """
+
+    def features(
+        self,
+        species: Int[Array, " n_atoms"],
+        vectors: Float[Array, "n_atoms max_neighbors 3"],
+        envelope: Float[Array, "n_atoms max_neighbors"],
+        neighbors: Neighbors,
+    ) -> Float[Array, "n_atoms n_features"]:
+        """What it knows of each atom before it says its energy; invariant as that is. Arguments as of a call.
+
+        Raises:
+            UnsupportedError: it has none to show.
+        """
+        raise UnsupportedError(f"{type(self).__name__} shows no features of atoms")
 
     def for_inference(self) -> "AbstractNetwork":
         """The same network, prepared for many calls without derivatives by its parameters; itself if there is

@@ -7,6 +7,7 @@ import numpy as np
 
 from adiabat.base import AdiabatError, ConfigError, DataError
 from adiabat.properties.descriptors import descriptor_names, descriptors
+from adiabat.properties.embedding import embedding, embedding_digest, embedding_width
 from adiabat.properties.quantum import QUANTUM_NAMES, quantum
 from adiabat.properties.standardize import Standardizer
 
@@ -19,8 +20,9 @@ class Input(NamedTuple):
     Attributes:
         name: of the column.
         kind: a "number", a "temperature", one of several "levels", a "molecule" as SMILES (a solvent), known
-            by its descriptors, or "quantum", the molecule itself as GFN2-xTB knows it.
-        levels: the words of the column, sorted.
+            by its descriptors, or what is computed of the molecule itself: "quantum" by GFN2-xTB, "embedding"
+            by the learned potential that comes with adiabat.
+        levels: the words of the column, sorted; of an embedding, which potential it was.
     """
 
     name: str
@@ -36,11 +38,40 @@ class Input(NamedTuple):
             "levels": len(self.levels),
             "molecule": len(descriptor_names()),
             "quantum": len(QUANTUM_NAMES),
+            "embedding": embedding_width() if self.kind == "embedding" else 0,
         }[self.kind]
 
+    @property
+    def is_computed(self) -> bool:
+        """Whether it needs no column but the molecule."""
+        return self.kind in _COMPUTED
 
-# What is computed of the molecule is an input too; its column is filled with standardized molecules.
-XTB = Input("GFN2-xTB", "quantum")
+
+_COMPUTED = {"quantum": quantum, "embedding": embedding}
+
+
+def computed_inputs(*, xtb: bool, embedding: bool) -> tuple[Input, ...]:
+    """What is computed of molecules, for all that models are given beside them."""
+    found = (Input("GFN2-xTB", "quantum"),) if xtb else ()
+    return (*found, Input("learned potential", "embedding", (embedding_digest(),))) if embedding else found
+
+
+def compute(inputs: Sequence[Input], molecule: str) -> None:
+    """Computes what is computed of a standardized molecule, and remembers it.
+
+    Raises:
+        AdiabatError: what cannot be.
+    """
+    for one in inputs:
+        if one.is_computed:
+            _COMPUTED[one.kind](molecule)
+
+
+def with_molecules(
+    inputs: Sequence[Input], columns: Mapping[str, Sequence[str]], molecules: Sequence[str]
+) -> dict[str, Sequence[str]]:
+    """The columns with those of what is computed, which hold the standardized molecules themselves."""
+    return {**columns, **{one.name: molecules for one in inputs if one.is_computed}}
 
 
 def find_inputs(
@@ -75,8 +106,9 @@ def encode(inputs: Sequence[Input], columns: Mapping[str, Sequence[str]], count:
 
     Raises:
         ConfigError: a column is not there.
-        DataError: a cell that its column did not have in training, with the number of its row; also, like
-            the others of `quantum`, a molecule that GFN2-xTB cannot treat.
+        DataError: a cell that its column did not have in training, with the number of its row, or an
+            embedding by another potential; also, like the others of `quantum` and `embedding`, a molecule
+            that one of them cannot treat.
     """
     missing = [one.name for one in inputs if one.name not in columns]
     if missing:
@@ -104,6 +136,11 @@ def _input(name: str, cells: list[str], is_molecule: bool) -> Input:
 
 
 def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
+    if one.kind == "embedding" and one.levels != (embedding_digest(),):
+        raise DataError(
+            "the model was trained with another learned potential than comes with this adiabat",
+            "train it again, or install the version of adiabat that it was trained with",
+        )
     found = np.zeros((len(cells), one.width), np.float32)
     known: dict[str, Any] = {}
     for row, cell in enumerate(text.strip() for text in cells):
@@ -119,7 +156,8 @@ def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
             found[row, one.levels.index(cell)] = 1.0
         else:
             if cell not in known:
-                known[cell] = quantum(cell) if one.kind == "quantum" else _of_molecule(cell, row, one.name)
+                compute = _COMPUTED.get(one.kind)
+                known[cell] = compute(cell) if compute else _of_molecule(cell, row, one.name)
             found[row] = known[cell]
     return found
 

@@ -76,7 +76,7 @@ class Screen:
         for one in (one for model in models for one in model.inputs):
             raise ConfigError(
                 f"a model needs {one.name!r} beside the molecule",
-                "train one without further columns, and without --xtb",
+                "train one without further columns, --xtb and --embedding",
             )
         if not 0 < level < 1:
             raise ConfigError(f"an interval holds a share between 0 and 1, not {level}")

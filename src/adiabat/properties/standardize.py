@@ -127,8 +127,8 @@ _SINGLE = re.compile(r"(?:[^\s.*\[]|\[(?!H))+")
 
 
 def _usual(smiles: str) -> "Mol | None":
-    """What `Chem.MolFromSmiles` gives of a single molecule of usual size, in three quarters of the time: where
-    handedness would be possible is not looked for. None where there is no such molecule."""
+    """What `Chem.MolFromSmiles` gives of a single molecule of usual size, in three quarters of the time:
+    where handedness would be possible is not looked for. None where there is no such molecule."""
     from rdkit import Chem
 
     if len(smiles) > MAX_SMILES_LENGTH or not _SINGLE.fullmatch(smiles) or "#0" in smiles:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adiabat.base import AdiabatError, ConfigError
-from adiabat.properties.inputs import XTB, encode
+from adiabat.properties.inputs import encode, with_molecules
 from adiabat.properties.library import read_library
 from adiabat.properties.model import PropertyModel
 from adiabat.properties.molecules import Molecules
@@ -46,7 +46,7 @@ def read_asked(model: PropertyModel, molecules: str | os.PathLike | Sequence[str
         DataError: no such file, or a damaged one.
         ConfigError: a column is missing.
     """
-    names = [one.name for one in model.inputs if one != XTB]
+    names = [one.name for one in model.inputs if not one.is_computed]
     if isinstance(molecules, (str, os.PathLike)):
         if names:
             columns = read_strings(Path(molecules), [smiles, *names])
@@ -71,7 +71,8 @@ def usable(model: PropertyModel, asked: Asked) -> tuple[Molecules, list[int], di
             continue
         try:
             name = model.standardizer(text)
-            inputs.append(encode(model.inputs, {**_row(asked.columns, k), XTB.name: [name]}, 1))
+            given = with_molecules(model.inputs, _row(asked.columns, k), [name])
+            inputs.append(encode(model.inputs, given, 1))
         except ConfigError:
             raise
         except AdiabatError as error:

@@ -29,7 +29,14 @@ from adiabat.properties import (
 )
 from adiabat.properties.evaluate import Score, scores
 from adiabat.properties.holdout import Holdout, hold_out
-from adiabat.properties.inputs import XTB, Input, encode, find_inputs
+from adiabat.properties.inputs import (
+    Input,
+    compute,
+    computed_inputs,
+    encode,
+    find_inputs,
+    with_molecules,
+)
 from adiabat.properties.leakage import Leakage
 from adiabat.properties.message_passing import MessagePassing
 from adiabat.properties.model import (
@@ -47,7 +54,6 @@ from adiabat.properties.model import (
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import AbstractPredictor, Estimate, predictors
 from adiabat.properties.pretrained import SCRATCH, load_pretrained
-from adiabat.properties.quantum import quantum
 from adiabat.properties.reaction_splits import audit_reactions, split_reactions
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.reactions import Reactions
@@ -118,6 +124,7 @@ def train_property(
     kinds: Sequence[str] = KINDS,
     tautomers: bool = False,
     xtb: bool = False,
+    embedding: bool = False,
     start: str | os.PathLike = SCRATCH,
     seed: int = 0,
     resume: bool = False,
@@ -148,6 +155,8 @@ def train_property(
         tautomers: write one tautomer for all.
         xtb: ask GFN2-xTB of each molecule (`adiabat.properties.quantum`), and give all predictors what it
             says. What it cannot treat is left out.
+        embedding: give all predictors what the general potential makes of the molecule's atoms too
+            (`adiabat.properties.embedding`). Molecules with elements that it does not know are left out.
         start: message passing that the graph networks begin with: a file, a run folder of
             `pretrain_property`, "general" for the one that comes with adiabat, "scratch" for random weights.
         seed: of everything random.
@@ -183,25 +192,27 @@ def train_property(
     config |= {"balance": balance} if balance else {}
     config |= {"temperatures": list(temperatures)} if temperatures else {}
     config |= {"xtb": True} if xtb else {}
+    config |= {"embedding": True} if embedding else {}
     config |= {"start": os.fspath(start)} if start != SCRATCH else {}
     config |= {"by": by} if by else {}
     config |= {"test": os.fspath(test)} if test else {}
-    if reaction and (xtb or start != SCRATCH):
+    if reaction and (xtb or embedding or start != SCRATCH):
         raise ConfigError(
-            "what is computed of molecules is no help with reactions", "leave --xtb and --from out"
+            "what is computed of molecules is no help with reactions",
+            "leave --xtb, --embedding and --from out",
         )
+    computed = computed_inputs(xtb=xtb, embedding=embedding)
     messages = None if start == SCRATCH else load_pretrained(start).messages
     makes = (PREDICTIONS, REJECTED, SPLIT)
     with RunFolder.create(out, "property", config, resume=resume, force=force, makes=makes) as run:
         run.note(**environment)
         standardizer = ReactionStandardizer() if reaction else Standardizer(tautomers=tautomers)
-        parts = _read(config, standardizer)
+        parts = _read(config, standardizer, computed)
         rejected = as_csv(["row", "smiles", "reason"], parts.curation.table.rejected)
         atomic_write(run.path / REJECTED, rejected)
         atomic_write(run.path / SPLIT, json.dumps(parts.split))
         given = [*inputs, *solvents, *temperatures]
-        found = find_inputs(_strings(parts.train), given, solvents, temperatures)
-        found = (*found, XTB) if xtb else found
+        found = (*find_inputs(_strings(parts.train), given, solvents, temperatures), *computed)
         molecules = _molecules(parts.train, found, standardizer)
         fitted = _fit_kinds(run, parts.train, molecules, kinds, seed, messages)
         model, validation = fit_property_model(
@@ -232,7 +243,7 @@ def _check(split: str, by: str | None, kinds: Sequence[str], targets: Sequence[s
         raise ConfigError("a target is named twice")
 
 
-def _read(config: Mapping[str, Any], standardizer: AnyStandardizer) -> _Parts:
+def _read(config: Mapping[str, Any], standardizer: AnyStandardizer, computed: Sequence[Input]) -> _Parts:
     """The table in its parts."""
     depends = (*config["inputs"], *config["solvents"], *config.get("temperatures", ()))
     by = config.get("by")
@@ -250,8 +261,7 @@ def _read(config: Mapping[str, Any], standardizer: AnyStandardizer) -> _Parts:
             def standardized(text: str) -> str:
                 bar.advance()
                 name = standardizer(text)
-                if config.get("xtb"):
-                    quantum(name)  # what it cannot treat is refused here; what it says is remembered
+                compute(computed, name)  # what cannot be treated is refused here
                 return name
 
             changes = standardizer.changes if isinstance(standardizer, ReactionStandardizer) else None
@@ -291,12 +301,12 @@ def _split(
 
 
 def _strings(table: Table) -> dict[str, list[str]]:
-    columns = {name: [str(cell) for cell in column] for name, column in table.columns.items()}
-    return {**columns, XTB.name: list(table.smiles)}
+    return {name: [str(cell) for cell in column] for name, column in table.columns.items()}
 
 
 def _molecules(table: Table, inputs: Sequence[Input], standardizer: AnyStandardizer) -> Molecules:
-    return described(standardizer, table.smiles, encode(inputs, _strings(table), len(table)))
+    columns = with_molecules(inputs, _strings(table), table.smiles)
+    return described(standardizer, table.smiles, encode(inputs, columns, len(table)))
 
 
 def _fit_kinds(
