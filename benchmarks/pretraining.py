@@ -18,7 +18,7 @@ from adiabat.base import AdiabatError
 from adiabat.properties import Standardizer, Table, curate, read_table
 from adiabat.properties.graph_network import GraphEnsemble
 from adiabat.properties.graph_training import Recipe
-from adiabat.properties.inputs import XTB, encode
+from adiabat.properties.inputs import computed_inputs, encode, with_molecules
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import Labels
 from adiabat.properties.pretrained import SCRATCH, load_pretrained
@@ -53,8 +53,9 @@ def untested(name: str, data: Path, *, xtb: bool) -> tuple[Table, Molecules]:
 
 
 def _xtb(smiles: str) -> np.ndarray | None:
+    asked = computed_inputs(xtb=True, embedding=False)
     try:
-        return encode([XTB], {XTB.name: [smiles]}, 1)
+        return encode(asked, with_molecules(asked, {}, [smiles]), 1)
     except AdiabatError:
         return None
 

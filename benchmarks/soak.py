@@ -34,8 +34,10 @@ def resident(pid: int) -> float:
     return int(found[1]) / 1024
 
 
-def soak(model: str, structure: Path, minutes: float, out: Path) -> tuple[list[float], int, int, int]:
-    """Memory [MiB] at each reading, compilations in the warm-up and after it, and the exit code."""
+def soak(
+    model: str, structure: Path, minutes: float, out: Path
+) -> tuple[list[float], list[str], list[str], int]:
+    """Memory [MiB] at each reading, what was compiled in the warm-up and after it, and the exit code."""
     command = [sys.executable, "-m", "adiabat", "md", model, str(structure), "--out", str(out)]
     command += ["--steps", str(STEPS_WITHOUT_END), "--record-every", "50"]
     environment = {**os.environ, "JAX_LOG_COMPILES": "1"}
@@ -43,8 +45,8 @@ def soak(model: str, structure: Path, minutes: float, out: Path) -> tuple[list[f
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
 
-        def compiled() -> int:
-            return sum("Finished XLA compilation" in line for line in map(str, _lines(said)))
+        def compiled() -> list[str]:
+            return re.findall(r"Finished XLA compilation of (\S+)", _text(said))
 
         start, warm = time.monotonic(), None
         while (elapsed := time.monotonic() - start) < 60 * minutes and process.poll() is None:
@@ -55,13 +57,13 @@ def soak(model: str, structure: Path, minutes: float, out: Path) -> tuple[list[f
                 memory.append(resident(process.pid))
         process.send_signal(signal.SIGTERM)
         code = process.wait(timeout=120)
-        warm = warm or 0
-        return memory, warm, compiled() - warm, code
+        warm = warm or []
+        return memory, warm, compiled()[len(warm) :], code
 
 
-def _lines(file) -> list[str]:
+def _text(file) -> str:
     # The process writes to the same file with an offset of its own.
-    return Path(f"/proc/self/fd/{file.fileno()}").read_text().splitlines()
+    return Path(f"/proc/self/fd/{file.fileno()}").read_text()
 
 
 def main() -> None:
@@ -77,15 +79,18 @@ def main() -> None:
         memory, before, after, code = soak(options.model, structure, options.minutes, Path(folder) / "run")
     start = memory[int(WARM_UP * len(memory))]
     growth = 100 * (memory[-1] / start - 1)
-    note = f"from {start:.0f} to {memory[-1]:.0f} MiB in {options.minutes:.0f} minutes"
+    quarters = ", ".join(f"{memory[k * (len(memory) - 1) // 4]:.0f}" for k in range(1, 5))
+    note = (
+        f"{start:.0f} MiB after the warm-up, {quarters} after each quarter of {options.minutes:.0f} minutes"
+    )
     rows = [
         {"what": "resident memory grows", "value": growth, "unit": "%", "bar": "< 2", "note": note},
         {
             "what": "compilations after warm-up",
-            "value": after,
+            "value": len(after),
             "unit": "",
             "bar": "0",
-            "note": f"{before} before",
+            "note": f"{len(before)} before" + "".join(f", {name}" for name in after),
         },
         {"what": "exit code after SIGTERM", "value": code, "unit": "", "bar": "143"},
     ]

@@ -233,7 +233,7 @@ class Loop:
         return DynamicsResult(
             state=self.state,
             trajectory=self.recorder.in_memory(),
-            degrees_of_freedom=int(np.sum(self.state.degrees_of_freedom)),
+            degrees_of_freedom=int(np.asarray(self.state.degrees_of_freedom).sum()),
             steps_per_second=self._pace(),
             neighbor_lists=self.verlet_list.builds,
             compilations=len(self.compiled),
