@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from adiabat.base import UnsupportedError
+from adiabat.networks.environments import Environments
 from adiabat.networks.network import AbstractNetwork
 from adiabat.potentials import ZBL, AbstractPotential, GaussianCharges
 from adiabat.potentials.potential import Prediction
@@ -148,8 +149,7 @@ class LearnedPotential(AbstractPotential):
     def _near(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         """All but the energy of the charges."""
         dtype = system.positions.dtype
-        species = self.species(system)
-        near = self.network.environments(system, species, neighbors, self.repulsion, self.elements)
+        species, near = self._seen_by(self.network, system, neighbors)
         learned = self.network(species, near.vectors, near.envelope, neighbors)
         if self.floors is not None:
             learned = _above(jnp.asarray(self.floors, learned.dtype)[species], learned)
@@ -165,18 +165,23 @@ class LearnedPotential(AbstractPotential):
         Raises:
             UnsupportedError: the network shows none.
         """
-        species = self.species(system)
-        near = self.network.environments(system, species, neighbors, self.repulsion, self.elements)
+        species, near = self._seen_by(self.network, system, neighbors)
         return self.network.features(species, near.vectors, near.envelope, neighbors)
 
     def atom_charges(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"] | None:
         if self.charges is None:
             return None
-        species = self.species(system)
-        near = self.charges.environments(system, species, neighbors, self.repulsion, self.elements)
+        species, near = self._seen_by(self.charges, system, neighbors)
         charges = self.charges(species, near.vectors, near.envelope, neighbors).astype(system.positions.dtype)
         n_atoms = jnp.maximum(system.sum_atoms(jnp.ones_like(charges)), 1.0)
         return charges - system.spread((system.sum_atoms(charges) - system.charge) / n_atoms)
+
+    def _seen_by(
+        self, network: AbstractNetwork, system: System | Batch, neighbors: Neighbors
+    ) -> tuple[Int[Array, " n_atoms"], Environments]:
+        """What one of the networks is given of a structure: its species and their surroundings."""
+        species = self.species(system)
+        return species, network.environments(system, species, neighbors, self.repulsion, self.elements)
 
     def unknown_atoms(self, numbers: np.ndarray, atom_energies: np.ndarray) -> np.ndarray:
         """Which atoms are where the potential knows nothing: well below the floor of their element, as none

@@ -29,7 +29,7 @@ def embedding(smiles: str, embedded: int = 10) -> tuple[float, ...]:
             not know.
     """
     (system,) = conformers(smiles, 1, embedded=embedded)
-    potential = general_model()
+    potential = _potential()
     potential.check(system)
     near = neighbor_list(system, potential.cutoff)
     batch, neighbors = batch_systems(
@@ -52,7 +52,12 @@ def embedding_width() -> int:
 @cache
 def embedding_digest() -> str:
     """Of the weights that `embedding` depends on."""
-    return digest(*to_arrays(general_model()).values())
+    return digest(*to_arrays(_potential()).values())
+
+
+@cache
+def _potential() -> LearnedPotential:
+    return general_model()  # which reads its file
 
 
 @eqx.filter_jit

@@ -156,8 +156,10 @@ def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
             found[row, one.levels.index(cell)] = 1.0
         else:
             if cell not in known:
-                compute = _COMPUTED.get(one.kind)
-                known[cell] = compute(cell) if compute else _of_molecule(cell, row, one.name)
+                if one.is_computed:
+                    known[cell] = _COMPUTED[one.kind](cell)
+                else:
+                    known[cell] = _of_molecule(cell, row, one.name)
             found[row] = known[cell]
     return found
 
