@@ -109,7 +109,34 @@ def test_it_has_the_time_that_the_samples_do_not_need(needed, expected, methanol
     assert asked_for == pytest.approx([expected], abs=4.0)
 
 
-@pytest.mark.parametrize("why", ["too slow", "many molecules", "other elements", "fails"])
+def test_of_a_liquid_it_learns_clusters_with_protons_on_their_way(tmp_path, monkeypatch):
+    liquid = [Sample(systems.water(8, seed=seed)) for seed in range(3)]
+    asked_for = []
+
+    def trained(*_, out, minutes, **__):
+        asked_for.append(minutes)
+        out.mkdir()
+        (out / MODEL_NAME).touch()
+
+    monkeypatch.setattr("adiabat.tasks.train.train", trained)
+    monkeypatch.setattr(prepare, "load_model", lambda path: path)
+    monkeypatch.setattr(prepare, "_minutes_needed", lambda *_: 1.0)
+    _, count = asked(tmp_path, liquid)
+    made = read_samples(tmp_path / "run" / "prepared.xyz")
+    assert len(made) == count > 30
+    assert {sample.n_atoms for sample in made} == {18}
+    assert not any(any(sample.system.pbc) for sample in made)
+    longest = [longest_bond(sample) for sample in made]
+    assert 3 < np.sum(np.array(longest) > 1.2) < 12
+
+
+def longest_bond(sample: Sample) -> float:
+    """The longest way from a hydrogen atom to the oxygen atom it came with [Å]."""
+    positions = np.asarray(sample.system.positions).reshape(6, 3, 3)
+    return float(np.linalg.norm(positions[:, 1:] - positions[:, :1], axis=-1).max())
+
+
+@pytest.mark.parametrize("why", ["too slow", "many molecules", "other elements", "a metal", "fails"])
 def test_where_it_is_of_no_use_it_is_left_out(why, methanol, tmp_path, monkeypatch, caplog):
     samples = read_samples(methanol)
     if why == "too slow":
@@ -119,6 +146,8 @@ def test_where_it_is_of_no_use_it_is_left_out(why, methanol, tmp_path, monkeypat
         samples = [Sample(distorted(name, 1, seed=0)[0]) for name in names]
     if why == "other elements":
         samples = [Sample(systems.argon_cluster(13))]
+    if why == "a metal":
+        samples = [Sample(systems.copper(2))]
     if why == "fails":
 
         def fail(*_, **__):

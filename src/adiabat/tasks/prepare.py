@@ -14,6 +14,7 @@ from adiabat.data import Sample, write_samples
 from adiabat.data.census import kinds_met
 from adiabat.data.labelers import is_labelled, labelers
 from adiabat.data.stored import evenly, kinds_of
+from adiabat.generate.clusters import cut_clusters, pushed_protons
 from adiabat.generate.filters import geometry_fault
 from adiabat.generate.torsions import turnable_bonds, turned_at_random
 from adiabat.networks import MODEL_NAME, LearnedPotential, load_model
@@ -36,10 +37,12 @@ MOST_LABELS, FEWEST_LABELS = 10_000, 300
 MOST_MOLECULES = 6
 TEMPERATURES = (300.0, 600.0)  # K
 EVERY, TRAJECTORIES = 20, 6  # steps between frames; simulations
-# This share of the structures has torsions turned to any angle, which dynamics would take long to come by.
-TURNED = 0.2
-# Dynamics starts from some of so many structures, and labels are timed by a few.
-STARTS, TIMED = 1000, 16
+# This share of the structures is what dynamics would take long to come by: molecules with torsions turned to
+# any angle, clusters of them with a proton on its way.
+RARE = 0.2
+# Dynamics starts from some of so many structures, and labels are timed by a few. Clusters are cut out of so
+# many.
+STARTS, TIMED, CUT = 1000, 16, 100
 HARDEST = 15.0  # eV/Å
 
 
@@ -50,7 +53,8 @@ def prepared(
     options: TrainingOptions,
     began: float,
 ) -> LearnedPotential | None:
-    """A potential that has learned labels of GFN2-xTB for the molecules in `samples`, and none of their own.
+    """A potential that has learned labels of GFN2-xTB for the molecules in `samples`, and none of their own:
+    of a liquid or a molecular crystal, for clusters cut out of it.
 
     None for other than a few neutral molecules, and where it takes too long or does not work.
 
@@ -107,10 +111,14 @@ def _minutes_needed(
 def _labelled(samples: Sequence[Sample], minutes: float, seed: int) -> list[Sample]:
     """Labels of GFN2 on some of the structures and on frames of dynamics from them; none when they would be
     too few."""
+    kinds = kinds_met(*kinds_of(samples))
+    systems, rare = [samples[int(k)].system for k in evenly(len(samples), STARTS, seed)], _turned
+    if any(any(kind.pbc) for kind in kinds):
+        systems, rare = _clusters(systems, seed), _pushed
+        samples = [Sample(system) for system in systems]
     general = general_for(samples)
-    if general is None or len(kinds_met(*kinds_of(samples))) > MOST_MOLECULES:
+    if general is None or not systems or len(kinds) > MOST_MOLECULES:
         return []
-    systems = [samples[int(k)].system for k in evenly(len(samples), STARTS, seed)]
     labeler = labelers.get(METHOD)()
     with labeler:
         seconds = labeler.seconds_each(systems[:TIMED])
@@ -118,14 +126,21 @@ def _labelled(samples: Sequence[Sample], minutes: float, seed: int) -> list[Samp
         if count < FEWEST_LABELS:
             return []
         logger.info("the network learns these molecules by %d labels of %s first", count, METHOD)
-        calm = round((1 - TURNED) * count)
+        calm = round((1 - RARE) * count)
         found = visited(
             general, systems, calm, TEMPERATURES, every=EVERY, trajectories=TRAJECTORIES, seed=seed
         )
-        found += _turned(found, count - calm, seed)
+        found += rare(found, count - calm, seed)
         with progress(f"labelling by {METHOD}", len(found), "structures") as bar:
             made = labeler.label(found, bar)
     return [sample for sample in made if is_labelled(sample) and _is_calm(sample)]
+
+
+def _clusters(systems: Sequence[System], seed: int) -> list[System]:
+    """About as many clusters of molecules as dynamics starts from, out of some of the structures."""
+    rng = np.random.default_rng(seed)
+    chosen = [systems[int(k)] for k in evenly(len(systems), CUT, seed)]
+    return [cluster for one in chosen for cluster in cut_clusters(one, -(-STARTS // len(chosen)), rng)]
 
 
 def _turned(systems: Sequence[System], count: int, seed: int) -> list[System]:
@@ -139,6 +154,12 @@ def _turned(systems: Sequence[System], count: int, seed: int) -> list[System]:
         if turnable and geometry_fault(np.asarray(system.numbers), positions, pieces=1) is None:
             found.append(system.moved(positions))
     return found
+
+
+def _pushed(systems: Sequence[System], count: int, seed: int) -> list[System]:
+    """So many of the structures, fewer where atoms would collide, with a proton on its way."""
+    rng = np.random.default_rng(seed)
+    return pushed_protons([systems[number] for number in rng.permutation(len(systems))[:count]], rng)
 
 
 def _is_calm(sample: Sample) -> bool:
