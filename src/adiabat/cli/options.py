@@ -104,7 +104,8 @@ From = Annotated[
         "--from",
         metavar="MODEL",
         help="Go on from its weights; [b]general[/b] is the model that comes with adiabat, [b]scratch[/b] "
-        "means fresh weights. By default these, which learn a few organic molecules by GFN2-xTB first.",
+        "means fresh weights. By default these, which learn a few organic molecules, or clusters of them out "
+        "of a liquid or crystal, by GFN2-xTB first.",
         show_default=False,
     ),
 ]

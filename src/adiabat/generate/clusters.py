@@ -8,8 +8,8 @@ from adiabat.system import System, cell_heights
 
 # A molecule gets its nearest neighbors as long as there are so many atoms at most, and one at least.
 MOST_ATOMS = 20
-# A proton is pushed away from its molecule to so many lengths of its bond at most: to the next molecule, where
-# a hydrogen bond leads there.
+# A proton is pushed to so many lengths of its bond at most: to the next molecule, where a hydrogen bond leads
+# there.
 PUSHED = 1.7
 
 

@@ -159,7 +159,8 @@ def train(
         seed: of weights and batches; 0 by default.
         size: "fast" or "accurate" (the default).
         start: a model to go on from, "general" for the one that comes with adiabat, "scratch" for fresh
-            weights; by default these, which for a few organic molecules learn labels of GFN2-xTB first.
+            weights; by default these, which for a few organic molecules, or clusters of them out of a liquid
+            or crystal, learn labels of GFN2-xTB first.
         heads: files with labels of other methods, by the name of each, that are trained on beside.
         keep: a file of structures of which the model to go on from is not forgotten.
         long_range: learn charges of the atoms, with their Coulomb energy at all distances; not by default.

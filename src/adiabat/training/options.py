@@ -20,7 +20,7 @@ class TrainingOptions:
         seed: of fresh weights and of the order of the batches.
         start: a model whose weights the training goes on from: a file, a run folder, "general" for the one
             that comes with adiabat, or "scratch" for fresh weights; by default fresh weights, which for a few
-            organic molecules learn labels of GFN2-xTB first.
+            organic molecules, or clusters of them out of a liquid or crystal, learn labels of GFN2-xTB first.
         learning_rate: the largest step of the matrices (Muon); reached after a warm-up; it decays to zero. By
             default 0.005, and for a model that is trained on 0.003.
         energy_weight: weight of the squared error of the energy, divided by the number of atoms, against that
