@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.base import ConfigError, UnsupportedError
 from adiabat.networks import general_model
 from adiabat.properties.embedding import embedding, embedding_width
 from adiabat.properties.inputs import encode
@@ -50,7 +50,7 @@ def test_models_are_given_it(tmp_path):
     known, unknown = predict_properties(tmp_path / "model", ["CCCO", "CCBr"])
     assert known["error"] == ""
     assert "Br" in unknown["error"]
-    with pytest.raises(DataError, match="another learned potential"):
+    with pytest.raises(ConfigError, match="another learned potential"):
         encode([given._replace(levels=("0" * 16,))], {given.name: ["CCCO"]}, 1)
     with pytest.raises(ConfigError, match="reactions"):
         train_property(data, out=tmp_path / "other", reaction="smiles", embedding=True, **options)

@@ -105,10 +105,9 @@ def encode(inputs: Sequence[Input], columns: Mapping[str, Sequence[str]], count:
     """The columns as numbers, shape (count, n_numbers), float32.
 
     Raises:
-        ConfigError: a column is not there.
-        DataError: a cell that its column did not have in training, with the number of its row, or an
-            embedding by another potential; also, like the others of `quantum` and `embedding`, a molecule
-            that one of them cannot treat.
+        ConfigError: a column is not there, or an embedding is by another potential.
+        DataError: a cell that its column did not have in training, with the number of its row; also, like
+            the others of `quantum` and `embedding`, a molecule that one of them cannot treat.
     """
     missing = [one.name for one in inputs if one.name not in columns]
     if missing:
@@ -137,7 +136,7 @@ def _input(name: str, cells: list[str], is_molecule: bool) -> Input:
 
 def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
     if one.kind == "embedding" and one.levels != (embedding_digest(),):
-        raise DataError(
+        raise ConfigError(
             "the model was trained with another learned potential than comes with this adiabat",
             "train it again, or install the version of adiabat that it was trained with",
         )

@@ -62,7 +62,7 @@ def usable(model: PropertyModel, asked: Asked) -> tuple[Molecules, list[int], di
     """The molecules that can be predicted, which texts they are of, and why the others cannot be.
 
     Raises:
-        ConfigError: a column that the model needs is missing.
+        ConfigError: a column that the model needs is missing, or it needs another version of adiabat.
     """
     standardized, inputs, rows, reasons = [], [], [], {}
     for k, text in enumerate(asked.texts):
