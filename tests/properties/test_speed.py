@@ -175,6 +175,15 @@ def test_what_standardizing_leaves_is_seen():
             *MOLECULES,
             *(
                 "CS(=O)C",
+                *(
+                    "O=S1CCCC1",
+                    "C1CCCS1=O",
+                    "C%10CCCS%10=O",
+                    "C1CCCS-1=O",
+                    "O=S(C)C",
+                    "O=s1cccc1",
+                    "s1(=O)cccc1",
+                ),
                 "C[S+]([O-])C",
                 "CN(=O)=O",
                 "CC(=O)[O-]",

@@ -137,7 +137,7 @@ class Known:
         common = tallies[:, used].T.astype(small)
         # Sums of dense rows are several times faster than a product of sparse matrices, while they fit.
         dense = len(used) * len(counts) * np.dtype(small).itemsize <= _DENSE
-        self._tallies = common.toarray() if dense else common.tocsr()
+        self._tallies = common.toarray(order="C") if dense else common.tocsr()
 
     def similarities(self, queries: np.ndarray | Counts) -> np.ndarray:
         """As `similarities(queries, counts)`."""
