@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adiabat.analysis import find_bonds, molecules
-from adiabat.generate.clusters import MOST_ATOMS, PUSHED, cut_clusters, pushed_protons
+from adiabat.generate import clusters
+from adiabat.generate.clusters import LARGEST, MOST_ATOMS, PUSHED, cut_clusters, pushed_protons
 from adiabat.system import System
 from adiabat.testing import systems
 
@@ -61,7 +62,7 @@ def test_a_small_cell_has_its_images_for_neighbors():
     assert distances(cluster)[0] > 0.9
 
 
-def test_large_molecules_have_one_neighbor_at_least():
+def test_large_molecules_have_one_neighbor_at_least(monkeypatch):
     box = ase.build.molecule("C6H6")
     box.set_cell([8.0, 8.0, 5.0])
     box.pbc = True
@@ -70,7 +71,9 @@ def test_large_molecules_have_one_neighbor_at_least():
     box += pair
     cluster = cut_clusters(System.from_ase(box), 5, np.random.default_rng(0))
     assert [one.n_atoms for one in cluster] == [24, 24]
-    assert MOST_ATOMS < 24
+    assert MOST_ATOMS < 24 <= LARGEST
+    monkeypatch.setattr(clusters, "LARGEST", 23)
+    assert clusters.cut_clusters(System.from_ase(box), 5, np.random.default_rng(0)) == []
 
 
 @pytest.mark.parametrize(

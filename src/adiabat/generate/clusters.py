@@ -6,8 +6,9 @@ from adiabat.analysis import bond_lengths, find_bonds, molecules, whole_molecule
 from adiabat.generate.filters import geometry_fault
 from adiabat.system import System, cell_heights
 
-# A molecule gets its nearest neighbors as long as there are so many atoms at most, and one at least.
-MOST_ATOMS = 20
+# A molecule gets its nearest neighbors as long as there are so many atoms at most, and one at least. What is
+# larger than the second number takes a labeler too long.
+MOST_ATOMS, LARGEST = 20, 60
 # A proton is pushed to so many lengths of its bond at most: to the next molecule, where a hydrogen bond leads
 # there.
 PUSHED = 1.7
@@ -22,8 +23,9 @@ def cut_clusters(system: System, count: int, rng: np.random.Generator) -> list[S
         rng: draws the molecules.
 
     Returns:
-        Neutral structures without a cell. None where there are no molecules, as in a metal or a network, and
-        where one has an odd number of electrons, as most ions and all radicals have.
+        Neutral structures without a cell, of up to 20 atoms, or two molecules of up to 60. None where there
+        are no molecules, as in a metal or a network, and where one has an odd number of electrons, as most
+        ions and all radicals have.
     """
     if not system.is_periodic or system.charge or system.spin:
         return []
@@ -39,10 +41,11 @@ def cut_clusters(system: System, count: int, rng: np.random.Generator) -> list[S
     sizes = np.bincount(member)
     centers = np.stack([np.bincount(member, weights=axis) for axis in positions.T], axis=1) / sizes[:, None]
     shifts = (np.array(list(np.ndindex(3, 3, 3))) - 1) @ cell
-    return [
+    found = (
         _cluster(numbers, positions, member, centers[:, None] + shifts - centers[middle], shifts)
         for middle in rng.permutation(len(sizes))[:count]
-    ]
+    )
+    return [cluster for cluster in found if cluster.n_atoms <= LARGEST]
 
 
 def _cluster(

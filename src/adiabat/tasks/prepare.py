@@ -116,8 +116,8 @@ def _labelled(samples: Sequence[Sample], minutes: float, seed: int) -> list[Samp
     if any(any(kind.pbc) for kind in kinds):
         systems, rare = _clusters(systems, seed), _pushed
         samples = [Sample(system) for system in systems]
-    general = general_for(samples)
-    if general is None or not systems or len(kinds) > MOST_MOLECULES:
+    general = general_for(samples) if systems else None
+    if general is None or len(kinds) > MOST_MOLECULES:
         return []
     labeler = labelers.get(METHOD)()
     with labeler:
