@@ -315,9 +315,18 @@ def atom_query(features: np.ndarray) -> "Mol | None":
         [f"H{count}" for count in _HYDROGENS],
         [f"^{k}" for k in range(len(_HYBRIDIZATIONS))],
     )
-    texts = [text for kind in kinds for text in (*kind, "".join(f"!{one}" for one in kind))]
-    texts += ["", "", "", "a", "R"]
-    wanted = [text for text, asked in zip(texts, features, strict=True) if asked and text]
+    wanted, start = [], 0
+    for kind in kinds:
+        *asked, others = features[start : start + len(kind) + 1].tolist()
+        start += len(kind) + 1
+        if others:  # None of the rest: for most atoms the first of these decides.
+            wanted.append(
+                "".join(f"!{text}" for text, one in zip(kind, asked, strict=True) if not one) or "*"
+            )
+        else:
+            wanted += [text for text, one in zip(kind, asked, strict=True) if one]
+    texts = ["", "", "", "a", "R"]
+    wanted += [text for text, asked in zip(texts, features[start:], strict=True) if asked and text]
     return Chem.MolFromSmarts(f"[{','.join(wanted)}]") if wanted else None
 
 
