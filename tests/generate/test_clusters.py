@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adiabat.analysis import find_bonds, molecules
-from adiabat.generate import clusters
 from adiabat.generate.clusters import LARGEST, MOST_ATOMS, PUSHED, cut_clusters, pushed_protons
 from adiabat.system import System
 from adiabat.testing import systems
@@ -72,8 +71,8 @@ def test_large_molecules_have_one_neighbor_at_least(monkeypatch):
     cluster = cut_clusters(System.from_ase(box), 5, np.random.default_rng(0))
     assert [one.n_atoms for one in cluster] == [24, 24]
     assert MOST_ATOMS < 24 <= LARGEST
-    monkeypatch.setattr(clusters, "LARGEST", 23)
-    assert clusters.cut_clusters(System.from_ase(box), 5, np.random.default_rng(0)) == []
+    monkeypatch.setattr("adiabat.generate.clusters.LARGEST", 23)
+    assert cut_clusters(System.from_ase(box), 5, np.random.default_rng(0)) == []
 
 
 @pytest.mark.parametrize(

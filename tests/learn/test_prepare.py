@@ -92,34 +92,34 @@ def test_its_labels_are_made_once(methanol, tmp_path, monkeypatch):
     assert asked(tmp_path, samples) == (potential, count)
 
 
-@pytest.mark.parametrize(("needed", "expected"), [(30.0, 65.0), (90.0, 50.0)])
-def test_it_has_the_time_that_the_samples_do_not_need(needed, expected, methanol, tmp_path, monkeypatch):
-    """Less what reading and tests take, and half of all in this file at least."""
-    asked_for = []
+@pytest.fixture
+def minutes_asked(monkeypatch) -> list[float]:
+    """What trainings on the labels are given, which are not done."""
+    given = []
 
     def trained(*_, out, minutes, **__):
-        asked_for.append(minutes)
+        given.append(minutes)
         out.mkdir()
         (out / MODEL_NAME).touch()
 
     monkeypatch.setattr("adiabat.tasks.train.train", trained)
     monkeypatch.setattr(prepare, "load_model", lambda path: path)
+    return given
+
+
+@pytest.mark.parametrize(("needed", "expected"), [(30.0, 65.0), (90.0, 50.0)])
+def test_it_has_the_time_that_the_samples_do_not_need(
+    needed, expected, methanol, minutes_asked, tmp_path, monkeypatch
+):
+    """Less what reading and tests take, and half of all in this file at least."""
     monkeypatch.setattr(prepare, "_minutes_needed", lambda *_: needed)
     asked(tmp_path, read_samples(methanol), minutes=100.0)
-    assert asked_for == pytest.approx([expected], abs=4.0)
+    assert minutes_asked == pytest.approx([expected], abs=4.0)
 
 
+@pytest.mark.usefixtures("minutes_asked")
 def test_of_a_liquid_it_learns_clusters_with_protons_on_their_way(tmp_path, monkeypatch):
     liquid = [Sample(systems.water(8, seed=seed)) for seed in range(3)]
-    asked_for = []
-
-    def trained(*_, out, minutes, **__):
-        asked_for.append(minutes)
-        out.mkdir()
-        (out / MODEL_NAME).touch()
-
-    monkeypatch.setattr("adiabat.tasks.train.train", trained)
-    monkeypatch.setattr(prepare, "load_model", lambda path: path)
     monkeypatch.setattr(prepare, "_minutes_needed", lambda *_: 1.0)
     _, count = asked(tmp_path, liquid)
     made = read_samples(tmp_path / "run" / "prepared.xyz")

@@ -34,31 +34,35 @@ def cut_clusters(system: System, count: int, rng: np.random.Generator) -> list[S
     member = molecules(system.n_atoms, bonds)
     if np.any(np.bincount(member, weights=numbers) % 2):
         return []
+    sizes = np.bincount(member)
     positions = whole_molecules(np.asarray(system.positions)[None], bonds, cell)[0]
     longest = bond_lengths(positions[None], bonds).max(initial=0.0)
     if len(find_bonds(numbers, positions)) < len(bonds) or 2 * longest > cell_heights(cell).min():
         return []  # bonds lead on and on from cell to cell
-    sizes = np.bincount(member)
     centers = np.stack([np.bincount(member, weights=axis) for axis in positions.T], axis=1) / sizes[:, None]
     shifts = (np.array(list(np.ndindex(3, 3, 3))) - 1) @ cell
-    found = (
-        _cluster(numbers, positions, member, centers[:, None] + shifts - centers[middle], shifts)
-        for middle in rng.permutation(len(sizes))[:count]
-    )
-    return [cluster for cluster in found if cluster.n_atoms <= LARGEST]
+    found = []
+    for middle in rng.permutation(len(sizes))[:count]:
+        nearest, image = _nearest(centers[:, None] + shifts - centers[middle], sizes)
+        atoms = [np.flatnonzero(member == one) for one in nearest]
+        placed = [positions[own] + shifts[k] for own, k in zip(atoms, image, strict=True)]
+        cluster = System.create(numbers[np.concatenate(atoms)], np.concatenate(placed))
+        if cluster.n_atoms <= LARGEST:
+            found.append(cluster)
+    return found
 
 
-def _cluster(
-    numbers: np.ndarray, positions: np.ndarray, member: np.ndarray, arms: np.ndarray, shifts: np.ndarray
-) -> System:
-    """The molecules whose images are nearest to the middle, `arms` (n_molecules, n_shifts, 3) from it [Å]."""
+def _nearest(arms: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The molecules of a cluster, and which image of each.
+
+    Args:
+        arms: from the middle to every image of every molecule [Å], shape (n_molecules, n_images, 3).
+        sizes: atoms of each molecule, shape (n_molecules,).
+    """
     order = np.argsort(np.linalg.norm(arms, axis=-1).ravel(), kind="stable")
     nearest, image = np.unravel_index(order, arms.shape[:2])
-    n_atoms = np.cumsum(np.bincount(member)[nearest])
-    several = max(2, int(np.searchsorted(n_atoms, MOST_ATOMS, side="right")))
-    chosen = [np.flatnonzero(member == one) for one in nearest[:several]]
-    placed = [positions[atoms] + shifts[k] for atoms, k in zip(chosen, image[:several], strict=True)]
-    return System.create(numbers[np.concatenate(chosen)], np.concatenate(placed))
+    several = max(2, int(np.searchsorted(np.cumsum(sizes[nearest]), MOST_ATOMS, side="right")))
+    return nearest[:several], image[:several]
 
 
 def pushed_protons(systems: list[System], rng: np.random.Generator) -> list[System]:
