@@ -144,13 +144,13 @@ inline void add_direction_slopes(const Edges& edges, int e, const float* g, int6
 
 }  // namespace detail
 
-// Adds the cotangents of the edges of one atom, of which g are those of its sums, and of what the atom sent,
-// which its neighbors received with their cotangents `others`; the latter not in the first round.
+// Adds the cotangents of the edges of one atom, of which g are those of its sums, and of what the atom sent, which its
+// neighbors below `limit` received with their cotangents `others`; the latter not in the first round.
 //
 // vectors (columns, 3) and envelopes (columns) are the atom's rows; sent has shape (FEATURES, C).
 template <bool First, int Channels>
-void return_to_edges(const Edges& edges, const float* table, const Senders<Vec>& senders, int64_t channels, float* g,
-                     float* others, float* vectors, float* envelopes, float* sent) {
+void return_to_edges(const Edges& edges, const float* table, const Senders<Vec>& senders, int64_t channels,
+                     int64_t limit, float* g, float* others, float* vectors, float* envelopes, float* sent) {
   const int64_t C = Channels ? Channels : channels;
   constexpr int Sets = First ? FIRST_SETS : SETS;
   constexpr int Sums = First ? FIRST_SUMS : adiabat::SUMS;
@@ -172,7 +172,8 @@ void return_to_edges(const Edges& edges, const float* table, const Senders<Vec>&
         const Vec vector = detail::vectors_between(from, g + c, C), matrix = detail::matrices_between(from, g + c, C);
         by_envelope += f[4] * vector + f[5] * matrix;
         by_distance += slope[4] * vector + slope[5] * matrix;
-        detail::add_sent_slope(edges, e, f, others + int64_t(edges.neighbor[e]) * Sums * C + c, C, sent + c);
+        if (edges.neighbor[e] < limit)
+          detail::add_sent_slope(edges, e, f, others + int64_t(edges.neighbor[e]) * Sums * C + c, C, sent + c);
       }
     }
     const float envelope = edges.envelope[e];
@@ -186,6 +187,21 @@ void return_to_edges(const Edges& edges, const float* table, const Senders<Vec>&
     float* v = vectors + 3 * edges.slot[e];
     for (int q = 0; q < 3; ++q) v[q] += radial * direction[q] + turn[q] - along * direction[q];
     envelopes[edges.slot[e]] += sum(by_envelope);
+  }
+}
+
+// The share of what the atom sent alone, for an atom that received nothing itself, from neighbors that did.
+template <int Channels>
+void return_to_sent(const Edges& edges, const float* table, int64_t channels, float* others, float* sent) {
+  const int64_t C = Channels ? Channels : channels;
+  for (int e = 0; e < edges.count; ++e) {
+    float values[4];
+    for (int q = 0; q < 4; ++q) values[q] = edges.value[q][e];
+    for (int64_t c = 0; c < C; c += W) {
+      Vec f[SETS];
+      detail::radial<SETS>(edges, e, table + c, C, values, f);
+      detail::add_sent_slope(edges, e, f, others + int64_t(edges.neighbor[e]) * SUMS * C + c, C, sent + c);
+    }
   }
 }
 

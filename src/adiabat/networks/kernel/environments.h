@@ -2,6 +2,7 @@
 // atom's energy, and the repulsion of atoms that are too near; the formulas are those of networks/environments.py.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -132,6 +133,14 @@ void find_environments(const Structure& s, float cutoff, float* vectors, float* 
 struct EnvironmentCotangents {
   const float *vectors, *envelope, *share;
   const double* repelled;
+
+  // Whether nothing is felt of what an atom sees: so it is at the rim of a domain.
+  bool vanish(int64_t i, int64_t columns) const {
+    const auto zero = [](auto x) { return x == 0; };
+    return zero(share[i]) && zero(repelled[i]) &&
+           std::all_of(envelope + i * columns, envelope + (i + 1) * columns, zero) &&
+           std::all_of(vectors + 3 * i * columns, vectors + 3 * (i + 1) * columns, zero);
+  }
 };
 
 // by_positions (n_atoms, 3) and by_cells (n_atoms, 3, 3); pull (n_atoms, columns, 3) is what each edge pulls with, and
@@ -143,6 +152,10 @@ void return_environments(const Structure& s, float cutoff, const EnvironmentCota
     float felt = 0.0f, near = 0.0f;
     double* cell = by_cells + 9 * i;
     for (int q = 0; q < 9; ++q) cell[q] = 0.0;
+    if (given.vanish(i, s.columns)) {
+      std::fill_n(pull + 3 * i * s.columns, 3 * s.columns, 0.0f);
+      return;
+    }
     const auto each_edge = [&](auto&& work) {
       for (int64_t k = 0; k < s.columns; ++k) {
         const int64_t edge = i * s.columns + k;

@@ -40,11 +40,11 @@ struct Edges {
     count = 0;
     for (; k < graph.columns && count < CHUNK; ++k) {
       const int64_t edge = graph.first_edge(i) + k;
+      if (i >= limit && graph.order.places[graph.index[edge]] >= limit) continue;
       const float* v = graph.vectors + 3 * edge;
       const float here = graph.envelope[edge], size = v[0] + v[1] + v[2];
       const float there = both ? graph.envelope[graph.reverse[edge]] : 0.0f;
       if (here == 0.0f && there == 0.0f && size - size == 0.0f) continue;
-      if (i >= limit && graph.order.places[graph.index[edge]] >= limit) continue;
       slot[count] = int32_t(k);
       neighbor[count] = graph.order.places[graph.index[edge]];
       x[count] = v[0], y[count] = v[1], z[count] = v[2];

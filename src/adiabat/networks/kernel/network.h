@@ -15,11 +15,10 @@ inline Block block_of(int64_t n_atoms, int64_t number) {
 
 inline int64_t blocks(int64_t n_atoms) { return (n_atoms + BLOCK - 1) / BLOCK; }
 
-// Clears rows of `width` floats at all places from one on.
-inline void clear_from(int64_t place, int64_t n_atoms, int64_t width, float* rows) {
-  clear(rows + place * width, (n_atoms - place) * width);
+// Clears rows of `width` floats at the places from `begin` to `end`.
+inline void clear_rows(int64_t begin, int64_t end, int64_t width, float* rows) {
+  clear(rows + begin * width, (end - begin) * width);
 }
-inline void clear_from(int64_t, int64_t, int64_t, DualPointer) {}  // a training asks for all atoms
 
 // Into how many parts the sums over atoms are cut that make the cotangents of the weights.
 inline int64_t parts_of(int64_t n_atoms) { return std::clamp<int64_t>(blocks(n_atoms) / 4, 1, 8); }
@@ -121,8 +120,6 @@ void forward(const Model& model, const Graph& graph, const Tape<N>& tape, float*
       }
       if (s.last(t)) read_out(model, graph, tape, block, energies, scratch);
     });
-    // What nobody has asked for is multiplied by zero, so it must be a number.
-    if (!s.last(t)) clear_from(needed, graph.n_atoms, FEATURES * s.channels, tape.rounds[t].sent);
   }
   if constexpr (!Kind<N>::dual)
     for (int64_t place = graph.order.needed.back(); place < graph.n_atoms; ++place)
@@ -143,11 +140,10 @@ void backward(const Model& model, const Graph& graph, const Tape<Vec>& tape, con
   const Sizes& s = model.sizes;
   const std::vector<int64_t>& needed = graph.order.needed;
   const int64_t last = s.interactions - 1, n_atoms = graph.n_atoms;
-  clear_from(needed[last], n_atoms, s.interactions * s.channels, cotangents.layers);
-  for (int64_t t = 1; t <= last; ++t) {
-    clear_from(needed[t], n_atoms, FEATURES * s.channels, cotangents.features[t - 1]);
-    clear_from(needed[t], n_atoms, s.sums(t) * s.channels, cotangents.sums[t]);
-  }
+  // Atoms that round t leaves out, but not the one before, get from it what they have sent alone.
+  clear_rows(needed[last], needed[0], s.interactions * s.channels, cotangents.layers);
+  for (int64_t t = 1; t <= last; ++t)
+    clear_rows(needed[t], needed[t - 1], FEATURES * s.channels, cotangents.features[t - 1]);
   for_each(blocks(n_atoms), pool, [&](int64_t number) {
     const Block all = block_of(n_atoms, number), block = block_of(needed[last], number);
     for (int64_t place = all.start; place < all.start + all.count; ++place) {

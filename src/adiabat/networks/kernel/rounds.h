@@ -320,7 +320,7 @@ template <bool First, typename N, typename To>
 void return_to_messages(const Model& model, const Graph& graph, const Tape<N>& tape, const Cotangents<N>& cotangents,
                         int64_t t, Block block, const To& to, Scratch& scratch) {
   const Sizes& s = model.sizes;
-  const int64_t C = s.channels;
+  const int64_t C = s.channels, needed = graph.order.needed[t];
   const Senders<N> from = senders(model, graph, tape, t);
   scratch.reset<N>(s);
   const auto sent = scratch.take<N>(BLOCK * FEATURES * C);
@@ -330,7 +330,7 @@ void return_to_messages(const Model& model, const Graph& graph, const Tape<N>& t
     const int64_t i = block.start + b;
     const auto own = cotangents.sums[t] + i * s.sums(t) * C, others = cotangents.sums[t];
     for (int64_t k = 0; k < graph.columns;) {
-      k = edges.collect(graph, i, k, true, graph.order.needed[t]);
+      k = edges.collect(graph, i, k, true, needed);
       if (edges.count == 0) continue;
       edges.fill(s, model.spacing);
       with_constant(C, [&](auto channels) {
@@ -338,8 +338,11 @@ void return_to_messages(const Model& model, const Graph& graph, const Tape<N>& t
         const auto row = sent + b * FEATURES * C;
         if constexpr (Kind<N>::dual)
           return_to_table<First, channels>(edges, table, from, C, own, others, to.rounds[t].table, to.first_sent, row);
+        else if (i >= needed)
+          return_to_sent<channels>(edges, table, C, others, row);
         else
-          return_to_edges<First, channels>(edges, table, from, C, own, others, to.vectors + 3 * graph.first_edge(i),
+          return_to_edges<First, channels>(edges, table, from, C, needed, own, others,
+                                           to.vectors + 3 * graph.first_edge(i),
                                            to.envelope + graph.first_edge(i), row);
       });
     }
