@@ -1,16 +1,17 @@
 """Property models as `adiabat property train` makes them, on published tables.
 
     python -m benchmarks.properties --data ../shared/data
-    python -m benchmarks.properties --tables esol freesolv --splits random scaffold --seeds 0
+    python -m benchmarks.properties --tables freesolv --splits random --xtb
 
 learns from training and validation of each split, with every kind weighed by cross-validation, and is asked
 for its test; see `benchmarks.property_kinds` for the splits. Recorded are errors, the share of true values
-that 90 % intervals hold, and how the model compares with the best baseline by a paired test.
+that 90 % intervals hold, and how the model compares with the best baseline by a paired test: one result for
+each table, after each split. `--xtb` is that of `adiabat property train`.
 """
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from adiabat.properties import Standardizer, curate, read_table
 from adiabat.properties.evaluate import compare, coverage, mae, rmse
+from adiabat.properties.inputs import Input, compute, computed_inputs, encode, with_molecules
 from adiabat.properties.model import BASELINES, find_targets, fit_property_model, folds_of, labels_of
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import predictors
@@ -53,14 +55,21 @@ class Found(NamedTuple):
     p_values: dict[str, float]
 
 
-def measure(table: Table, molecules: Molecules, known: np.ndarray, test: np.ndarray, seed: int) -> Found:
+def measure(
+    table: Table,
+    molecules: Molecules,
+    inputs: Sequence[Input],
+    known: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+) -> Found:
     """Fits to the known, asks for the test."""
     begin = time.monotonic()
     learned, asked = molecules.taken(known), molecules.taken(test)
     taught = table.taken(known)
     labels, folds = labels_of(taught, find_targets(taught)), folds_of(taught.smiles, seed)
     fitted = {kind: predictors.get(kind).fit(learned, labels, folds, seed) for kind in KINDS}
-    model, _ = fit_property_model(taught, learned, kinds=KINDS, seed=seed, fitted=fitted)
+    model, _ = fit_property_model(taught, learned, kinds=KINDS, inputs=inputs, seed=seed, fitted=fitted)
     minutes = (time.monotonic() - begin) / 60
     said, true = model.predict(asked, LEVEL), table.values[test, 0]
     (target,) = model.targets
@@ -75,20 +84,38 @@ def measure(table: Table, molecules: Molecules, known: np.ndarray, test: np.ndar
     return Found(rmse(true, value), mae(true, value), inside, minutes, by_kind, p_values)
 
 
-def rows(name: str, splits: Sequence[str], seeds: Sequence[int], data: Path) -> list[dict[str, Any]]:
-    """Of one table: its means over the seeds."""
-    source = SOURCES[name]
+def described(name: str, data: Path, *, xtb: bool) -> tuple[Table, Molecules, float]:
+    """A table, its molecules, and how long GFN2-xTB took for them [minutes]."""
+    source, standardizer = SOURCES[name], Standardizer()
     table = read_table(data / source.file, smiles=source.smiles, targets=[source.target])
-    table = curate(table, Standardizer()).table
-    molecules = Molecules(table.smiles)
-    made = []
+    inputs = computed_inputs(xtb=xtb, embedding=False)
+
+    def standardized(text: str) -> str:
+        molecule = standardizer(text)
+        compute(inputs, molecule)  # what xTB cannot treat is left out
+        return molecule
+
+    begin = time.monotonic()
+    table = curate(table, standardized).table
+    minutes = (time.monotonic() - begin) / 60 if xtb else 0.0
+    numbers = encode(inputs, with_molecules(inputs, {}, table.smiles), len(table))
+    return table, Molecules(table.smiles, numbers), minutes
+
+
+def rows(
+    name: str, splits: Sequence[str], seeds: Sequence[int], data: Path, *, xtb: bool
+) -> Iterator[dict[str, Any]]:
+    """Of one table: its means over the seeds, after each split."""
+    table, molecules, minutes = described(name, data, xtb=xtb)
+    inputs = computed_inputs(xtb=xtb, embedding=False)
     for split in splits:
         found = []
         for seed in seeds:
-            found.append(measure(table, molecules, *parts(table, split, seed, data), seed))
+            found.append(measure(table, molecules, inputs, *parts(table, split, seed, data), seed))
             print(name, split, seed, found[-1], flush=True)
-        made.append(_row(f"{name}, {split}", BARS.get((name, split), ""), source.unit, found))
-    return made
+        made = _row(f"{name}, {split}", BARS.get((name, split), ""), SOURCES[name].unit, found)
+        made["note"] += f"; GFN2-xTB took {minutes:.1f} minutes before" if xtb else ""
+        yield made
 
 
 def _row(what: str, bar: str, unit: str, found: Sequence[Found]) -> dict[str, Any]:
@@ -114,17 +141,18 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", choices=list(SOURCES), default=list(SOURCES))
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--xtb", action="store_true", help="let the models know what GFN2-xTB says")
     options = parser.parse_args()
     enable()
-    made = []
     for name in options.tables:
         splits = [split for split in options.splits if (name, split) in WANTED]
-        made += rows(name, splits, options.seeds, options.data)
-    command = (
-        f"python -m benchmarks.properties --tables {' '.join(options.tables)} "
-        f"--splits {' '.join(options.splits)} --seeds {' '.join(map(str, options.seeds))}"
-    )
-    record("properties", made, command, title="Property models")
+        command = f"python -m benchmarks.properties --tables {name} --splits {' '.join(splits)}"
+        command += f" --seeds {' '.join(map(str, options.seeds))}" + options.xtb * " --xtb"
+        title = f"Property models: {name}" + options.xtb * ", with GFN2-xTB"
+        made = []
+        for row in rows(name, splits, options.seeds, options.data, xtb=options.xtb):
+            made.append(row)
+            record(f"properties-{name}" + options.xtb * "-xtb", made, command, title=title)
 
 
 if __name__ == "__main__":

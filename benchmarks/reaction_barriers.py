@@ -6,7 +6,8 @@
 phase) come with the five folds of Heid and Green 2022 (doi 10.1021/acs.jcim.1c00975); training and validation
 are learned together. `rdb7` (barriers of elementary reactions: Spiekermann et al. 2022,
 doi 10.1038/s41597-022-01529-6) is split at random, and by the scaffold of the reactants, 90 to 10. Beside the
-weighed model stands each kind alone. `--maps` measures how often atom maps are found again that were taken
+weighed model stands each kind alone. There is one result for each table, recorded after each split and,
+of official folds, after each fold. `--maps` measures how often atom maps are found again that were taken
 away, by their confidence, on a sample.
 """
 
@@ -157,12 +158,16 @@ def rows(
     made: tuple[Curation, Reactions],
     data: Path,
 ) -> Iterator[dict[str, Any]]:
-    """Of one table and split: means over its folds or seeds."""
-    source = SOURCES[name]
+    """Of one table and split: means over its folds or seeds so far, after each of them."""
     found = []
     for number in numbers:
-        found.append(measure(*made, *parts(source, made[1], split, number, data), kinds, number))
+        found.append(measure(*made, *parts(SOURCES[name], made[1], split, number, data), kinds, number))
         print(name, split, number, found[-1], flush=True)
+        yield _row(name, split, found)
+
+
+def _row(name: str, split: str, found: Sequence[Found]) -> dict[str, Any]:
+    source = SOURCES[name]
     errors = {kind: np.array([one.errors[kind] for one in found]) for kind in found[0].errors}
     counted = f"{len(found)} {'folds' if split == 'official' else 'seeds'}"
     beside = ", ".join(f"{kind} {values.mean():.2f}" for kind, values in errors.items() if kind != "model")
@@ -172,7 +177,7 @@ def rows(
         f"{np.mean([one.fitting for one in found]):.0f} s of fitting, "
         f"{np.mean([one.processor for one in found]):.0f} s of processor"
     )
-    yield {
+    return {
         "what": f"{name}, {split}, test MAE",
         "value": round(float(errors["model"].mean()), 3),
         "unit": source.unit,
@@ -235,20 +240,25 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one fold, one seed")
     options = parser.parse_args()
     enable()
-    data, made = options.data / "reactions", []
+    data = options.data / "reactions"
     for name in options.tables:
         curation = curated(SOURCES[name], data)
         reactions = Reactions(curation.table.smiles)
         _ = reactions.graphs, reactions.counts, reactions.descriptors
+        command = f"python -m benchmarks.reaction_barriers --tables {name}" + options.quick * " --quick"
+        result, title = f"reaction-barriers-{name}", f"Barriers and rate constants of reactions: {name}"
+        made: list[dict[str, Any]] = []
         for split in options.splits:
             if (split == "official") != bool(SOURCES[name].folds):
                 continue
             count = 1 if options.quick else options.folds if split == "official" else options.seeds
-            made += rows(name, split, range(count), options.kinds, (curation, reactions), data)
+            whole = made
+            for row in rows(name, split, range(count), options.kinds, (curation, reactions), data):
+                made = [*whole, row]
+                record(result, made, command, title=title)
         if options.maps:
             made += map_rows(name, data, options.maps)
-    command = "python -m benchmarks.reaction_barriers" + (" --quick" if options.quick else "")
-    record("reaction-barriers", made, command, title="Barriers and rate constants of reactions")
+            record(result, made, f"{command} --maps {options.maps}", title=title)
 
 
 if __name__ == "__main__":
