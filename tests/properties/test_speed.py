@@ -13,7 +13,7 @@ from rdkit.Chem import rdMolDescriptors, rdmolops
 from adiabat.base import AdiabatError
 from adiabat.properties import Standardizer
 from adiabat.properties.crippen import Shares, _asked
-from adiabat.properties.descriptors import descriptor_names, descriptors
+from adiabat.properties.descriptors import descriptor_names, descriptors, descriptors_of
 from adiabat.properties.environments import Side
 from adiabat.properties.fingerprints import Known, count_morgan, similarities
 from adiabat.properties.graph_inference import ensemble_outputs
@@ -86,6 +86,19 @@ def check_descriptors(names):
 def test_descriptors_are_those_of_rdkit():
     check_descriptors(MOLECULES)
     assert len(descriptor_names()) == descriptors(["CCO"]).shape[1]
+
+
+def test_centers_that_could_be_handed_are_counted_however_a_molecule_was_read():
+    centers = ("CC(O)CC", "CCN1CC1C", "CCS(=O)C", "CCP(C)c1ccccc1", "CC1CN2CCC1CC2", "C[N+](CC)(CCC)c1ccccc1")
+    names = [name for name in (*MOLECULES, *centers) if "." not in name]
+    read = [Standardizer().molecule(name) for name in names]  # leaves out to look for them
+    columns = [
+        descriptor_names().index(name)
+        for name in ("NumAtomStereoCenters", "NumUnspecifiedAtomStereoCenters")
+    ]
+    found = descriptors_of(read, unlabeled_graphs(read))[:, columns]
+    np.testing.assert_array_equal(found, descriptors(names)[:, columns])
+    assert found[-len(centers) :, 1].min() == 1
 
 
 @pytest.mark.slow

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
 # logP and refractivity of an atom with its hydrogens and without, its surface; whether it accepts, can be an
-# end of a rotatable bond, and one that is not of an amide or the like.
-N_SHARES = 8
+# end of a rotatable bond, and one that is not of an amide or the like; whether it gives a hydrogen bond; its
+# amide bonds, if it is their carbon.
+N_SHARES = 10
 _ACCEPTOR = (
     "[$([O,S;H1;v2]-[!$(*=[O,N,P,S])]),$([O,S;H0;v2]),$([O,S;-]),$([N;v3;!$(N-*=!@[O,N,P,S])]),"
     "$([nH0X2,o,s;+0])]"
@@ -25,6 +26,9 @@ _NO_AMIDE = (
     "!$([CD3](=[N,O,S])-!@[#7,O,S!D1])&!$([#7,O,S!D1]-!@[CD3]=[N,O,S])"
     "&!$([CD3](=[N+])-!@[#7!D1])&!$([#7!D1]-!@[CD3]=[N+])"
 )
+# RDKit's donors and amide bonds.
+_DONOR = "[N&!H0&v3,N&!H0&+1&v4,O&H1&+0,S&H1&+0,n&H1&+0]"
+_AMIDE = "C(=[O;!R])N"
 # So many surroundings take 100 MB; further ones are computed each time.
 _MOST = 1_000_000
 
@@ -42,7 +46,7 @@ class Shares:
         self._known = np.zeros((1024, N_SHARES))
 
     def of(self, mols: "list[Mol]", side: Side) -> np.ndarray:
-        """What atoms add, shape (n_atoms, 8)."""
+        """What atoms add, shape (n_atoms, 10)."""
         first, numbers = np.concatenate([[0], np.cumsum(side.sizes)]), _seen(side)
         names, which = np.unique(numbers, return_inverse=True)
         places = np.array([self._places.get(name, -1) for name in names.tolist()])[which]
@@ -96,7 +100,8 @@ def _asked(mol: "Mol") -> np.ndarray:
     # Rounded, so that what is learned does not depend on the order of an atom's neighbors.
     found[:, 4] = np.round(rdMolDescriptors._CalcLabuteASAContribs(mol)[0], 9)
     for k, pattern in enumerate(_patterns(), 5):
-        found[[atom for (atom,) in mol.GetSubstructMatches(pattern, maxMatches=count)], k] = 1.0
+        for atom, *_ in mol.GetSubstructMatches(pattern, maxMatches=8 * count):
+            found[atom, k] += 1.0
     return np.round(found, 9)
 
 
@@ -104,4 +109,5 @@ def _asked(mol: "Mol") -> np.ndarray:
 def _patterns() -> tuple[Any, ...]:
     from rdkit import Chem
 
-    return tuple(map(Chem.MolFromSmarts, (_ACCEPTOR, f"[{_END}]", f"[{_END}&{_NO_AMIDE}]")))
+    texts = (_ACCEPTOR, f"[{_END}]", f"[{_END}&{_NO_AMIDE}]", _DONOR, _AMIDE)
+    return tuple(map(Chem.MolFromSmarts, texts))

@@ -13,6 +13,7 @@ from adiabat.properties.graphs import (
     charges_of,
     elements_of,
     hydrogens_of,
+    is_aromatic,
     is_open_single,
     is_plain,
     unlabeled_graphs,
@@ -31,7 +32,17 @@ _REFRACTIVITY_BINS = (1.29, 1.82, 2.24, 2.45, 2.75, 3.05, 3.63, 3.8, 4.0)
 # What takes RDKit most of its time, and is computed here for many molecules at once.
 _CHI = ("chi2v", "chi3v", "chi4v", "chi2n", "chi3n", "chi4n")
 _KAPPA = ("kappa2", "kappa3", "Phi")
-_SUMS = ("CrippenClogP", "CrippenMR", "NumHBA", "NumRotatableBonds")
+_SUMS = (
+    "CrippenClogP",
+    "CrippenMR",
+    "NumHBA",
+    "NumHBD",
+    "NumAmideBonds",
+    "NumHeteroatoms",
+    "NumRotatableBonds",
+)
+# Elements that need four neighbors to be handed, hydrogens among them; nitrogen does not in rings.
+_WITHOUT_LONE_CENTERS = (6, 7, 8, 9, 17, 35, 53)
 _BLOCK = 512
 _LARGEST = 1e5
 
@@ -62,16 +73,18 @@ def descriptors_of(mols: "Sequence[Mol]", graphs: Sequence[Graph]) -> np.ndarray
     found = np.zeros((len(mols), len(descriptor_names())))
     if not len(mols):
         return found.astype(np.float32)
-    for mol in mols:  # centers that could be handed are counted, and not every way of reading finds them
-        Chem.AssignStereochemistry(mol, cleanIt=True, force=True, flagPossibleStereoCenters=True)
     side = Side.of(graphs)
     regular = side.sizes > 1
     regular[side.molecule[~is_plain(side.atoms)]] = False
+    # Centers that could be handed are counted, and not every way of reading finds them.
+    for k in np.flatnonzero(~regular | _may_be_handed(side)).tolist():
+        Chem.AssignStereochemistry(mols[k], cleanIt=True, force=True, flagPossibleStereoCenters=True)
     for k in np.flatnonzero(~regular).tolist():
         found[k] = _of(mols[k])
     if regular.any():
         rows = np.flatnonzero(regular).tolist()
-        found[rows] = _of_regular([mols[k] for k in rows], Side.of([graphs[k] for k in rows]))
+        side = side if regular.all() else Side.of([graphs[k] for k in rows])
+        found[rows] = _of_regular([mols[k] for k in rows], side)
     found = np.nan_to_num(found, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
     return np.clip(found, -_LARGEST, _LARGEST).astype(np.float32)
 
@@ -115,7 +128,8 @@ def _of_regular(mols: "list[Mol]", side: Side) -> np.ndarray:
     ends, strict = (shares[:, k][np.stack([side.source, side.target])] > 0 for k in (6, 7))
     rotatable = is_open_single(side.bonds) & ((ends[0] & strict[1]) | (ends[1] & strict[0]))[::2]
     rotatable = np.bincount(side.molecule[side.source[::2]], rotatable, minlength=len(mols))
-    put(_SUMS, [*(of_molecules(shares[:, k]) for k in (0, 1, 5)), rotatable])
+    hetero = of_molecules(elements_of(side.atoms) != 6)
+    put(_SUMS, [*(of_molecules(shares[:, k]) for k in (0, 1, 5, 8, 9)), hetero, rotatable])
     put(["formal_charge"], [of_molecules(charges_of(side.atoms))])
     for name, bins, share in (("SlogP_VSA", _LOGP_BINS, 2), ("SMR_VSA", _REFRACTIVITY_BINS, 3)):
         place = side.molecule * _SURFACES[name] + np.searchsorted(bins, shares[:, share], side="right")
@@ -124,6 +138,16 @@ def _of_regular(mols: "list[Mol]", side: Side) -> np.ndarray:
     charges = np.array([rdMolDescriptors.PEOE_VSA_(mol) for mol in mols])
     put([f"PEOE_VSA{k + 1}" for k in range(_SURFACES["PEOE_VSA"])], charges.T)
     return found
+
+
+def _may_be_handed(side: Side) -> np.ndarray:
+    """Which molecules have an atom that RDKit may count as a center: with four neighbors, one of which may be
+    a hydrogen, a nitrogen within rings, or another element."""
+    degree = np.bincount(side.target, minlength=len(side.atoms))
+    elements, hydrogens = elements_of(side.atoms), hydrogens_of(side.atoms)
+    found = (degree > 3) | ((degree == 3) & ((hydrogens == 1) | ((elements == 7) & ~is_aromatic(side.atoms))))
+    found |= ~np.isin(elements, _WITHOUT_LONE_CENTERS) & (degree > 1)
+    return np.bincount(side.molecule, found, minlength=len(side.sizes)) > 0
 
 
 def _deltas(side: Side) -> tuple[np.ndarray, np.ndarray]:
