@@ -1,6 +1,7 @@
 """Bonded terms and all pairs: conformance, and answers known in closed form."""
 
 import dataclasses
+import itertools
 
 import equinox as eqx
 import jax
@@ -18,6 +19,7 @@ from adiabat.potentials import (
     PeriodicTorsions,
     SumPotential,
 )
+from adiabat.potentials.bonded import nearest_images
 from adiabat.system import System, batch_systems, neighbor_list
 from adiabat.testing import NumberedPotentialChecks
 
@@ -157,6 +159,26 @@ def padded(structures, pbc=None):
         structures, near, n_atoms=total, n_systems=len(structures) + 2, max_neighbors=4
     )
     return dataclasses.replace(batch, pbc=pbc), joined
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        [[8, 0, 0], [0, 9, 0], [0, 0, 7]],
+        [[8, 0, 0], [-4, 4 * 3**0.5, 0], [0, 0, 7]],  # hexagonal
+        [[0, 4, 4], [4, 0, 4], [4, 4, 0]],  # primitive of a face-centered cubic one
+        [[0, 4, 4], [4, 4, 0], [4, 0, 4]],  # the same, left-handed
+    ],
+)
+def test_the_nearest_image_is_the_shortest_of_all(cell):
+    vectors = np.random.default_rng(0).uniform(-12, 12, (100, 3))
+    for pbc in ((True, True, True), (True, True, False), (False, True, False)):
+        system = System.create([1], np.zeros((1, 3)), cell=cell, pbc=pbc)
+        found = np.asarray(nearest_images(jnp.asarray(vectors)[:, None], system))[:, 0]
+        steps = [range(-8, 9) if periodic else (0,) for periodic in pbc]
+        lattice = np.array(list(itertools.product(*steps))) @ np.array(cell, float)
+        wanted = np.linalg.norm(vectors[:, None] - lattice, axis=-1).min(axis=1)
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), wanted, atol=1e-10)
 
 
 @pytest.mark.parametrize("pbc", [(False, False, False), (True, False, True)])

@@ -93,8 +93,7 @@ def test_centers_that_could_be_handed_are_counted_however_a_molecule_was_read():
     names = [name for name in (*MOLECULES, *centers) if "." not in name]
     read = [Standardizer().molecule(name) for name in names]  # leaves out to look for them
     columns = [
-        descriptor_names().index(name)
-        for name in ("NumAtomStereoCenters", "NumUnspecifiedAtomStereoCenters")
+        descriptor_names().index(name) for name in ("NumAtomStereoCenters", "NumUnspecifiedAtomStereoCenters")
     ]
     found = descriptors_of(read, unlabeled_graphs(read))[:, columns]
     np.testing.assert_array_equal(found, descriptors(names)[:, columns])

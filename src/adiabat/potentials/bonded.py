@@ -1,6 +1,7 @@
 """Bonded terms of classical force fields: energies of named atoms, whatever their distance."""
 
 import abc
+import itertools
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ from adiabat.system import Batch, Neighbors, System
 _CUTOFF = 1.0
 # A squared sine or length below this share of its scale has no direction that a derivative could follow.
 _STRAIGHT = 1e-24
+# By so much of its square an image has to be nearer than the one that rounding gives.
+_TIE = 1e-6
 
 
 class AbstractBondedTerms(AbstractPotential):
@@ -217,7 +220,9 @@ def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
 def nearest_images(
     vectors: Float[Array, "*n_systems n_terms n_steps 3"], system: System | Batch
 ) -> Float[Array, "*n_systems n_terms n_steps 3"]:
-    """The vectors with the lattice vectors taken off that an atom may have been moved by.
+    """The vectors with the lattice vectors taken off that an atom may have been moved by: the shortest of the
+    image that rounding its shares of the lattice vectors gives and of the images around it. In a skewed cell
+    the rounded one need not be the nearest.
 
     Raises:
         UnsupportedError: a batch of which it is not known along which directions all structures repeat.
@@ -227,10 +232,18 @@ def nearest_images(
     if not any(system.pbc):
         return vectors
     periodic = np.flatnonzero(system.pbc)
+    around = np.array([one for one in itertools.product((-1, 0, 1), repeat=len(periodic)) if any(one)])
 
     def nearest(vectors: Float[Array, "n_terms n_steps 3"], cell: Float[Array, "3 3"]):
-        inverse = _reciprocal(jax.lax.stop_gradient(cell[periodic]))
-        return vectors - jnp.round(jax.lax.stop_gradient(vectors) @ inverse) @ cell[periodic]
+        lattice, exact = jax.lax.stop_gradient((cell[periodic], vectors))
+        first = images = jnp.round(exact @ _reciprocal(lattice))
+        rounded = exact - first @ lattice
+        square = jnp.sum(rounded**2, axis=-1, keepdims=True)
+        for shift in around:
+            further = jnp.sum((rounded - shift @ lattice) ** 2, axis=-1, keepdims=True)
+            nearer = further < (1.0 - _TIE) * square
+            images, square = jnp.where(nearer, first + shift, images), jnp.where(nearer, further, square)
+        return vectors - images @ cell[periodic]
 
     if isinstance(system, System):
         return nearest(vectors, jnp.asarray(system.cell))
