@@ -9,6 +9,8 @@ import pytest
 
 from adiabat.base import ConfigError, UnsupportedError
 from adiabat.base.schema import build_kind
+from adiabat.dynamics.recorder import Recorder
+from adiabat.io.plumed import Column
 from adiabat.sampling import (
     RMSD,
     Angle,
@@ -166,6 +168,12 @@ def test_where_something_vanishes_derivatives_are_finite(variable, positions):
     assert np.isfinite(slope).all()
 
 
+def test_a_combination_has_the_unit_that_all_share():
+    difference = [Distance(atoms=[0, 1]), Distance(atoms=[1, 2])]
+    assert Combination(variables=difference, coefficients=[1.0, -1.0]).unit == "Å"
+    assert Combination(variables=[TORSION, difference[0]], coefficients=[1.0, 1.0]).unit == ""
+
+
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(UnsupportedError, match="'far' looks at atom 9; the structure has atoms 0 to 8"):
         Distance(atoms=[0, 9], name="far").check(ETHANOL)
@@ -177,6 +185,8 @@ def test_what_makes_no_sense_is_refused():
         (lambda: Torsion(atoms=[-1, 0, 1, 2]), "from 0 on"),
         (lambda: Torsion(atoms=[0.5, 0, 1, 2]), "from 0 on"),
         (lambda: Distance(atoms=[0, 1], name="a b"), "no name"),
+        (lambda: Distance(atoms=[0, 1], name="a/b"), "no name"),
+        (lambda: Recorder(ETHANOL, None, 0, [], [Column("temperature", "K")]), "another name"),
         (lambda: RMSD(reference=np.zeros((3, 3)), atoms=[0, 1]), "positions of 2 atoms"),
         (lambda: PathProgress(frames=FRAMES[:1]), "two structures"),
         (lambda: Combination(variables=[TORSION], coefficients=[1.0, 2.0]), "as many coefficients"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from adiabat.base import ConfigError
 from adiabat.dynamics.chunk import Frames
 from adiabat.dynamics.joined import BEAD, REPLICA
 from adiabat.io.plumed import COLVAR, Column, PlumedWriter
@@ -38,6 +39,9 @@ class Recorder:
 
     Attributes:
         n_frames: recorded so far.
+
+    Raises:
+        ConfigError: something measured is called as what all frames have.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class Recorder:
         self.n_frames = n_frames
         self._names = list(names)
         self._measured = [column.name for column in measured]
+        if taken := sorted({*UNITS, "time"} & set(self._measured)):
+            raise ConfigError(f"every frame has a {taken[0]!r} already", "give the variable another name")
         self._pieces: list[Trajectory] = []
         self._writer = None
         if path is not None and n_frames:

@@ -14,7 +14,7 @@ from adiabat.system import System
 
 
 class Combination(AbstractVariable):
-    """A linear combination of variables: sum_i c_i s_i.
+    """A linear combination of variables: sum_i c_i s_i, in their unit if it is the same of all.
 
     Args:
         variables: the s_i.
@@ -30,7 +30,7 @@ class Combination(AbstractVariable):
     coefficients: tuple[float, ...]
     period: float | None = eqx.field(static=True)
     name: str = eqx.field(static=True)
-    unit: ClassVar[str] = ""
+    unit: str = eqx.field(static=True)
 
     def __init__(
         self,
@@ -47,6 +47,8 @@ class Combination(AbstractVariable):
             )
         self.variables, self.coefficients = tuple(variables), tuple(float(c) for c in coefficients)
         self.period, self.name = period, checked_name(name)
+        units = {variable.unit for variable in self.variables}
+        self.unit = units.pop() if len(units) == 1 else ""
 
     def members(self) -> tuple[int, ...]:
         return tuple(atom for variable in self.variables for atom in variable.members())

@@ -130,11 +130,13 @@ def atom_numbers(
 
 
 def checked_name(name: str) -> str:
-    """A name that fits in the header of a table.
+    """A name that fits in the header of a table, and in a file of arrays.
 
     Raises:
-        ConfigError: it is empty, or has a space in it.
+        ConfigError: it is empty, or has a space or a slash in it.
     """
-    if not name or any(letter.isspace() for letter in name):
-        raise ConfigError(f"{name!r} is no name for a variable", "choose a word without spaces, such as phi")
+    if not name or any(letter.isspace() or letter == "/" for letter in name):
+        raise ConfigError(
+            f"{name!r} is no name for a variable", "choose a word without spaces and slashes, such as phi"
+        )
     return name
