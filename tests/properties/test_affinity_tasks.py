@@ -25,7 +25,9 @@ from adiabat.tasks.affinity_files import read_target
 from adiabat.tasks.affinity_score import score_affinity
 from adiabat.tasks.affinity_series import train_series
 from adiabat.tasks.affinity_train import train_affinity
+from adiabat.tasks.explain import explain_properties
 from adiabat.tasks.property_predict import predict_properties
+from adiabat.tasks.screen import screen
 
 DOCKING = all(importlib.util.find_spec(name) for name in ("vina", "meeko", "gemmi"))
 
@@ -154,6 +156,11 @@ def test_a_series_becomes_a_property_model(tmp_path):
     assert found.summary["tau"]["gaussian-process"]["value"] > 0
     rows = predict_properties(tmp_path / "run", ["CCCCCCCO"])
     assert float(rows[0]["pK lower"]) < float(rows[0]["pK"]) < float(rows[0]["pK upper"])
+    # Whatever reads a property model reads this one.
+    assert len(explain_properties(tmp_path / "run", ["CCCCCCCO"], out=tmp_path / "why.html")) == 1
+    library = tmp_path / "library.smi"
+    library.write_text("CCCCCCCO\nCCN\n")
+    assert screen([tmp_path / "run"], library, out=tmp_path / "screened", workers=1).counts["read"] == 2
     path.write_text("\n".join(["smiles,IC50", *lines[:8]]))
     with pytest.raises(DataError, match="8 different ligands"):
         train_series(path, out=tmp_path / "few", value="IC50", unit="nM")

@@ -108,7 +108,7 @@ def series_sections(test: "SeriesTest", summary: Mapping[str, Any]) -> list[Sect
     rows = [[name, _tau(found)] for name, found in summary["tau"].items()]
     caption = (
         "Kendall's tau of pairs that were left out together, with 95 % intervals of a bootstrap over "
-        f"ligands; {summary['test']}."
+        f"ligands; {summary['tested']}."
     )
     svg = figures.parity(
         [figures.Parity("left out", test.values, test.scores[MODEL])], "pK", "pK", per_unit=1.0

@@ -14,6 +14,7 @@ from adiabat.properties import Standardizer, Table, curate
 from adiabat.properties.affinity import Known, SeriesTest, judge_series, read_known
 from adiabat.properties.affinity.own_series import LEAST_LIGANDS, MODEL, PARTS, REPETITIONS
 from adiabat.properties.affinity.values import check_varied
+from adiabat.properties.evaluate import scores
 from adiabat.properties.model import MODEL_NAME, fit_property_model, save_property_model
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.table import read_strings
@@ -87,15 +88,19 @@ def train_series(
         test = judge_series(table.smiles, values, seed=seed)
         orders = {name: [order] for name, order in test.orders.items()}
         taus, better = judged([values], orders, MODEL, seed)
+        molecules = Molecules(table.smiles)
+        model, validation = fit_property_model(
+            table, molecules, kinds=[MODEL], standardizer=standardizer, seed=seed
+        )
+        left_out = scores(values, validation.values["stack"][:, 0], is_class=False, seed=seed)
         summary = {
             "n_ligands": len(values),
             "n_rejected": len(table.rejected),
-            "test": f"{REPETITIONS} times {PARTS} parts, pairs that were left out together",
+            "tested": f"{REPETITIONS} times {PARTS} parts, pairs that were left out together",
             "tau": plain_scores(taus),
             "better_than": plain_scores(better),
+            "cross_validation": {table.targets[0]: {name: one.value for name, one in left_out.items()}},
         }
-        molecules = Molecules(table.smiles)
-        model, _ = fit_property_model(table, molecules, kinds=[MODEL], standardizer=standardizer, seed=seed)
         # What `property predict` and its report read of every model.
         save_property_model(run.path / MODEL_NAME, replace(model, summary=summary))
         atomic_write(run.path / SCORES, _scores_csv(table, test))
