@@ -141,6 +141,15 @@ def test_rows_that_disagree_are_reported(tmp_path):
     assert [(c.smiles, c.rows, c.values) for c in made.conflicts] == [("CCO", (20, 21), (1.0, 9.0))]
 
 
+def test_rows_that_disagree_on_a_class_are_counted(tmp_path):
+    """A median of 0 and 1 would be neither, and make numbers of all classes."""
+    path = tmp_path / "classes.csv"
+    path.write_text("smiles,active\nCCO,1\nOCC,0\nCCN,1\nNCC,1\nCCN,0\nCCC,0\n")
+    found = curate(read_table(path, smiles="smiles", targets=["active"]), Standardizer())
+    assert dict(zip(found.table.smiles, found.table.values[:, 0], strict=True)) == {"CCN": 1.0, "CCC": 0.0}
+    assert [(one.row, one.reason) for one in found.table.rejected] == [(1, "as often in the class as not")]
+
+
 def test_limits_count_where_nothing_else_is_known(tmp_path):
     text = "smiles,y\nCCO,<5\nOCC,<3\nCCN,>2\nNCC,>7\nCCC,<3\nCCC,4\n"
     made = curate(
@@ -159,6 +168,9 @@ def test_parquet(tmp_path):
 
 
 def test_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "latin.csv").write_bytes("smiles,µM\nCCO,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not written in UTF-8"):
+        read_table(tmp_path / "latin.csv", smiles="smiles", targets=["µM"])
     with pytest.raises(DataError, match="no file"):
         read_table(tmp_path / "absent.csv", smiles="smiles", targets=["y"])
     with pytest.raises(ConfigError, match=r"'logs'") as caught:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adiabat.base import AdiabatError, DataError
-from adiabat.properties.table import Rejected, Table
+from adiabat.properties.table import Rejected, Table, is_class
 
 # Rows of one molecule farther apart than this many robust standard deviations of the column are in conflict.
 CONFLICT = 0.5
@@ -49,8 +49,9 @@ def curate(
 ) -> Curation:
     """Standardizes molecules and joins the rows of each.
 
-    A value is the median of those measured; limits count only where nothing else is known, the tightest of
-    them. Rows that differ in a column of `keep` (a solvent, a temperature) are different measurements.
+    A value is the median of those measured, a class that of most rows; limits count only where nothing else
+    is known, the tightest of them. A molecule that is as often in a class as it is not is left out. Rows that
+    differ in a column of `keep` (a solvent, a temperature) are different measurements.
 
     Args:
         table: as read.
@@ -82,22 +83,31 @@ def curate(
     groups = list(places.values())
     joined = table.taken([rows[0] for rows in groups])
     values, limits, conflicts = joined.values.copy(), joined.limits.copy(), []
+    undecided: set[int] = set()
+    classes = [is_class(column[~np.isnan(column)]) for column in table.values.T]
     for number, ((smiles, *_), rows) in enumerate(places.items()):
         for target, name in enumerate(table.targets):
             found, signs = table.values[rows, target], table.limits[rows, target]
             values[number, target], limits[number, target] = _joined(found, signs)
+            if classes[target] and values[number, target] == 0.5:
+                values[number, target] = np.nan
+                undecided.add(number)
             exact = (signs == 0) & ~np.isnan(found)
             if exact.sum() > 1 and np.ptp(found[exact]) > CONFLICT * widths[target]:
                 numbers = tuple(int(table.rows[rows[k]]) for k in np.flatnonzero(exact))
                 conflicts.append(Conflict(smiles, name, numbers, tuple(found[exact].tolist())))
-    names = tuple(key[0] for key in places)
+    lost = [number for number in sorted(undecided) if np.isnan(values[number]).all()]
+    for number in lost:
+        row = groups[number][0]
+        rejected.append(Rejected(int(table.rows[row]), table.smiles[row], "as often in the class as not"))
     done = replace(
         joined,
-        smiles=names,
+        smiles=tuple(key[0] for key in places),
         values=values,
         limits=limits,
         rejected=tuple(sorted(rejected, key=lambda r: r.row)),
     )
+    done = done.taken(np.delete(np.arange(len(groups)), lost))
     return Curation(done, sum(map(len, groups)) - len(groups), changed, tuple(conflicts))
 
 

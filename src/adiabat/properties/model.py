@@ -23,7 +23,7 @@ from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import both_ways, estimate, fit_kind
 from adiabat.properties.standardize import Standardizer
-from adiabat.properties.table import Table
+from adiabat.properties.table import Table, is_class
 
 KIND, MODEL_NAME = "property-model", "model.safetensors"
 REVISION = 3
@@ -346,7 +346,7 @@ def _target(name: str, unit: str, values: np.ndarray) -> Target:
         raise DataError(f"{name!r} has {len(values)} values, at least {2 * FOLDS} are needed")
     if np.ptp(values) == 0:
         raise DataError(f"all values of {name!r} are {values[0]:g}: there is nothing to learn")
-    if set(np.unique(values).tolist()) <= {0.0, 1.0}:
+    if is_class(values):
         return Target(name, unit, True, 0.0, 1.0)
     if np.abs(values).max() > _LARGEST or np.ptp(values) < 1 / _LARGEST:
         raise DataError(

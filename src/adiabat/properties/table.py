@@ -146,6 +146,11 @@ def measured_value(cell: str) -> tuple[float, int]:
     return value, sign
 
 
+def is_class(values: np.ndarray) -> bool:
+    """Whether measured values say that molecules are in a class or are not: each is 0 or 1."""
+    return set(np.unique(values).tolist()) <= {0.0, 1.0}
+
+
 def read_strings(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
     """Columns of a table as they are written, absent cells as empty strings.
 
@@ -173,15 +178,18 @@ def read_strings(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
                     column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False
                 ),
             )
+        columns = table.column_names
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not written in UTF-8", "save it as CSV UTF-8") from error
     except (pyarrow.ArrowException, OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    missing = [name for name in names if name not in table.column_names]
+    missing = [name for name in names if name not in columns]
     if missing:
         raise ConfigError(
             f"{path} has no column {', '.join(map(repr, missing))}",
-            f"its columns are {', '.join(map(repr, table.column_names[:30]))}",
+            f"its columns are {', '.join(map(repr, columns[:30]))}",
         )
-    repeated = [name for name in names if table.column_names.count(name) > 1]
+    repeated = [name for name in names if columns.count(name) > 1]
     if repeated:
         raise DataError(f"{path} has several columns {repeated[0]!r}", "rename them")
     return {name: [_text(value) for value in table[name].to_pylist()] for name in dict.fromkeys(names)}
