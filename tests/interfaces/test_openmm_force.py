@@ -13,7 +13,7 @@ from adiabat.base.units import KJ_PER_MOL
 from adiabat.dynamics import VelocityVerlet, evaluate, run_dynamics
 from adiabat.interfaces import openmm_force, openmm_system
 from adiabat.networks import save_model
-from adiabat.potentials import LennardJones
+from adiabat.potentials import Ewald, LennardJones, SumPotential
 from adiabat.system import System, neighbor_list
 from adiabat.testing import systems
 
@@ -105,6 +105,9 @@ def test_through_openmm_ml(tmp_path):
     system, potential = systems.ethanol(), make(scale=1e-3)
     save_model(tmp_path / "model.safetensors", potential)
     named = openmmml.MLPotential("adiabat", model=tmp_path / "model.safetensors")
+    assert not AdiabatFactory().createImpl("adiabat", potential).getMLLongRange()
+    far = Ewald(charges={1: 0.1, 6: -0.2, 8: -0.2}, cell=np.eye(3) * 20)
+    assert AdiabatFactory().createImpl("adiabat", SumPotential(terms=(potential, far))).getMLLongRange()
     made = named.createSystem(topology_of(system))
     context, integrator, energy, _ = context_of(made, system, timestep=0.1)
     ours = evaluate(potential.for_inference(), system, neighbor_list(system, potential.cutoff))

@@ -48,13 +48,17 @@ class AdiabatImplementation(MLPotentialImpl):
         **args: Any,
     ) -> None:
         from adiabat.interfaces.openmm_force import openmm_force
-        from adiabat.networks import load_model
-        from adiabat.potentials import AbstractPotential
 
-        potential = self.model if isinstance(self.model, AbstractPotential) else load_model(self.model)
-        force = openmm_force(potential, topology, None if atoms is None else list(atoms), charge)
+        force = openmm_force(self._potential(), topology, None if atoms is None else list(atoms), charge)
         force.setForceGroup(forceGroup)
         system.addForce(force)
 
     def getMLLongRange(self) -> bool:  # noqa: N802 (OpenMM's name)
-        return False
+        """Whether energies depend on atoms, and so on images of the part, however far."""
+        return self._potential().layers is None
+
+    def _potential(self) -> "AbstractPotential":
+        from adiabat.networks import load_model
+        from adiabat.potentials import AbstractPotential
+
+        return self.model if isinstance(self.model, AbstractPotential) else load_model(self.model)
