@@ -1,5 +1,7 @@
 """Ewald sums: conformance, Madelung constants, and the mesh against the sum over waves."""
 
+import contextlib
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -140,3 +142,13 @@ def test_what_does_not_fit_is_refused():
         Ewald(charges=CHARGES, cell=cell).check(systems.copper(1))
     with pytest.raises(UnsupportedError, match="for 5 atoms"):
         PME(charges=[1.0], cell=cell).check(system)
+
+
+@pytest.mark.parametrize("kind", [Ewald, PME])
+def test_another_cell_than_the_one_it_was_made_for_is_refused(kind):
+    """Waves and mesh are those of that cell: a cell three times as long gave 1 % too much."""
+    potential = kind(charges={11: 1.0, 17: -1.0}, cell=5.64 * np.eye(3))
+    for times, refused in ((1.05, False), (3.0, True)):
+        system = System.create([11, 17], [[0, 0, 0], [2.82, 0, 0]], cell=5.64 * times * np.eye(3), pbc=True)
+        with pytest.raises(UnsupportedError, match="largest cell") if refused else contextlib.nullcontext():
+            potential.check(system)

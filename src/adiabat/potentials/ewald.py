@@ -20,6 +20,9 @@ from adiabat.system.system import LAST
 
 # Of the series of cosine and sine up to an angle of pi / 8: what is left out is less than 1e-17.
 _TERMS = 7
+# By so much the vectors of the cell that waves or a mesh were chosen for may grow: what is left out grows
+# from 1e-6 to 1e-5.
+_GROWTH = 1.1
 
 
 class AbstractEwald(AbstractPotential):
@@ -36,6 +39,8 @@ class AbstractEwald(AbstractPotential):
     by_element: eqx.AbstractVar[bool]
     screening: eqx.AbstractVar[float]
     """a [1/Å]"""
+    lengths: eqx.AbstractVar[tuple[float, ...]]
+    """Of the vectors of the cell that it was made for [Å]."""
 
     @property
     def layers(self) -> int | None:
@@ -49,7 +54,8 @@ class AbstractEwald(AbstractPotential):
 
     def check(self, system: System) -> None:
         """Raise UnsupportedError for a structure that is not periodic along all directions, an element
-        without a charge, or another number of atoms than there are charges."""
+        without a charge, another number of atoms than there are charges, or a cell that has grown by more
+        than a tenth from the one that was given."""
         if not system.is_periodic:
             raise UnsupportedError(
                 f"{type(self).__name__} sums over periodic images, which the structure lacks in part",
@@ -61,6 +67,13 @@ class AbstractEwald(AbstractPotential):
             raise UnsupportedError(f"there are charges of the atomic numbers {known.tolist()} only")
         if not self.by_element and len(charges) != system.n_atoms:
             raise UnsupportedError(f"there are {len(charges)} charges for {system.n_atoms} atoms")
+        lengths = np.array(lengths_of(system.cell))
+        if (lengths > _GROWTH * np.array(self.lengths)).any():
+            raise UnsupportedError(
+                f"{type(self).__name__} was made for a cell with vectors of {np.round(self.lengths, 2)} Å; "
+                f"those of this one have {np.round(lengths, 2)} Å",
+                "give `cell` the largest cell that it will see",
+            )
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         return self._coulomb(system, neighbors, self._atom_charges(system))
@@ -114,6 +127,7 @@ class Ewald(AbstractEwald):
     by_element: bool = eqx.field(static=True)
     screening: float = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
+    lengths: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -125,6 +139,7 @@ class Ewald(AbstractEwald):
     ):
         self.charges, self.by_element = charge_table(charges)
         self.cutoff, self.screening = split(cutoff, accuracy)
+        self.lengths = lengths_of(cell)
         shortest = 2 * self.screening * math.sqrt(-math.log(accuracy))  # of the waves left out [1/Å]
         self.waves = wave_numbers(cell, shortest).astype(np.float64)  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -264,6 +279,11 @@ def split(cutoff: float, accuracy: float) -> tuple[float, float]:
     if not 0 < accuracy < 1 or not cutoff > 0:
         raise ConfigError(f"expected a cut-off > 0 and 0 < accuracy < 1, got {cutoff} and {accuracy}")
     return float(cutoff), math.sqrt(-math.log(accuracy)) / float(cutoff)
+
+
+def lengths_of(cell: ArrayLike) -> tuple[float, ...]:
+    """Of the vectors of a cell [Å]; DataError for one without volume."""
+    return tuple(np.linalg.norm(checked_cell(cell), axis=1).tolist())
 
 
 def checked_cell(cell: ArrayLike) -> np.ndarray:

@@ -15,8 +15,8 @@ from adiabat.potentials.ewald import (
     AbstractEwald,
     cells_of,
     charge_table,
-    checked_cell,
     inverted,
+    lengths_of,
     smooth_weights,
     split,
 )
@@ -47,6 +47,7 @@ class PME(AbstractEwald):
     mesh: tuple[int, int, int] = eqx.field(static=True)
     by_element: bool = eqx.field(static=True)
     screening: float = eqx.field(static=True)
+    lengths: tuple[float, ...] = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
 
     def __init__(
@@ -59,7 +60,8 @@ class PME(AbstractEwald):
     ):
         self.charges, self.by_element = charge_table(charges)
         self.cutoff, self.screening = split(cutoff, accuracy)
-        points = 2 * self.screening * np.linalg.norm(checked_cell(cell), axis=1) / (3 * accuracy ** (1 / 5))
+        self.lengths = lengths_of(cell)
+        points = 2 * self.screening * np.array(self.lengths) / (3 * accuracy ** (1 / 5))
         first, second, third = (
             int(scipy.fft.next_fast_len(max(_ORDER, math.ceil(count)), real=True) or 0) for count in points
         )
