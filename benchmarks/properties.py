@@ -84,20 +84,19 @@ def measure(
     return Found(rmse(true, value), mae(true, value), inside, minutes, by_kind, p_values)
 
 
-def described(name: str, data: Path, *, xtb: bool) -> tuple[Table, Molecules, float]:
-    """A table, its molecules, and how long GFN2-xTB took for them [minutes]."""
+def prepared(name: str, data: Path, inputs: Sequence[Input]) -> tuple[Table, Molecules, float]:
+    """A table, its molecules, and how long they took, what is computed of them included [minutes]."""
     source, standardizer = SOURCES[name], Standardizer()
     table = read_table(data / source.file, smiles=source.smiles, targets=[source.target])
-    inputs = computed_inputs(xtb=xtb, embedding=False)
 
     def standardized(text: str) -> str:
         molecule = standardizer(text)
-        compute(inputs, molecule)  # what xTB cannot treat is left out
+        compute(inputs, molecule)  # what cannot be is left out
         return molecule
 
     begin = time.monotonic()
     table = curate(table, standardized).table
-    minutes = (time.monotonic() - begin) / 60 if xtb else 0.0
+    minutes = (time.monotonic() - begin) / 60
     numbers = encode(inputs, with_molecules(inputs, {}, table.smiles), len(table))
     return table, Molecules(table.smiles, numbers), minutes
 
@@ -106,8 +105,8 @@ def rows(
     name: str, splits: Sequence[str], seeds: Sequence[int], data: Path, *, xtb: bool
 ) -> Iterator[dict[str, Any]]:
     """Of one table: its means over the seeds, after each split."""
-    table, molecules, minutes = described(name, data, xtb=xtb)
     inputs = computed_inputs(xtb=xtb, embedding=False)
+    table, molecules, minutes = prepared(name, data, inputs)
     for split in splits:
         found = []
         for seed in seeds:
