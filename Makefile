@@ -25,7 +25,7 @@ test: $(DEV)  ## the fast tests (a few minutes)
 	@$(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile
 
 test-physics: $(PHYSICS)  ## the slower checks: physics against known answers, crashes at random moments
-	@$(PY) -m pytest -m "physics or slow"
+	@$(PY) -m pytest -m "physics or slow" -n $(WORKERS) --maxprocesses 8 --dist loadfile
 
 lint: $(DEV)  ## style, types and import layers
 	@$(PY) -m ruff check .
