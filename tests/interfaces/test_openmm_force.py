@@ -1,5 +1,7 @@
 """Simulations in OpenMM with our forces, by a force of Python and through OpenMM-ML."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -121,6 +123,24 @@ def test_through_openmm_ml(tmp_path):
     assert state.getPotentialEnergy()._value * KJ_PER_MOL == pytest.approx(float(ours.energy), rel=1e-9)
     forces = state.getForces(asNumpy=True)._value * KJ_PER_MOL / 10
     np.testing.assert_allclose(forces, ours.forces, atol=1e-6 * np.abs(ours.forces).max())
+
+
+@pytest.mark.parametrize("first", ["openmmml", "adiabat.interfaces.openmmml"])
+def test_openmm_ml_knows_the_name_whichever_is_imported_first(first):
+    """OpenMM-ML looks for entry points while it is imported, which leads back here."""
+    pytest.importorskip("openmmml")
+    code = f"""
+import importlib, importlib.metadata
+group = "openmmml.potentials"
+point = importlib.metadata.EntryPoint("adiabat", "adiabat.interfaces.openmmml:AdiabatFactory", group)
+importlib.metadata.entry_points = lambda group: [point] if group == point.group else []
+importlib.import_module({first!r})
+import openmmml
+from adiabat.interfaces.openmmml import AdiabatFactory
+assert isinstance(openmmml.MLPotential._implFactories["adiabat"], AdiabatFactory)
+assert openmmml.MLPotential("adiabat")._impl.model == "general"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_what_is_refused():
