@@ -149,6 +149,15 @@ def test_what_does_not_fit_is_refused():
     batch, joined = padded([chain()])
     with pytest.raises(UnsupportedError, match="same directions"):
         bonded()(batch, joined, False)
+    spring, place = HarmonicBonds(atoms=[[0, 1]], stiffness=1.0, length=1.0), [[0, 0, 0], [1, 2, 5]]
+    for skew, seen in ((0, True), (4, True), (8, False)):
+        cell = 6.0 * np.array([[1, 0, 0], [skew, 1, 0], [skew**2, skew, 1]])
+        system = System.create([1, 1], place, cell=cell, pbc=True)
+        if seen:
+            spring.check(system)
+            continue
+        with pytest.raises(UnsupportedError, match="too skewed"):
+            spring.check(system)
 
 
 def padded(structures, pbc=None):

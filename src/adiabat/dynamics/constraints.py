@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ase.geometry import find_mic
 from jaxtyping import Array, Bool, Float, Int
 
 from adiabat.analysis.topology import molecules
@@ -296,11 +297,13 @@ class Constraints(eqx.Module):
 
 
 def nearest(system: System, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors between the nearest images of pairs [Å], and the translations of the second atom."""
+    """Vectors between the nearest images of pairs [Å], and the translations of the second atom, in cells of
+    any shape."""
     positions = np.asarray(system.positions)
     vectors = positions[pairs[:, 1]] - positions[pairs[:, 0]]
     cell = np.where(np.asarray(system.pbc)[:, None], np.asarray(system.cell), 0.0)
-    images = -np.round(vectors @ np.linalg.pinv(cell))
+    shortest, _ = find_mic(vectors, cell, system.pbc)  # pyright: ignore[reportArgumentType]
+    images = np.round((shortest - vectors) @ np.linalg.pinv(cell))
     return vectors + images @ cell, images
 
 

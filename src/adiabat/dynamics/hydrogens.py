@@ -15,17 +15,22 @@ Constrained = Literal["none", "hydrogens", "water", "hydrogens+water"]
 """Which distances are fixed: none, bonds to hydrogen, all three of each water molecule, or both."""
 
 _HYDROGEN, _OXYGEN = 1, 8
+_NOTHING = {
+    "hydrogens": "bond to hydrogen",
+    "water": "water molecule",
+    "hydrogens+water": "bond to hydrogen, of water or of anything else",
+}
 
 
 def constrain(system: System, which: Constrained) -> Constraints | None:
-    """The constraints of that name; None for "none", and where there is nothing to constrain.
+    """The constraints of that name; None for "none".
 
     Bonds are found in the structure by their lengths. The bonds of hydrogen to one element get one length,
     the mean of those in the structure; likewise those of water, and the distances between its hydrogen atoms.
 
     Raises:
         ConfigError: another name.
-        UnsupportedError: a hydrogen atom with two bonds.
+        UnsupportedError: a hydrogen atom with two bonds, or nothing to constrain.
         DataError: two atoms at one place.
     """
     names = get_args(Constrained)
@@ -46,7 +51,10 @@ def constrain(system: System, which: Constrained) -> Constraints | None:
                 pairs |= {_ordered(oxygen, end): "bond of water" for end in ends}
                 pairs[_ordered(*ends)] = "base of water"
     if not pairs:
-        return None
+        raise UnsupportedError(
+            f"nothing to constrain: the structure has no {_NOTHING[which]}, as its distances show",
+            "leave the constraints out, or check that the structure is complete and in Å",
+        )
     atoms, kinds = np.array(list(pairs)), np.array(list(pairs.values()))
     lengths = np.linalg.norm(nearest(system, atoms)[0], axis=1)
     for kind in set(pairs.values()):

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ase.geometry import find_mic
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
@@ -44,13 +45,23 @@ class AbstractBondedTerms(AbstractPotential):
         """The energy of each group [eV] from the vectors [Å] that lead from each member to the next."""
 
     def check(self, system: System) -> None:
-        """Raise UnsupportedError when the terms name atoms that the structure does not have."""
+        """Raise UnsupportedError when the terms name atoms that the structure lacks, or the cell is so
+        skewed that their nearest images would not be found."""
         last = int(np.max(self.atoms, initial=-1))
         if last >= system.n_atoms:
             raise UnsupportedError(
                 f"{type(self).__name__} has a term of atom {last}; the structure has atoms 0 to "
                 f"{system.n_atoms - 1}",
                 "use the structure, and the order of atoms, that the terms were made for",
+            )
+        if not any(system.pbc):
+            return
+        steps = np.asarray(self._steps(system, jnp.asarray(self.atoms)), np.float64).reshape(-1, 3)
+        _, shortest = find_mic(steps, np.asarray(system.cell), system.pbc)  # pyright: ignore[reportArgumentType]
+        if (np.linalg.norm(steps, axis=1) > 1.0001 * shortest).any():
+            raise UnsupportedError(
+                "the cell is too skewed to tell which images of bonded atoms are nearest",
+                "choose shorter lattice vectors of the same lattice, as ase.build.niggli_reduce(atoms) does",
             )
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
@@ -68,13 +79,18 @@ class AbstractBondedTerms(AbstractPotential):
     ) -> Float[Array, " n_atoms"]:
         """Energies of all groups, multiplied by a function of their members, in equal shares."""
         atoms = system.numbered(jnp.asarray(self.atoms))
-        places = system.positions[atoms]
-        steps = nearest_images(places[..., 1:, :] - places[..., :-1, :], system)
-        shares = factors(atoms) * self.term_energies(steps) / atoms.shape[-1]
+        shares = factors(atoms) * self.term_energies(self._steps(system, atoms)) / atoms.shape[-1]
         if isinstance(system, Batch):
             shares = jnp.where(system.system_mask[:, None], shares, 0.0)
         shares = jnp.broadcast_to(shares[..., None], atoms.shape)
         return jnp.zeros(system.n_atoms, shares.dtype).at[atoms].add(shares, mode="drop")
+
+    def _steps(
+        self, system: System | Batch, atoms: Int[Array, "... n_terms n_members"]
+    ) -> Float[Array, "... n_terms n_steps 3"]:
+        """The vectors [Å] from each member of a group to the nearest image of the next."""
+        places = jnp.asarray(system.positions)[atoms]
+        return nearest_images(places[..., 1:, :] - places[..., :-1, :], system)
 
 
 class HarmonicBonds(AbstractBondedTerms):
