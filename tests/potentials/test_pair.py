@@ -8,7 +8,7 @@ from adiabat.base import DataError, UnsupportedError
 from adiabat.dynamics import evaluate
 from adiabat.potentials import LennardJones, LennardJonesMixture, Morse
 from adiabat.system import System, neighbor_list
-from adiabat.testing import PotentialChecks, systems
+from adiabat.testing import PotentialChecks, lennard_jones, systems
 
 KINDS = {18: (0.0104, 3.40), 36: (0.0141, 3.65)}
 
@@ -47,7 +47,7 @@ def test_lorentz_and_berthelot():
 
 
 def test_what_lammps_gave():
-    """Energies of LAMMPS (22 Jul 2025, update 4; test_lammps.py has the commands) for the same structures."""
+    """Energies of LAMMPS (22 Jul 2025, update 4; `adiabat.testing.comparisons` has the commands)."""
     mixture = LennardJonesMixture(kinds=KINDS, pairs={(36, 18): (0.02, 3.3)}, cutoff=6.0, smooth=False)
     gas = systems.random_gas([18, 36, 18, 18, 36], size=8.0, seed=2)
     assert energy(mixture, gas) == pytest.approx(1850.9614109370657, rel=1e-12)
@@ -55,6 +55,33 @@ def test_what_lammps_gave():
     assert energy(Morse(smooth=False), copper) == pytest.approx(-13.1167646155665, rel=1e-12)
     argon = systems.argon(108, displacement=0.1)
     assert energy(LennardJones(smooth=False), argon) == pytest.approx(-7.221108770176855, rel=1e-12)
+
+
+@pytest.mark.parametrize("cutoff", lennard_jones.CONFIGURATION)
+def test_the_configuration_of_nist(cutoff):
+    """To the five digits that NIST gives."""
+    found, expected = lennard_jones.configuration(cutoff), lennard_jones.CONFIGURATION[cutoff]
+    assert found == pytest.approx(expected, rel=4e-5)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("lattice", lennard_jones.LATTICES)
+def test_the_sums_over_crystals(lattice):
+    sixth, twelfth = lennard_jones.LATTICES[lattice]
+    assert lennard_jones.lattice_energy(lattice) == pytest.approx(twelfth / 2 - sixth, rel=5e-5)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("density", lennard_jones.LIQUID)
+def test_the_liquid_of_nist(density):
+    """Energy and pressure are those of NIST's simulations within three errors of both."""
+    energy, its_error, pressure, error = lennard_jones.LIQUID[density]
+    found = lennard_jones.liquid(density)
+    print(found)
+    assert abs(found.energy.mean - energy) < 3 * np.hypot(found.energy.error, its_error)
+    assert abs(found.pressure.mean - pressure) < 3 * np.hypot(found.pressure.error, error)
+    assert found.energy.error < 0.006
+    assert found.pressure.error < 0.04
 
 
 def test_a_mixture_of_one_kind_is_lennard_jones():
