@@ -11,9 +11,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from adiabat.base import DataError
 from adiabat.data import read_samples
 from adiabat.dynamics import (
     CellRescaling,
@@ -22,12 +19,11 @@ from adiabat.dynamics import (
     MonteCarloBarostat,
     NoseHoover,
     VelocityRescaling,
-    run_replicas,
     with_heavy_hydrogen,
 )
 from adiabat.networks import load_model
 from adiabat.tasks.precision import enable
-from adiabat.testing.ensembles import ensemble_slopes, kinetic_deviations, simulation_data
+from adiabat.testing.ensembles import largest_deviations, simulated
 from benchmarks.record import record
 
 # With hydrogen of 1 u the stretching of O-H bonds has 3 % less kinetic energy in steps of 0.5 fs than it
@@ -61,34 +57,17 @@ def deviations(
             ConstantPressure(thermostat=one, barostat=make(p))
             for one, p in zip(chosen, PRESSURE, strict=True)
         ]
-    runs = run_replicas(
-        [system] * 2,
+    data = simulated(
+        system,
         model,
         chosen,
         steps=round(1000 * picoseconds / TIMESTEP),
         record_every=round(FRAME / TIMESTEP),
-        seeds=[0, 1],
+        temperatures=KELVIN,
+        pressures=None if make is None else PRESSURE,
+        forgotten=FORGOTTEN,
     )
-    data = []
-    for run, kelvin, pressure in zip(runs, KELVIN, PRESSURE, strict=True):
-        assert run.trajectory is not None
-        kept = run.trajectory[round(FORGOTTEN * len(run.trajectory)) :]
-        at = {"volume": float(system.volume)} if make is None else {"pressure": pressure}
-        ensemble = "NVT" if make is None else "NPT"
-        data.append(
-            simulation_data(
-                kept, TIMESTEP, run.degrees_of_freedom, ensemble=ensemble, temperature=kelvin, **at
-            )
-        )
-    kinetic = [kinetic_deviations(one) for one in data]
-    found: dict[str, float | str] = {
-        "kinetic energy": max(float(np.abs(whole).max()) for whole, _ in kinetic),
-        "equipartition": max(float(np.abs(halves).max()) for _, halves in kinetic),
-    }
-    try:
-        return found | {"ensemble slope": float(np.abs(ensemble_slopes(*data)).max())}
-    except DataError as error:
-        return found | {"ensemble slope": error.message}
+    return largest_deviations(data)
 
 
 def main() -> None:

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from adiabat.base import ConfigError, UnsupportedError
-from adiabat.base.units import BOLTZMANN, GIGAPASCAL
 from adiabat.dynamics import (
     CellRescaling,
     ConstantPressure,
     Langevin,
-    MonteCarloBarostat,
     VelocityRescaling,
     VelocityVerlet,
     VerletList,
@@ -20,48 +18,20 @@ from adiabat.dynamics import (
 from adiabat.dynamics.barostat import deformed
 from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.potentials import LennardJones
-from adiabat.system import System
-from adiabat.testing import IntegratorChecks, systems
+from adiabat.testing import IntegratorChecks, ideal_gas, systems
 
-GAS_PRESSURE = 0.05  # GPa
-BAROSTATS = {
-    "rescaling": CellRescaling(
-        pressure=GAS_PRESSURE, relaxation_time=500, compressibility=1 / GAS_PRESSURE, every=2
-    ),
-    "monte carlo": MonteCarloBarostat(pressure=GAS_PRESSURE, every=5),
-}
 COLD = Langevin(timestep=5, temperature=40, friction=0.02)
-THERMOSTATS = {
-    "langevin": Langevin(timestep=5, temperature=300, friction=0.02),
-    "velocity rescaling": VelocityRescaling(timestep=5, temperature=300, relaxation_time=30),
-}
 
 
 @pytest.mark.physics
-@pytest.mark.parametrize("barostat", BAROSTATS)
-@pytest.mark.parametrize("thermostat", THERMOSTATS)
+@pytest.mark.parametrize("barostat", ideal_gas.BAROSTATS)
+@pytest.mark.parametrize("thermostat", ideal_gas.THERMOSTATS)
 def test_ideal_gas(thermostat, barostat):
-    """Ten atoms that do not see each other: p V = (N + 1) k_B T, and (N + 1) (k_B T / p)^2 of variance.
-
-    With a k_B T more or less, as when an atom's momentum is counted or not, the volume would be off by 9 %.
-    """
-    n_atoms, temperature = 10, 300.0
-    expected = (n_atoms + 1) * BOLTZMANN * temperature / (GAS_PRESSURE * GIGAPASCAL)
-    edge = expected ** (1 / 3)
-    gas = System.create(
-        [18] * n_atoms, np.random.default_rng(0).uniform(0, edge, (n_atoms, 3)), edge * np.eye(3), pbc=True
-    )
-    run = run_dynamics(
-        gas,
-        LennardJones(epsilon=0.0, cutoff=0.01, smooth=False),
-        ConstantPressure(thermostat=THERMOSTATS[thermostat], barostat=BAROSTATS[barostat]),
-        steps=40_000,
-        record_every=20,
-        skin=4.0,
-    )
-    volumes = np.linalg.det(run.trajectory.cells)[200:] / expected
+    """p V = (N + 1) k_B T, and (N + 1) (k_B T / p)^2 of variance."""
+    run = ideal_gas.at_constant_pressure(thermostat, barostat)
+    volumes = np.linalg.det(run.trajectory.cells)[200:] / ideal_gas.expected_volume()
     assert volumes.mean() == pytest.approx(1, abs=0.06)
-    assert volumes.std() * np.sqrt(n_atoms + 1) == pytest.approx(1, abs=0.12)
+    assert volumes.std() * np.sqrt(ideal_gas.ATOMS + 1) == pytest.approx(1, abs=0.12)
     assert np.ptp(run.trajectory.observables["conserved"]) < 1e-10
 
 

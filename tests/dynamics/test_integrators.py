@@ -1,7 +1,6 @@
 """Integrators against what statistical mechanics says."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -24,27 +23,14 @@ from adiabat.dynamics.momenta import (
 )
 from adiabat.potentials import LennardJones
 from adiabat.system import System
-from adiabat.testing import EinsteinCrystal, systems
-
-
-def springs(n_atoms: int, stiffness: float) -> tuple[System, EinsteinCrystal]:
-    """Atoms on springs, too far apart to be neighbors."""
-    sites = 10.0 * np.arange(n_atoms)[:, None] * np.array([1.0, 0, 0])
-    return System.create(np.full(n_atoms, 18), sites), EinsteinCrystal(
-        sites=jnp.asarray(sites), stiffness=stiffness
-    )
+from adiabat.testing import ideal_gas, systems
+from adiabat.testing.springs import configurational_temperature, springs
 
 
 @pytest.mark.parametrize("timestep", [pytest.param(20.0, marks=pytest.mark.physics), 80.0])
 def test_baoab_is_exact_for_positions_of_springs(timestep):
     """<x^2> = kT/k at a tenth and at half of the longest stable timestep; momenta are not exact there."""
-    system, potential = springs(200, stiffness=0.5)
-    integrator = Langevin(timestep=timestep, temperature=200, friction=0.5 / timestep)
-    run = run_dynamics(system, potential, integrator, steps=4000, record_every=4, seed=1)
-    displacement = run.trajectory.positions[100:].astype(np.float64) - np.asarray(system.positions)
-    measured = 0.5 * np.mean(displacement**2) / BOLTZMANN
-    # 600 springs, each independent about every 10 frames: an error of 200 K sqrt(2 / 60 000) = 1 K.
-    assert measured == pytest.approx(200, abs=4)
+    assert configurational_temperature(timestep, 200.0) == pytest.approx(200, abs=4)
 
 
 @pytest.mark.parametrize(
@@ -202,16 +188,7 @@ def test_rigid_motions(system, expected):
 
 def test_pressure_of_an_ideal_gas():
     """p V = N k T."""
-    system = systems.argon(32, density=0.05)
-    potential = LennardJones(epsilon=1e-12)
-    run = run_dynamics(
-        system, potential, VelocityVerlet(timestep=1, temperature=300), steps=1, record_every=1
-    )
-    info = run.trajectory.observables
-    volume = float(system.volume)
-    # All three degrees of freedom of the momenta count, also those whose sum is held at zero.
-    expected = 2 * info["kinetic_energy"] / (3 * volume) * 160.2176634
-    np.testing.assert_allclose(info["pressure"], expected, rtol=1e-6)
+    assert ideal_gas.error_of_the_pressure() < 1e-6
 
 
 @pytest.mark.parametrize(

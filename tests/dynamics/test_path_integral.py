@@ -1,6 +1,5 @@
 """Quantum nuclei against what quantum statistical mechanics says."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
@@ -8,7 +7,7 @@ from scipy.interpolate import CubicSpline
 from adiabat.analysis import mean_with_error
 from adiabat.base import ConfigError, SimulationError, UnsupportedError
 from adiabat.base.runs import RunFolder
-from adiabat.base.units import BOLTZMANN, FEMTOSECOND, GIGAPASCAL, HBAR
+from adiabat.base.units import BOLTZMANN, GIGAPASCAL, HBAR
 from adiabat.dynamics import (
     CellRescaling,
     ConstantPressure,
@@ -26,30 +25,12 @@ from adiabat.potentials import LennardJones, Morse
 from adiabat.system import System
 from adiabat.tasks.md import md
 from adiabat.tasks.simulate import simulate
-from adiabat.testing import EinsteinCrystal, systems
+from adiabat.testing import systems
+from adiabat.testing.springs import PROTON, WAVENUMBER, energies_of_rings, protons, quantum_energies
 
-WAVENUMBER = 2 * np.pi * 2.99792458e-5 / FEMTOSECOND  # of 1/cm, an angular frequency in internal units
-PROTON = 1.008
 POTENTIAL = LennardJones(cutoff=6.0)
 LIQUID = systems.argon(4, density=1.65, displacement=0.05)
-
-
-def springs(n_atoms, frequency):
-    """Hydrogen atoms on springs of a frequency [1/cm], too far apart to be neighbors."""
-    sites = 10.0 * np.arange(n_atoms)[:, None] * np.array([1.0, 0, 0])
-    stiffness = PROTON * (frequency * WAVENUMBER) ** 2
-    return System.create(np.full(n_atoms, 1), sites), EinsteinCrystal(
-        sites=jnp.asarray(sites), stiffness=stiffness
-    )
-
-
-SPRINGS = springs(5, 1000.0)
-
-
-def energies(run, start):
-    """Means of potential energy and the two estimators of the kinetic energy, from a frame on [eV]."""
-    names = ("potential_energy", "quantum_kinetic_energy", "primitive_kinetic_energy")
-    return np.array([run.trajectory.observables[name][start:].mean() for name in names])
+SPRINGS = protons(5, 1000.0)
 
 
 @pytest.mark.parametrize("beads", [1, 2, 5, 8])
@@ -70,14 +51,14 @@ def test_spring_of_eight_beads(timestep):
     At 3 fs an exact free motion of the ring, in place of Cayley's, would be off by 4 %.
     """
     kelvin, beads, frequency = 300.0, 8, 2000.0
-    system, potential = springs(60, frequency)
+    system, potential = protons(60, frequency)
     integrator = PathIntegral(timestep=timestep, temperature=kelvin, beads=beads, friction=0.5 / timestep)
     run = run_path_integral(system, potential, integrator, steps=2500, record_every=5, skin=4.0)
     rings = 2 * beads * BOLTZMANN * kelvin / HBAR * np.sin(np.pi * np.arange(beads) / beads)
     omega = frequency * WAVENUMBER
     expected = 3 * 60 * BOLTZMANN * kelvin / 2 * np.sum(omega**2 / (omega**2 + rings**2))
     assert expected > 3 * 3 * 60 * BOLTZMANN * kelvin / 2  # more than three times the classical energy
-    np.testing.assert_allclose(energies(run, 50), expected, rtol=0.015)
+    np.testing.assert_allclose(energies_of_rings(run.trajectory, 50), expected, rtol=0.015)
 
 
 def test_one_bead_is_langevin():
@@ -98,7 +79,7 @@ def test_free_particles():
     """The radius of gyration of a ring, hbar^2 / (4 m k_B T) (1 - 1/P^2), 3/2 k_B T of kinetic energy, and
     the pressure of an ideal gas."""
     kelvin, beads = 200.0, 8
-    system, potential = springs(60, 0.0)
+    system, potential = protons(60, 0.0)
     system = System.create(system.numbers, system.positions, cell=np.diag([600.0, 40, 40]), pbc=True)
     integrator = PathIntegral(timestep=2.0, temperature=kelvin, beads=beads, friction=0.1)
     run = run_path_integral(system, potential, integrator, steps=1500, record_every=5, skin=8.0)
@@ -108,8 +89,8 @@ def test_free_particles():
     assert gyration == pytest.approx(expected, rel=0.03)
     np.testing.assert_allclose(positions.mean(axis=0), run.trajectory.positions[40:], atol=1e-4)
     classical = 1.5 * 60 * BOLTZMANN * kelvin
-    np.testing.assert_allclose(energies(run, 40)[1], classical, rtol=1e-12)
-    assert energies(run, 40)[2] == pytest.approx(classical, rel=0.1)
+    np.testing.assert_allclose(energies_of_rings(run.trajectory, 40)[1], classical, rtol=1e-12)
+    assert energies_of_rings(run.trajectory, 40)[2] == pytest.approx(classical, rel=0.1)
     ideal = 60 * BOLTZMANN * kelvin / float(system.volume) / GIGAPASCAL
     np.testing.assert_allclose(run.trajectory.observables["pressure"], ideal, rtol=1e-12)
 
@@ -186,17 +167,11 @@ def test_the_bead_that_fails_is_named(tmp_path):
 def test_quantum_spring():
     """A spring of 1000/cm at 300 K, hbar w = 4.8 k_B T, has the energy hbar w / 2 coth(hbar w / 2 k_B T) of
     quantum mechanics within 1 % from 32 beads on; half of it is kinetic, by either estimator."""
-    kelvin = 300.0
-    system, potential = springs(100, 1000.0)
-    integrator = PathIntegral(timestep=2.0, temperature=kelvin, beads=32, friction=0.2)
-    run = run_path_integral(system, potential, integrator, steps=4000, record_every=5, skin=4.0)
-    quantum = HBAR * 1000.0 * WAVENUMBER
-    expected = 300 * quantum / 2 / np.tanh(quantum / (2 * BOLTZMANN * kelvin))
-    potential_energy, virial, primitive = energies(run, 100)
-    assert potential_energy + virial == pytest.approx(expected, rel=0.01)
-    assert potential_energy == pytest.approx(expected / 2, rel=0.015)
-    assert virial == pytest.approx(expected / 2, rel=0.01)
-    assert primitive == pytest.approx(expected / 2, rel=0.015)
+    (potential_energy, virial, primitive), expected = quantum_energies()
+    assert potential_energy + virial == pytest.approx(2 * expected, rel=0.01)
+    assert potential_energy == pytest.approx(expected, rel=0.015)
+    assert virial == pytest.approx(expected, rel=0.01)
+    assert primitive == pytest.approx(expected, rel=0.015)
 
 
 def radial_levels(energy, reduced_mass, low, high, momentum, points=400):

@@ -1,13 +1,16 @@
 """Simulations as `physical_validation` wants them, which judges their ensembles (Merz and Shirts 2018,
 doi 10.1371/journal.pone.0202764)."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from adiabat.base import DataError, MissingDependencyError
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND
+from adiabat.dynamics import run_replicas
 from adiabat.io.trajectory import Trajectory
+from adiabat.system import System
 
 
 def simulation_data(
@@ -75,6 +78,72 @@ def simulation_data(
     )
 
 
+def simulated(
+    system: System,
+    potential: Any,
+    integrators: Sequence[Any],
+    *,
+    steps: int,
+    record_every: int,
+    temperatures: Sequence[float],
+    pressures: Sequence[float] | None = None,
+    forgotten: float = 0.2,
+    skin: float | None = None,
+) -> list[Any]:
+    """Replicas of a system in one program, each as a `physical_validation.data.SimulationData`.
+
+    Args:
+        system: where each starts.
+        potential: what acts.
+        integrators: of each, all with the same timestep.
+        steps: of each.
+        record_every: steps between frames.
+        temperatures: of each [K].
+        pressures: of each [GPa]; at constant volume None.
+        forgotten: share of each that is left out, while it comes to equilibrium.
+        skin: of the neighbor lists [Å].
+    """
+    runs = run_replicas(
+        [system] * len(integrators),
+        potential,
+        integrators,
+        steps=steps,
+        record_every=record_every,
+        seeds=range(len(integrators)),
+        skin=skin,
+    )
+    found = []
+    for k, run in enumerate(runs):
+        assert run.trajectory is not None
+        kept = run.trajectory[round(forgotten * len(run.trajectory)) :]
+        at = {"volume": float(system.volume)} if pressures is None else {"pressure": pressures[k]}
+        found.append(
+            simulation_data(
+                kept,
+                integrators[k].timestep,
+                run.degrees_of_freedom,
+                ensemble="NVT" if pressures is None else "NPT",
+                temperature=temperatures[k],
+                **at,
+            )
+        )
+    return found
+
+
+def largest_deviations(data: Sequence[Any]) -> dict[str, float | str]:
+    """The largest of two simulations in standard errors: of the kinetic energy, of its halves, and of the
+    slopes, or why there are none."""
+    kinetic = [kinetic_deviations(one) for one in data]
+    found: dict[str, float | str] = {
+        "kinetic energy": max(float(np.abs(whole).max()) for whole, _ in kinetic),
+        "equipartition": max(float(np.abs(halves).max()) for _, halves in kinetic),
+    }
+    try:
+        return found | {"ensemble slope": float(np.abs(ensemble_slopes(*data)).max())}
+    except DataError as error:
+        return found | {"ensemble slope": error.message}
+
+
 def kinetic_deviations(data: Any) -> tuple[np.ndarray, np.ndarray]:
     """How far mean and width of the kinetic energy are from those of the canonical ensemble, in standard
     errors, shape (2,); the same of two halves of the atoms, drawn at random, shape (4,)."""
@@ -106,6 +175,13 @@ def ensemble_slopes(one: Any, other: Any) -> np.ndarray:
     if not np.isfinite(found).all():
         raise DataError("too few frames do not depend on each other to compare ensembles", "simulate longer")
     return found
+
+
+def order_deviation(data: Sequence[Any]) -> float:
+    """How far the fluctuation of the conserved energy is from falling to a quarter whenever the timestep is
+    halved, relative, the largest of simulations by falling timestep."""
+    found = _package().integrator.convergence(list(data), convergence_test="max_deviation", verbose=False)
+    return float(found)
 
 
 def _package() -> Any:
