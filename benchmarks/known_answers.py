@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from adiabat.analysis import block_average
+from adiabat.analysis import mean_with_error
 from adiabat.sampling import OPES, Metadynamics
 from adiabat.tasks.precision import enable
 from adiabat.testing import argon, ideal_gas, lennard_jones
@@ -115,7 +115,7 @@ def gas() -> Iterator[Row]:
             run = ideal_gas.at_constant_pressure(thermostat, barostat)
             assert run.trajectory is not None
             volumes = np.linalg.det(run.trajectory.cells)[200:] / ideal_gas.expected_volume()
-            found = block_average(volumes)
+            found = mean_with_error(volumes)
             yield {
                 "what": f"ideal gas of ten atoms, {thermostat}, {barostat}: p V / (N + 1) k_B T",
                 "value": f"{found.mean:.3f} ± {found.error:.3f}",

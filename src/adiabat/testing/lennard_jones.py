@@ -8,7 +8,7 @@ from typing import NamedTuple
 import ase.build
 import numpy as np
 
-from adiabat.analysis import block_average
+from adiabat.analysis import mean_with_error
 from adiabat.analysis.statistics import Average
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND, GIGAPASCAL
 from adiabat.dynamics import Langevin, evaluate, run_dynamics
@@ -99,8 +99,8 @@ def liquid(density: float, steps: int = 20_000, *, atoms: int = 256, seed: int =
     energy, pressure = _beyond(density, _REACH)
     unit = _EPSILON / _SIGMA**3 / GIGAPASCAL
     return Liquid(
-        block_average(observed["potential_energy"][first:] / system.n_atoms / _EPSILON + energy),
-        block_average(observed["pressure"][first:] / unit + pressure),
+        mean_with_error(observed["potential_energy"][first:] / system.n_atoms / _EPSILON + energy),
+        mean_with_error(observed["pressure"][first:] / unit + pressure),
     )
 
 
