@@ -5,7 +5,7 @@
 
 64 molecules at 300 K by Langevin dynamics: steps of 0.5 fs with the accurate model alone, and longer steps of
 it with inner steps of 0.5 fs by the other model, whose momenta show a temperature two kelvin lower. The rates
-are those of rounds taken in turn. O-O radial distributions are compared between 2 and 6 Å, and their difference
+are those of rounds taken in turn. O-O radial distributions are compared between 2 and 6 Å, their difference
 with those that arise when blocks of both runs are dealt into two halves.
 """
 
