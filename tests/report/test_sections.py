@@ -13,6 +13,7 @@ from adiabat.report import data_sections, dynamics_sections, provenance_sections
 from adiabat.report.cards import Chart, Columns, Facts, Figure, Table, Viewer, packed
 from adiabat.report.errors import SetErrors
 from adiabat.report.formatting import number, with_error
+from adiabat.report.measurements import Measurements
 from adiabat.report.motion import Motion
 
 NUMBERS = np.array([6, 6, 8, 1, 1, 1, 1, 1, 1])
@@ -132,6 +133,23 @@ def test_faults_are_seen(trajectory):
     assert all(verdict.status == "poor" for verdict in found.values())
     assert found["Stability"].value == "changed at 600 ps"
     assert float(found["Energy drift"].value.split()[0]) == pytest.approx(0.05, rel=1e-3)
+
+
+def test_a_drift_is_judged_by_what_the_thermostat_makes_of_it(trajectory):
+    """0.05 eV/atom/ns, 0.45 eV/ns of nine atoms: within 50 fs that is 0.025 K of 21 degrees of freedom."""
+    trajectory.conserved = trajectory.conserved + 9 * 0.05 * trajectory.time / 1e6
+
+    def verdict(relaxation_time):
+        motion = Motion.of(trajectory, NUMBERS, 300.0, relaxation_time)
+        sections = dynamics_sections(title="NVT", numbers=NUMBERS, trajectory=motion,
+                                     measurements=Measurements(motion))  # fmt: skip
+        return verdicts(sections)["Energy drift"]
+
+    assert verdict(50.0).status == "good"
+    assert "(0.025 K at most)" in verdict(50.0).trust
+    assert verdict(1000.0).status == "fair"  # 0.5 K
+    assert verdict(20_000.0).status == "poor"  # 10 K
+    assert verdict(None).status == "poor"
 
 
 def test_a_short_run_is_not_judged(trajectory):

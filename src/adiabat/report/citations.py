@@ -11,8 +11,8 @@ CITATIONS = {
     "start of the equilibrated part.",
     "blocking": "H. Flyvbjerg and H. G. Petersen, J. Chem. Phys. 91, 461 (1989), doi:10.1063/1.457480, and "
     "M. Jonsson, Phys. Rev. E 98, 043304 (2018), doi:10.1103/PhysRevE.98.043304: block errors.",
-    "trend": "B. D. Santer et al., J. Geophys. Res. 105, 7337 (2000), doi:10.1029/1999JD901105: "
-    "error of a slope of correlated data.",
+    "trend": "D. A. Harville, J. Am. Stat. Assoc. 72, 320 (1977), doi:10.1080/01621459.1977.10480998: "
+    "error of the slope of a random walk.",
     "ensemble": "M. R. Shirts, J. Chem. Theory Comput. 9, 909 (2013), doi:10.1021/ct300688p: "
     "fluctuations as a test of the ensemble.",
     "stability": "X. Fu et al., Trans. Mach. Learn. Res. (2023), arXiv:2210.07237: stability of simulations "

@@ -15,7 +15,8 @@ from adiabat.report.motion import Motion
 from adiabat.report.structure import bond_cards, hydrogen_bond_cards, liquid_cards
 from adiabat.report.vibrations import vibration_cards
 
-DRIFT_BAR = 1e-4  # eV/atom/ns
+DRIFT_BAR = 1e-4  # eV/atom/ns, without a thermostat: it warms by about 0.4 K in a nanosecond
+_WARMING_BAR = 1e-3  # of the temperature, that the drift may make of it against the thermostat
 _MAX_POINTS = 1500
 _MAX_VIEWER_FRAMES = 300
 _MAX_VIEWER_VALUES = 300_000  # coordinates; 0.8 MB in the page
@@ -127,25 +128,36 @@ def _energy(title: str, motion: Motion, n_atoms: int) -> tuple[list[Chart], list
         f"Conserved energy against time; it drifts by {text}",
         title="Conserved energy",
         caption=f"Drift {text}; fluctuation around the line {number(1000 * drift.fluctuation)} meV/atom. "
-        "The error counts the correlation of the residuals.",
+        "The error counts that the energy wanders: the errors of single steps add up to a random walk.",
         follows=title,
     )
-    status, remark = _drift_status(drift)
-    bar = f"good below {number(DRIFT_BAR)} eV/atom/ns"
-    return [chart], [Verdict(f"Energy drift, {title}", text, status, bar, remark)]
+    return [chart], [_drift_verdict(title, motion, drift, n_atoms, text)]
 
 
-def _drift_status(drift: analysis.Drift) -> tuple[Status, str]:
-    """The verdict, and how far the slope can be trusted: by its interval, not by its middle."""
-    low, high = abs(drift.slope) - 2 * drift.error, abs(drift.slope) + 2 * drift.error
+def _drift_verdict(title: str, motion: Motion, drift: analysis.Drift, n_atoms: int, text: str) -> Verdict:
+    """By its interval, not by its middle; with a thermostat by how much warmer the drift makes the system.
+
+    The thermostat takes out what the drift brings when the kinetic energy K is off by dK, with
+    dK / relaxation time = drift: the same share of the temperature as of K.
+    """
+    bar, unit, name = DRIFT_BAR, 1.0, f"good below {number(DRIFT_BAR)} eV/atom/ns"
+    kelvin, relaxation = motion.target_temperature, motion.relaxation_time
+    if kelvin and relaxation:
+        kinetic = 0.5 * motion.degrees_of_freedom * BOLTZMANN * kelvin
+        bar, unit = _WARMING_BAR * kelvin, 1e-6 * relaxation * n_atoms * kelvin / kinetic
+        name = f"good when the thermostat keeps within {100 * _WARMING_BAR:g} % of {number(kelvin)} K with it"
+    low, high = (unit * max(abs(drift.slope) + side * 2 * drift.error, 0.0) for side in (-1, 1))
     length = f"two standard errors over {number(drift.length / 1000)} ps"
-    if high <= DRIFT_BAR:
-        return "good", f"below the bar by {length}"
-    if low > 10 * DRIFT_BAR:
-        return "poor", f"more than ten times the bar by {length}"
-    if low > DRIFT_BAR:
-        return "fair", f"above the bar by {length}"
-    return "unknown", f"the run is too short to tell: ± {number(2 * drift.error)} by {length}"
+    known = f" ({number(high, 2)} K at most)" if unit != 1 else ""
+    status: Status = "unknown"
+    remark = f"the run is too short to tell: ± {number(2 * unit * drift.error)} by {length}"
+    if high <= bar:
+        status, remark = "good", f"below the bar by {length}{known}"
+    elif low > 10 * bar:
+        status, remark = "poor", f"more than ten times the bar by {length}"
+    elif low > bar:
+        status, remark = "fair", f"above the bar by {length}"
+    return Verdict(f"Energy drift, {title}", text, status, name, remark)
 
 
 def _temperature(title: str, motion: Motion) -> tuple[list[Chart], list[Verdict]]:

@@ -25,6 +25,7 @@ class Motion:
         conserved: what the integrator should keep constant [eV].
         temperature: [K].
         target_temperature: of the thermostat [K]; None without one.
+        relaxation_time: in which the thermostat brings the kinetic energy back [fs]; None where nobody knows.
         velocities: [Å/fs], shape (n_frames, n_atoms, 3), or None.
         dipoles: [e Å], shape (n_frames, 3), or None.
         quantum_kinetic: kinetic energy of quantum nuclei [eV], shape (n_frames,); None of classical ones.
@@ -40,12 +41,19 @@ class Motion:
     conserved: np.ndarray | None = None
     temperature: np.ndarray | None = None
     target_temperature: float | None = None
+    relaxation_time: float | None = None
     velocities: np.ndarray | None = None
     dipoles: np.ndarray | None = None
     quantum_kinetic: np.ndarray | None = None
 
     @classmethod
-    def of(cls, trajectory: Any, numbers: Any, target_temperature: float | None = None) -> "Motion":
+    def of(
+        cls,
+        trajectory: Any,
+        numbers: Any,
+        target_temperature: float | None = None,
+        relaxation_time: float | None = None,
+    ) -> "Motion":
         """From an `adiabat.io.Trajectory`, or anything with the attributes of this class.
 
         Raises:
@@ -80,6 +88,7 @@ class Motion:
             time,
             *arrays,
             target_temperature=target_temperature,
+            relaxation_time=relaxation_time,
             velocities=getattr(trajectory, "velocities", None),
             dipoles=getattr(trajectory, "dipoles", None),
             quantum_kinetic=getattr(trajectory, "observables", {}).get("quantum_kinetic_energy"),

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from adiabat.data import Sample
     from adiabat.io.trajectory import Trajectory
     from adiabat.report.measurements import Measurements
-    from adiabat.report.motion import Motion
 
 logger = logging.getLogger(__name__)
 REPORT_NAME = "report.html"
@@ -84,22 +83,22 @@ def _analyze_md(folder: RunFolder, reference: Any, viscosity: float | None, out:
     from adiabat.io.trajectory import read_trajectory
     from adiabat.report import Page, provenance_sections
     from adiabat.report.measurements import Measurements
-    from adiabat.report.motion import Motion
     from adiabat.tasks.measure import curves, dynamics_numbers
+    from adiabat.tasks.motions import trajectory_motion
 
     if "replicas" in folder.config:
         raise ConfigError(
             f"the run in {folder.path} is of {len(folder.config['replicas'])} replicas",
             f"look at one of them, as adiabat analyze {folder.path}/replica-000/{TRAJECTORY_FILE}",
         )
-    trajectory = read_trajectory(folder.path / TRAJECTORY_FILE)
+    motion = trajectory_motion(folder.path / TRAJECTORY_FILE)
     integrator = folder.config.get("integrator", {})
     thermostat = integrator.get("kind") != "velocity_verlet"
     ensemble = "NPT" if "barostat" in folder.config else "NVT" if thermostat else "NVE"
     ensemble = "Centroids of path integrals" if "beads" in integrator else ensemble
     kelvin = integrator.get("temperature")
-    motion = Motion.of(trajectory, trajectory.template.numbers, kelvin if thermostat else None)
-    motion = dataclasses.replace(motion, dipoles=_dipoles(folder.config.get("model"), trajectory))
+    dipoles = _dipoles(folder.config.get("model"), read_trajectory(folder.path / TRAJECTORY_FILE))
+    motion = dataclasses.replace(motion, dipoles=dipoles)
     measured = Measurements(motion, viscosity)
     title = ensemble + (f" at {kelvin:g} K" if kelvin else "")
     samples = _references(reference, folder.config.get("model"))
@@ -136,12 +135,11 @@ def _analyze_train(folder: RunFolder, out: Path) -> dict[str, Any]:
 def _analyze_learn(folder: RunFolder, out: Path) -> dict[str, Any]:
     from adiabat.data import describe, read_samples
     from adiabat.dynamics import TRAJECTORY_FILE
-    from adiabat.io.trajectory import read_trajectory
     from adiabat.networks import load_model
     from adiabat.report.measurements import Measurements
-    from adiabat.report.motion import Motion
     from adiabat.tasks import learning, learning_report
     from adiabat.tasks.measure import dynamics_numbers
+    from adiabat.tasks.motions import trajectory_motion
     from adiabat.tasks.precision import enable
     from adiabat.training import evaluate
 
@@ -168,10 +166,7 @@ def _analyze_learn(folder: RunFolder, out: Path) -> dict[str, Any]:
     for name in (learning.NVT, learning.NVE):
         file = folder.path / name / TRAJECTORY_FILE
         if file.exists():
-            trajectory = read_trajectory(file)
-            target = cold if name == learning.NVT else None
-            motion = Motion.of(trajectory, trajectory.template.numbers, target)
-            found[name] = dynamics_numbers(Measurements(motion))
+            found[name] = dynamics_numbers(Measurements(trajectory_motion(file)))
     return {**found, "report": str(out)}
 
 
@@ -179,48 +174,13 @@ def _analyze_file(path: Path, reference: Any, viscosity: float | None, out: Path
     from adiabat.report import Page
     from adiabat.report.measurements import Measurements
     from adiabat.tasks.measure import curves, dynamics_numbers
+    from adiabat.tasks.motions import read_motion
 
-    measured = Measurements(_read_motion(path), viscosity)
+    measured = Measurements(read_motion(path), viscosity)
     page = Page(f"Trajectory {path.name}", _formula(measured.motion.numbers))
     page.add(*_sections(path.stem, measured, _references(reference, None)))
     numbers = dynamics_numbers(measured)
     return {"task": "file", **numbers, "report": str(page.write(out)), "curves": curves(measured)}
-
-
-def _read_motion(path: Path) -> "Motion":
-    """A trajectory file of ours, or the frames of any structure file."""
-    from adiabat.io import read_frames
-    from adiabat.io.trajectory import read_trajectory
-    from adiabat.report.motion import Motion
-
-    if path.suffix == ".h5":
-        trajectory = read_trajectory(path)
-        return Motion.of(trajectory, trajectory.template.numbers)
-    frames = read_frames(path)
-    first = frames[0].system
-    for frame in frames:
-        if not np.array_equal(frame.system.numbers, first.numbers):
-            raise DataError(
-                f"{frame.where} has other atoms than the first: this is not the trajectory of one system",
-                "give a file whose frames have the same atoms in the same order",
-            )
-    times = [frame.info.get("time") for frame in frames]
-    known = all(isinstance(time, (int, float)) for time in times)
-    return Motion(
-        numbers=np.asarray(first.numbers, dtype=np.int64),
-        positions=np.array([np.asarray(frame.system.positions, np.float64) for frame in frames]),
-        cell=np.array([np.asarray(frame.system.cell) for frame in frames]) if first.is_periodic else None,
-        time=np.array(times, dtype=np.float64) if known else np.arange(len(frames), dtype=np.float64),
-        velocities=_all([frame.arrays.get("velocities") for frame in frames]) if known else None,
-        dipoles=_all([frame.info.get("dipole") for frame in frames]) if known else None,
-    )
-
-
-def _all(values: Sequence[Any]) -> np.ndarray | None:
-    """One array of what every frame has."""
-    if any(value is None for value in values):
-        return None
-    return np.array([np.asarray(value, dtype=np.float64) for value in values])
 
 
 def _dipoles(model: Any, trajectory: "Trajectory") -> np.ndarray | None:

@@ -10,10 +10,11 @@ import numpy as np
 from adiabat.base.runs import RunFolder
 from adiabat.data import Sample
 from adiabat.dynamics import TRAJECTORY_FILE
-from adiabat.io.trajectory import read_trajectory
 from adiabat.networks import LearnedPotential
 from adiabat.report import Page, data_sections, dynamics_sections, provenance_sections, training_sections
 from adiabat.report.cards import Facts, Frame, Section, Table, Text, Verdict, Viewer
+from adiabat.report.measurements import Measurements
+from adiabat.tasks.motions import trajectory_motion
 from adiabat.training import Evaluation
 
 CITATIONS = {
@@ -69,15 +70,16 @@ def _dynamics(run: RunFolder, train: Sequence[Sample]) -> list[Section]:
     references = [np.asarray(sample.system.positions) for sample in chosen]
     temperature = run.config["temperature"]
     sections = []
-    for name, title, target in (("nvt", "NVT", temperature), ("nve", "NVE", None)):
+    for name in ("nvt", "nve"):
         file = run.path / name / TRAJECTORY_FILE
         if file.exists():
+            motion = trajectory_motion(file)
             sections += dynamics_sections(
-                title=f"{title} at {temperature:g} K",
-                numbers=np.asarray(train[0].system.numbers),
-                trajectory=read_trajectory(file),
-                target_temperature=target,
+                title=f"{name.upper()} at {temperature:g} K",
+                numbers=motion.numbers,
+                trajectory=motion,
                 reference_positions=references,
+                measurements=Measurements(motion),
             )
     return sections
 

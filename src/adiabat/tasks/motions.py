@@ -1,0 +1,95 @@
+"""The motion in a run or a file, with what its settings say of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adiabat.base import DataError
+from adiabat.base.runs import RunFolder
+
+if TYPE_CHECKING:
+    from adiabat.report.motion import Motion
+
+
+def read_motion(path: Path) -> "Motion":
+    """A trajectory file of ours, or the frames of any structure file.
+
+    Raises:
+        DataError: it cannot be read, or its frames are of different systems.
+    """
+    if path.suffix == ".h5":
+        return trajectory_motion(path)
+    return _frames_motion(path)
+
+
+def trajectory_motion(path: Path) -> "Motion":
+    """The motion in a `trajectory.h5`; of one that stands where a run left it, with what the run's settings
+    say.
+
+    Raises:
+        DataError: it is missing, damaged or of another kind.
+    """
+    from adiabat.io.trajectory import read_trajectory
+    from adiabat.report.motion import Motion
+
+    trajectory = read_trajectory(path)
+    integrator = settings_of(path).get("integrator", {})
+    kelvin = None if integrator.get("kind") == "velocity_verlet" else integrator.get("temperature")
+    return Motion.of(trajectory, trajectory.template.numbers, kelvin, _relaxation_time(integrator))
+
+
+def settings_of(path: Path) -> Mapping[str, Any]:
+    """Of the run of `adiabat md` that left a trajectory behind, those of its replica among them; empty where
+    the file stands alone."""
+    for folder in (path.parent, path.parent.parent):
+        try:
+            run = RunFolder.open(folder)
+        except DataError:
+            continue
+        if run.task != "md":
+            return {}
+        number = path.parent.name.rpartition("-")[2]
+        several = run.config.get("replicas", [])
+        if folder != path.parent and number.isdecimal() and int(number) < len(several):
+            return {**run.config, **several[int(number)]}
+        return run.config
+    return {}
+
+
+def _relaxation_time(integrator: Mapping[str, Any]) -> float | None:
+    """In which a thermostat brings the kinetic energy back [fs]."""
+    friction = integrator.get("friction")
+    return 0.5 / friction if friction else integrator.get("relaxation_time")
+
+
+def _frames_motion(path: Path) -> "Motion":
+    from adiabat.io import read_frames
+    from adiabat.report.motion import Motion
+
+    frames = read_frames(path)
+    first = frames[0].system
+    for frame in frames:
+        if not np.array_equal(frame.system.numbers, first.numbers):
+            raise DataError(
+                f"{frame.where} has other atoms than the first: this is not the trajectory of one system",
+                "give a file whose frames have the same atoms in the same order",
+            )
+    times = [frame.info.get("time") for frame in frames]
+    known = all(isinstance(time, (int, float)) for time in times)
+    return Motion(
+        numbers=np.asarray(first.numbers, dtype=np.int64),
+        positions=np.array([np.asarray(frame.system.positions, np.float64) for frame in frames]),
+        cell=np.array([np.asarray(frame.system.cell) for frame in frames]) if first.is_periodic else None,
+        time=np.array(times, dtype=np.float64) if known else np.arange(len(frames), dtype=np.float64),
+        velocities=_all([frame.arrays.get("velocities") for frame in frames]) if known else None,
+        dipoles=_all([frame.info.get("dipole") for frame in frames]) if known else None,
+    )
+
+
+def _all(values: list[Any]) -> np.ndarray | None:
+    """One array of what every frame has."""
+    if any(value is None for value in values):
+        return None
+    return np.array([np.asarray(value, dtype=np.float64) for value in values])
