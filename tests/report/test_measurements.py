@@ -176,6 +176,35 @@ class Charged(AbstractPotential):
         return charges - charges.mean()
 
 
+def heavy_water(n=1000, step=2.0):
+    """Two molecules of D2O in a cell of 60 Å^3. Oxygen moves at 500 1/cm, deuterium at 1500 1/cm, and each
+    coordinate has the same energy."""
+    masses = np.tile([15.999, 2.014, 2.014], 2)
+    times = step * np.arange(n)
+    phases = np.random.default_rng(0).uniform(0, 2 * np.pi, (6, 3))
+    frequencies = 2 * np.pi * PER_CM * np.where(DIMER == 8, 500.0, 1500.0)
+    velocities = np.cos(frequencies[:, None] * times[:, None, None] + phases) / np.sqrt(masses)[:, None]
+    frames = np.repeat(dimer(2.9, 0)[None], n, axis=0).astype(np.float32)
+    cell = np.eye(3) * 60.0 ** (1 / 3)
+    template = System.create(DIMER, frames[0].astype(float), cell=cell, pbc=True, masses=masses)
+    cells = np.repeat(cell[None], n, axis=0)
+    return Trajectory(template, np.arange(n), times, frames, 1e-2 * velocities.astype(np.float32), cells)
+
+
+def test_masses_are_those_of_the_run(tmp_path):
+    """Of heavy water: 40.05 amu in 60 Å^3, and deuterium has two thirds of the states."""
+    trajectory = heavy_water()
+    with TrajectoryWriter.create(tmp_path / "trajectory.h5", trajectory.template, {}) as writer:
+        writer.append(trajectory)
+    trajectory.write_extxyz(tmp_path / "frames.xyz")
+    for name in ("trajectory.h5", "frames.xyz"):
+        found = analyze(tmp_path / name)
+        assert found["density_g_per_cm3"] == pytest.approx(40.054 * 1.66053907 / 60, rel=1e-4)
+        states = found["curves"]["vibrational_density_of_states"]["all"]
+        wavenumber, density = np.array(states["wavenumber_per_cm"]), np.array(states["density"])
+        assert density[wavenumber > 1000].sum() / density.sum() == pytest.approx(2 / 3, rel=0.01)
+
+
 def trajectory_of(periodic=False, n=70):
     frames = (ETHANOL.positions + np.random.default_rng(0).normal(scale=0.1, size=(n, 9, 3))).astype(
         np.float32

@@ -63,11 +63,9 @@ class Measurements:
     @cached_property
     def density(self) -> analysis.Average | None:
         """[g/cm^3]; its error is zero in a cell that does not change."""
-        from ase.data import atomic_masses
-
         if self.cells is None or len(self.cells) < 2:
             return None
-        return analysis.mean_with_error(analysis.density(atomic_masses[self.motion.numbers], self.cells))
+        return analysis.mean_with_error(analysis.density(self._masses, self.cells))
 
     @cached_property
     def radial(self) -> list[analysis.RadialDistribution]:
@@ -225,7 +223,8 @@ class Measurements:
     def _masses(self) -> np.ndarray:
         from ase.data import atomic_masses
 
-        return atomic_masses[self.motion.numbers]
+        masses = self.motion.masses
+        return atomic_masses[self.motion.numbers] if masses is None else masses
 
     @property
     def _elements(self) -> dict[str, int]:

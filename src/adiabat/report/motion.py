@@ -20,6 +20,7 @@ class Motion:
         positions: not wrapped [Å], shape (n_frames, n_atoms, 3).
         cell: [Å], shape (n_frames, 3, 3); None unless periodic along all directions.
         time: [fs], shape (n_frames,).
+        masses: [amu], shape (n_atoms,); None for the standard ones.
         potential: [eV], shape (n_frames,), or None; so are the next three.
         kinetic: [eV].
         conserved: what the integrator should keep constant [eV].
@@ -36,6 +37,7 @@ class Motion:
     positions: np.ndarray
     cell: np.ndarray | None
     time: np.ndarray
+    masses: np.ndarray | None = None
     potential: np.ndarray | None = None
     kinetic: np.ndarray | None = None
     conserved: np.ndarray | None = None
@@ -60,13 +62,14 @@ class Motion:
             DataError: no frames, or arrays whose shapes do not go together.
         """
         numbers = np.asarray(numbers, dtype=np.int64)
+        masses = getattr(trajectory, "masses", None)
         if hasattr(trajectory, "observables"):
             found = trajectory.observables
             series = [
                 found.get(name) for name in ("potential_energy", "kinetic_energy", "conserved", "temperature")
             ]
             cell = trajectory.cells if trajectory.template.is_periodic else None
-            time = trajectory.times
+            time, masses = trajectory.times, np.asarray(trajectory.template.masses)
         else:
             series = [
                 getattr(trajectory, name, None)
@@ -86,6 +89,7 @@ class Motion:
             positions,
             _cells(cell, len(time)),
             time,
+            masses,
             *arrays,
             target_temperature=target_temperature,
             relaxation_time=relaxation_time,

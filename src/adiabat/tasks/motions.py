@@ -83,6 +83,7 @@ def _frames_motion(path: Path) -> "Motion":
         positions=np.array([np.asarray(frame.system.positions, np.float64) for frame in frames]),
         cell=np.array([np.asarray(frame.system.cell) for frame in frames]) if first.is_periodic else None,
         time=np.array(times, dtype=np.float64) if known else np.arange(len(frames), dtype=np.float64),
+        masses=np.asarray(first.masses),
         velocities=_all([frame.arrays.get("velocities") for frame in frames]) if known else None,
         dipoles=_all([frame.info.get("dipole") for frame in frames]) if known else None,
     )
