@@ -162,6 +162,33 @@ def test_hydrogen_bonds_are_counted():
     assert any("Luzar" in text or text == "hydrogen-bonds" for text in section.citations)
 
 
+def test_a_slab_is_whole_across_its_edges(tmp_path):
+    """A dimer of water at a corner of a cell that repeats along x and y, and far above it a third one."""
+    numbers = np.tile([8, 1, 1], 3)
+    pair = dimer(2.9, 0)
+    whole = np.concatenate([pair, pair[:3] + [3.0, 3.0, 8.0]])
+    cell = np.array([[7.0, 0.0, 0.0], [1.0, 6.0, 0.0], [0.0, 0.0, 5.0]])
+    scaled = whole @ np.linalg.inv(cell)
+    scaled[:, :2] -= np.floor(scaled[:, :2])
+    wrapped = scaled @ cell
+    assert np.abs(wrapped - whole).max() > 4
+    rng = np.random.default_rng(0)
+    frames = (wrapped + rng.normal(scale=0.01, size=(40, 9, 3))).astype(np.float32)
+    template = System.create(numbers, wrapped, cell=cell, pbc=(True, True, False))
+    cells = np.repeat(cell[None], 40, axis=0)
+    steps, velocities = np.arange(40), np.zeros_like(frames)
+    trajectory = Trajectory(template, steps, 20.0 * steps, frames, velocities, cells)
+    with TrajectoryWriter.create(tmp_path / "trajectory.h5", template, {}) as writer:
+        writer.append(trajectory)
+    trajectory.write_extxyz(tmp_path / "frames.xyz")
+    for name in ("trajectory.h5", "frames.xyz"):
+        found = analyze(tmp_path / name, reference=tmp_path / "frames.xyz")
+        assert found["fragments"] == [3, 3]
+        assert found["hydrogen_bonds_per_molecule"] == pytest.approx(2 / 3)
+        assert found["bond_lengths_ang"]["O–H"] == pytest.approx(0.97, abs=0.005)
+        assert "density_g_per_cm3" not in found  # it has no volume
+
+
 class Charged(AbstractPotential):
     """No energy; charges that follow the height of an atom and of all its neighbors."""
 

@@ -13,7 +13,7 @@ from adiabat.base import DataError
 from adiabat.system import System, batch_systems, cell_list, gather, neighbor_list, neighbors
 from adiabat.system.cell_list import has_one_image, table_by_cells
 from adiabat.system.device_neighbors import device_neighbor_list, is_for_device
-from adiabat.system.neighbors import _filled_cell, _sorted, _table
+from adiabat.system.neighbors import _sorted, _table, filled_cell
 from adiabat.system.order import working_order
 
 needs_compiler = pytest.mark.skipif(cell_list._library() is None, reason="there is no C++ compiler")
@@ -97,7 +97,7 @@ def test_a_list_by_cells_is_the_same_table(seed, n_atoms, pbc, radius, where, co
         positions[:, 2] = 1.0
     if where == "in two far places" and not any(pbc):
         positions[::2] += 1e5
-    box = _filled_cell(cell, pbc)
+    box = filled_cell(cell, pbc)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cell_list, "_MANY_ATOMS", 0)
         patch.setattr(cell_list, "usable_threads", lambda: threads)

@@ -12,13 +12,14 @@ def minimum_image(vectors: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
 
     Args:
         vectors: [Å].
-        cell: [Å], shape (3, 3) or (n_frames, 3, 3); None leaves the vectors as they are.
+        cell: [Å], shape (3, 3) or (n_frames, 3, 3), with rows of zeros along directions that do not repeat;
+            None leaves the vectors as they are.
     """
     if cell is None:
         return vectors
     boxes = np.broadcast_to(np.asarray(cell, dtype=np.float64), (len(vectors), 3, 3))
     flat = vectors.reshape(len(vectors), -1, 3)
-    fractional = flat @ np.linalg.inv(boxes)
+    fractional = flat @ _inverse(boxes)
     return (flat - np.round(fractional) @ boxes).reshape(vectors.shape)
 
 
@@ -30,7 +31,7 @@ def whole_molecules(frames: np.ndarray, bonds: np.ndarray, cell: np.ndarray) -> 
     Args:
         frames: positions [Å], shape (n_frames, n_atoms, 3).
         bonds: shape (n_bonds, 2).
-        cell: [Å], shape (3, 3) or (n_frames, 3, 3).
+        cell: as in `minimum_image`.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import breadth_first_order
@@ -48,9 +49,14 @@ def whole_molecules(frames: np.ndarray, bonds: np.ndarray, cell: np.ndarray) -> 
         for atom in order[1:]:
             step = frames[:, atom] - frames[:, parents[atom]]
             whole[:, atom] = whole[:, parents[atom]] + minimum_image(step, boxes)
-        center = whole[:, atoms].mean(axis=1)[:, None] @ np.linalg.inv(boxes)
+        center = whole[:, atoms].mean(axis=1)[:, None] @ _inverse(boxes)
         whole[:, atoms] -= np.floor(center) @ boxes
     return whole
+
+
+def _inverse(boxes: np.ndarray) -> np.ndarray:
+    """Of cells; what is normal to the directions that repeat is no part of a lattice vector."""
+    return np.linalg.inv(boxes) if boxes.any(axis=-1).all() else np.linalg.pinv(boxes)
 
 
 def bond_lengths(frames: np.ndarray, bonds: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:

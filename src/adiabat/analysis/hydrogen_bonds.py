@@ -7,7 +7,7 @@ import numpy as np
 
 from adiabat.analysis.correlation import summed_autocorrelation, time_step
 from adiabat.analysis.statistics import Average, mean_with_error
-from adiabat.analysis.topology import find_bonds, molecules
+from adiabat.analysis.topology import filled, find_bonds, molecules
 from adiabat.base import DataError
 
 _POLAR = (7, 8, 9)  # N, O, F give and take hydrogen bonds
@@ -66,8 +66,8 @@ def hydrogen_bonds(
         time: [fs], shape (n_frames,), evenly spaced, at least 8 frames.
         numbers: shape (n_atoms,).
         frames: positions [Å], shape (n_frames, n_atoms, 3); wrapped or not.
-        cell: of a system periodic along all directions [Å], shape (3, 3) or (n_frames, 3, 3); None for a
-            molecule.
+        cell: [Å], shape (3, 3) or (n_frames, 3, 3), with rows of zeros along directions that do not repeat;
+            None for a molecule.
 
     Raises:
         DataError: no donor hydrogen, too few frames, or frames that are not evenly spaced in time.
@@ -135,7 +135,7 @@ def _near(
 
     points = np.ascontiguousarray(np.concatenate([first, second]), dtype=np.float64)
     finder = vesin.NeighborList(cutoff=_REACH, full_list=True, n_threads=1)
-    i, j, vectors = finder.compute(points, box, periodic=True, quantities="ijD")
+    i, j, vectors = finder.compute(points, *filled(box), quantities="ijD")
     kept = (i < len(first)) & (j >= len(first))
     return i[kept].astype(np.int64), j[kept].astype(np.int64) - len(first), vectors[kept]
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adiabat.system import filled_cell
+
 BOND_SCALE = 1.25
 """Two atoms are bonded when closer than this many sums of their covalent radii."""
 
@@ -26,7 +28,7 @@ def find_bonds(
     Args:
         numbers: shape (n_atoms,).
         positions: [Å], shape (n_atoms, 3).
-        cell: of a system periodic along all directions [Å], shape (3, 3); None for a molecule.
+        cell: [Å], shape (3, 3), with rows of zeros along directions that do not repeat; None for a molecule.
         scale: in sums of covalent radii.
 
     Returns:
@@ -36,13 +38,21 @@ def find_bonds(
 
     radii = bonded_radii(numbers)
     finder = vesin.NeighborList(cutoff=float(2 * scale * radii.max()), full_list=False, n_threads=1)
-    box = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=np.float64)
     points = np.ascontiguousarray(positions, dtype=np.float64)
-    i, j, distance = finder.compute(points, box, periodic=cell is not None, quantities="ijd")
+    i, j, distance = finder.compute(points, *filled(cell), quantities="ijd")
     i, j = np.asarray(i, dtype=np.int64), np.asarray(j, dtype=np.int64)
     near = (distance < scale * (radii[i] + radii[j])) & (i != j)
     pairs = np.sort(np.stack([i[near], j[near]], axis=1), axis=1)
     return np.unique(pairs, axis=0) if len(pairs) else np.zeros((0, 2), dtype=np.int64)
+
+
+def filled(cell: np.ndarray | None) -> tuple[np.ndarray, list[bool]]:
+    """A cell that vesin takes, and along which of its vectors the system repeats."""
+    if cell is None:
+        return np.zeros((3, 3)), [False] * 3
+    box = np.asarray(cell, dtype=np.float64)
+    periodic = box.any(axis=1).tolist()
+    return (box if all(periodic) else filled_cell(box, tuple(periodic))), periodic
 
 
 def common_bonds(numbers: np.ndarray, frames: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:
@@ -120,7 +130,7 @@ def fragmentation(numbers: np.ndarray, frames: np.ndarray, cell: np.ndarray | No
     Args:
         numbers: shape (n_atoms,).
         frames: positions [Å], shape (n_frames, n_atoms, 3).
-        cell: of a periodic system [Å], shape (3, 3) or (n_frames, 3, 3); None for molecules.
+        cell: as in `find_bonds`, also one for each frame, shape (n_frames, 3, 3).
     """
     chosen = np.unique(np.linspace(0, len(frames) - 1, _MAX_FRAMES, dtype=int))
     cells = [None if cell is None else (cell if np.ndim(cell) == 2 else cell[frame]) for frame in chosen]

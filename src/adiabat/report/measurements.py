@@ -44,8 +44,13 @@ class Measurements:
 
     @property
     def cells(self) -> np.ndarray | None:
-        """Of these frames [Å], shape (n, 3, 3); None for a molecule."""
+        """Of these frames [Å], shape (n, 3, 3), zeros where it does not repeat; None for a molecule."""
         return None if self.motion.cell is None else self.motion.cell[self.steady]
+
+    @property
+    def bulk(self) -> np.ndarray | None:
+        """The same of what repeats along all directions, and None of all else."""
+        return self.cells if self.motion.is_bulk else None
 
     @property
     def time(self) -> np.ndarray:
@@ -63,23 +68,23 @@ class Measurements:
     @cached_property
     def density(self) -> analysis.Average | None:
         """[g/cm^3]; its error is zero in a cell that does not change."""
-        if self.cells is None or len(self.cells) < 2:
+        if self.bulk is None or len(self.bulk) < 2:
             return None
-        return analysis.mean_with_error(analysis.density(self._masses, self.cells))
+        return analysis.mean_with_error(analysis.density(self._masses, self.bulk))
 
     @cached_property
     def radial(self) -> list[analysis.RadialDistribution]:
         """g(r) of each pair of elements of a periodic system."""
-        if self.positions is None or self.cells is None:
+        if self.positions is None or self.bulk is None:
             return []
-        return analysis.radial_distribution(self.motion.numbers, self.positions, self.cells)
+        return analysis.radial_distribution(self.motion.numbers, self.positions, self.bulk)
 
     @cached_property
     def structure_factor(self) -> analysis.StructureFactor | None:
         """S(q) of all atoms of a periodic system."""
-        if self.positions is None or self.cells is None:
+        if self.positions is None or self.bulk is None:
             return None
-        return analysis.structure_factor(self.positions, self.cells)
+        return analysis.structure_factor(self.positions, self.bulk)
 
     @cached_property
     def internals(self) -> list[analysis.Distribution]:
@@ -91,7 +96,7 @@ class Measurements:
     @cached_property
     def diffusion(self) -> dict[str, analysis.Average]:
         """Self-diffusion coefficients by element [cm^2/s], from displacements; none of short runs."""
-        if self.cells is None or self.positions is None or not self._is_long:
+        if self.bulk is None or self.positions is None or not self._is_long:
             return {}
         masses = self._masses
         center = np.einsum("fix,i->fx", self.positions, masses)[:, None] / masses.sum()
@@ -100,7 +105,7 @@ class Measurements:
     @cached_property
     def diffusion_from_velocities(self) -> dict[str, analysis.Average]:
         """The same from velocities, where frames lie less than 20 fs apart."""
-        if self.cells is None or self.velocities is None or not self._is_long or self._step > _LONGEST_STEP:
+        if self.bulk is None or self.velocities is None or not self._is_long or self._step > _LONGEST_STEP:
             return {}
         masses = self._masses
         drift = np.einsum("fix,i->fx", self.velocities, masses)[:, None] / masses.sum()
@@ -109,10 +114,10 @@ class Measurements:
     @cached_property
     def finite_size(self) -> float | None:
         """What to add to a diffusion coefficient for the size of the cell [cm^2/s]."""
-        if self.viscosity is None or self.temperature is None or self.cells is None:
+        if self.viscosity is None or self.temperature is None or self.bulk is None:
             return None
         try:
-            return analysis.finite_size_correction(self.cells.mean(axis=0), self.temperature, self.viscosity)
+            return analysis.finite_size_correction(self.bulk.mean(axis=0), self.temperature, self.viscosity)
         except UnsupportedError:
             return None
 

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.constants
 
 from adiabat.base import DataError
+from adiabat.system import repeating_cell
 
 _BOLTZMANN = scipy.constants.Boltzmann / scipy.constants.e  # eV/K
 
@@ -18,7 +19,8 @@ class Motion:
     Attributes:
         numbers: atomic numbers, shape (n_atoms,).
         positions: not wrapped [Å], shape (n_frames, n_atoms, 3).
-        cell: [Å], shape (n_frames, 3, 3); None unless periodic along all directions.
+        cell: [Å], shape (n_frames, 3, 3), with rows of zeros along directions that do not repeat; None for a
+            molecule.
         time: [fs], shape (n_frames,).
         masses: [amu], shape (n_atoms,); None for the standard ones.
         potential: [eV], shape (n_frames,), or None; so are the next three.
@@ -68,7 +70,7 @@ class Motion:
             series = [
                 found.get(name) for name in ("potential_energy", "kinetic_energy", "conserved", "temperature")
             ]
-            cell = trajectory.cells if trajectory.template.is_periodic else None
+            cell = repeating_cell(trajectory.cells, trajectory.template.pbc)
             time, masses = trajectory.times, np.asarray(trajectory.template.masses)
         else:
             series = [
@@ -109,6 +111,11 @@ class Motion:
         return len(self.numbers)
 
     @property
+    def is_bulk(self) -> bool:
+        """Whether it repeats along all directions, so that it has a density."""
+        return self.cell is not None and bool(np.all(np.abs(np.linalg.det(self.cell)) > 1e-6))
+
+    @property
     def picoseconds(self) -> np.ndarray:
         """Time [ps], shape (n_frames,)."""
         return self.time / 1000
@@ -130,4 +137,4 @@ def _cells(cell: Any, n_frames: int) -> np.ndarray | None:
     if cell is None:
         return None
     cells = np.broadcast_to(np.asarray(cell, dtype=np.float64), (n_frames, 3, 3))
-    return cells if np.all(np.abs(np.linalg.det(cells)) > 1e-6) else None
+    return cells if cells[0].any() else None

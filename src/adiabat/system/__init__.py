@@ -6,8 +6,8 @@ Files belong in `adiabat.io`; energies in `adiabat.potentials`.
 from adiabat.system.batch import Batch, batch_systems
 from adiabat.system.edges import gather
 from adiabat.system.moments import about_center_of_mass, center_of_mass, dipole_moment
-from adiabat.system.neighbors import Neighbors, neighbor_list
-from adiabat.system.system import System, cell_heights
+from adiabat.system.neighbors import Neighbors, filled_cell, neighbor_list
+from adiabat.system.system import System, cell_heights, repeating_cell
 
 __all__ = [
     "Batch",
@@ -18,6 +18,8 @@ __all__ = [
     "cell_heights",
     "center_of_mass",
     "dipole_moment",
+    "filled_cell",
     "gather",
     "neighbor_list",
+    "repeating_cell",
 ]

@@ -155,7 +155,7 @@ def neighbor_list(
     cell = np.asarray(system.cell, dtype=np.float64)
     # A few atoms need no box beside their cell: to find one would take longer than their list.
     boxed = all(system.pbc) or len(positions) > FEW_ATOMS
-    box, by_cells = _filled_cell(cell, system.pbc) if boxed else cell, boxed and capacity is None
+    box, by_cells = filled_cell(cell, system.pbc) if boxed else cell, boxed and capacity is None
     table = table_by_cells(positions, box, system.pbc, radius, columns) if by_cells else None
     overflow = False
     if table is None:
@@ -262,13 +262,18 @@ def _pairs(
     import vesin
 
     finder = vesin.NeighborList(cutoff=radius, full_list=False, n_threads=1)
-    box = cell if all(pbc) else _filled_cell(cell, pbc)
+    box = cell if all(pbc) else filled_cell(cell, pbc)
     first, second, shift, distance = finder.compute(positions, box, periodic=list(pbc), quantities="ijSd")
     return first, second, shift, distance
 
 
-def _filled_cell(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> np.ndarray:
-    """The cell with unit vectors, normal to the periodic ones, along the directions that do not repeat."""
+def filled_cell(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> np.ndarray:
+    """The cell [Å] with unit vectors, normal to the periodic ones, along the directions that do not repeat.
+
+    Args:
+        cell: rows are lattice vectors [Å], shape (3, 3).
+        pbc: along which of them the system repeats.
+    """
     filled = np.where(np.asarray(pbc)[:, None], cell, 0.0)
     for axis in np.flatnonzero(~np.asarray(pbc)):
         _, _, basis = np.linalg.svd(filled)

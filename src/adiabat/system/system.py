@@ -206,6 +206,16 @@ class System(eqx.Module):
         return jnp.broadcast_to(values, (self.n_atoms, *values.shape))
 
 
+def repeating_cell(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> np.ndarray | None:
+    """Cells [Å] with rows of zeros along the directions that do not repeat; None where none does.
+
+    Args:
+        cell: rows are lattice vectors [Å], shape (..., 3, 3).
+        pbc: along which of them the system repeats.
+    """
+    return np.where(np.asarray(pbc)[:, None], np.asarray(cell, np.float64), 0.0) if any(pbc) else None
+
+
 def cell_heights(cell: np.ndarray) -> np.ndarray:
     """Distances between the opposite faces of a cell [Å], shape (3,).
 

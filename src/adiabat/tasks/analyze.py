@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from adiabat.data import Sample
     from adiabat.io.trajectory import Trajectory
     from adiabat.report.measurements import Measurements
+    from adiabat.system import System
 
 logger = logging.getLogger(__name__)
 REPORT_NAME = "report.html"
@@ -207,8 +208,15 @@ def _sections(title: str, measured: "Measurements", samples: "Sequence[Sample] |
         trajectory=measured.motion,
         measurements=measured,
         reference_positions=None if samples is None else [np.asarray(s.system.positions) for s in samples],
-        reference_cells=None if samples is None else [np.asarray(s.system.cell) for s in samples],
+        reference_cells=None if samples is None else [_cell(s.system) for s in samples],
     )
+
+
+def _cell(system: "System") -> np.ndarray:
+    from adiabat.system import repeating_cell
+
+    found = repeating_cell(np.asarray(system.cell), system.pbc)
+    return np.zeros((3, 3)) if found is None else found
 
 
 def _references(reference: str | os.PathLike | None, model: Any) -> "list[Sample] | None":

@@ -67,6 +67,7 @@ def _relaxation_time(integrator: Mapping[str, Any]) -> float | None:
 def _frames_motion(path: Path) -> "Motion":
     from adiabat.io import read_frames
     from adiabat.report.motion import Motion
+    from adiabat.system import repeating_cell
 
     frames = read_frames(path)
     first = frames[0].system
@@ -81,7 +82,7 @@ def _frames_motion(path: Path) -> "Motion":
     return Motion(
         numbers=np.asarray(first.numbers, dtype=np.int64),
         positions=np.array([np.asarray(frame.system.positions, np.float64) for frame in frames]),
-        cell=np.array([np.asarray(frame.system.cell) for frame in frames]) if first.is_periodic else None,
+        cell=repeating_cell(np.array([frame.system.cell for frame in frames]), first.pbc),
         time=np.array(times, dtype=np.float64) if known else np.arange(len(frames), dtype=np.float64),
         masses=np.asarray(first.masses),
         velocities=_all([frame.arrays.get("velocities") for frame in frames]) if known else None,

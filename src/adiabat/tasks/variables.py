@@ -125,12 +125,13 @@ def torsions_of(trajectories: "Sequence[Trajectory]") -> "list[AbstractVariable]
     """
     from adiabat.analysis import common_bonds, torsions_from_bonds
     from adiabat.sampling import Torsion
+    from adiabat.system import repeating_cell
 
     if not trajectories:
         raise DataError("there is no trajectory to learn from")
     first = trajectories[0]
     numbers = np.asarray(first.template.numbers)
-    cell = first.cells[0] if first.template.is_periodic else None
+    cell = repeating_cell(first.cells[0], first.template.pbc)
     bonds = common_bonds(numbers, first.positions, cell)
     hydrogens = np.zeros(len(numbers), int)
     for i, j in bonds:
