@@ -138,13 +138,51 @@ def test_images():
     cell = np.array([[6.0, 0, 0], [1.0, 5.5, 0], [0.5, -0.7, 5.8]])
     box = System.create(ETHANOL.numbers, PLACES, cell=cell, pbc=True)
     jumps = np.random.default_rng(0).integers(-2, 3, (9, 3)) @ cell
-    for name in ("distance", "angle", "torsion", "coordination"):
+    for name in ("distance", "angle", "torsion", "coordination", "rmsd", "rmsd of some", "path", "off path"):
+        VARIABLES[name].check(box)
         whole = at(VARIABLES[name], PLACES, box)
+        assert name == "coordination" or whole == pytest.approx(at(VARIABLES[name], PLACES), abs=1e-9)
         assert at(VARIABLES[name], PLACES + jumps, box) == pytest.approx(whole, abs=1e-9)
     slab = System.create([1, 1], [[0.2, 0, 0], [9.8, 0, 9.8]], cell=np.eye(3) * 10, pbc=(True, False, False))
     expected = ase.Atoms("H2", slab.positions, cell=np.eye(3) * 10, pbc=[True, False, False])
     found = at(Distance(atoms=[0, 1]), slab.positions, slab)
     assert found == pytest.approx(expected.get_distance(0, 1, mic=True), abs=1e-12)
+
+
+def test_superposition_of_what_the_cell_cuts():
+    """A molecule longer than half the cell, wrapped into it, and a reference that is wrapped as well."""
+    chain = np.stack([1.1 * np.arange(8), 0.3 * (-1.0) ** np.arange(8), np.zeros(8)], axis=1)
+    bent = chain + np.random.default_rng(0).normal(scale=0.1, size=(8, 3))
+    cell = np.eye(3) * 10
+    order = [0, 3, 1, 2, 7, 4, 6, 5]  # neighbors are not next to each other in the file
+    box = System.create([6] * 8, (bent[order] + [7.0, 5, 0]) % 10, cell=cell, pbc=True)
+    expected = at(RMSD(reference=chain[order]), bent[order], System.create([6] * 8, bent))
+    assert 0.05 < expected < 0.3
+    cut = System.create([6] * 8, (chain[order] + [4.0, 0, 9.9]) % 10, cell=cell, pbc=True)
+    for reference in (chain[order], cut):
+        variable = RMSD(reference=reference)
+        variable.check(box)
+        assert at(variable, box.positions, box) == pytest.approx(expected, abs=1e-12)
+    other = System.create([6] * 8, (bent[order] + [1.0, 2, 3]) % 10, cell=cell, pbc=True)
+    progress = PathProgress(frames=[cut, other])
+    assert at(progress, box.positions, box) == pytest.approx(at(progress, bent[order] + 30.0, box), abs=1e-9)
+    # The derivative by the shape of the cell, which a barostat needs.
+    slope = jax.jit(jax.grad(lambda strain: variable(box.strained(strain))))(np.zeros((3, 3)))
+    along, h = np.random.default_rng(1).normal(size=(3, 3)), 1e-4
+    ends = [float(variable(box.strained(k * h * along))) for k in (-2, -1, 1, 2)]
+    assert np.vdot(slope, along) == pytest.approx(
+        (ends[0] - 8 * ends[1] + 8 * ends[2] - ends[3]) / (12 * h), rel=1e-6
+    )
+
+
+def test_parts_that_the_cell_tears_apart_are_refused():
+    pair = np.array([[0.0, 0, 0], [1, 0, 0], [6.5, 0, 0]])
+    box = System.create([6] * 3, pair, cell=np.diag([10.0, 30, 30]), pbc=True)
+    variable = RMSD(reference=pair, name="far")
+    with pytest.raises(UnsupportedError, match=r"'far': its atoms .* parts that are 5\.5 Å apart.* 10\.0 Å"):
+        variable.check(box)
+    variable.check(System.create([6] * 3, pair, cell=np.diag([12.0, 30, 30]), pbc=True))
+    variable.check(System.create([6] * 3, pair, cell=np.diag([10.0, 30, 30]), pbc=(False, True, True)))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """How far a structure is from others, after the best superposition; progress along a path of them."""
 
+import abc
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -10,48 +11,63 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from adiabat.base import ConfigError, UnsupportedError
+from adiabat.base import ConfigError
 from adiabat.dynamics.integrator import check_positive
 from adiabat.sampling.variable import AbstractVariable, atom_numbers, checked_name
+from adiabat.sampling.whole import Links, check_links, shortest_links, whole
 from adiabat.system import System
 
 
 class _AbstractSuperposed(AbstractVariable):
-    """A variable of some atoms that are superposed on references, and hence must be in one piece."""
+    """A variable of some atoms that are superposed on references. Where the cell cuts them they are put
+    together again, by the nearest images along the links of the shortest tree through the references."""
 
     atoms: eqx.AbstractVar[tuple[int, ...]]
+    links: eqx.AbstractVar[Links]
+
+    @abc.abstractmethod
+    def references(self) -> Float[Array, "n_frames n_members 3"]:
+        """What the atoms are superposed on [Å]."""
 
     def members(self) -> tuple[int, ...]:
         return self.atoms
 
     def check(self, system: System) -> None:
         AbstractVariable.check(self, system)
-        if any(system.pbc) and len(self.atoms) > 1:
-            # A molecule may leave the cell, as positions are not wrapped; it must only begin in one piece.
-            places = np.asarray(system.positions)[list(self.atoms)]
-            heights = np.linalg.norm(np.asarray(system.cell), axis=1)[list(system.pbc)]
-            if np.ptp(places, axis=0).max() > heights.min():
-                raise UnsupportedError(
-                    f"the atoms of the variable {self.name!r} are spread over more than the cell",
-                    "start from a structure whose molecules are whole",
-                )
+        check_links(np.asarray(self.references()), self.links, system, f"the variable {self.name!r}")
+
+    def places(self, system: System) -> Float[Array, "n_members 3"]:
+        """The atoms in one piece [Å]."""
+        return whole(system.positions[jnp.array(self.atoms)], self.links, system)
+
+    def deviations(self, system: System) -> Float[Array, " n_frames"]:
+        """The mean squared distance from each reference [Å^2]."""
+        return jax.vmap(mean_squared_deviation, in_axes=(None, 0))(
+            self.places(system), jnp.asarray(self.references())
+        )
 
 
 class RMSD(_AbstractSuperposed):
     """The root-mean-square distance of atoms from a reference [Å], after the rotation and translation that
     make it smallest. At the reference itself its derivative is taken as zero.
 
+    In a periodic cell the atoms are first put together as the reference is, from the nearest images of those
+    next to each other there.
+
     Args:
-        reference: positions of those atoms, or a structure [Å], shape (n_members, 3).
+        reference: positions of those atoms in one piece, or a structure, which the cell may cut [Å], shape
+            (n_members, 3).
         atoms: which of the structure they are, numbered from 0; by default all.
         name: under which it is recorded.
 
     Raises:
         ConfigError: another number of atoms than of positions.
+        UnsupportedError: a structure in a cell in which the atoms fall into parts far from each other.
     """
 
     reference: Float[Array, "n_members 3"]
     atoms: tuple[int, ...] = eqx.field(static=True)
+    links: Links = eqx.field(static=True)
     name: str = eqx.field(static=True)
     unit: ClassVar[str] = "Å"
     period: ClassVar[float | None] = None
@@ -60,11 +76,14 @@ class RMSD(_AbstractSuperposed):
         self, *, reference: ArrayLike | System, atoms: Sequence[int] | None = None, name: str = "rmsd"
     ):
         self.name = checked_name(name)
-        self.atoms, frames = _references([reference], atoms, f"the RMSD {name!r}")
+        self.atoms, self.links, frames = _references([reference], atoms, f"the RMSD {name!r}")
         self.reference = frames[0]  # pyright: ignore[reportAttributeAccessIssue]
 
+    def references(self) -> Float[Array, "1 n_members 3"]:
+        return self.reference[None]
+
     def __call__(self, system: System) -> Float[Array, ""]:
-        squared = mean_squared_deviation(system.positions[jnp.array(self.atoms)], self.reference)
+        squared = self.deviations(system)[0]
         some = squared > 1e-16
         return jnp.where(some, jnp.sqrt(jnp.where(some, squared, 1.0)), 0.0)
 
@@ -79,16 +98,19 @@ class PathProgress(_AbstractSuperposed):
 
     Args:
         frames: positions along the path [Å], shape (n_frames, n_members, 3), or structures; evenly apart.
+            In a periodic cell as for `RMSD`.
         atoms: which of the structure they are, numbered from 0; by default all.
         sharpness: [1/Å^2]; by default 2.3 over the mean of d^2 between neighbors.
         name: under which it is recorded.
 
     Raises:
         ConfigError: fewer than two frames, or of different numbers of atoms.
+        UnsupportedError: as `RMSD`.
     """
 
     frames: Float[Array, "n_frames n_members 3"]
     atoms: tuple[int, ...] = eqx.field(static=True)
+    links: Links = eqx.field(static=True)
     sharpness: float
     name: str = eqx.field(static=True)
     unit: ClassVar[str] = ""
@@ -103,11 +125,15 @@ class PathProgress(_AbstractSuperposed):
         name: str = "path",
     ):
         self.name = checked_name(name)
-        self.atoms, self.frames, self.sharpness = _path(frames, atoms, sharpness, name)  # pyright: ignore
+        self.atoms, self.links, self.frames = _path(frames, atoms, name)  # pyright: ignore
+        self.sharpness = _sharpness(self.frames) if sharpness is None else float(sharpness)
+        check_positive(sharpness=self.sharpness)
+
+    def references(self) -> Float[Array, "n_frames n_members 3"]:
+        return self.frames
 
     def __call__(self, system: System) -> Float[Array, ""]:
-        squared = _deviations(system, self.atoms, self.frames)
-        weights = jax.nn.softmax(-self.sharpness * squared)
+        weights = jax.nn.softmax(-self.sharpness * self.deviations(system))
         return jnp.sum(weights * jnp.arange(1, len(self.frames) + 1))
 
 
@@ -120,16 +146,19 @@ class PathDistance(_AbstractSuperposed):
 
     Args:
         frames: positions along the path [Å], shape (n_frames, n_members, 3), or structures; evenly apart.
+            In a periodic cell as for `RMSD`.
         atoms: which of the structure they are, numbered from 0; by default all.
         sharpness: [1/Å^2]; by default 2.3 over the mean of d^2 between neighbors.
         name: under which it is recorded.
 
     Raises:
         ConfigError: fewer than two frames, or of different numbers of atoms.
+        UnsupportedError: as `RMSD`.
     """
 
     frames: Float[Array, "n_frames n_members 3"]
     atoms: tuple[int, ...] = eqx.field(static=True)
+    links: Links = eqx.field(static=True)
     sharpness: float
     name: str = eqx.field(static=True)
     unit: ClassVar[str] = "Å^2"
@@ -144,11 +173,15 @@ class PathDistance(_AbstractSuperposed):
         name: str = "off_path",
     ):
         self.name = checked_name(name)
-        self.atoms, self.frames, self.sharpness = _path(frames, atoms, sharpness, name)  # pyright: ignore
+        self.atoms, self.links, self.frames = _path(frames, atoms, name)  # pyright: ignore
+        self.sharpness = _sharpness(self.frames) if sharpness is None else float(sharpness)
+        check_positive(sharpness=self.sharpness)
+
+    def references(self) -> Float[Array, "n_frames n_members 3"]:
+        return self.frames
 
     def __call__(self, system: System) -> Float[Array, ""]:
-        squared = _deviations(system, self.atoms, self.frames)
-        return -jax.nn.logsumexp(-self.sharpness * squared) / self.sharpness
+        return -jax.nn.logsumexp(-self.sharpness * self.deviations(system)) / self.sharpness
 
 
 def mean_squared_deviation(
@@ -175,41 +208,41 @@ def _key_matrix(s: Float[Array, "3 3"]) -> Float[Array, "4 4"]:
     return jnp.block([[jnp.trace(s)[None, None], skew[None]], [skew[:, None], inner]])
 
 
-def _deviations(
-    system: System, atoms: tuple[int, ...], frames: Float[Array, "n_frames n 3"]
-) -> Float[Array, " n_frames"]:
-    places = system.positions[jnp.array(atoms)]
-    return jax.vmap(mean_squared_deviation, in_axes=(None, 0))(places, jnp.asarray(frames))
-
-
 def _path(
-    frames: Sequence[ArrayLike | System], atoms: Sequence[int] | None, sharpness: float | None, name: str
-) -> tuple[tuple[int, ...], np.ndarray, float]:
-    members, places = _references(frames, atoms, f"the path {name!r}")
+    frames: Sequence[ArrayLike | System], atoms: Sequence[int] | None, name: str
+) -> tuple[tuple[int, ...], Links, np.ndarray]:
+    members, links, places = _references(frames, atoms, f"the path {name!r}")
     if len(places) < 2:
         raise ConfigError(f"the path {name!r} needs two structures or more")
-    if sharpness is None:
-        apart = jax.jit(jax.vmap(mean_squared_deviation))(places[1:], places[:-1])
-        # Bonomi et al. 2009 (PLUMED's manual): a neighbor then has a tenth of the weight.
-        sharpness = 2.3 / max(1e-12, float(np.mean(apart)))
-    check_positive(sharpness=sharpness)
-    return members, places, float(sharpness)
+    return members, links, places
+
+
+def _sharpness(frames: Float[Array, "n_frames n 3"]) -> float:
+    """With which a neighbor has a tenth of the weight (Bonomi et al. 2009, PLUMED's manual) [1/Å^2]."""
+    apart = jax.jit(jax.vmap(mean_squared_deviation))(frames[1:], frames[:-1])
+    return 2.3 / max(1e-12, float(np.mean(apart)))
 
 
 def _references(
     frames: Sequence[ArrayLike | System], atoms: Sequence[int] | None, what: str
-) -> tuple[tuple[int, ...], np.ndarray]:
-    """The members, and their positions in each frame as a host array."""
+) -> tuple[tuple[int, ...], Links, np.ndarray]:
+    """The members, what links them, and their positions in each frame, in one piece, as a host array."""
     places = [np.asarray(f.positions if isinstance(f, System) else f, np.float64) for f in frames]
     members = atom_numbers(range(len(places[0])) if atoms is None else atoms, what=what)
-    chosen = [
-        one[list(members)] if isinstance(f, System) and max(members) < len(one) else one
-        for f, one in zip(frames, places, strict=True)
-    ]
-    for one in chosen:
-        if one.shape != (len(members), 3) or not np.isfinite(one).all():
+    chosen: list[System] = []
+    for frame, one in zip(frames, places, strict=True):
+        of_all = isinstance(frame, System) and max(members) < len(one)
+        positions = one[list(members)] if of_all else one
+        if positions.shape != (len(members), 3) or not np.isfinite(positions).all():
             raise ConfigError(
-                f"{what} needs finite positions of {len(members)} atoms, got shape {one.shape}",
+                f"{what} needs finite positions of {len(members)} atoms, got shape {positions.shape}",
                 "give as many positions as atoms",
             )
-    return members, np.stack(chosen)
+        cell, pbc = (frame.cell, frame.pbc) if isinstance(frame, System) else (None, False)
+        chosen.append(System.create(np.ones(len(members), int), positions, cell, pbc))
+    links = shortest_links(chosen)
+    with jax.enable_x64(True):
+        pieces = [np.asarray(whole(jnp.asarray(one.positions), links, one)) for one in chosen]
+    for piece, one in zip(pieces, chosen, strict=True):
+        check_links(piece[None], links, one, what)
+    return members, links, np.stack(pieces)

@@ -1,5 +1,6 @@
 """The file of learned variables: one archive of numbers and names, never code."""
 
+import inspect
 import itertools
 import os
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,8 @@ def _described(variable: AbstractVariable) -> tuple[dict[str, Any], dict[str, np
             f"the variable {variable.name!r} is a {type(variable).__name__}, which a file cannot hold",
             "use kinds that adiabat new md lists, or register yours in the entry points adiabat.variables",
         )
-    values = {name: value for name, value in vars(variable).items() if value is not None}
+    given = inspect.signature(type(variable)).parameters
+    values = {name: value for name, value in vars(variable).items() if name in given and value is not None}
     arrays = {name: np.asarray(v) for name, v in values.items() if isinstance(v, (np.ndarray, jax.Array))}
     return {"kind": kind} | {name: value for name, value in values.items() if name not in arrays}, arrays
 
