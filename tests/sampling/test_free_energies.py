@@ -13,11 +13,15 @@ from adiabat.io.plumed import Column, PlumedWriter, read_plumed
 from adiabat.sampling import (
     OPES,
     AbstractBias,
+    JoinedWindows,
     Restraint,
     Torsion,
+    Window,
     free_energy_difference,
     free_energy_profile,
     hill_offsets,
+    steered_difference,
+    steered_profile,
     sum_hills,
     umbrella_profile,
 )
@@ -171,7 +175,8 @@ def test_what_is_written_is_in_units_of_plumed(tmp_path):
     writer.append(np.array([[2000.0, -0.5, 2.5, 2 * KJ_PER_MOL]]))
     text = (tmp_path / "COLVAR").read_text()
     assert text == (
-        "#! FIELDS time phi d b\n#! SET min_phi -pi\n#! SET max_phi pi\n 1 0.5 0.15 1\n 2 -0.5 0.25 2\n"
+        "#! FIELDS time phi d b\n#! SET min_phi -pi\n#! SET max_phi pi\n"
+        "# units: time ps, length nm, energy kJ/mol, angle rad\n 1 0.5 0.15 1\n 2 -0.5 0.25 2\n"
     )
     np.testing.assert_allclose(read_plumed(tmp_path / "COLVAR")["d"], [0.15, 0.25])
 
@@ -242,3 +247,66 @@ def test_offsets_of_hills(tmp_path):
     (tmp_path / "HILLS").write_text("#! FIELDS time x sigma_x height\n1 0 0.1 1\n")
     with pytest.raises(DataError, match="well-tempered"):
         hill_offsets(read_plumed(tmp_path / "HILLS"), np.array([1.0]), 2.5)
+
+
+def test_states_of_umbrella_windows():
+    """The share of normal numbers above one; windows with a gap between them are told."""
+    pytest.importorskip("pymbar")
+    series, restraints = windows_of_a_line()
+    windows = [Window.of(one) for one in restraints]
+    joined = JoinedWindows(series, windows, KELVIN)
+    x = np.concatenate(series)
+    found = joined.difference(x < 1, x > 1)
+    above = 0.5 * math.erfc(1 / math.sqrt(2))
+    expected = -THERMAL * math.log(above / (1 - above))
+    assert abs(found.value - expected) < 3 * found.error
+    assert found.error < 0.1 * THERMAL
+    assert found.converged
+    assert joined.gap is None
+    assert joined.weights @ x**2 == pytest.approx(1.0, abs=0.15)
+    apart = JoinedWindows([series[0], series[8]], [windows[0], windows[8]], KELVIN)
+    ends = np.concatenate([series[0], series[8]])
+    assert apart.gap == 1
+    assert "window 1 does not overlap" in apart.difference(ends < 0, ends > 0).verdict
+    assert "window 1 does not overlap" in apart.profile(ends, bins=10).verdict
+    with pytest.raises(DataError, match="no frame is in the second state"):
+        joined.difference(x < 9, x > 9)
+
+
+def test_windows_repeat_with_their_variable():
+    window = Window.of(Restraint(variables=[PHI], centers=[3.0], stiffness=[2.0]))
+    np.testing.assert_allclose(
+        window.energies(np.array([[3.1], [-3.1]])), [0.01, (2 * math.pi - 6.1) ** 2], atol=1e-12
+    )
+
+
+def test_work_of_steered_runs():
+    """Of normal numbers of mean m and variance v the difference is m - v / 2 [k_B T]; error bars cover it."""
+    off = []
+    for seed in range(60):
+        work = THERMAL * (3.0 + np.random.default_rng(seed).normal(size=200))
+        found = steered_difference(work, KELVIN, seed=seed)
+        off.append((found.value / THERMAL - 2.5) / (found.error / THERMAL))
+    assert abs(np.mean(off)) < 0.5
+    assert 0.7 < np.std(off) < 1.4
+    few = THERMAL * np.random.default_rng(0).normal(20, 5, size=12)
+    assert "go slower" in steered_difference(few, KELVIN).verdict
+    assert "only 3 trajectories" in steered_difference(few[:3], KELVIN).verdict
+    with pytest.raises(DataError, match="no error bar"):
+        steered_difference(few[:1], KELVIN)
+    share = np.linspace(0, 1, 11)
+    work = THERMAL * (3 * share + np.random.default_rng(1).normal(size=(500, 1)) * np.sqrt(share))
+    profile = steered_profile(-1 + 2 * share, work, KELVIN)
+    assert np.abs(profile.free_energy - 2.5 * THERMAL * share).max() < 4 * profile.error.max()
+    assert profile.error[0] == 0
+    assert profile.error[-1] < 0.15 * THERMAL
+
+
+def test_the_verdict_on_a_profile():
+    x = walk(20_000, 0.5)
+    good = free_energy_profile(x, 0 * x, KELVIN, bins=20, limits=[(-2.0, 2.0)])
+    assert good.converged, good.verdict
+    x = np.concatenate([walk(3000, 0.5) - 1, walk(2000, 0.5, 1) + 2])
+    bad = free_energy_profile(x, 0 * x, KELVIN, bins=20)
+    assert not bad.converged
+    assert "the last third changed it" in bad.verdict

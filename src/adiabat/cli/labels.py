@@ -62,6 +62,22 @@ LABELLING = {
     "out": "out",
     "failed": "see",
 }
+FREE_ENERGY = {
+    "method": "method",
+    "variable": "variable",
+    "unit": "unit",
+    "temperature_k": "temperature [K]",
+    "trajectories": "trajectories",
+    "frames": "frames",
+    "n_effective": "worth as many of equal weight",
+    "lowest_at": "lowest at",
+    "difference_kj_per_mol": "difference [kJ/mol]",
+    "last_third_kj_per_mol": "changed by the last third [kJ/mol]",
+    "transitions": "transitions",
+    "verdict": "verdict",
+    "note": "this is",
+    "out": "out",
+}
 LEARNED_VARIABLES = {
     "trajectories": "trajectories",
     "frames": "frames",

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from adiabat.base.errors import ConfigError
 from adiabat.cli.app import app
-from adiabat.cli.options import ForceFile, Json, option_of
+from adiabat.cli.labels import FREE_ENERGY
+from adiabat.cli.options import ForceFile, Json, Seed, interval, option_of
 from adiabat.cli.output import print_result
 
 PANEL = "Look"
@@ -46,6 +48,79 @@ def analyze(
 
     found = task(run, reference=reference, viscosity=viscosity, out=out)
     print_result(found if json else {k: v for k, v in found.items() if k != "curves"}, json)
+
+
+@app.command(
+    "free-energy",
+    rich_help_panel=PANEL,
+    epilog='Example: adiabat free-energy torsion --state "-1.6, 1.6" --out profile.csv',
+)
+def free_energy(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN", help="Folders of md; several of windows or steered runs.", show_default=False
+        ),
+    ],
+    variable: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Along which.", show_default="the first that was recorded"),
+    ] = None,
+    seen: Annotated[
+        Path | None,
+        typer.Option(
+            "--variables",
+            metavar="FILE.toml",
+            help="More variables, computed of each frame: tables \\[\\[variables]] as in the settings of md.",
+            show_default=False,
+        ),
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="An interval of the variable (Å, rad) to compare with all else; given twice, the second is "
+            "compared with the first.",
+            show_default=False,
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        option_of("temperature", "--temperature", "A bare number: K.", "that of the runs"),
+    ] = None,
+    bins: Annotated[int, typer.Option(metavar="N", min=1, help="Of the profile.")] = 60,
+    limits: Annotated[
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="Of the profile (Å, rad).", show_default="all values"),
+    ] = None,
+    skip: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Of each trajectory, left out at its beginning.",
+            show_default="0.2; of metadynamics 1/3",
+        ),
+    ] = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE.csv", help="The profile as a table.", show_default=False),
+    ] = None,
+    force: ForceFile = False,
+    json: Json = False,
+) -> None:
+    """The free energy along a variable, and between states, with error bars and a verdict.
+
+    By reweighting OPES, metadynamics or a restraint, MBAR of umbrella windows, or the work of steered runs.
+    """
+    from adiabat.tasks.free_energy import free_energy as task
+
+    if state is not None and len(state) > 2:
+        raise ConfigError(f"{len(state)} states cannot be compared", "give --state once or twice")
+    options = {"seen": seen, "temperature": temperature, "bins": bins, "skip": skip, "seed": seed or 0}
+    options |= {"limits": interval(limits) if limits else None, "out": out, "force": force}
+    found = task(runs, variable=variable, states=[interval(one) for one in state or []], **options)
+    print_result(found, json, labels=FREE_ENERGY)
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: adiabat export run-md --out run.xtc")

@@ -66,6 +66,24 @@ def atom_numbers(text: str) -> list[int]:
     return found
 
 
+def interval(text: str) -> tuple[float, float]:
+    """The two numbers of "-1.5, 0".
+
+    Raises:
+        ConfigError: anything else.
+    """
+    from adiabat.base import ConfigError
+
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError as error:
+        hint = 'write LOW, HIGH as "-1.5, 0", in the unit of the variable (Å, rad); inf is without an end'
+        raise ConfigError(f"{text[:60]!r} is no interval", hint) from error
+    if low != low or high != high:
+        raise ConfigError(f"{text[:60]!r} is no interval")
+    return low, high
+
+
 RUN_PANEL = "The run"
 
 RunOut = Annotated[

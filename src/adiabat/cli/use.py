@@ -245,7 +245,8 @@ def md(
     if chosen["hydrogen_mass"] is not None:
         chosen["hydrogen_mass"] = parse(chosen["hydrogen_mass"], "mass")
     chosen |= {"out": out, "resume": resume, "force": force}
-    if chosen["replicas"] > 1 or chosen["temperatures"] or chosen["structure"].endswith("@:"):
+    several = chosen["temperatures"] or isinstance(chosen["bias"], list)
+    if chosen["replicas"] > 1 or several or chosen["structure"].endswith("@:"):
         runs = md_replicas(**chosen)
         print_result({"out": str(out), **of_replicas(runs)}, json, labels=REPLICAS)
         note(f"see: adiabat analyze {out}/replica-000/trajectory.h5")

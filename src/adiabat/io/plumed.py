@@ -18,6 +18,7 @@ from adiabat.base.units import KJ_PER_MOL
 COLVAR, HILLS = "COLVAR", "HILLS"
 # What one of our units is in PLUMED's.
 _FACTORS = {"fs": 1e-3, "Å": 0.1, "Å^2": 0.01, "eV": 1 / KJ_PER_MOL}
+_UNITS = "# units: time ps, length nm, energy kJ/mol, angle rad"
 _PI = {"pi": math.pi, "-pi": -math.pi, "+pi": math.pi, "2pi": 2 * math.pi}
 
 
@@ -94,6 +95,7 @@ class PlumedWriter:
             if column.period is not None:
                 lines += [f"#! SET min_{column.name} {_bound(-0.5 * column.period)}"]
                 lines += [f"#! SET max_{column.name} {_bound(0.5 * column.period)}"]
+        lines.append(_UNITS)  # a comment, which PLUMED passes over
         start = np.zeros((0, len(columns))) if rows is None else rows
         self.n_rows = len(start)
         atomic_write(self.path, "".join(f"{line}\n" for line in lines) + self._text(start))

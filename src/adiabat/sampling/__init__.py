@@ -22,11 +22,12 @@ from adiabat.sampling.opes import OPES
 from adiabat.sampling.read_run import BiasedRun, read_biased_run
 from adiabat.sampling.restraint import MovingRestraint, Restraint
 from adiabat.sampling.slow_function import SlowFunction
-from adiabat.sampling.slow_variables import SlowVariables, features_along, learn_variables
+from adiabat.sampling.slow_variables import SlowVariables, features_along, learn_variables, values_along
+from adiabat.sampling.steering import steered_difference, steered_profile
 from adiabat.sampling.superposition import RMSD, PathDistance, PathProgress
 from adiabat.sampling.variable import AbstractVariable, values_of
 from adiabat.sampling.variable_file import load_variable
-from adiabat.sampling.windows import umbrella_profile
+from adiabat.sampling.windows import JoinedWindows, Window, umbrella_profile
 
 variables = Registry(
     "variable",
@@ -51,6 +52,7 @@ biases = Registry(
         "none": "adiabat.sampling.bias:no_bias",
         "opes": "adiabat.sampling.opes:OPES",
         "restraint": "adiabat.sampling.restraint:Restraint",
+        "umbrella": "adiabat.sampling.windows:restraints",
     },
     group="adiabat.biases",
 )
@@ -69,6 +71,7 @@ __all__ = [
     "FreeEnergyDifference",
     "FreeEnergyProfile",
     "HillsFiles",
+    "JoinedWindows",
     "LearnedVariable",
     "Metadynamics",
     "MovingRestraint",
@@ -79,6 +82,7 @@ __all__ = [
     "SlowFunction",
     "SlowVariables",
     "Torsion",
+    "Window",
     "biases",
     "features_along",
     "free_energy_difference",
@@ -87,8 +91,11 @@ __all__ = [
     "learn_variables",
     "load_variable",
     "read_biased_run",
+    "steered_difference",
+    "steered_profile",
     "sum_hills",
     "umbrella_profile",
+    "values_along",
     "values_of",
     "variables",
 ]

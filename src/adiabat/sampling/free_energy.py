@@ -11,6 +11,8 @@ from adiabat.base.units import BOLTZMANN
 _BLOCKS = (5, 10, 20, 40)
 _RESAMPLES = 200
 _ENOUGH_TRANSITIONS = 10
+# Of a profile what lies below is looked at [k_B T].
+_LOW = 5.0
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,17 @@ class FreeEnergyProfile:
         free_energy: [eV], zero at its minimum, infinite where no frame was; one axis for each variable.
         error: standard errors of the differences from the minimum [eV], of the same shape.
         n_effective: (sum w)^2 / sum w^2 of the frames.
+        converged: whether below 5 k_B T the last third of the frames changed it by less than k_B T / 4 (root
+            mean square), and the error is less than k_B T / 2 (median).
+        verdict: the same in a sentence.
     """
 
     axes: tuple[np.ndarray, ...]
     free_energy: np.ndarray
     error: np.ndarray
     n_effective: float
+    converged: bool
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,17 @@ class FreeEnergyDifference:
     Attributes:
         value: F(second) - F(first) [eV].
         error: standard error [eV].
-        transitions: how often the trajectories went from one to the other.
+        transitions: how often the trajectories went from one to the other; None where they need not.
         drift: the value of all frames less that of the first two thirds [eV].
         converged: whether there were ten transitions, the drift is less than k_B T / 4, and the error less
-            than k_B T / 2.
+            than k_B T / 2; of umbrella windows and steered runs see `JoinedWindows` and
+            `steered_difference`.
         verdict: the same in a sentence.
     """
 
     value: float
     error: float
-    transitions: int
+    transitions: int | None
     drift: float
     converged: bool
     verdict: str
@@ -103,20 +111,22 @@ def free_energy_profile(
         return np.bincount(index.reshape(-1)[chosen][found], weights.reshape(-1)[chosen][found], size)
 
     thermal = BOLTZMANN * temperature
-    total = sums(np.arange(inside.size))
+    numbers = np.arange(inside.size).reshape(inside.shape)
+    total = sums(numbers.reshape(-1))
     lowest = int(np.argmax(total))
 
     def relative(weight: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return -thermal * np.log(weight / weight[..., lowest, None])
+        return relative_to_lowest(weight, lowest, thermal)
 
-    error = _bootstrap(sums, relative, inside.shape, seed)
+    found, error = relative(total), _bootstrap(sums, relative, inside.shape, seed)
+    before = relative(sums(numbers[:, : inside.shape[1] * 2 // 3].reshape(-1)))
     everything = weights.sum() ** 2 / np.sum(weights**2)
     return FreeEnergyProfile(
-        axes=tuple(0.5 * (edge[1:] + edge[:-1]) for edge in edges),
-        free_energy=relative(total).reshape(counts),
-        error=error.reshape(counts),
-        n_effective=float(everything),
+        tuple(0.5 * (edge[1:] + edge[:-1]) for edge in edges),
+        found.reshape(counts),
+        error.reshape(counts),
+        float(everything),
+        *judged_profile(found, error, before, thermal),
     )
 
 
@@ -167,16 +177,59 @@ def free_energy_difference(
     before = np.einsum("wn,wnk->k", weights[:, :two_thirds], members[:, :two_thirds])
     drift = value - float(difference(before))
     transitions = sum(_transitions(one) for one in members)
-    problems = []
-    if transitions < _ENOUGH_TRANSITIONS:
-        problems.append(f"only {transitions} transitions")
+    return judged_difference(value, error, transitions, drift, thermal)
+
+
+def judged_difference(
+    value: float,
+    error: float,
+    transitions: int | None,
+    drift: float,
+    thermal: float,
+    problems: Sequence[str] = (),
+) -> FreeEnergyDifference:
+    """A difference with its verdict, k_B T being `thermal` [eV], where nothing else is wrong with it."""
+    found = list(problems)
+    if transitions is not None and transitions < _ENOUGH_TRANSITIONS:
+        found.append(f"only {transitions} transitions")
     if not abs(drift) < thermal / 4:
-        problems.append(f"the last third changed it by {drift / thermal:+.2f} k_B T")
+        found.append(f"the last third changed it by {drift / thermal:+.2f} k_B T")
     if not error < thermal / 2:
-        problems.append(f"the error is {error / thermal:.2f} k_B T")
-    good = f"converged: {transitions} transitions, error {error / thermal:.2f} k_B T"
-    verdict = f"not converged: {'; '.join(problems)}" if problems else good
-    return FreeEnergyDifference(value, error, transitions, drift, not problems, verdict)
+        found.append(f"the error is {error / thermal:.2f} k_B T")
+    good = "" if transitions is None else f"{transitions} transitions, "
+    good = f"converged: {good}error {error / thermal:.2f} k_B T"
+    verdict = f"not converged: {'; '.join(found)}" if found else good
+    return FreeEnergyDifference(float(value), float(error), transitions, float(drift), not found, verdict)
+
+
+def judged_profile(
+    found: np.ndarray, error: np.ndarray, before: np.ndarray, thermal: float, problems: Sequence[str] = ()
+) -> tuple[bool, str]:
+    """Whether a profile has converged, and the verdict.
+
+    Args:
+        found: the free energies [eV].
+        error: of them [eV].
+        before: those of the first two thirds of the frames [eV].
+        thermal: k_B T [eV].
+        problems: what else is wrong with it.
+    """
+    wrong = list(problems)
+    low = (found < _LOW * thermal) & np.isfinite(before)
+    drift = float(np.std(before[low] - found[low])) / thermal if low.any() else np.inf
+    if not drift < 0.25:
+        wrong.append(f"the last third changed it by {drift:.2f} k_B T")
+    typical = float(np.median(error[found < _LOW * thermal])) / thermal
+    if not typical < 0.5:
+        wrong.append(f"its error is {typical:.2f} k_B T")
+    good = f"converged below {_LOW:g} k_B T: error {typical:.2f} k_B T"
+    return not wrong, f"not converged: {'; '.join(wrong)}" if wrong else good
+
+
+def relative_to_lowest(weight: np.ndarray, lowest: int, thermal: float) -> np.ndarray:
+    """-k_B T ln of the weights of bins over that of one of them, infinite where there is none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return -thermal * np.log(weight / weight[..., lowest, None])
 
 
 def _weighed(

@@ -33,7 +33,7 @@ class Metadynamics(AbstractBias):
 
     Args:
         variables: the s_i, one to three.
-        widths: sigma_i, in the unit of each variable: about a third of what it fluctuates by in a minimum.
+        widths: sigma_i of each variable (Å, rad): about a third of what it fluctuates by in a minimum.
         height: h, of the first hill [eV].
         bias_factor: gamma > 1: a barrier becomes so many times lower in effect.
         every: steps between two hills.

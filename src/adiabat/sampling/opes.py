@@ -38,7 +38,7 @@ class OPES(AbstractBias):
 
     Args:
         variables: s, one to three.
-        widths: of the first kernels, in the unit of each variable: about what it fluctuates by in a minimum.
+        widths: of the first kernels, for each variable (Å, rad): about what it fluctuates by in a minimum.
         barrier: the highest that should be crossed [eV]; higher ones are not filled.
         every: steps between two kernels.
         shared: whether replicas estimate one distribution together.

@@ -80,6 +80,7 @@ def read_biased_run(folder: str | os.PathLike, temperature: float | None = None)
                 offsets = hill_offsets(table, times * plumed_unit("fs"), thermal)
                 recorded[BIAS] = recorded[BIAS] - KJ_PER_MOL * offsets
         rows.append(recorded)
-    stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    length = min(len(row[BIAS]) for row in rows)  # a killed run may have written more of one replica
+    stacked = {name: np.stack([row[name][:length] for row in rows]) for name in rows[0]}
     bias, work = stacked.pop(BIAS), stacked.pop(WORK)
-    return BiasedRun(times=times, values=stacked, bias=bias, work=work)
+    return BiasedRun(times=times[:length], values=stacked, bias=bias, work=work)

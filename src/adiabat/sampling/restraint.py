@@ -21,7 +21,7 @@ class Restraint(AbstractBias):
 
     Args:
         variables: the s_i.
-        centers: c_i, in the unit of each variable.
+        centers: c_i, in the unit of each variable (Å, rad).
         stiffness: k_i [eV/unit^2].
 
     Raises:
@@ -66,7 +66,7 @@ class MovingRestraint(AbstractBias):
 
     Args:
         variables: the s_i.
-        start: where the centers begin, in the unit of each variable.
+        start: where the centers begin, in the unit of each variable (Å, rad).
         end: where they stop.
         stiffness: k_i [eV/unit^2].
         steps: how long they are on their way.

@@ -156,12 +156,20 @@ def features_along(
     variables: Sequence[AbstractVariable], trajectory: Trajectory
 ) -> Float[np.ndarray, "n_frames n_features"]:
     """What is seen of each frame: the values of the variables, of those that repeat cosine and sine."""
+    with jax.enable_x64(True):
+        return np.asarray(features(variables, jnp.asarray(values_along(variables, trajectory))))
+
+
+def values_along(
+    variables: Sequence[AbstractVariable], trajectory: Trajectory
+) -> Float[np.ndarray, "n_frames n_variables"]:
+    """The values of variables in each frame."""
 
     @jax.jit
     def some(positions: Array, cells: Array) -> Array:
         def one(positions: Array, cell: Array) -> Array:
             system = eqx.tree_at(lambda s: (s.positions, s.cell), trajectory.template, (positions, cell))
-            return features(variables, values_of(variables, system))
+            return values_of(variables, system)
 
         return jax.vmap(one)(positions, cells)
 

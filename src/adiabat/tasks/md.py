@@ -115,8 +115,10 @@ def md(
     )
 
 
-def build_bias(table: Mapping[str, Any], variables: Sequence[Mapping[str, Any]]) -> "AbstractBias | None":
-    """The bias of a configuration, None for the kind "none".
+def build_bias(
+    table: Mapping[str, Any], variables: Sequence[Mapping[str, Any]]
+) -> "AbstractBias | list[AbstractBias] | None":
+    """The bias of a configuration, None for the kind "none"; one for each replica for "umbrella".
 
     Args:
         table: its kind and settings.

@@ -131,7 +131,7 @@ def md_replicas(
     steps: int,
     integrator: "AbstractIntegrator",
     barostat: "AbstractBarostat | None" = None,
-    bias: "AbstractBias | None" = None,
+    bias: "AbstractBias | Sequence[AbstractBias] | None" = None,
     replicas: int = 1,
     temperatures: Sequence[float] = (),
     exchange_every: int = 0,
@@ -179,7 +179,8 @@ def md_replicas(
     if any(not np.isfinite(kelvin) or kelvin <= 0 for kelvin in temperatures):
         raise ConfigError(f"temperatures must be positive numbers, got {list(temperatures)}")
     starts = as_systems(structure)
-    number = max(replicas, len(starts), len(temperatures))
+    windows = len(bias) if isinstance(bias, Sequence) else 1
+    number = max(replicas, len(starts), len(temperatures), windows)
     integrator = with_inner(integrator, inner, inner_steps)
     kelvins = temperatures or [integrator.temperature]
     chosen = [

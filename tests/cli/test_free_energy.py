@@ -1,0 +1,242 @@
+"""Free energies out of run folders, by the command line."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+from tests.sampling.known_answers import KELVIN, THERMAL, Coordinate
+
+import adiabat as package
+from adiabat.base.units import KJ_PER_MOL
+from adiabat.cli.options import interval
+from adiabat.dynamics import Langevin
+from adiabat.sampling import OPES, Distance, Metadynamics, MovingRestraint, Restraint
+from adiabat.system import System
+from adiabat.testing.surfaces import DoubleWell
+
+WELL, X = DoubleWell(unit=THERMAL), Coordinate()
+LANGEVIN = Langevin(timestep=2, temperature=KELVIN, friction=0.01)
+CENTERS = np.linspace(-1.5, 1.5, 9)
+
+
+def at(x):
+    return System.create([6], [[x, 0, 0]], masses=[12.0])
+
+
+def together(out, starts, bias, steps, record_every=10):
+    package.simulate_replicas(
+        [at(x) for x in starts],
+        WELL,
+        [LANGEVIN] * len(starts),
+        bias=bias,
+        steps=steps,
+        record_every=record_every,
+        out=out,
+    )
+    return out
+
+
+def windows(out, steps, centers=CENTERS):
+    each = [Restraint(variables=[X], centers=[c], stiffness=[20 * THERMAL]) for c in centers]
+    return together(out, centers, each, steps)
+
+
+def steered(out, runs, steps, past=500):
+    bias = MovingRestraint(variables=[X], start=[-1.0], end=[1.0], stiffness=[100 * THERMAL], steps=steps)
+    return together(out, [-1.0] * runs, bias, steps + past)
+
+
+UMBRELLA = """\
+task = "md"
+model = '{model}'
+structure = '{start}'
+steps = 200
+record_every = 5
+[bias]
+kind = "umbrella"
+centers = [2.5, 2.6]
+stiffness = [20.0]
+[[variables]]
+kind = "distance"
+atoms = [0, 1]
+name = "d"
+"""
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """Two windows near the barrier."""
+    return windows(tmp_path_factory.mktemp("few") / "run", 2000, (-0.2, 0.2))
+
+
+def test_the_profile_as_a_table(few, adiabat, tmp_path):
+    pytest.importorskip("pymbar")
+    words = ("free-energy", few, "--bins", 10, "--state", "0,inf", "--out", tmp_path / "fes.csv")
+    found = adiabat(*words, "--json").json
+    assert found["method"] == "MBAR"
+    assert (found["variable"], found["unit"], found["trajectories"]) == ("x", "Å", 2)
+    assert abs(found["difference_kj_per_mol"]) < 5 * THERMAL / KJ_PER_MOL
+    assert found["difference_kj_per_mol_error"] > 0
+    with (tmp_path / "fes.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["x [Å]", "free energy [kJ/mol]", "error [kJ/mol]"]
+    assert len(rows) == 11
+    assert [float(row[0]) for row in rows[1:]] == pytest.approx(found["profile"]["value"], rel=1e-4)
+    assert min(float(row[1]) for row in rows[1:]) == 0
+    assert "fes.csv exists" in adiabat(*words).err
+
+
+def test_what_does_not_go_together_is_refused(few, adiabat, tmp_path):
+    def changed(name, *pairs):
+        """The same frames under other settings."""
+        shutil.copytree(few, tmp_path / name)
+        config = tmp_path / name / "config.toml"
+        text = config.read_text()
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new)
+        config.write_text(text)
+        return tmp_path / name
+
+    hills = changed("hills", ('kind = "restraint"', 'kind = "metadynamics"'))
+    other = changed("plain", ('"restraint"', '"none"'))
+    hot = changed("hot", ("temperature = 300.0", "temperature = 400.0"))
+    ballistic = changed("ballistic", ('kind = "langevin"', 'kind = "velocity_verlet"'))
+    for words, message in (
+        ([few, "--state", "1, -1"], "a state from 1 to -1 is empty"),
+        ([few, "--state", "-2, 0", "--state", "-1, 1"], "the two states overlap"),
+        ([few, "--state", "1, 2", "--state", "2, 3", "--state", "4, 5"], "3 states"),
+        ([few, "--state", "here"], "'here' is no interval"),
+        ([few, "--variable", "y"], "has no variable 'y'"),
+        ([few, "--limits", "1, inf"], "has no bins"),
+        ([few, "--skip", "1"], "a share of 1"),
+        ([few, hills], "several kinds of bias: metadynamics, restraint"),
+        ([few, hot], "several temperatures: 300, 400 K"),
+        ([hills, changed("again", ('"restraint"', '"metadynamics"'))], "weights of its own"),
+        ([other], "has recorded no variables"),
+        ([ballistic], "constant energy"),
+        ([tmp_path], "not a run folder"),
+    ):
+        answer = adiabat("free-energy", *words)
+        assert answer.code in (1, 2)
+        assert message in answer.err, answer.err
+
+
+def test_work_of_steered_runs(adiabat, tmp_path):
+    run = steered(tmp_path / "run", 3, 200, past=100)
+    found = adiabat("free-energy", run, "--json").json
+    assert found["method"] == "work of steered runs"
+    assert found["profile"]["value"] == pytest.approx(np.linspace(-1, 1, 21))
+    assert "only 3 trajectories" in found["verdict"]
+    assert "in equilibrium" in found["note"]
+    assert "not divided into states" in adiabat("free-energy", run, "--state", "0, 1").err
+    config = run / "config.toml"
+    config.write_text(config.read_text().replace("steps = 200", "steps = 400"))
+    assert "75 % of their way" in adiabat("free-energy", run).err
+
+
+UMBRELLA = """\
+task = "md"
+model = '{model}'
+structure = '{start}'
+steps = 200
+record_every = 5
+[bias]
+kind = "umbrella"
+centers = [2.5, 2.6]
+stiffness = [20.0]
+[[variables]]
+kind = "distance"
+atoms = [0, 1]
+name = "d"
+"""
+
+
+@pytest.mark.slow
+def test_windows_are_replicas_or_runs(copper, adiabat, tmp_path):
+    """Of one run of md, or a run folder for each window: the same frames, the same free energies."""
+    pytest.importorskip("pymbar")
+    (tmp_path / "md.toml").write_text(UMBRELLA.format(model=copper.run, start=copper.start))
+    run = adiabat("md", "--config", tmp_path / "md.toml", "--out", tmp_path / "run", "--json")
+    assert run.code == 0, run.err
+    assert run.json["replicas"] == 2
+    found = adiabat("free-energy", tmp_path / "run", "--json")
+    assert found.code == 0, found.err
+    for number, center in enumerate(("2.5", "2.6")):
+        one = (f"bias.centers=[{center}]", "bias.kind=restraint", f"seed={number}")
+        sets = [word for text in one for word in ("--set", text)]
+        again = adiabat("md", "--config", tmp_path / "md.toml", *sets, "--out", tmp_path / f"w{number}")
+        assert again.code == 0, again.err
+    apart = adiabat("free-energy", tmp_path / "w0", tmp_path / "w1", "--json").json
+    assert apart["trajectories"] == found.json["trajectories"] == 2
+    assert apart["lowest_at"] == pytest.approx(found.json["lowest_at"], abs=1e-3)
+    assert apart["n_effective"] == pytest.approx(found.json["n_effective"], rel=1e-2)
+
+
+def test_intervals():
+    assert interval("-1.5, inf") == (-1.5, np.inf)
+    with pytest.raises(package.base.ConfigError, match="no interval"):
+        interval("1,nan")
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("kind", ["umbrella", "opes", "metadynamics", "steered"])
+def test_double_well(kind, adiabat, tmp_path):
+    """4 (x^2 - 1)^2 + x / 2 at k_B T = 1: the right well is 0.932417 higher; with the springs, quadrature."""
+    expected = 0.932417
+    if kind == "umbrella":
+        pytest.importorskip("pymbar")
+        run = windows(tmp_path / "run", 60_000)
+    elif kind == "steered":
+        run = steered(tmp_path / "run", 60, 15_000)
+        x = np.linspace(-3, 3, 100_000)
+        plain = np.exp(-4 * (x**2 - 1) ** 2 - x / 2)
+        left, right = (np.sum(plain * np.exp(-50 * (x - center) ** 2)) for center in (-1, 1))
+        expected = np.log(left / right)
+    else:
+        opes = OPES(variables=[X], widths=[0.12], barrier=7 * THERMAL, every=100, shared=True)
+        hills = Metadynamics(
+            variables=[X],
+            widths=[0.12],
+            height=0.1 * THERMAL,
+            bias_factor=6,
+            every=1000,
+            shared=True,
+            limits=[(-2.5, 2.5)],
+        )
+        starts = [-1.0, 1.0] * 8
+        run = together(tmp_path / "run", starts, opes if kind == "opes" else hills, 40_000, record_every=20)
+    words = () if kind == "steered" else ("--state", "0, inf")
+    found = adiabat("free-energy", run, *words, "--json").json
+    unit = THERMAL / KJ_PER_MOL
+    value, error = (found[f"difference_kj_per_mol{end}"] / unit for end in ("", "_error"))
+    print(f"{kind}: {value:.3f} +- {error:.3f}, exact {expected:.3f}; {found['verdict']}")
+    assert found["converged"], found["verdict"]
+    assert error < 0.2
+    assert abs(value - expected) < 3 * error
+
+
+@pytest.mark.physics
+def test_frames_of_one_temperature(adiabat, tmp_path):
+    """Of exchanging replicas the coldest; the variable is computed of the frames: two atoms on a spring."""
+    from adiabat.potentials import HarmonicBonds
+
+    pair = System.create([6, 6], [[0.0, 0, 0], [1.5, 0, 0]])
+    spring = HarmonicBonds(atoms=[[0, 1]], stiffness=5.0, length=1.5)
+    ladder = [Langevin(timestep=2, temperature=kelvin, friction=0.02) for kelvin in (300.0, 500.0)]
+    package.simulate_replicas(
+        [pair] * 2, spring, ladder, steps=40_000, exchange_every=50, out=tmp_path / "run"
+    )
+    (tmp_path / "d.toml").write_text('[[variables]]\nkind = "distance"\natoms = [0, 1]\nname = "d"\n')
+    words = ("free-energy", tmp_path / "run", "--variables", tmp_path / "d.toml", "--state", "1.55, inf")
+    d = np.linspace(0.5, 3, 100_000)
+    assert Distance(atoms=[0, 1]).unit == "Å"
+    for kelvin, more in ((300, ()), (500, ("--temperature", "500 K"))):
+        thermal = THERMAL * kelvin / 300
+        weight = d**2 * np.exp(-2.5 * (d - 1.5) ** 2 / thermal)
+        expected = -thermal * np.log(weight[d > 1.55].sum() / weight[d < 1.55].sum()) / KJ_PER_MOL
+        found = adiabat(*words, *more, "--json").json
+        assert found["temperature_k"] == kelvin
+        assert abs(found["difference_kj_per_mol"] - expected) < 3 * found["difference_kj_per_mol_error"]
+        assert found["difference_kj_per_mol_error"] < 0.3
