@@ -5,8 +5,13 @@ import pytest
 
 from adiabat.base import ConfigError, UnsupportedError
 from adiabat.networks import general_model
+from adiabat.properties.distillation import check_teacher
 from adiabat.properties.embedding import embedding, embedding_width
+from adiabat.properties.filters import Filters
 from adiabat.properties.inputs import encode
+from adiabat.properties.library import Entry
+from adiabat.properties.optimize import Objective
+from adiabat.properties.screening import Screen, Wish
 from adiabat.system import neighbor_list
 from adiabat.system.smiles import conformers
 from adiabat.tasks.property_predict import predict_properties
@@ -50,6 +55,12 @@ def test_models_are_given_it(tmp_path):
     known, unknown = predict_properties(tmp_path / "model", ["CCCO", "CCBr"])
     assert known["error"] == ""
     assert "Br" in unknown["error"]
+    # Screening computes it as well, so that a student can learn from such a model.
+    wish = Wish((Objective("value"),), np.ones(1), 1.0)
+    table = Screen([found.model], Filters(), wish, 0.9)([Entry(1, "CCBr"), Entry(2, "CCCO")])
+    assert table["error"].to_pylist() == [unknown["error"], ""]
+    assert table["value"][1].as_py() == pytest.approx(float(known["value"]), rel=1e-5)
+    check_teacher(found.model)
     with pytest.raises(ConfigError, match="another learned potential"):
         encode([given._replace(levels=("0" * 16,))], {given.name: ["CCCO"]}, 1)
     with pytest.raises(ConfigError, match="reactions"):

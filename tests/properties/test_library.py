@@ -1,7 +1,9 @@
 """Streams of molecules, rules for them, and the best of many."""
 
 import gzip
+import os
 import tracemalloc
+from threading import Thread
 
 import numpy as np
 import pyarrow
@@ -15,7 +17,7 @@ from rdkit import Chem
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.properties.filters import Filters, drug_likeness, synthetic_accessibility
 from adiabat.properties.fingerprints import count_morgan, similarities
-from adiabat.properties.library import MAX_RECORD, read_library
+from adiabat.properties.library import MAX_RECORD, Entry, read_library
 from adiabat.properties.ranking import diverse, pareto_front
 from adiabat.properties.standardize import Standardizer
 
@@ -49,7 +51,43 @@ def test_what_is_read(tmp_path, name, zipped):
         (2, "c1ccccc1", "benzene ring"),
         (3, "CC", ""),
     ]
-    assert list(read_library(path, name="name", start=2)) == found[2:]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("kind", ["smi", "csv", "tsv", "sdf"])
+def test_a_stream_tells_by_its_beginning_what_it_is(tmp_path, piped, kind, zipped):
+    """From standard input, from a pipe with a name, and from a file whose name says nothing."""
+    text = FILES.get(f"a.{kind}", sdf("CCO", "c1ccccc1", "CC"))
+    content = gzip.compress(text.encode()) if zipped else text.encode()
+    (tmp_path / "file").write_bytes(content)
+    os.mkfifo(tmp_path / "pipe")
+    Thread(target=(tmp_path / "pipe").write_bytes, args=[content]).start()
+    for path in (piped(content), tmp_path / "pipe", tmp_path / "file"):
+        assert [(e.row, e.smiles, e.error) for e in read_library(path)] == [
+            (1, "CCO", ""),
+            (2, "c1ccccc1", ""),
+            (3, "CC", ""),
+        ]
+
+
+def test_a_format_that_is_said(tmp_path, piped):
+    (tmp_path / "a.ism").write_text("CCO ethanol\n")
+    with pytest.raises(UnsupportedError, match="none of the files"):
+        list(read_library(tmp_path / "a.ism"))
+    assert list(read_library(tmp_path / "a.ism", kind="smi")) == [Entry(1, "CCO", "ethanol")]
+    with pytest.raises(ConfigError, match="standard input has no column 'smiles'"):
+        list(read_library(piped(b"structure,name\nCCO,a\n"), kind="csv"))
+    with pytest.raises(ConfigError, match="no format 'smiles'"):
+        list(read_library(tmp_path / "a.ism", kind="smiles"))
+    with pytest.raises(DataError, match="no file"):
+        list(read_library(tmp_path))
+
+
+def test_parquet_needs_its_end(tmp_path, piped):
+    pyarrow.parquet.write_table(pyarrow.table({"smiles": ["CCO"]}), tmp_path / "table")
+    assert list(read_library(tmp_path / "table")) == [Entry(1, "CCO")]
+    with pytest.raises(UnsupportedError, match="standard input: Parquet is read from its end"):
+        list(read_library(piped((tmp_path / "table").read_bytes())))
 
 
 def test_sdf_and_parquet(tmp_path):
@@ -122,6 +160,11 @@ def test_files_that_cannot_be_read(tmp_path):
         list(read_library(tmp_path / "a.csv"))
     assert "'structure'" in str(caught.value)
     (tmp_path / "a.smi.gz").write_bytes(gzip.compress(b"CCO\n" * 1000)[:-8])
+    with pytest.raises(DataError, match="to its end"):
+        list(read_library(tmp_path / "a.smi.gz"))
+    damaged = bytearray(gzip.compress(b"CCO\n" * 1000))
+    damaged[12] ^= 0xFF
+    (tmp_path / "a.smi.gz").write_bytes(damaged)
     with pytest.raises(DataError, match="to its end"):
         list(read_library(tmp_path / "a.smi.gz"))
     (tmp_path / "a.parquet").write_bytes(b"PAR1")

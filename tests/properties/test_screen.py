@@ -329,6 +329,46 @@ def test_a_library_that_ends_too_early(models, tmp_path, monkeypatch):
     assert len(table_of(tmp_path / "run")) >= 16
 
 
+def test_from_a_stream(models, tmp_path, monkeypatch, piped):
+    """The same as from a file; a run that was broken off goes on with the stream begun anew, and with no
+    other."""
+    monkeypatch.setattr(task, "CHUNK", 8)
+    monkeypatch.setattr(task, "PART", 32)
+    monkeypatch.setattr(task, "_workers", lambda *_: InProcess(models))
+    text = "\n".join([*NAMES[:40], "C1CC", *NAMES[40:], *NAMES[:5]]) + "\n"
+    (tmp_path / "library.smi").write_text(text)
+    options = {"top": 5, "explained": 0}
+    screen(models, tmp_path / "library.smi", out=tmp_path / "file", **options)
+    found = screen(models, piped(text.encode()), out=tmp_path / "whole", **options)
+    assert bytes_of(tmp_path / "whole") == bytes_of(tmp_path / "file")
+    assert f"{found.counts['read']} molecules of standard input" in found.report.read_text()
+    broken = gzip.compress(text.encode())
+    out, add = tmp_path / "broken", ShortList.add
+
+    def stopping(short, table):
+        add(short, table)
+        if table["row"][0].as_py() > 32:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(ShortList, "add", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        screen(models, piped(broken), out=out, **options)
+    monkeypatch.setattr(ShortList, "add", add)
+    assert len(list((out / "molecules").iterdir())) == 2
+    with pytest.raises(ConfigError, match="begun otherwise"):
+        screen(models, piped(broken), out=out, resume=True, **options, level=0.8)
+    for other, message in (("CCO\n", "has 1 rows, 64 of it are"), (f"CCO\n{text}", "row 64 of the library")):
+        with pytest.raises(ConfigError, match=message):
+            screen(models, piped(other.encode()), out=out, resume=True, **options)
+    assert RunFolder.open(out).status == "interrupted"
+    screen(models, piped(broken), out=out, resume=True, **options)
+    assert bytes_of(out) == bytes_of(tmp_path / "file")
+    # One that has grown since.
+    grown = screen(models, piped(f"{text}CCCCCCO\n".encode()), out=out, resume=True, **options)
+    assert grown.counts["read"] == found.counts["read"] + 1
+    assert len(table_of(out)) == len(table_of(tmp_path / "file")) + 1
+
+
 class InProcess:
     """A worker that is this process."""
 
@@ -349,7 +389,7 @@ class InProcess:
         pass
 
 
-def test_by_the_command(models, library, tmp_path):
+def test_by_the_command(models, library, tmp_path, piped):
     from tests.cli.conftest import run as adiabat
 
     out = tmp_path / "run"
@@ -361,6 +401,11 @@ def test_by_the_command(models, library, tmp_path):
     answer = adiabat("screen", *models, library, "--top", "5", "--out", out)
     assert answer.code == 2
     assert "--resume" in answer.err
+    answer = adiabat(
+        "screen", *models, piped(library.read_bytes()), "--format", "csv", "--out", out, "--force"
+    )
+    assert answer.code == 2
+    assert "standard input has no column 'smiles'" in answer.err
     answer = adiabat("screen", library, "--out", out)
     assert answer.code == 2
     assert "MODEL... LIBRARY" in answer.err

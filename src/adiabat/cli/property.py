@@ -150,7 +150,9 @@ def predict(
     molecules: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Molecules: .smi, .csv, .tsv, .parquet, .sdf, also .gz.", show_default=False
+            metavar="FILE",
+            help="Molecules: .smi, .csv, .tsv, .parquet, .sdf, also .gz; - is standard input.",
+            show_default=False,
         ),
     ],
     out: Annotated[

@@ -22,7 +22,8 @@ def screen(
         list[Path],
         typer.Argument(
             metavar="MODEL... LIBRARY",
-            help="Property models, then molecules: .smi, .csv, .tsv, .parquet, .sdf, also .gz.",
+            help="Property models, then molecules: .smi, .csv, .tsv, .parquet, .sdf, also .gz; - is standard "
+            "input.",
             show_default=False,
         ),
     ],
@@ -94,6 +95,16 @@ def screen(
     name: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The column of names, of a table.")
     ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="KIND",
+            help="Of the library, where its name does not say it: smi, csv, tsv, sdf, parquet. By default "
+            "its first lines tell.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", help="Processes; by default one for each core.", rich_help_panel=WORK),
@@ -126,6 +137,7 @@ def screen(
         explained=explained,
         smiles=smiles,
         name=name,
+        kind=kind,
         objectives=objective or (),
         weights=weight or (),
         rules=rule or (),

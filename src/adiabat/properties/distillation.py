@@ -34,6 +34,17 @@ class Distilled(NamedTuple):
     held_out: int
 
 
+def check_teacher(model: PropertyModel) -> None:
+    """Refuses a model that is not told enough by molecules. What is computed of them a student does without.
+
+    Raises:
+        ConfigError: a model of reactions, or one that needs further columns.
+    """
+    _ = model.of_molecules
+    for one in (one for one in model.inputs if not one.is_computed):
+        raise ConfigError(f"a model that needs {one.name!r} beside the molecule has no student")
+
+
 def distilled(
     teacher: PropertyModel,
     molecules: Molecules,
@@ -59,8 +70,7 @@ def distilled(
         ConfigError: a teacher that needs further columns.
         DataError: fewer than 200 molecules.
     """
-    if teacher.inputs:
-        raise ConfigError(f"a model that needs {teacher.inputs[0].name!r} beside the molecule has no student")
+    check_teacher(teacher)
     if len(molecules) < FEWEST:
         raise DataError(f"{len(molecules)} molecules are too few to learn from, at least {FEWEST}")
     classes = np.array([target.is_class for target in teacher.targets])

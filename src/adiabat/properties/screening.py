@@ -8,6 +8,7 @@ import numpy as np
 from adiabat.base import AdiabatError, ConfigError
 from adiabat.properties.domain import VERDICTS
 from adiabat.properties.filters import Filters
+from adiabat.properties.inputs import encode, with_molecules
 from adiabat.properties.library import Entry
 from adiabat.properties.model import Prediction, PropertyModel
 from adiabat.properties.molecules import Molecules
@@ -73,10 +74,9 @@ class Screen:
                 raise ConfigError(f"two models predict {name!r}", "screen with one of them at a time")
         for model in models:
             _ = model.of_molecules  # refuses those of reactions
-        for one in (one for model in models for one in model.inputs):
+        for one in (one for model in models for one in model.inputs if not one.is_computed):
             raise ConfigError(
-                f"a model needs {one.name!r} beside the molecule",
-                "train one without further columns, --xtb and --embedding",
+                f"a model needs {one.name!r} beside the molecule", "train one without further columns"
             )
         if not 0 < level < 1:
             raise ConfigError(f"an interval holds a share between 0 and 1, not {level}")
@@ -125,18 +125,23 @@ class Screen:
         mols: "Sequence[Mol | None]",
         asked: Sequence[int],
         errors: list[str],
-    ) -> "dict[int, tuple[str, Mol]]":
-        """Molecules as the model wants them written, by their places."""
-        found: dict[int, tuple[str, Any]] = {}
+    ) -> "dict[int, _Read]":
+        """Molecules as the model wants them written, by their places, with what is computed of them."""
+        found: dict[int, _Read] = {}
         for k in asked:
-            mol = mols[k]
-            if model.standardizer != self.models[0].standardizer:
-                try:
+            mol, inputs = mols[k], _NO_INPUTS
+            try:
+                if model.standardizer != self.models[0].standardizer:
                     mol = model.of_molecules.molecule(entries[k].smiles)
-                except AdiabatError as error:
-                    errors[k] = errors[k] or error.message
-                    continue
-            found[k] = entries[k].smiles, mol
+                if model.inputs:
+                    name = model.of_molecules(entries[k].smiles)
+                    inputs = encode(model.inputs, with_molecules(model.inputs, {}, [name]), 1)
+            except ConfigError:
+                raise
+            except AdiabatError as error:
+                errors[k] = errors[k] or error.message
+                continue
+            found[k] = _Read(entries[k].smiles, mol, inputs)
         return found
 
     def _names(self, model: PropertyModel) -> tuple[str, ...]:
@@ -149,16 +154,27 @@ def place_names(models: Sequence[PropertyModel], model: PropertyModel) -> tuple[
     return PLACES if len(models) == 1 else tuple(f"{model.targets[0].name} {name}" for name in PLACES)
 
 
+class _Read(NamedTuple):
+    """What `Molecules` takes, of one."""
+
+    smiles: str
+    mol: Any
+    inputs: np.ndarray
+
+
+_NO_INPUTS = np.zeros((1, 0), np.float32)
+
+
 def _predicted(
-    model: PropertyModel, asked: "dict[int, tuple[str, Mol]]", level: float, errors: list[str]
+    model: PropertyModel, asked: dict[int, _Read], level: float, errors: list[str]
 ) -> list[tuple[list[int], Prediction]]:
     """Predictions with the places that they are of; what cannot be predicted has its reason in `errors`."""
     if not asked:
         return []
     places = list(asked)
-    texts, mols = zip(*asked.values(), strict=True)
+    texts, mols, inputs = zip(*asked.values(), strict=True)
     try:
-        return [(places, model.predict(Molecules(texts, mols=mols), level))]
+        return [(places, model.predict(Molecules(texts, np.concatenate(inputs), mols), level))]
     except (AdiabatError, RuntimeError, ValueError) as error:
         if len(places) == 1:
             errors[places[0]] = error.message if isinstance(error, AdiabatError) else str(error)

@@ -11,7 +11,7 @@ from adiabat.base import ConfigError, DataError
 from adiabat.base.files import check_out
 from adiabat.base.processes import Processes
 from adiabat.base.progress import progress
-from adiabat.properties.distillation import FEWEST, Distilled, distilled
+from adiabat.properties.distillation import FEWEST, Distilled, check_teacher, distilled
 from adiabat.properties.library import Entry, read_library
 from adiabat.properties.model import PropertyModel, load_property_model, save_property_model
 from adiabat.properties.molecules import Molecules
@@ -52,9 +52,7 @@ def distill_property(
     if molecules < FEWEST:
         raise ConfigError(f"a student does not learn from {molecules} molecules", f"at least {FEWEST}")
     teacher = load_property_model(model)
-    _ = teacher.of_molecules  # refuses those of reactions
-    if teacher.inputs:
-        raise ConfigError(f"a model that needs {teacher.inputs[0].name!r} beside the molecule has no student")
+    check_teacher(teacher)
     entries = sample(read_library(Path(library), smiles=smiles), molecules, seed)
     texts, values, errors = _asked(model, teacher, entries, cores(workers))
     asked = Molecules(tuple(map(teacher.standardizer, texts)))

@@ -23,7 +23,7 @@ from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
 from adiabat.explain import Explanation
 from adiabat.properties.filters import Filters
-from adiabat.properties.library import read_library
+from adiabat.properties.library import Entry, check_library, library_name, read_library
 from adiabat.properties.model import MODEL_NAME, PropertyModel, load_property_model
 from adiabat.properties.optimize.objectives import Objective
 from adiabat.properties.screening import Screen, Wish, place_names
@@ -84,6 +84,7 @@ def screen(
     explained: int = COUNT,
     smiles: str = "smiles",
     name: str | None = None,
+    kind: str | None = None,
     objectives: Sequence[str] = (),
     weights: Sequence[float] = (),
     rules: Sequence[str] = (),
@@ -105,12 +106,13 @@ def screen(
 
     Args:
         models: property models or their run folders.
-        library: a file (.smi, .csv, .tsv, .sdf, .parquet, also .gz), read as a stream.
+        library: a file (.smi, .csv, .tsv, .sdf, .parquet, also .gz), read as a stream; "-" is standard input.
         out: the run folder.
         top: how many of the best are listed and drawn.
         explained: of how many of them the report says why the models like them.
         smiles: the column of molecules of a table.
         name: its column of names.
+        kind: of the library, see `read_library`.
         objectives: what targets should be, see `read_objective`; by default all are maximized.
         weights: of the objectives, in the same order; by default equal.
         rules: pains, brenk, nih, lipinski, veber; molecules that break one are not predicted.
@@ -125,11 +127,12 @@ def screen(
         workers: processes; by default as many as there are cores. They do not change the result.
         ray: the address of a Ray cluster to work on instead, or "local" for one on this machine. Models have
             to be at the same path there.
-        resume: go on with the run in the folder.
+        resume: go on with the run in the folder. A stream has to begin anew; what was done is skipped.
         force: start over in a folder that holds a run.
 
     Raises:
-        ConfigError: models or objectives that do not go together, a column that is missing.
+        ConfigError: models or objectives that do not go together, a column that is missing, another library
+            than that of the run to go on with.
         DataError: a file that cannot be read to its end, a full disk; what was done is kept.
         Interrupted: stopped by a signal; the run can be resumed.
     """
@@ -150,13 +153,11 @@ def screen(
         "most_sa": most_sa,
     }
     Screen(loaded, Filters(**filters), wish, level)  # what is wrong is said before the first worker starts
-    if not library.is_file():
-        raise DataError(f"there is no file {library}")
+    check_library(library)
     config: dict[str, Any] = {
         "models": [os.fspath(path) for path in models],
         "digests": digests,
         "library": os.fspath(library),
-        "library_bytes": library.stat().st_size,
         "smiles": smiles,
         "objectives": [f"{one.name}={_goal(one)}" for one in wish.objectives],
         "weights": [one.weight for one in wish.objectives],
@@ -168,7 +169,9 @@ def screen(
         "explained": explained,
         "alike": alike,
     }
-    config |= {"name": name} if name else {}
+    is_file = library.is_file()
+    config |= {"library_bytes": library.stat().st_size} if is_file else {}
+    config |= {key: value for key, value in (("name", name), ("kind", kind)) if value}
     settings = json.dumps(
         {
             "models": [os.path.abspath(path) for path in models],
@@ -187,7 +190,8 @@ def screen(
         config,
         resume=resume,
         force=force,
-        may_change=("top", "explained", "alike"),
+        # What a shell calls a pipe changes from one to the next.
+        may_change=("top", "explained", "alike", *(() if is_file else ("library",))),
         makes=makes,
     ) as run:
         run.note(**environment)
@@ -195,7 +199,7 @@ def screen(
         short = ShortList(top, wish, verdicts)
         for part in files.resumed():
             short.add(part)
-        entries = read_library(library, smiles=smiles, name=name, start=files.done)
+        entries = files.left(read_library(library, smiles=smiles, name=name, kind=kind))
         first = next(entries, None)
         with _workers(workers, ray, settings) as pool:
             _work(pool, itertools.chain([] if first is None else [first], entries), files, short)
@@ -220,7 +224,7 @@ def _work(pool: _Workers, entries: Iterator[Any], files: "_Files", short: ShortL
                 waiting = []
             if stop.requested:
                 return
-        if waiting:
+        if waiting and not stop.requested:  # a stream may have ended by the same signal
             short.add(files.save(pyarrow.Table.from_batches(waiting)))
 
 
@@ -236,7 +240,8 @@ class _Files:
 
     def __init__(self, folder: Path):
         self._folder, self._rejected = folder / MOLECULES, folder / REJECTED
-        self.done = 0
+        self.done = self._parts = 0
+        self._last: tuple[int, str] | None = None
         self.counts: dict[str, int] = dict.fromkeys(("read", "rejected", "left_out", "predicted"), 0)
         self.reasons: list[tuple[int, str, str]] = []
 
@@ -244,18 +249,40 @@ class _Files:
         """The tables that are there, in order."""
         import pyarrow.parquet
 
-        for number in itertools.count():
-            path = self._path(number)
-            if not path.exists():
-                break
+        while (path := self._path()).exists():
             try:
                 table = pyarrow.parquet.read_table(path)
             except (pyarrow.ArrowException, OSError) as error:
                 raise DataError(f"{path} cannot be read: {error}", "start over with --force") from error
             self.done = int(table.schema.metadata[b"rows"])
+            self._parts += 1
+            if len(table):
+                self._last = table["row"][-1].as_py(), table["smiles"][-1].as_py()
             self._count(table)
             yield table
         self._keep()
+
+    def left(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """What is not done of a library.
+
+        Raises:
+            ConfigError: it is not the one of which the rest was done.
+        """
+        row = 0
+        for entry in entries:
+            row = entry.row
+            if self._last and row == self._last[0] and entry.smiles != self._last[1]:
+                raise ConfigError(
+                    f"row {row} of the library was {self._last[1]!r} and is {entry.smiles!r} now",
+                    "go on with the library of the run, or choose another --out",
+                )
+            if row > self.done:
+                yield entry
+        if row < self.done:
+            raise ConfigError(
+                f"the library has {row} rows, {self.done} of it are done already",
+                "a stream has to begin anew; what is done is skipped",
+            )
 
     def save(self, table: "pyarrow.Table") -> "pyarrow.Table":
         """Writes the next table, and rows with an error beside it; gives the molecules without one."""
@@ -268,15 +295,17 @@ class _Files:
         self._reject(
             [(row["row"], row["smiles"][:MAX_SMILES_LENGTH], row["error"]) for row in rejected.to_pylist()]
         )
-        number, self.done = self.done // PART, self.done + len(table)
+        self.done += len(table)
         good = good.replace_schema_metadata({"rows": str(self.done)})
-        with atomic_path(self._path(number)) as path:
+        with atomic_path(self._path()) as path:
             pyarrow.parquet.write_table(good, path, compression="zstd")
+        self._parts += 1
         self._count(good)
         return good
 
-    def _path(self, number: int) -> Path:
-        return self._folder / f"part-{number:06d}.parquet"
+    def _path(self) -> Path:
+        """Of the next part."""
+        return self._folder / f"part-{self._parts:06d}.parquet"
 
     def _count(self, table: "pyarrow.Table") -> None:
         left_out = int((table["left_out"].to_numpy() != "").sum())
@@ -368,7 +397,7 @@ def _digests(models: Sequence[str | os.PathLike]) -> list[str]:
 
 def _nothing(files: _Files, library: Path) -> str:
     if not files.counts["read"]:
-        return f"{library} has no molecules"
+        return f"{library_name(library)} has no molecules"
     if files.reasons:
         return f"none of the {files.counts['read']} molecules can be predicted: {files.reasons[0][2]}"
     return f"none of the {files.counts['read']} molecules passes the filters"
@@ -430,9 +459,8 @@ def _report(
     from adiabat.report.screening import screening_sections
 
     targets = [target for model in models for target in model.targets]
-    page = Page(
-        "Screened molecules", f"{found.counts['read']} molecules of {Path(run.config['library']).name}"
-    )
+    library = Path(library_name(run.config["library"])).name
+    page = Page("Screened molecules", f"{found.counts['read']} molecules of {library}")
     page.add(
         *screening_sections(
             counts=found.counts,

@@ -4,12 +4,12 @@ import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
 from adiabat.base import ConfigError, DataError
-from adiabat.properties.library import MAX_RECORD, sd_records
+from adiabat.properties.library import MAX_RECORD, sd_records, text_lines
 from adiabat.properties.table import Rejected
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def read_ligands(path: str | Path) -> tuple[list[Ligand], list[Rejected]]:
     rejected: list[Rejected] = []
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for row, (lines, size) in enumerate(sd_records(file), start=1):  # pyright: ignore[reportArgumentType]
+            records = sd_records(text_lines(cast("BinaryIO", file)))
+            for row, (lines, size) in enumerate(records, start=1):
                 name = (lines[0].strip() if lines else "") or f"ligand {row}"
                 try:
                     if size > MAX_RECORD:
