@@ -20,8 +20,11 @@ from adiabat.properties.affinity import (
     write_docked,
 )
 from adiabat.properties.affinity.ligands import ligand_of
-from adiabat.tasks.affinity_dock import dock_affinity, summary_of
+from adiabat.properties.affinity.values import read_known
+from adiabat.report.affinity import scoring_sections
+from adiabat.tasks.affinity_dock import Pose, _ranking, dock_affinity, summary_of
 from adiabat.tasks.affinity_files import read_target
+from adiabat.tasks.affinity_score import rows_of as rows_of_ranking
 from adiabat.tasks.affinity_score import score_affinity
 from adiabat.tasks.affinity_series import train_series
 from adiabat.tasks.affinity_train import train_affinity
@@ -107,6 +110,7 @@ def test_with_five_known_ligands_there_are_absolute_values(trained, folder, tmp_
     assert found.summary["n_known"] == 5
     for row in rows:
         assert float(row["pK lower"]) <= float(row["pK"]) <= float(row["pK upper"])
+        assert float(row["dG [kcal/mol] lower"]) <= float(row["dG [kcal/mol]"])
         assert float(row["dG [kcal/mol]"]) == pytest.approx(-1.364247 * float(row["pK"]), abs=1e-3)
     assert 4 < np.mean([float(row["pK"]) for row in rows]) < 10
     assert set(found.summary["tau"]) >= {"boosting + network", "heavy atoms", "logP"}
@@ -175,6 +179,68 @@ def test_the_box_is_asked_for_once(folder, tmp_path):
             dock_affinity(folder / "t1.pdb", folder / "t1.sdf", out=tmp_path / "run", **options)
 
 
+def docked_as(path, name, energies):
+    """Two poses of each ligand of a target, as if they were docked."""
+    protein = read_protein(path / f"{name}.pdb")
+    complexes, _, _ = make_complexes(protein, read_ligands(path / f"{name}.sdf")[0])
+    pairs = zip(complexes, energies, strict=True)
+    poses = [
+        Pose(one, number, energy + number - 1, (), np.nan, np.nan)
+        for one, energy in pairs
+        for number in (1, 2)
+    ]
+    return protein, poses
+
+
+def test_docked_ligands_are_ranked_with_intervals(folder, trained, tmp_path):
+    """By Vina's first poses, or by a model; pK come by a line through known ligands alone."""
+    known = read_known(folder / "t3.csv", value="Ki", unit="nM")
+    names = [f"t3-{k}" for k in range(len(SMILES))]
+    wanted = known.of(names)
+    energies = -(1.0 + 0.5 * np.nan_to_num(wanted, nan=6.0))  # a scale and a zero of their own
+    protein, poses = docked_as(folder, "t3", energies)
+    bare = _ranking("t3", protein, poses, None, None, tmp_path, 0.9, 0)
+    rows = rows_of_ranking(bare)
+    assert [row["name"] for row in rows] == [names[k] for k in np.argsort(energies, kind="stable")]
+    width = float(rows[0]["score upper"]) - float(rows[0]["score lower"])
+    # 1.645 standard errors of 2.85 kcal/mol on each side, in units of pK.
+    assert width == pytest.approx(2 * 1.645 * 2.85 / 1.364, rel=1e-3)
+    assert "pK" not in rows[0]
+    assert bare.summary["answer"] == "only an order: fewer than 5 known affinities"
+    found = _ranking("t3", protein, poses, known, None, tmp_path, 0.9, 0)
+    assert found.summary["tau"]["Vina"]["value"] == pytest.approx(1.0)
+    assert found.summary["tau"]["Vina"]["lower"] > 0.9
+    assert set(found.summary["better_than"]) == {"heavy atoms", "logP"}
+    for row in rows_of_ranking(found):
+        if row["measured pK"]:
+            assert float(row["pK"]) == pytest.approx(float(row["measured pK"]), abs=1e-3)
+        ends = [float(row[f"dG [kcal/mol]{end}"]) for end in (" lower", "", " upper")]
+        assert ends == sorted(ends)
+    scored = _ranking("t3", protein, poses, known, trained.model, tmp_path, 0.9, 0)
+    assert scored.by == "boosting + network"
+    assert {"Vina", "heavy atoms"} < set(scored.summary["tau"])
+    assert scored.half_width == trained.model.half_width(0.9)
+    page = "".join(str(section) for section in scoring_sections(rows, bare.summary))
+    assert "published standard error" in page
+    assert "nothing says how well Vina orders these ligands" in page
+
+
+def test_known_affinities_are_looked_at_before_anything_is_docked(folder, tmp_path):
+    (tmp_path / "ligands.csv").write_text("name,smiles,Ki\na,CCO,5\nb,CCN,5\n")
+    options = {"around": folder / "t1.sdf", "name": "name"}
+    for values, message in (
+        ({"value": "Ki"}, "without a unit"),
+        ({"values": tmp_path / "ligands.csv"}, "is not given"),
+        ({"value": "Kd", "unit": "nM"}, "no column 'Kd'"),
+        ({"value": "Ki", "unit": "nM"}, "nothing to rank"),
+        ({"values": folder / "t1.csv", "value": "Ki", "unit": "nM"}, "none of the names"),
+    ):
+        with pytest.raises((ConfigError, DataError), match=message):
+            dock_affinity(
+                folder / "t1.pdb", tmp_path / "ligands.csv", out=tmp_path / "run", **options, **values
+            )
+
+
 PEPTIDE = "GSAFLKDGSA"
 
 
@@ -216,6 +282,10 @@ def test_docking_gives_whole_poses_in_the_box(tmp_path):
     )
     assert failed_checks(complexes[0]) == []
     assert "redocked" not in summary_of(found.poses, 0)
+    (row,) = rows_of(found.folder / "scores.csv")
+    assert float(row["score lower"]) < float(row["score"]) < float(row["score upper"])
+    assert found.summary["answer"].startswith("only an order")
+    assert "an order and nothing more" in found.report.read_text()
 
 
 def test_poses_come_back_from_their_file(tmp_path):

@@ -23,6 +23,12 @@ Unit = Annotated[
         help="nM, uM, pKi, pIC50, kcal/mol, kJ/mol ..., or the column that has the unit of each value.",
     ),
 ]
+KnownValue = Annotated[
+    str | None, typer.Option("--value", metavar="COLUMN", help="The column of known affinities.")
+]
+KnownUnit = Annotated[
+    str | None, typer.Option("--unit", help="Of the known affinities, or the column of their units.")
+]
 Names = Annotated[
     str, typer.Option("--name", metavar="COLUMN", help="The column with the names of the ligands.")
 ]
@@ -110,12 +116,8 @@ def score(
             metavar="FILE", help="Known affinities; without a table they are sought in LIGANDS.sdf."
         ),
     ] = None,
-    value: Annotated[
-        str | None, typer.Option("--value", metavar="COLUMN", help="The column of known affinities.")
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option("--unit", help="Of the known affinities, or the column of their units.")
-    ] = None,
+    value: KnownValue = None,
+    unit: KnownUnit = None,
     name: Names = "name",
     level: Level = 0.9,
     seed: Seed = None,
@@ -141,12 +143,8 @@ def score(
         resume=resume,
         force=force,
     )
-    rows = rows_of(found)
-    if not json:
-        for row in rows:
-            print("  ".join(row[key] for key in ("rank", "name", "score", "pK") if key in row))
     files = {"scores": found.folder / "scores.csv", "report": found.report}
-    _print(found.summary | ({"ligands": rows} if json else {}), files, json)
+    _print_ranking(rows_of(found), found.summary, files, json)
 
 
 @affinity_app.command(
@@ -173,7 +171,18 @@ def dock(
     reference: Annotated[
         Path | None, typer.Option(metavar="FILE.sdf", help="Known poses to compare with, by name.")
     ] = None,
+    values: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Known affinities; without a table they are sought in LIGANDS."),
+    ] = None,
+    value: KnownValue = None,
+    unit: KnownUnit = None,
     smiles: Smiles = "smiles",
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="COLUMN", help="The column with the names of the ligands, in tables."),
+    ] = None,
+    level: Level = 0.9,
     poses: Annotated[int, typer.Option(metavar="N", min=1, help="Of each ligand at most.")] = 5,
     exhaustiveness: Annotated[int, typer.Option(metavar="N", min=1, help="How long Vina searches.")] = 8,
     cores: Annotated[int, typer.Option(metavar="N", min=1, help="To work on.")] = 1,
@@ -183,8 +192,9 @@ def dock(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Dock molecules by AutoDock Vina, check the poses, and score them."""
+    """Dock molecules by AutoDock Vina, check and score the poses, and rank the ligands."""
     from adiabat.tasks.affinity_dock import dock_affinity
+    from adiabat.tasks.affinity_score import rows_of
 
     found = dock_affinity(
         protein,
@@ -195,7 +205,12 @@ def dock(
         size=_numbers(size),
         model=model,
         reference=reference,
+        values=values,
+        value=value,
+        unit=unit,
         smiles=smiles,
+        name=name,
+        level=level,
         n_poses=poses,
         exhaustiveness=exhaustiveness,
         cores=cores,
@@ -203,8 +218,8 @@ def dock(
         resume=resume,
         force=force,
     )
-    files = {"poses": found.folder / "poses.sdf", "table": found.folder / "poses.csv", "report": found.report}
-    _print(found.summary, files, json)
+    files = {key: found.folder / name for key, name in (("poses", "poses.sdf"), ("scores", "scores.csv"))}
+    _print_ranking(rows_of(found.ranking), found.summary, files | {"report": found.report}, json)
 
 
 def _numbers(text: str | None) -> list[float] | None:
@@ -217,6 +232,21 @@ def _numbers(text: str | None) -> list[float] | None:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise ConfigError(f"{text!r} are no three numbers", "write them as 1.5,-2,30") from error
+
+
+def _print_ranking(
+    rows: list[dict[str, str]], summary: dict[str, Any], files: dict[str, Path], json: bool
+) -> None:
+    """Ligands in their order, each number with its interval, then what is known of the order."""
+    if not json:
+        for row in rows:
+            cells = [row["rank"], row["name"]]
+            for key in ("score", "pK"):
+                if key in row:
+                    ends = {end: float(row[f"{key} {end}"]) for end in ("lower", "upper")}
+                    cells.append(f"{key} {_interval({'value': float(row[key]), **ends})}")
+            print("  ".join(cells))
+    _print(summary | ({"ligands": rows} if json else {}), files, json)
 
 
 def _print(summary: dict[str, Any], files: dict[str, Path], json: bool) -> None:

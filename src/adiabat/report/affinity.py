@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from adiabat.properties.affinity.docking import VINA
 from adiabat.properties.affinity.model import BOTH
 from adiabat.report import figures
 from adiabat.report.cards import Columns, Facts, Figure, Findings, Section, Table, Text, Verdict
@@ -75,23 +76,29 @@ def scoring_sections(rows: Sequence[Mapping[str, str]], summary: Mapping[str, An
     )
     legends = [f"{row['rank']}. {row['name']}" for row in rows[:_DRAWN]]
     svg = drawings([row["smiles"] for row in rows[:_DRAWN]], legends)
+    ours = summary["ranked_by"]
+    errors, sources = "left-out targets were off", ()
+    if ours == VINA:
+        errors = "the published standard error, of complexes of many targets, calls for"
+        sources = ("vina-error",)
     lead = (
-        "The score is in units of pK, less the mean of these ligands; its interval is as wide as left-out "
-        "targets were off."
+        f"The score is that of {ours} in units of pK, less the mean of these ligands; its interval is as "
+        f"wide as {errors}."
     )
+    sources = (*_SOURCES, *sources)
     cards: list[Any] = [Text(meaning), table, Figure(svg, "the best ligands", "The best by the score.")]
-    verdicts = _null_verdict(summary, BOTH) if "tau" in summary else _elsewhere(summary)
-    sections = [Section("Ranking", cards, verdicts, lead, _SOURCES)]
+    verdicts = _null_verdict(summary, ours) if "tau" in summary else _elsewhere(summary)
+    sections = [Section("Ranking", cards, verdicts, lead, sources)]
     if "tau" in summary:
         taus = [[name, _tau(found)] for name, found in summary["tau"].items()]
         caption = "Kendall's tau on the known ligands of this target, with 95 % intervals of a bootstrap."
-        test = [Table(["score", "tau"], taus, caption), _against(summary["better_than"], BOTH)]
+        test = [Table(["score", "tau"], taus, caption), _against(summary["better_than"], ours)]
         sections.append(Section("On the known ligands", test))
     failing = sum(bool(row["failed checks"]) for row in rows)
     if failing:
         text = f"{failing} of {len(rows)} fail a check of their geometry: their scores are worth little."
         sections[0] = Section(
-            "Ranking", [Findings([("warning", "poses", text)]), *cards], verdicts, lead, _SOURCES
+            "Ranking", [Findings([("warning", "poses", text)]), *cards], verdicts, lead, sources
         )
     return sections
 
@@ -185,7 +192,7 @@ def _ranked(row: Mapping[str, str], absolute: bool) -> dict[str, str]:
 
     made = {"ligand": row["name"], "rank": row["rank"], "score": within("score")}
     if absolute:
-        made |= {"pK": within("pK"), "dG [kcal/mol]": number(float(row["dG [kcal/mol]"]))}
+        made |= {name: within(name) for name in ("pK", "dG [kcal/mol]")}
     measured = row["measured pK"]
     made["measured pK"] = number(float(measured)) if measured else ""
     return made | {"failed checks": row["failed checks"]}
@@ -229,7 +236,15 @@ def _elsewhere(summary: Mapping[str, Any]) -> list[Verdict]:
     """What is known when nothing of this target is: how left-out targets were ranked."""
     found = summary.get("tau_on_other_targets")
     if not found:
-        return []
+        return [
+            Verdict(
+                "Kendall's tau",
+                "not known",
+                "poor",
+                "good only by five known ligands of this target",
+                f"nothing says how well {summary['ranked_by']} orders these ligands",
+            )
+        ]
     return [
         Verdict(
             "Kendall's tau on targets left out in training",

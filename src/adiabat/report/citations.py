@@ -40,6 +40,8 @@ CITATIONS = {
     "kendall": "M. G. Kendall, Biometrika 33, 239 (1945), doi:10.1093/biomet/33.3.239: rank correlation.",
     "vina": "J. Eberhardt et al., J. Chem. Inf. Model. 61, 3891 (2021), doi:10.1021/acs.jcim.1c00203: "
     "AutoDock Vina.",
+    "vina-error": "O. Trott and A. J. Olson, J. Comput. Chem. 31, 455 (2010), doi:10.1002/jcc.21334: "
+    "standard error of Vina's score.",
     "posebusters": "M. Buttenschoen et al., Chem. Sci. 15, 3130 (2024), doi:10.1039/D3SC04185A: checks of "
     "poses.",
     "3dmol": "N. Rego and D. Koes, Bioinformatics 31, 1322 (2015), doi:10.1093/bioinformatics/btu829: 3D.",

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from adiabat.properties.affinity import (
     Box,
     Complex,
     Docker,
+    Known,
     Ligand,
     Protein,
     failed_checks,
@@ -25,16 +27,21 @@ from adiabat.properties.affinity import (
     pose_rmsd,
     prepare_receptor,
     read_docked,
+    read_known,
     read_ligands,
     read_protein,
     write_docked,
 )
+from adiabat.properties.affinity.docking import VINA, VINA_ERROR
 from adiabat.properties.affinity.model import BOTH
+from adiabat.properties.affinity.nulls import HEAVY_ATOMS, LOGP, heavy_atoms, log_p
 from adiabat.properties.affinity.poses import same_skeleton
-from adiabat.properties.library import read_library
+from adiabat.properties.affinity.values import KCAL_PER_PK, check_varied
+from adiabat.properties.library import Entry, read_library
 from adiabat.properties.table import Rejected
-from adiabat.tasks.affinity_score import table_csv
-from adiabat.tasks.affinity_train import REJECTED
+from adiabat.tasks.affinity_files import Target, check_values, strangers
+from adiabat.tasks.affinity_score import Scoring, ranked, rows_of, scores_csv, table_csv
+from adiabat.tasks.affinity_train import REJECTED, SCORES
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import as_csv, cell
 from adiabat.tasks.train import REPORT_NAME
@@ -77,12 +84,14 @@ class Docking:
     Attributes:
         poses: of all ligands.
         rejected: ligands that could not be docked, with the reason.
+        ranking: of the ligands by their first poses.
         summary: what it says, as JSON holds it.
         folder: of the run.
     """
 
     poses: list[Pose]
     rejected: list[Rejected]
+    ranking: Scoring
     summary: dict[str, Any]
     folder: Path
 
@@ -102,7 +111,12 @@ def dock_affinity(
     size: Sequence[float] | None = None,
     model: str | os.PathLike | None = None,
     reference: str | os.PathLike | None = None,
+    values: str | os.PathLike | None = None,
+    value: str | None = None,
+    unit: str | None = None,
     smiles: str = "smiles",
+    name: str | None = None,
+    level: float = 0.9,
     n_poses: int = 5,
     exhaustiveness: int = 8,
     cores: int = 1,
@@ -110,7 +124,9 @@ def dock_affinity(
     resume: bool = False,
     force: bool = False,
 ) -> Docking:
-    """Docks molecules, checks and scores the poses, and writes a run folder with poses, a table and a report.
+    """Docks molecules, checks and scores the poses, ranks the ligands by the first of each, and writes a run
+    folder with poses, tables and a report. With at least five known affinities of the target there are
+    absolute values, by a line through these; else only an order.
 
     Args:
         protein: PDB file of whole residues.
@@ -119,43 +135,68 @@ def dock_affinity(
         around: SD file of a ligand around which the box is put, with 5 Å on each side; or
         center: of the box [Å], with
         size: its edges [Å].
-        model: an affinity model that scores the poses.
+        model: an affinity model that scores the poses, and ranks; without one Vina's score does.
         reference: SD file of known poses; those of the same names are compared.
+        values: a table of known affinities; by default that of the ligands.
+        value: its column of affinities; without it nothing is known of the ligands.
+        unit: of the values, or the column that has the unit of each.
         smiles: the column of SMILES strings in a table.
+        name: the column of the ligands' names in tables.
+        level: share of true values that intervals are to hold.
         n_poses: of each ligand at most.
         exhaustiveness: how long Vina searches.
         cores: to work on.
         seed: of everything random.
-        resume: go on with a run that was broken off, after the last ligand that was docked.
+        resume: go on with a run that was broken off, after the last ligand that was docked; model, reference,
+            values and level may be others.
         force: start over in a folder that holds a run.
 
     Raises:
         MissingDependencyError: the extra `docking` is not installed.
-        ConfigError: no box, or two.
-        DataError: files that cannot be read, or no ligand that could be docked.
+        ConfigError: no box, or two; values without a unit, a column that does not exist.
+        DataError: files that cannot be read, no ligand that could be docked, known affinities that are equal.
     """
     environment = enable()
     box = _box(around, center, size)
-    given = {"protein": protein, "ligands": ligands, "model": model, "reference": reference}
-    config: dict[str, Any] = {key: os.fspath(path) for key, path in given.items() if path is not None}
+    check_values(values, value, unit)
+    if not 0 < level < 1:
+        raise ConfigError(f"an interval holds a share between 0 and 1, not {level}")
+    paths = {"protein": protein, "ligands": ligands, "model": model, "reference": reference, "values": values}
+    config: dict[str, Any] = {key: os.fspath(path) for key, path in paths.items() if path is not None}
+    told = {"value": value, "unit": unit, "name": name}
+    config |= {key: text for key, text in told.items() if text is not None}
     config |= {"center": list(box.center), "size": list(box.size), "n_poses": n_poses}
-    config |= {"exhaustiveness": exhaustiveness, "cores": cores, "seed": seed}
-    makes = (POSES, TABLE, REJECTED)
-    with RunFolder.create(out, "affinity-dock", config, resume=resume, force=force, makes=makes) as run:
+    config |= {"exhaustiveness": exhaustiveness, "cores": cores, "seed": seed, "level": level}
+    with RunFolder.create(
+        out,
+        "affinity-dock",
+        config,
+        resume=resume,
+        force=force,
+        may_change=("model", "reference", "values", "value", "unit", "level"),
+        makes=(POSES, TABLE, SCORES, REJECTED),
+    ) as run:
         run.note(**environment)
         scorer = None if model is None else load_affinity_model(model)
-        known = {} if reference is None else {one.name: one for one in read_ligands(Path(reference))[0]}
-        receptor = prepare_receptor(Path(protein))
+        posed = {} if reference is None else {one.name: one for one in read_ligands(Path(reference))[0]}
+        entries = [
+            entry._replace(name=entry.name or f"ligand {entry.row}")
+            for entry in read_library(Path(ligands), smiles=smiles, name=name)
+        ]
+        known = _known(values or ligands, value, unit, name, [entry.name for entry in entries])
+        atoms, receptor = read_protein(Path(protein)), prepare_receptor(Path(protein))
         docker = Docker(receptor, box, n_poses=n_poses, exhaustiveness=exhaustiveness, cores=cores, seed=seed)
-        found, rejected = _docked(docker, ligands, smiles, known, run.path / "checkpoints")
-        poses, outside = _judged(found, read_protein(Path(protein)), docker.box, scorer, known)
-        rejected += outside
-        summary = summary_of(poses, len(rejected))
+        found, rejected = _docked(docker, entries, posed, run.path / "checkpoints")
+        poses, outside = _judged(found, atoms, docker.box, scorer, posed)
+        rejected += [*outside, *(known.rejected if known else ())]
+        ranking = _ranking(Path(protein).stem, atoms, poses, known, scorer, run.path, level, seed)
+        summary = ranking.summary | summary_of(poses, len(rejected))
         atomic_write(run.path / TABLE, table_csv([row_of(pose) for pose in poses]))
+        atomic_write(run.path / SCORES, scores_csv(ranking))
         atomic_write(run.path / POSES, _sd_text(poses))
         atomic_write(run.path / REJECTED, as_csv(["row", "ligand", "reason"], rejected))
         run.result(**summary)
-        docking = Docking(poses, rejected, summary, run.path)
+        docking = Docking(poses, rejected, ranking, summary, run.path)
         _report(run, docking)
         return docking
 
@@ -208,16 +249,26 @@ def _box(
     return Box(tuple(center or ()), tuple(size or ()))
 
 
+def _known(
+    values: str | os.PathLike, value: str | None, unit: str | None, name: str | None, names: Sequence[str]
+) -> Known | None:
+    """Affinities of ligands with these names; what is wrong with them is said before the long work."""
+    if value is None or unit is None:
+        return None
+    known = read_known(Path(values), value=value, unit=unit, name=name or "name")
+    check_varied(known.of(names), "the known ligands")
+    return replace(known, notes=(*known.notes, *strangers(known, names)))
+
+
 def _docked(
-    docker: Docker, path: str | os.PathLike, smiles: str, known: Mapping[str, Ligand], done: Path
+    docker: Docker, entries: Sequence[Entry], known: Mapping[str, Ligand], done: Path
 ) -> tuple[list[tuple[Ligand, int, float]], list[Rejected]]:
     """All poses with their numbers and Vina's scores; what is in the folder `done` was docked before."""
-    entries = list(read_library(Path(path), smiles=smiles))
     found: list[tuple[Ligand, int, float]] = []
     rejected: list[Rejected] = []
     with progress("docking", total=len(entries), unit="ligands") as bar:
         for entry in entries:
-            name = entry.name or f"ligand {entry.row}"
+            name = entry.name
             try:
                 if entry.error:
                     raise DataError(entry.error)
@@ -236,6 +287,34 @@ def _docked(
     if not found:
         raise DataError(f"none of {len(entries)} ligands could be docked: {rejected[0].reason}")
     return found, rejected
+
+
+def _ranking(
+    name: str,
+    protein: Protein,
+    poses: Sequence[Pose],
+    known: Known | None,
+    model: AffinityModel | None,
+    folder: Path,
+    level: float,
+    seed: int,
+) -> Scoring:
+    """The ligands by the poses that Vina likes best: a model has learned to tell ligands, not poses."""
+    first = list({pose.ligand.name: pose for pose in reversed(poses)}.values())
+    complexes = [pose.complex for pose in first]
+    notes = known.notes if known else ()
+    if model is not None:
+        notes += ("the model was tested on poses that were given; those of docking may be wrong as well",)
+    target = Target(name, protein, complexes, [], known, notes)
+    vina = {VINA: np.array([-pose.energy for pose in first]) / KCAL_PER_PK}
+    if model is None:
+        smiles = [pose.ligand.smiles for pose in first]
+        scores = vina | {HEAVY_ATOMS: heavy_atoms(smiles), LOGP: log_p(smiles)}
+        width = NormalDist().inv_cdf((1 + level) / 2) * VINA_ERROR / KCAL_PER_PK
+        return ranked(target, scores, VINA, width, folder, level=level, seed=seed)
+    elsewhere = model.summary.get("tau", {}).get(BOTH)
+    scores, width = model.score(complexes) | vina, model.half_width(level)
+    return ranked(target, scores, BOTH, width, folder, elsewhere=elsewhere, level=level, seed=seed)
 
 
 def _judged(
@@ -294,12 +373,14 @@ def _sd_text(poses: Sequence[Pose]) -> str:
 
 def _report(run: RunFolder, docking: Docking) -> None:
     from adiabat.report import Page, provenance_sections
-    from adiabat.report.affinity import docking_sections, notes_section
+    from adiabat.report.affinity import docking_sections, notes_section, scoring_sections
 
     page = Page(
         "Docked ligands", f"ligands: {docking.summary['n_ligands']}, poses: {docking.summary['n_poses']}"
     )
     page.add(*docking_sections([row_of(pose) for pose in docking.poses], docking.summary))
-    page.add(notes_section({}, [("docking", one) for one in docking.rejected]))
+    page.add(*scoring_sections(rows_of(docking.ranking), docking.ranking.summary))
+    notes = {"docking": docking.ranking.target.notes}
+    page.add(notes_section(notes, [("docking", one) for one in docking.rejected]))
     page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

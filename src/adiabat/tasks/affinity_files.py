@@ -87,13 +87,7 @@ def read_target(
         ConfigError: values without a unit, or a column that is not there.
         DataError: files that cannot be read, or ligands that do not lie in the protein.
     """
-    if value is not None and unit is None:
-        raise ConfigError(
-            f"{value!r} is given without a unit",
-            f"say --unit: one of {', '.join(UNITS)}, or a column of units",
-        )
-    if value is None and values is not None:
-        raise ConfigError(f"the column of affinities in {values} is not given", "name it by --value")
+    check_values(values, value, unit)
     atoms = read_protein(Path(protein))
     found, unread = read_ligands(Path(ligands))
     complexes, outside, notes = make_complexes(atoms, found)
@@ -106,8 +100,23 @@ def read_target(
     rejected = [*unread, *outside, *(known.rejected if known else ())]
     notes = (*notes, *hydrogen_notes(found), *(known.notes if known else ()))
     if known:
-        notes = (*notes, *_strangers(known, [ligand.name for ligand in found]))
+        notes = (*notes, *strangers(known, [ligand.name for ligand in found]))
     return Target(name or Path(protein).stem, atoms, complexes, rejected, known, notes)
+
+
+def check_values(values: str | os.PathLike | None, value: str | None, unit: str | None) -> None:
+    """Refuses half of what known affinities are given by.
+
+    Raises:
+        ConfigError: values without a unit, or a table without the column.
+    """
+    if value is not None and unit is None:
+        raise ConfigError(
+            f"{value!r} is given without a unit",
+            f"say --unit: one of {', '.join(UNITS)}, or a column of units",
+        )
+    if value is None and values is not None:
+        raise ConfigError(f"the column of affinities in {values} is not given", "name it by --value")
 
 
 def judged(
@@ -152,12 +161,16 @@ def _of_properties(ligands: Sequence[Ligand], value: str, unit: str, source: str
     )
 
 
-def _strangers(known: Known, names: Sequence[str]) -> tuple[str, ...]:
-    """Says so where affinities belong to no ligand: names may be written in another way."""
+def strangers(known: Known, names: Sequence[str]) -> tuple[str, ...]:
+    """Says so where affinities belong to no ligand: names may be written in another way.
+
+    Raises:
+        ConfigError: all of them.
+    """
     missing = [name for name in known.values if name not in names]
     if len(missing) == len(known.values):
         raise ConfigError(
             f"none of the names of the affinities is that of a ligand: {missing[0]!r} against {names[0]!r}",
-            "the column --name has to hold the titles of the SD records",
+            "the column --name has to hold the names of the ligands, which are the titles of SD records",
         )
     return (f"{len(missing)} affinities belong to no ligand, such as {missing[0]}",) if missing else ()

@@ -29,7 +29,8 @@ class Scoring:
     Attributes:
         target: protein, ligands and what is known of them.
         scores: ours and those of null models by name, shape (n_ligands,) each.
-        half_width: of the interval of the score less the mean of the series [pK].
+        by: the name of the one that ranks.
+        half_width: of its interval, less the mean of the series [pK].
         calibrated: affinities, where at least five are known.
         failed: checks that each pose does not pass.
         summary: what it all says, as JSON holds it.
@@ -38,6 +39,7 @@ class Scoring:
 
     target: Target
     scores: dict[str, np.ndarray]
+    by: str
     half_width: float
     calibrated: Calibrated | None
     failed: list[list[str]]
@@ -51,8 +53,8 @@ class Scoring:
 
     @property
     def relative(self) -> np.ndarray:
-        """Our score less the mean of the series [pK], shape (n_ligands,)."""
-        return self.scores[BOTH] - self.scores[BOTH].mean()
+        """The score that ranks less the mean of the series [pK], shape (n_ligands,)."""
+        return self.scores[self.by] - self.scores[self.by].mean()
 
 
 def score_affinity(
@@ -115,26 +117,57 @@ def score_affinity(
 def score_target(
     model: AffinityModel, target: Target, folder: Path, *, level: float = 0.9, seed: int = 0
 ) -> Scoring:
-    """Ranks the ligands of a target, and calibrates where enough is known."""
-    scores = model.score(target.complexes)
+    """Ranks the ligands of a target by a model, and calibrates where enough is known."""
+    elsewhere = model.summary.get("tau", {}).get(BOTH)
+    scores, width = model.score(target.complexes), model.half_width(level)
+    return ranked(target, scores, BOTH, width, folder, elsewhere=elsewhere, level=level, seed=seed)
+
+
+def ranked(
+    target: Target,
+    scores: Mapping[str, np.ndarray],
+    by: str,
+    half_width: float,
+    folder: Path,
+    *,
+    elsewhere: Mapping[str, float] | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+) -> Scoring:
+    """Ranks the ligands of a target by a score, and calibrates where enough is known.
+
+    Args:
+        target: with its ligands in the poses that are scored.
+        scores: by name [pK], more is better, shape (n_ligands,) each.
+        by: the one that ranks; null models among the others are judged beside it.
+        half_width: of its interval [pK].
+        folder: of the run.
+        elsewhere: Kendall's tau of the score on other targets, where it is known.
+        level: share of true values that intervals are to hold.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: known affinities that are equal.
+    """
     values = target.values
-    n_known = int((~np.isnan(values)).sum())
+    known = ~np.isnan(values)
+    n_known = int(known.sum())
     check_varied(values, "the known ligands")
-    calibrated = calibrate(scores[BOTH], values, level=level, seed=seed) if n_known >= LEAST_KNOWN else None
+    calibrated = calibrate(scores[by], values, level=level, seed=seed) if n_known >= LEAST_KNOWN else None
     summary: dict[str, Any] = {
         "n_ligands": len(values),
         "n_known": n_known,
         "n_rejected": len(target.rejected),
+        "ranked_by": by,
         "answer": "pK" if calibrated else f"only an order: fewer than {LEAST_KNOWN} known affinities",
-        "tau_on_other_targets": model.summary.get("tau", {}).get(BOTH),
+        "tau_on_other_targets": elsewhere,
     }
-    if n_known >= LEAST_KNOWN:
-        known = ~np.isnan(values)
+    if calibrated:
         orders = {key: [ordering(one[known])] for key, one in scores.items()}
-        taus, better = judged([values[known]], orders, BOTH, seed)
+        taus, better = judged([values[known]], orders, by, seed)
         summary |= {"tau": plain_scores(taus), "better_than": plain_scores(better)}
     failed = [failed_checks(one) for one in target.complexes]
-    return Scoring(target, scores, model.half_width(level), calibrated, failed, summary, folder)
+    return Scoring(target, dict(scores), by, half_width, calibrated, failed, summary, folder)
 
 
 def rows_of(scoring: Scoring) -> list[dict[str, str]]:
@@ -149,7 +182,7 @@ def rows_of(scoring: Scoring) -> list[dict[str, str]]:
         if scoring.calibrated is not None:
             row |= _absolute(scoring.calibrated, k)
         row |= {"measured pK": cell(float(values[k])), "failed checks": "; ".join(scoring.failed[k])}
-        row |= {key: cell(float(those[k])) for key, those in scoring.scores.items() if key != BOTH}
+        row |= {key: cell(float(those[k])) for key, those in scoring.scores.items() if key != scoring.by}
         rows.append(row)
     return rows
 
@@ -166,12 +199,12 @@ def table_csv(rows: Sequence[Mapping[str, str]]) -> str:
 
 def _absolute(calibrated: Calibrated, k: int) -> dict[str, str]:
     value, lower, upper = (float(part[k]) for part in calibrated[:3])
-    energy = -KCAL_PER_PK * value
+    energies = {"": value, " lower": upper, " upper": lower}
     return {
         "pK": cell(value),
         "pK lower": cell(lower),
         "pK upper": cell(upper),
-        "dG [kcal/mol]": cell(energy),
+        **{f"dG [kcal/mol]{end}": cell(-KCAL_PER_PK * one) for end, one in energies.items()},
     }
 
 

@@ -14,6 +14,10 @@ from adiabat.properties.affinity.protein import protein_lines
 
 MARGIN = 5.0
 """Of a box around a ligand [Å]."""
+VINA = "Vina"
+VINA_ERROR = 2.85
+"""Standard error of Vina's score as a free energy of binding, in complexes of many targets [kcal/mol] (Trott
+and Olson 2010, doi 10.1002/jcc.21334)."""
 _LARGEST = 60.0
 _TRIES = 10
 _KIND = "docked-ligand"
