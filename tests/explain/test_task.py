@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,7 @@ def test_reasons_beside_other_molecules(folder):
         found = why("OCCCCCc1ccccc1")
         assert why("OCCCCCc1ccccc1") is found  # once
         assert why("no molecule") == []
+        outside = reason_figures(why("C[SiH3]"), ["logS"])
     assert reason_figures(found, ["other"]) == []
     shown, hidden = reason_figures(found, ["logS", "noise"])
     k = int(np.argmax(np.abs(found[0].fragments[:, 0])))
@@ -90,6 +92,15 @@ def test_reasons_beside_other_molecules(folder):
     assert "colored by what they bring to logS" in shown.alt
     assert "What atoms bring is not shown: the model is weak" in hidden.caption
     assert "colored" not in hidden.alt
+    assert "What atoms bring is not shown: the molecule is outside" in outside[0].caption
+    assert "colored" not in outside[0].alt
+    # A student says as much of its teacher's skill as it has learned from it.
+    for r2, doubts in ((0.9, 0), (0.3, 1)):
+        student = replace(model, summary={**model.summary, "student": {"r2": {"logS": r2}}})
+        with explaining([student]) as why:
+            said = why("OCCCCCc1ccccc1")[0].doubts[0]
+        assert len(said) == doubts
+        assert all("has not learned what its teacher says: R² is 0.30" in text for text in said)
 
 
 def test_a_file_of_molecules(folder, tmp_path):

@@ -166,6 +166,12 @@ def _doubts(model: PropertyModel, target: Target, prediction: Prediction) -> tup
         found.append(
             f"the model is weak: {name} of its {skill.source} is {skill.value:.2f}, less than {least:g}"
         )
+    taught = model.summary.get("student", {}).get("r2", {}).get(target.name)
+    if taught is not None and taught < LEAST_SKILL["R2"]:
+        least = LEAST_SKILL["R2"]
+        found.append(
+            f"the model has not learned what its teacher says: R² is {taught:.2f}, less than {least:g}"
+        )
     if VERDICTS[prediction.placed.verdict[0]] == "outside":
         found.append("the molecule is outside of what the model knows")
     return tuple(found)
