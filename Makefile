@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-physics lint docs-reference benchmarks-table clean broken
+.PHONY: help demo test test-physics lint docs-reference benchmarks-table pretrained clean broken
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv/pyvenv.cfg
@@ -13,6 +13,8 @@ RUN := .venv/run.stamp
 DEV := .venv/dev.stamp
 PHYSICS := .venv/physics.stamp
 WORKERS ?= auto
+DATA ?= ../shared/data
+POOL := runs/pretraining
 export PYTHON
 
 help:  ## what can be made
@@ -39,6 +41,9 @@ docs-reference: $(DEV)  ## docs/reference from the code
 benchmarks-table: $(RUN)  ## docs/benchmarks.md from benchmarks/results
 	@$(PY) -m benchmarks.table
 
+pretrained: $(POOL)/molecules.smi  ## the pre-trained weights of graph networks anew; DATA=../shared/data is not seen
+	@$(PY) -m adiabat property pretrain $< --without $(POOL)/without.smi --epochs 15 --out $(POOL)/run --resume
+
 clean:  ## remove .venv, caches and build products; run folders stay
 	rm -rf .venv .jax_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -59,6 +64,10 @@ $(DEV): $(RUN) requirements-dev.txt
 $(PHYSICS): $(DEV) requirements-physics.txt
 	@$(PIP) -r requirements-physics.txt
 	@pwd > $@
+
+$(POOL)/molecules.smi: benchmarks/pretraining_molecules.py | $(RUN)
+	@$(PIP) --no-deps --upgrade --target $(POOL)/packages chemicals==1.5.2 molsets==0.3.1
+	@$(PY) -m benchmarks.pretraining_molecules $(POOL)/packages --data $(DATA) --out $(POOL)
 
 # A .venv whose setting up was broken off, that was moved, or that lost its Python is made anew.
 ifneq ($(shell $(PY) -c '' 2>/dev/null && cat $(RUN) 2>/dev/null),$(shell pwd))
