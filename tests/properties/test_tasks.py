@@ -144,6 +144,23 @@ def test_wrong_input(data, tmp_path):
         assert words in str(caught.value)
 
 
+def test_kinds_by_the_command(data, tmp_path):
+    """The null models are fitted beside what is asked for, and have no weight."""
+    from tests.cli.conftest import run as adiabat
+
+    words = ["property", "train", data, "--target", "logS", "--out", tmp_path / "run"]
+    answer = adiabat(*words, "--kind", "gaussian-process", "--kind", "gaussian-process")
+    assert answer.code == 0, answer.err
+    assert list(load_property_model(tmp_path / "run").members) == ["gaussian-process"]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert ">mean</th>" in page
+    assert ">nearest</th>" in page
+    for kind, words_said in (("grpah", "did you mean 'graph'"), ("student", "adiabat property distill")):
+        answer = adiabat(*words, "--kind", kind, "--force")
+        assert answer.code == 2
+        assert words_said in answer.err
+
+
 def test_from_models_to_better_molecules(data, tmp_path):
     from adiabat.report.candidates import main_line
     from adiabat.tasks.property_optimize import optimize_by_models

@@ -67,6 +67,15 @@ def train(
     test: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Another table to test with, instead of a split.")
     ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND",
+            help="Of model: forest, boosting, gaussian-process, graph; again for several. By default all are "
+            "fitted and weighed. The mean and the nearest neighbor are always shown beside them.",
+            show_default=False,
+        ),
+    ] = None,
     tautomers: Annotated[
         bool, typer.Option("--tautomers", help="Write one tautomer for all of a molecule.")
     ] = False,
@@ -101,7 +110,8 @@ def train(
     json: Json = False,
 ) -> None:
     """From a table of molecules or reactions with measured values to a model that knows its own error."""
-    from adiabat.tasks.property_train import train_property
+    from adiabat.properties.model import NULLS
+    from adiabat.tasks.property_train import KINDS, train_property
 
     found = train_property(
         data,
@@ -117,6 +127,7 @@ def train(
         split=split,
         by=by,
         test=test,
+        kinds=tuple(dict.fromkeys([*NULLS, *kind])) if kind else KINDS,
         tautomers=tautomers,
         xtb=xtb,
         embedding=embedding,

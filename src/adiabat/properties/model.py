@@ -28,7 +28,9 @@ from adiabat.properties.table import Table, is_class
 KIND, MODEL_NAME = "property-model", "model.safetensors"
 REVISION = 3
 FOLDS = 5
-BASELINES = ("mean", "nearest", "forest", "boosting", "gaussian-process")
+# What knows no chemistry: shown beside the others, and weighed only where there is nothing else.
+NULLS = ("mean", "nearest")
+BASELINES = (*NULLS, "forest", "boosting", "gaussian-process")
 STANDARDIZERS = {"molecules": Standardizer, "reactions": ReactionStandardizer}
 # A predictor that weighs less is left out.
 _LEAST_WEIGHT = 0.02
@@ -193,7 +195,7 @@ def fit_property_model(
     for kind in kinds:
         if kind not in done:
             done[kind] = fit_kind(kind, molecules, labels, folds, seed)
-    stacked = [kind for kind in kinds if kind not in ("mean", "nearest")] or list(kinds)
+    stacked = [kind for kind in kinds if kind not in NULLS] or list(kinds)
     outside = [done[kind][1] for kind in stacked]
     weights = _weights(np.stack([one.mean for one in outside]), labels)
     used = np.flatnonzero((weights > 0).any(axis=1))

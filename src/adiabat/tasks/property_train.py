@@ -40,6 +40,7 @@ from adiabat.properties.inputs import (
 from adiabat.properties.leakage import Leakage
 from adiabat.properties.message_passing import MessagePassing
 from adiabat.properties.model import (
+    BASELINES,
     MODEL_NAME,
     CrossValidation,
     Prediction,
@@ -58,12 +59,13 @@ from adiabat.properties.reaction_splits import audit_reactions, split_reactions
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import fit_kind
+from adiabat.properties.student import Student
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import as_csv, predictions_csv
 from adiabat.tasks.train import REPORT_NAME
 
 PREDICTIONS, REJECTED, SPLIT = "predictions.csv", "rejected.csv", "split.json"
-KINDS = ("mean", "nearest", "forest", "boosting", "gaussian-process", "graph")
+KINDS = (*BASELINES, "graph")
 # Splits that a column of the table decides.
 BY_COLUMN = ("time", "group", "file")
 # Shares of training and test; what chooses among predictors is cross-validation within training.
@@ -239,6 +241,10 @@ def _check(split: str, by: str | None, kinds: Sequence[str], targets: Sequence[s
         )
     for kind in kinds:
         predictors.get(kind)
+        if kind == Student.kind:
+            raise ConfigError(
+                "a student learns from a model, not from a table", "see adiabat property distill"
+            )
     if len(set(targets)) < len(targets):
         raise ConfigError("a target is named twice")
 
