@@ -26,11 +26,10 @@ from adiabat.properties.predictor import predictors
 from adiabat.properties.table import Table
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_train import KINDS
-from benchmarks.property_kinds import BARS, SOURCES, parts
+from benchmarks.property_kinds import BARS, SOURCES, SPLITS, parts, seeds_of
 from benchmarks.record import record
 
 LEVEL = 0.9
-SPLITS = ("official", "random", "scaffold")
 # What is asked of each table.
 WANTED = [*BARS, ("aqsoldb", "random"), ("pdbbind", "random")]
 
@@ -109,7 +108,7 @@ def rows(
     table, molecules, minutes = prepared(name, data, inputs)
     for split in splits:
         found = []
-        for seed in seeds:
+        for seed in seeds_of(split, seeds):
             found.append(measure(table, molecules, inputs, *parts(table, split, seed, data), seed))
             print(name, split, seed, found[-1], flush=True)
         made = _row(f"{name}, {split}", BARS.get((name, split), ""), SOURCES[name].unit, found)
@@ -123,8 +122,9 @@ def _row(what: str, bar: str, unit: str, found: Sequence[Found]) -> dict[str, An
     alone = {kind: float(np.mean([one.by_kind[kind] for one in found])) for kind in KINDS}
     best = min(BASELINES, key=alone.__getitem__)
     worst = max(abs(one.p_values[best]) if one.p_values[best] >= 0 else 1.0 for one in found)
+    each = "folds" if "5-fold" in what else "seeds"
     note = (
-        f"{len(found)} seeds, ± {np.std(values):.3f}; RMSE {np.mean([one.rmse for one in found]):.3f}, MAE "
+        f"{len(found)} {each}, ± {np.std(values):.3f}; RMSE {np.mean([one.rmse for one in found]):.3f}, MAE "
         f"{np.mean([one.mae for one in found]):.3f}; {LEVEL:.0%} intervals hold "
         f"{np.mean([one.inside for one in found]):.1%}; best baseline: {best}, RMSE {alone[best]:.3f}, "
         f"paired test p <= {worst:.2g}; {np.mean([one.minutes for one in found]):.1f} minutes of training"
