@@ -1,5 +1,7 @@
 """Reactions as text, as condensed graphs and as fingerprints; atom maps; both directions; rate constants."""
 
+from time import process_time
+
 import jax
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from adiabat.properties.reaction_standardizer import ReactionStandardizer, map_a
 from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import estimate, fit_kind
 from adiabat.properties.table import Table
+from adiabat.properties.transition_structure import four_membered
 
 SN2 = "[OH-:1].[CH3:2][Br:3]>>[OH:1][CH3:2].[Br-:3]"
 ABSTRACTION = "[CH3:1][CH2:2][H:9].[OH:3]>>[CH3:1][CH2:2].[OH:3][H:9]"
@@ -31,11 +34,16 @@ CHIRAL = "[F-:1].[CH3:2][C@H:3]([Cl:4])[NH2:5]>>[CH3:2][C@@H:3]([F:1])[NH2:5].[C
 standardize = ReactionStandardizer()
 
 
-def shuffled(reaction, random):
-    """With the atoms and the map numbers in another order."""
+def rdkit_params():
+    """Hydrogens that are written stay."""
     params = Chem.SmilesParserParams()
     params.removeHs = False
-    mols = [Chem.MolFromSmiles(side, params) for side in reaction.split(ARROW)]
+    return params
+
+
+def shuffled(reaction, random):
+    """With the atoms and the map numbers in another order."""
+    mols = [Chem.MolFromSmiles(side, rdkit_params()) for side in reaction.split(ARROW)]
     numbers = [atom.GetAtomMapNum() for atom in mols[0].GetAtoms()]
     new = dict(zip(numbers, random.permutation(len(numbers)) + 11, strict=True))
     texts = []
@@ -141,16 +149,19 @@ def test_fingerprints_and_descriptors_of_the_reverse_are_swapped():
     assert same.counts.any()
 
 
-@pytest.mark.parametrize("reaction", [SN2, ABSTRACTION, DIELS_ALDER])
-def test_maps_that_were_taken_away_are_found_again(reaction):
-    bare = Chem.MolFromSmiles
+def unmapped(reaction):
     sides_of = []
     for side in reaction.split(ARROW):
-        mol = bare(side)
+        mol = Chem.MolFromSmiles(side)
         for atom in mol.GetAtoms():
             atom.SetAtomMapNum(0)
         sides_of.append(Chem.MolToSmiles(mol))
-    found, confidence = map_atoms(ARROW.join(sides_of))
+    return ARROW.join(sides_of)
+
+
+@pytest.mark.parametrize("reaction", [SN2, ABSTRACTION, DIELS_ALDER])
+def test_maps_that_were_taken_away_are_found_again(reaction):
+    found, confidence = map_atoms(unmapped(reaction))
     assert found == standardize(reaction)
     assert confidence > 0.8
 
@@ -169,8 +180,72 @@ def test_the_least_distance_comes_first():
     mols = [Chem.AddHs(Chem.MolFromSmiles(side)) for side in ("C=CC=C.C=C", "C1=CCCCC1")]
     found = candidates(*mols)
     # Six bonds change their order by one, two of them form.
-    assert found[0].distance == 6 + 2 * 0.25
+    assert found[0].distance == pytest.approx(6 * 0.6 + 2 * 3.0)
     assert [one.distance for one in found] == sorted(one.distance for one in found)
+
+
+PERICYCLIC = {
+    "Claisen": "[CH2:1]=[CH:2][CH2:3][O:4][CH:5]=[CH2:6]>>[CH2:3]=[CH:2][CH2:1][CH2:6][CH:5]=[O:4]",
+    "aromatic Claisen": "[CH2:1]=[CH:2][CH2:3][O:4][c:5]1[cH:6][cH:7][cH:8][cH:9][cH:10]1>>"
+    "[CH2:3]=[CH:2][CH2:1][CH:6]1[C:5](=[O:4])[CH:10]=[CH:9][CH:8]=[CH:7]1",
+    "Cope": "[CH2:1]=[CH:2][CH:3]([OH:7])[CH2:4][CH:5]=[CH2:6]>>"
+    "[OH:7][CH:3]=[CH:2][CH2:1][CH2:6][CH:5]=[CH2:4]",
+    "ene": "[CH2:1]=[CH:2][CH3:3].[CH2:4]=[O:5]>>[CH2:3]=[CH:2][CH2:1][CH2:4][OH:5]",
+    "Diels-Alder": DIELS_ALDER,
+    "[1,5] shift": "[CH2:1]=[CH:2][CH:3]=[CH:4][CH2:5][CH3:6]>>[CH3:1][CH:2]=[CH:3][CH:4]=[CH:5][CH3:6]",
+    "electrocyclic": "[CH2:1]=[CH:2][CH:3]=[CH:4][CH:5]=[CH2:6]>>[CH2:1]1[CH:2]=[CH:3][CH:4]=[CH:5][CH2:6]1",
+    "ester pyrolysis": "[CH3:1][C:2](=[O:3])[O:4][CH2:5][CH3:6]>>[CH3:1][C:2]([OH:3])=[O:4].[CH2:5]=[CH2:6]",
+}
+
+
+@pytest.mark.parametrize("name", PERICYCLIC)
+def test_rings_of_six_are_preferred_to_rings_of_four(name):
+    """A [1,3] shift of the Claisen rearrangement changes fewer bonds, and is not what happens."""
+    found, confidence = map_atoms(unmapped(PERICYCLIC[name]))
+    assert found == standardize(PERICYCLIC[name])
+    assert 0.8 < confidence < 0.98
+
+
+@pytest.mark.parametrize(
+    "reaction",
+    [
+        "C=CCBr.[Cl-]>>C=CCCl.[Br-]",  # with or without a shift of the double bond
+        "CC(=O)OC.O>>CC(=O)O.CO",  # whose oxygen stays
+        "C=CCO[CH-]C>>C=CCC(C)[O-]",  # [2,3] or [1,2]
+    ],
+)
+def test_two_ways_a_chemist_knows_lower_the_confidence(reaction):
+    assert map_atoms(reaction)[1] < 0.8
+    with pytest.raises(DataError, match=r"the likeliest is .*:1\]"):
+        standardize(reaction)
+
+
+def test_mirror_images_are_one_way():
+    """The ring falls apart into the same molecules along either of its mirror images."""
+    found, confidence = map_atoms("C[C@@H]1C[C@H](C)O1>>C=CC.CC=O")
+    assert confidence > 0.9
+    assert map_atoms("C=CC.CC=O>>C[C@@H]1C[C@H](C)O1") == (reverse(found), pytest.approx(confidence))
+
+
+def test_rings_of_four():
+    def count(reaction):
+        mols = [Chem.MolFromSmiles(side, rdkit_params()) for side in standardize(reaction).split(ARROW)]
+        return four_membered(*mols)
+
+    assert count("[CH2:1]=[CH2:2].[CH2:3]=[CH2:4]>>[CH2:1]1[CH2:2][CH2:3][CH2:4]1") == 1  # [2+2]
+    assert count("[CH3:1][H:2].[Cl:3][Cl:4]>>[CH3:1][Cl:3].[H:2][Cl:4]") == 1
+    assert count("[CH2:1]1[CH:2]=[CH:3][CH2:4]1>>[CH2:1]=[CH:2][CH:3]=[CH2:4]") == 0  # one bond breaks
+    assert [count(PERICYCLIC[name]) for name in PERICYCLIC] == [0] * len(PERICYCLIC)
+
+
+def test_long_chains_are_mapped_in_bounded_time():
+    """The wax ester took 8 s."""
+    chain = "C" * 17
+    began = process_time()
+    _, confidence = map_atoms(f"C{chain}OC(=O){chain}.O>>C{chain}O.OC(=O){chain}")
+    assert confidence < 0.8
+    map_atoms("CC(C)(C)C(C(C)(C)C)C(C(C)(C)C)Br.[Cl-]>>CC(C)(C)C(C(C)(C)C)C(C(C)(C)C)Cl.[Br-]")
+    assert process_time() - began < 4
 
 
 def test_eyring_and_arrhenius():

@@ -1,7 +1,6 @@
 """Which atom of the reactants becomes which of the products, where nobody says so."""
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,9 +15,10 @@ if TYPE_CHECKING:
 MAX_ATOMS = 60
 # Starts of the search, and how often the best has to be found before it ends.
 _STARTS, _ENOUGH = 40, 12
-# What a change counts, in orders of a bond: a bond that breaks or forms, beside its order; a hydrogen that an
-# atom loses or gains; a charge.
-_SIGMA, _HYDROGEN, _CHARGE = 0.25, 1.5, 0.25
+# What a change counts, a map with one more being e times less likely: an order of a bond; a bond that breaks
+# or forms, beside its order; a hydrogen that an atom loses or gains; a charge. From reactions whose maps are
+# known: see docs/decisions/0025-reactions.md.
+_ORDER, _SIGMA, _HYDROGEN, _CHARGE = 0.6, 3.0, 3.1, 1.3
 # Environments of atoms up to so many bonds away guide the starts.
 _RADIUS = 3
 
@@ -42,14 +42,14 @@ class Candidate(NamedTuple):
 
     Attributes:
         becomes: the heavy atom of the products that each of the reactants becomes, shape (n_atoms,).
-        distance: how much changes, in orders of bonds.
+        distance: how much changes; of two maps e to the difference says how much likelier one is.
     """
 
     becomes: np.ndarray
     distance: float
 
 
-def candidates(before: "Mol", after: "Mol", seed: int = 0) -> list[Candidate]:
+def candidates(before: "Mol", after: "Mol", within: float = 8.0, seed: int = 0) -> list[Candidate]:
     """Maps of little chemical distance (Jochum, Gasteiger and Ugi 1980, doi 10.1002/anie.198004953).
 
     Atoms with alike surroundings are assigned to each other; that is improved by turns of the linearized
@@ -57,6 +57,7 @@ def candidates(before: "Mol", after: "Mol", seed: int = 0) -> list[Candidate]:
 
     Args:
         before, after: with the same elements, all hydrogens written.
+        within: how much more than the least they may change.
         seed: of the starts.
 
     Returns:
@@ -84,11 +85,15 @@ def candidates(before: "Mol", after: "Mol", seed: int = 0) -> list[Candidate]:
         seen[distance] += 1
         if seen[min(seen)] >= _ENOUGH:
             break
-    best = min(found.values(), key=lambda one: one.distance)
-    # What is a minimum of its own is one rival; the other kind is one exchange away.
-    for becomes in _exchanged(best.becomes, one, other):
-        found.setdefault(becomes.tobytes(), Candidate(becomes, round(_distance(becomes, one, other), 6)))
-    return sorted(found.values(), key=lambda one: one.distance)
+    # What is a minimum of its own is one rival; the other kind is one exchange away from one.
+    least = min(seen) + within
+    for minimum in [one for one in found.values() if one.distance <= least]:
+        gains = _exchanges(minimum.becomes, one, other)
+        for i, j in np.argwhere(minimum.distance + gains <= least):
+            becomes = _exchanged(minimum.becomes, i, j)
+            distance = round(minimum.distance + float(gains[i, j]), 6)
+            found.setdefault(becomes.tobytes(), Candidate(becomes, distance))
+    return sorted((one for one in found.values() if one.distance <= least), key=lambda one: one.distance)
 
 
 def _side(mol: "Mol") -> _Side:
@@ -134,24 +139,32 @@ def _improved(becomes: np.ndarray, one: _Side, other: _Side) -> np.ndarray:
             break
         becomes, best = trial, distance
     while True:
-        trials = list(_exchanged(becomes, one, other))
-        distances = [_distance(trial, one, other) for trial in trials]
-        if min(distances, default=best) >= best - 1e-9:
+        gains = _exchanges(becomes, one, other)
+        i, j = divmod(int(np.argmin(gains)), len(gains))
+        if gains[i, j] >= -1e-9:
             return becomes
-        becomes, best = trials[int(np.argmin(distances))], min(distances)
+        becomes = _exchanged(becomes, i, j)
 
 
-def _exchanged(becomes: np.ndarray, one: _Side, other: _Side) -> Iterator[np.ndarray]:
-    """With what two atoms of a kind become exchanged, for all pairs with an atom around which something
-    changes: others only lose by it."""
-    atoms = _atom_changes(one.own, other.own[:, becomes])
-    changing = _changes(one.orders, other.orders[becomes][:, becomes]).sum(axis=1) + atoms > 0
-    rows, columns = np.triu_indices(len(becomes), 1)
-    alike = (one.kinds[rows] == one.kinds[columns]) & (changing[rows] | changing[columns])
-    for i, j in zip(rows[alike], columns[alike], strict=True):
-        trial = becomes.copy()
-        trial[[i, j]] = trial[[j, i]]
-        yield trial
+def _exchanged(becomes: np.ndarray, i: int, j: int) -> np.ndarray:
+    becomes = becomes.copy()
+    becomes[[i, j]] = becomes[[j, i]]
+    return becomes
+
+
+def _exchanges(becomes: np.ndarray, one: _Side, other: _Side) -> np.ndarray:
+    """By how much the distance grows when what two atoms become is exchanged, shape (n_atoms, n_atoms);
+    infinite of two elements and below the diagonal.
+
+    Each atom changes what it pays with all others where they are, but for the bond between the two, which
+    meets itself again.
+    """
+    prices = _prices(becomes, one, other)[:, becomes]
+    mine = np.diagonal(prices)
+    before, after = one.orders, other.orders[becomes][:, becomes]
+    between = _changes(before, 0.0) + _changes(0.0, after) - _changes(before, after)
+    gains = prices + prices.T - mine[:, None] - mine - 2 * between
+    return np.where(np.tri(len(becomes), dtype=bool), np.inf, gains)
 
 
 def _distance(becomes: np.ndarray, one: _Side, other: _Side) -> float:
@@ -160,15 +173,26 @@ def _distance(becomes: np.ndarray, one: _Side, other: _Side) -> float:
 
 
 def _prices(becomes: np.ndarray, one: _Side, other: _Side) -> np.ndarray:
-    """What changes around each atom if it becomes that one and all others stay, shape (n_atoms, n_atoms)."""
-    bonds = _changes(one.orders[:, None, :], other.orders[:, becomes][None]).sum(axis=2)
+    """What changes around each atom if it becomes that one and all others stay, shape (n_atoms, n_atoms).
+
+    What two bonds have in common, the lower of their orders and that both are bonds, is saved twice: once by
+    each. As a sum over the steps of orders that is a product of matrices.
+    """
+    steps = np.unique(np.concatenate([[0.0], one.orders.ravel(), other.orders.ravel()]))
+    heights = _ORDER * np.diff(steps) + _SIGMA * (np.arange(len(steps) - 1) == 0)
+    common = sum(
+        height * (one.orders >= step).astype(float) @ (other.orders[:, becomes] >= step).T.astype(float)
+        for height, step in zip(heights, steps[1:], strict=True)
+    )
+    alone = [_changes(side.orders, 0.0).sum(axis=1) for side in (one, other)]
+    bonds = alone[0][:, None] + alone[1] - 2 * common
     atoms = _atom_changes(one.own[:, :, None], other.own[:, None, :])
     return np.where(one.kinds[:, None] == other.kinds, bonds + atoms, np.inf)
 
 
-def _changes(orders: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _changes(orders: np.ndarray | float, others: np.ndarray | float) -> np.ndarray:
     """Of bonds: breaking a single one is more than making it of a double one."""
-    return np.abs(orders - others) + _SIGMA * ((orders == 0) != (others == 0))
+    return _ORDER * np.abs(orders - others) + _SIGMA * ((orders == 0) != (others == 0))
 
 
 def _atom_changes(own: np.ndarray, others: np.ndarray) -> np.ndarray:

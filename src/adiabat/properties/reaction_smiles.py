@@ -142,7 +142,7 @@ def canonical(before: "Mol", after: "Mol") -> str:
     """
     from rdkit import Chem
 
-    after = _ordered_as(before, after)
+    after = ordered_as(before, after)
     plain = [_unmapped(mol) for mol in (before, after)]
     # One numbering for both directions: from the side whose string is the lower, both where they are equal.
     found = []
@@ -188,7 +188,7 @@ def _states(mol: "Mol") -> list[tuple[Any, ...]]:
     ]
 
 
-def _ordered_as(before: "Mol", after: "Mol") -> "Mol":
+def ordered_as(before: "Mol", after: "Mol") -> "Mol":
     """The products with their atoms in the order of the reactants."""
     from rdkit import Chem
 
