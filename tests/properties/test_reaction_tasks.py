@@ -8,6 +8,7 @@ import pytest
 from adiabat.base import ConfigError
 from adiabat.properties.optimize.models import scores_of
 from adiabat.properties.optimize.objectives import Objective
+from adiabat.properties.reaction_smiles import reverse
 from adiabat.tasks.property_predict import predict_properties
 from adiabat.tasks.property_train import train_property
 
@@ -67,6 +68,17 @@ def test_from_reactions_to_rate_constants(data, tmp_path):
     assert number["log10 k lower"] < number["log10 k"] < number["log10 k upper"]
     assert number["log10 k"] - number["log10 k reverse"] == pytest.approx(float(forward["log10 K"]), abs=1e-4)
     assert "not balanced" in wrong["error"]
+    # The map is shown, and how sure it is.
+    assert forward["standardized"].count(":") >= 12
+    assert back["standardized"] == reverse(forward["standardized"])
+    assert 0.8 < float(forward["map confidence"]) < 1
+    assert wrong["map confidence"] == ""
+    written = predict_properties(tmp_path / "run", ["[CH3:1][Cl:2].[Br-:3]>>[CH3:1][Br:3].[Cl-:2]"])[0]
+    assert (written["standardized"], written["map confidence"]) == ("", "1")
+    with (tmp_path / "run" / "predictions.csv").open() as file:
+        assert {row["map confidence"] for row in csv.DictReader(file)} == {"1"}
+    assert "map sure to 100%" in page
+    assert "least sure map" in page
 
 
 def test_measured_rate_constants_at_temperatures(data, tmp_path):

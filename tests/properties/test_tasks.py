@@ -55,7 +55,8 @@ def test_from_table_to_predictions(data, tmp_path):
     page = found.report.read_text()
     assert "Model card" in page
     assert "log M" in page
-    values = predict_properties(tmp_path / "run", ["CCCCO", "OCCCC", "not one", "CCCBr"])
+    values = predict_properties(tmp_path / "run", ["CCCCO", "OCCCC", "not one", "CCCBr", "[Na+].CC[O-]"])
+    assert [row["standardized"] for row in values] == ["", "", "", "", "CCO"]
     assert float(values[0]["logS"]) == pytest.approx(2.0, abs=0.2)
     assert values[0]["logS"] == values[1]["logS"]
     assert values[0]["domain"] == "inside"
@@ -88,6 +89,37 @@ def test_a_file_to_test_with(data, tmp_path):
     found = train_property(data, out=tmp_path / "run", targets=["logS"], kinds=QUICK, test=other)
     assert found.model.summary["n_test"] == 2
     assert found.model.summary["leakage"]["exact"] == 0.5
+    assert found.model.summary["n_rejected_test"] == 0
+
+
+def test_rows_of_the_test_file_that_are_left_out_are_said(data, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text(
+        "smiles,logS\nCCCCCO,2.5\nOCCCCC,2.7\nC1CC,1\nCCCCCCCCCCCCCCCCCCCCCCCCCO,12.5\nCCN,many\n"
+    )
+    found = train_property(data, out=tmp_path / "run", targets=["logS"], kinds=QUICK, test=other)
+    assert (found.model.summary["n_rejected"], found.model.summary["n_rejected_test"]) == (2, 2)
+    rejected = rows_of(tmp_path / "run" / "rejected.csv")
+    assert [(row["row"], row["file"]) for row in rejected] == [
+        ("103", str(data)), ("104", str(data)), ("3", str(other)), ("5", str(other))
+    ]  # fmt: skip
+    page = found.report.read_text()
+    assert "row 3 of the test file is left out" in page
+    assert "rows of the test file joined with another" in page
+
+
+@pytest.mark.parametrize(("split", "by"), [("time", "year"), ("file", "part")])
+def test_values_of_the_test_are_not_joined_into_the_training(tmp_path, split, by):
+    """Ethanol was measured in 2000 and, with another result, in 2030."""
+    path = tmp_path / "years.csv"
+    old = "".join(f"{'C' * n}O,{n},{2000 + n % 3},train\n" for n in range(3, 43))
+    new = "".join(f"{'C' * n}N,{n},{2020 + n % 3},test\n" for n in range(3, 12))
+    path.write_text(f"smiles,y,year,part\n{old}{new}CCO,1,2000,train\nOCC,1.4,2000,train\nCCO,9,2030,test\n")
+    found = train_property(path, out=tmp_path / "run", targets=["y"], kinds=QUICK, split=split, by=by)
+    rows = [row for row in rows_of(tmp_path / "run" / "predictions.csv") if row["smiles"] == "CCO"]
+    assert [(row["part"], float(row["y"])) for row in rows] == [("train", 1.2), ("test", 9.0)]
+    assert found.model.summary["n_merged"] == 1
+    assert found.model.summary["leakage"]["exact"] == pytest.approx(0.1)  # and it is said
 
 
 def test_stopped_and_resumed(data, tmp_path, monkeypatch):

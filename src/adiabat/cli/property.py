@@ -143,6 +143,9 @@ def train(
         return
     if summary["n_rejected"]:
         note(f"{summary['n_rejected']} rows are left out: {found.folder / 'rejected.csv'} says why")
+    if summary.get("n_rejected_test"):
+        left_out = f"{summary['n_rejected_test']} rows of {test} are left out"
+        note(f"{left_out} of the test: {found.folder / 'rejected.csv'} says why")
     what = "reactions" if reaction else "molecules"
     for name in found.validated:
         print(f"{name}, {summary['n_train']} {what}, cross-validation:")

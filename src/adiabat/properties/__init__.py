@@ -4,7 +4,7 @@ splitting.
 Energies and forces of structures belong in `adiabat.networks` and `adiabat.training`.
 """
 
-from adiabat.properties.curation import Conflict, Curation, curate
+from adiabat.properties.curation import Conflict, Curation, curate, joined, rewritten
 from adiabat.properties.leakage import Leakage, audit
 from adiabat.properties.reaction_splits import audit_reactions, split_reactions
 from adiabat.properties.reaction_standardizer import ReactionStandardizer, map_atoms
@@ -31,8 +31,10 @@ __all__ = [
     "audit",
     "audit_reactions",
     "curate",
+    "joined",
     "map_atoms",
     "read_table",
+    "rewritten",
     "split_by_column",
     "split_by_time",
     "split_groups",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adiabat.base import AdiabatError, DataError
+from adiabat.properties.standardize import Standardizer
 from adiabat.properties.table import Rejected, Table, is_class
 
 # Rows of one molecule farther apart than this many robust standard deviations of the column are in conflict.
@@ -45,13 +46,9 @@ def curate(
     standardize: Callable[[str], str],
     *,
     keep: tuple[str, ...] = (),
-    changes: Callable[[str, str], bool] | None = None,
+    changes: Callable[[str, str], bool] = Standardizer().changes,
 ) -> Curation:
-    """Standardizes molecules and joins the rows of each.
-
-    A value is the median of those measured, a class that of most rows; limits count only where nothing else
-    is known, the tightest of them. A molecule that is as often in a class as it is not is left out. Rows that
-    differ in a column of `keep` (a solvent, a temperature) are different measurements.
+    """Standardizes molecules and joins the rows of each: `rewritten`, then `joined`.
 
     Args:
         table: as read.
@@ -63,9 +60,24 @@ def curate(
     Raises:
         DataError: no molecule is left.
     """
-    rejected = list(table.rejected)
-    places: dict[tuple[str, ...], list[int]] = {}
-    changes = changes or _is_another
+    return joined(rewritten(table, standardize, changes=changes), keep=keep)
+
+
+def rewritten(
+    table: Table,
+    standardize: Callable[[str], str],
+    *,
+    changes: Callable[[str, str], bool] = Standardizer().changes,
+) -> Curation:
+    """All rows that can be used, each with its standardized SMILES.
+
+    Args:
+        table, standardize, changes: as of `curate`.
+
+    Raises:
+        DataError: no molecule is left.
+    """
+    rejected, names, rows = list(table.rejected), [], []
     changed = 0
     for row, text in enumerate(table.smiles):
         try:
@@ -74,49 +86,60 @@ def curate(
             rejected.append(Rejected(int(table.rows[row]), text, error.message))
             continue
         changed += changes(text, smiles)
-        key = (smiles, *(str(table.columns[name][row]) for name in keep))
-        places.setdefault(key, []).append(row)
-    if not places:
+        names.append(smiles)
+        rows.append(row)
+    if not rows:
         why = f"row {rejected[0].row}: {rejected[0].reason}"
         raise DataError(f"none of the {len(table)} molecules can be used; {why}")
+    table = replace(table.taken(rows), smiles=tuple(names), rejected=_sorted(rejected))
+    return Curation(table, 0, changed, ())
+
+
+def joined(found: Curation, *, keep: tuple[str, ...] = ()) -> Curation:
+    """One row for each molecule.
+
+    A value is the median of those measured, a class that of most rows; limits count only where nothing else
+    is known, the tightest of them. A molecule that is as often in a class as it is not is left out. Rows that
+    differ in a column of `keep` (a solvent, a temperature) are different measurements.
+
+    Args:
+        found: as of `rewritten`.
+        keep: names of columns that tell measurements of one molecule apart.
+    """
+    table = found.table
+    places: dict[tuple[str, ...], list[int]] = {}
+    for row, smiles in enumerate(table.smiles):
+        places.setdefault((smiles, *(str(table.columns[name][row]) for name in keep)), []).append(row)
     widths = np.array([_width(column) for column in np.where(table.limits == 0, table.values, np.nan).T])
     groups = list(places.values())
-    joined = table.taken([rows[0] for rows in groups])
-    values, limits, conflicts = joined.values.copy(), joined.limits.copy(), []
+    done = table.taken([rows[0] for rows in groups])
+    values, limits, conflicts = done.values.copy(), done.limits.copy(), list(found.conflicts)
     undecided: set[int] = set()
     classes = [is_class(column[~np.isnan(column)]) for column in table.values.T]
     for number, ((smiles, *_), rows) in enumerate(places.items()):
         for target, name in enumerate(table.targets):
-            found, signs = table.values[rows, target], table.limits[rows, target]
-            values[number, target], limits[number, target] = _joined(found, signs)
+            known, signs = table.values[rows, target], table.limits[rows, target]
+            values[number, target], limits[number, target] = _joined(known, signs)
             if classes[target] and values[number, target] == 0.5:
                 values[number, target] = np.nan
                 undecided.add(number)
-            exact = (signs == 0) & ~np.isnan(found)
-            if exact.sum() > 1 and np.ptp(found[exact]) > CONFLICT * widths[target]:
+            exact = (signs == 0) & ~np.isnan(known)
+            if exact.sum() > 1 and np.ptp(known[exact]) > CONFLICT * widths[target]:
                 numbers = tuple(int(table.rows[rows[k]]) for k in np.flatnonzero(exact))
-                conflicts.append(Conflict(smiles, name, numbers, tuple(found[exact].tolist())))
+                conflicts.append(Conflict(smiles, name, numbers, tuple(known[exact].tolist())))
     lost = [number for number in sorted(undecided) if np.isnan(values[number]).all()]
+    rejected = list(table.rejected)
     for number in lost:
         row = groups[number][0]
         rejected.append(Rejected(int(table.rows[row]), table.smiles[row], "as often in the class as not"))
-    done = replace(
-        joined,
-        smiles=tuple(key[0] for key in places),
-        values=values,
-        limits=limits,
-        rejected=tuple(sorted(rejected, key=lambda r: r.row)),
-    )
+    done = replace(done, values=values, limits=limits, rejected=_sorted(rejected))
     done = done.taken(np.delete(np.arange(len(groups)), lost))
-    return Curation(done, sum(map(len, groups)) - len(groups), changed, tuple(conflicts))
+    merged = found.merged + len(table) - len(groups)
+    return Curation(done, merged, found.changed, tuple(conflicts))
 
 
-def _is_another(written: str, smiles: str) -> bool:
-    """Whether it is another molecule than was written, as standardizing makes of salts and ions."""
-    from rdkit import Chem, rdBase
-
-    with rdBase.BlockLogs():
-        return Chem.CanonSmiles(written) != smiles
+def _sorted(rejected: list[Rejected]) -> tuple[Rejected, ...]:
+    return tuple(sorted(rejected, key=lambda one: one.row))
 
 
 def _width(values: np.ndarray) -> float:

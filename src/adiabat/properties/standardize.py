@@ -64,6 +64,21 @@ class Standardizer:
         with rdBase.BlockLogs():
             return Chem.MolToSmiles(self._standardized(None, smiles))
 
+    def mapped(self, smiles: str) -> tuple[str, float]:
+        """As of reactions: the canonical SMILES string, which is always sure.
+
+        Raises:
+            DataError, UnsupportedError: as of a call.
+        """
+        return self(smiles), 1.0
+
+    def changes(self, written: str, smiles: str) -> bool:
+        """Whether the second, what was made of the first, is another molecule: without a salt or a charge."""
+        from rdkit import Chem, rdBase
+
+        with rdBase.BlockLogs():
+            return Chem.CanonSmiles(written) != smiles
+
     def _standardized(self, mol: "Mol | None", smiles: str) -> "Mol":
         """The molecule of a string, which may have been read already."""
         from rdkit import Chem

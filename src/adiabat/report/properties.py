@@ -37,6 +37,7 @@ def property_sections(
     *,
     model: "PropertyModel",
     curation: "Curation",
+    tested: "Curation | None" = None,
     train: "Measured",
     test: "Measured | None",
     tests: "Mapping[str, Holdout]",
@@ -48,13 +49,14 @@ def property_sections(
     Args:
         model: with its summary.
         curation: of the table it was trained on.
+        tested: of another table that it was tested with.
         train: molecules it learned.
         test: molecules held out, if any.
         tests: what `hold_out` found, by target.
         validation: predictions of the training molecules.
         prediction: of the test.
     """
-    sections = [_data(model, curation)]
+    sections = [_data(model, curation, tested, train)]
     for k, target in enumerate(model.targets):
         if test is not None and prediction is not None:
             sections.append(_tested(target, tests[target.name]))
@@ -65,18 +67,27 @@ def property_sections(
     return sections
 
 
-def _data(model: "PropertyModel", curation: "Curation") -> Section:
+def _data(
+    model: "PropertyModel", curation: "Curation", tested: "Curation | None", train: "Measured"
+) -> Section:
     found, leakage = model.summary, model.summary["leakage"]
     what = _what(model)
+    sure = train.columns.get("map confidence")
     counts = {
         f"{what}s to learn from": found["n_train"],
         f"{what}s to test with": found["n_test"],
         "rows left out": found["n_rejected"],
         f"rows joined with another of the same {what}": found["n_merged"],
         "atoms mapped here" if what == "reaction" else "rewritten by standardizing": curation.changed,
+        **({"least sure map of those": number(sure.min())} if sure is not None else {}),
         "limits (< or >)": int((curation.table.limits != 0).sum()),
         "split": found["split"],
     }
+    if tested is not None:
+        counts |= {
+            "rows of the test file left out": len(tested.table.rejected),
+            f"rows of the test file joined with another of the same {what}": tested.merged,
+        }
     boxes: list[Any] = [
         Facts({key: number(value) for key, value in counts.items()}, title=f"{what.capitalize()}s")
     ]
@@ -98,8 +109,10 @@ def _data(model: "PropertyModel", curation: "Curation") -> Section:
          + ", ".join(f"{value:g}" for value in c.values))
         for c in curation.conflicts[:_SHOWN]
     ]  # fmt: skip
-    rejected = curation.table.rejected
-    messages += [("info", f"row {r.row} is left out", r.reason) for r in rejected[:_SHOWN]]
+    rejected = [(f"row {row.row}", row.reason) for row in curation.table.rejected]
+    if tested is not None:
+        rejected += [(f"row {row.row} of the test file", row.reason) for row in tested.table.rejected]
+    messages += [("info", f"{row} is left out", reason) for row, reason in rejected[:_SHOWN]]
     if messages:
         cards.append(Findings(messages))
         more = max(0, len(curation.conflicts) - _SHOWN) + max(0, len(rejected) - _SHOWN)
@@ -217,6 +230,8 @@ def _drawn(
         cards.append(Figure(svg, f"predicted against measured {target.name}"))
     worst = rows[np.argsort(-np.abs(said - true), kind="stable")[:_WORST]]
     legends = [f"{test.values[r, k]:.3g}, predicted {prediction.values[r, k]:.3g}" for r in worst]
+    if (sure := test.columns.get("map confidence")) is not None:
+        legends = [f"{text}; map sure to {sure[r]:.0%}" for text, r in zip(legends, worst, strict=True)]
     draw = reaction_drawings if what == "reaction" else drawings
     svg = draw([test.smiles[r] for r in worst], legends)
     cards.append(Figure(svg, f"the test {what}s with the largest errors", "The largest errors of the test."))

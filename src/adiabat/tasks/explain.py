@@ -62,7 +62,7 @@ def explain_properties(
     found = load_property_model(model)
     _ = found.of_molecules  # refuses those of reactions
     asked = read_asked(found, _given(molecules), smiles).part(slice(count))
-    known, index, reasons = usable(found, asked)
+    known, index, reasons, _ = usable(found, asked)
     if not index:
         first = f": {next(iter(reasons.values()))}" if reasons else ""
         raise DataError(f"none of the {len(asked.texts)} molecules can be explained{first}")

@@ -9,8 +9,11 @@ import numpy as np
 
 from adiabat.properties.domain import VERDICTS
 from adiabat.properties.model import CrossValidation, Prediction, PropertyModel
+from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.table import Table
 
+# How sure the map of a reaction is, 1 where it was written.
+MAP_CONFIDENCE = "map confidence"
 PLACE = ("domain", "similarity", "nearest")
 
 
@@ -41,7 +44,12 @@ def predictions_csv(
         found = (test.values, prediction.values, prediction.lower, prediction.upper)
         places = [place(model, prediction, k) for k in range(len(test))]
         rows = (*rows, *_rows(test, "test", found, places))
-    return as_csv(["row", "smiles", "part", *values, *PLACE], rows)
+    return as_csv(["row", "smiles", *sure_names(model), "part", *values, *PLACE], rows)
+
+
+def sure_names(model: PropertyModel) -> tuple[str, ...]:
+    """The column that only a model of reactions has."""
+    return (MAP_CONFIDENCE,) if isinstance(model.standardizer, ReactionStandardizer) else ()
 
 
 def place(model: PropertyModel, prediction: Prediction, k: int) -> list[str]:
@@ -61,4 +69,5 @@ def _rows(
 ) -> Iterator[list[Any]]:
     for k, smiles in enumerate(table.smiles):
         values = [cell(array[k, t]) for t in range(len(table.targets)) for array in arrays]
-        yield [table.rows[k], smiles, part, *values, *places[k]]
+        sure = [cell(column[k]) for name, column in table.columns.items() if name == MAP_CONFIDENCE]
+        yield [table.rows[k], smiles, *sure, part, *values, *places[k]]

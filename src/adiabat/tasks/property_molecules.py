@@ -58,19 +58,35 @@ def read_asked(model: PropertyModel, molecules: str | os.PathLike | Sequence[str
     return Asked(list(molecules), {})
 
 
-def usable(model: PropertyModel, asked: Asked) -> tuple[Molecules, list[int], dict[int, str]]:
-    """The molecules that can be predicted, which texts they are of, and why the others cannot be.
+class Usable(NamedTuple):
+    """What can be predicted.
+
+    Attributes:
+        molecules: standardized.
+        rows: which texts they are of.
+        reasons: why the others cannot be, by text.
+        sure: how sure the map of each is, as of `ReactionStandardizer`; 1 of molecules.
+    """
+
+    molecules: Molecules
+    rows: list[int]
+    reasons: dict[int, str]
+    sure: list[float]
+
+
+def usable(model: PropertyModel, asked: Asked) -> Usable:
+    """The molecules that can be predicted.
 
     Raises:
         ConfigError: a column that the model needs is missing, or it needs another version of adiabat.
     """
-    standardized, inputs, rows, reasons = [], [], [], {}
+    standardized, inputs, rows, reasons, sure = [], [], [], {}, []
     for k, text in enumerate(asked.texts):
         if asked.errors and asked.errors[k]:
             reasons[k] = asked.errors[k]
             continue
         try:
-            name = model.standardizer(text)
+            name, confidence = model.standardizer.mapped(text)
             given = with_molecules(model.inputs, _row(asked.columns, k), [name])
             inputs.append(encode(model.inputs, given, 1))
         except ConfigError:
@@ -80,8 +96,9 @@ def usable(model: PropertyModel, asked: Asked) -> tuple[Molecules, list[int], di
             continue
         standardized.append(name)
         rows.append(k)
+        sure.append(confidence)
     width = np.concatenate(inputs) if inputs else np.zeros((0, 0), np.float32)
-    return model.described(standardized, width), rows, reasons
+    return Usable(model.described(standardized, width), rows, reasons, sure)
 
 
 def _row(columns: Mapping[str, Sequence[str]], k: int) -> dict[str, list[str]]:

@@ -14,10 +14,12 @@ from adiabat.properties.model import PropertyModel, load_property_model
 from adiabat.properties.rates import log10_equilibrium, log10_rate
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.tasks.precision import enable
-from adiabat.tasks.property_files import PLACE, as_csv, cell, place
+from adiabat.tasks.property_files import PLACE, as_csv, cell, place, sure_names
 from adiabat.tasks.property_molecules import Asked, read_asked, usable
 
 _BATCH = 512
+# What was predicted of, where it is not what was written: without salts and charges, with a map.
+STANDARDIZED = "standardized"
 
 
 def predict_properties(
@@ -44,10 +46,12 @@ def predict_properties(
         force: replace the file.
 
     Returns:
-        for each molecule `smiles`, of each target the value, `NAME lower` and `NAME upper`, where it lies
-        (`domain`, `similarity`, `nearest`), and `error`, empty where all went well. With a temperature also
-        `log10 k` with `lower` and `upper`, and where the model knows both directions `log10 k reverse` and
-        `log10 K`.
+        for each molecule `smiles`; `standardized` where the prediction is of another molecule than was
+        written (without a salt, a charge), or of a reaction that was mapped here; of reactions how sure the
+        map is (`map confidence`, 1 where it was written); of each target the value, `NAME lower` and
+        `NAME upper`; where it lies (`domain`, `similarity`, `nearest`); and `error`, empty where all went
+        well. With a temperature also `log10 k` with `lower` and `upper`, and where the model knows both
+        directions `log10 k reverse` and `log10 K`.
 
     Raises:
         DataError: no such file, a damaged one, or none of the molecules could be predicted.
@@ -76,13 +80,19 @@ def predict_properties(
 
 def _rows(model: PropertyModel, asked: Asked, level: float, rates: "_Rates | None") -> list[dict[str, Any]]:
     names = [f"{target.name}{end}" for target in model.targets for end in ("", " lower", " upper")]
-    empty = dict.fromkeys([*names, *(rates.names if rates else ()), *PLACE], "")
-    molecules, index, reasons = usable(model, asked)
+    empty = dict.fromkeys(
+        [STANDARDIZED, *sure_names(model), *names, *(rates.names if rates else ()), *PLACE], ""
+    )
+    molecules, index, reasons, sure = usable(model, asked)
     rows: list[dict[str, Any]] = [
         {"smiles": text, **empty, "error": reasons.get(k, "")} for k, text in enumerate(asked.texts)
     ]
     if not index:
         return rows
+    for k, name, confidence in zip(index, molecules.smiles, sure, strict=True):
+        if model.standardizer.changes(asked.texts[k], name):
+            rows[k][STANDARDIZED] = name
+        rows[k] |= dict.fromkeys(sure_names(model), cell(confidence))
     found = model.predict(molecules, level)
     arrays = np.stack([found.values, found.lower, found.upper], axis=2).reshape(len(index), -1)
     for j, k in enumerate(index):

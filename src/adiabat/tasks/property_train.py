@@ -20,8 +20,9 @@ from adiabat.properties import (
     Standardizer,
     Table,
     audit,
-    curate,
+    joined,
     read_table,
+    rewritten,
     split_by_column,
     split_by_time,
     split_groups,
@@ -61,7 +62,7 @@ from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import fit_kind
 from adiabat.properties.student import Student
 from adiabat.tasks.precision import enable
-from adiabat.tasks.property_files import as_csv, predictions_csv
+from adiabat.tasks.property_files import MAP_CONFIDENCE, as_csv, predictions_csv
 from adiabat.tasks.train import REPORT_NAME
 
 PREDICTIONS, REJECTED, SPLIT = "predictions.csv", "rejected.csv", "split.json"
@@ -100,12 +101,26 @@ class PropertyTraining:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The molecules to train on and to test with."""
+    """The molecules to train on and to test with.
+
+    Attributes:
+        curation: of the table, of both parts.
+        train: to learn from.
+        test: to test with.
+        split: rows of the parts.
+        tested: of the other file to test with, where there is one.
+    """
 
     curation: Curation
     train: Table
     test: Table | None
     split: dict[str, Any]
+    tested: Curation | None = None
+
+    def rejected(self, config: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Rows left out, each with its file."""
+        files = [(config["data"], self.curation), (config.get("test"), self.tested)]
+        return [(*row, file) for file, found in files if found for row in found.table.rejected]
 
 
 def train_property(
@@ -210,7 +225,7 @@ def train_property(
         run.note(**environment)
         standardizer = ReactionStandardizer() if reaction else Standardizer(tautomers=tautomers)
         parts = _read(config, standardizer, computed)
-        rejected = as_csv(["row", "smiles", "reason"], parts.curation.table.rejected)
+        rejected = as_csv(["row", "smiles", "reason", "file"], parts.rejected(config))
         atomic_write(run.path / REJECTED, rejected)
         atomic_write(run.path / SPLIT, json.dumps(parts.split))
         given = [*inputs, *solvents, *temperatures]
@@ -253,6 +268,7 @@ def _read(config: Mapping[str, Any], standardizer: AnyStandardizer, computed: Se
     """The table in its parts."""
     depends = (*config["inputs"], *config["solvents"], *config.get("temperatures", ()))
     by = config.get("by")
+    sure: dict[str, float] = {}
 
     def read(path: str, columns: Sequence[str]) -> Curation:
         with progress("reading molecules", unit="") as bar:
@@ -266,44 +282,77 @@ def _read(config: Mapping[str, Any], standardizer: AnyStandardizer, computed: Se
 
             def standardized(text: str) -> str:
                 bar.advance()
-                name = standardizer(text)
+                name, confidence = standardizer.mapped(text)
+                sure[name] = max(confidence, sure.get(name, 0.0))
                 compute(computed, name)  # what cannot be treated is refused here
                 return name
 
-            changes = standardizer.changes if isinstance(standardizer, ReactionStandardizer) else None
-            return curate(table, standardized, keep=depends, changes=changes)
+            return rewritten(table, standardized, changes=standardizer.changes)
 
-    whole = read(config["data"], (*depends, *([by] if by else [])))
+    def known(table: Table) -> Table:
+        """With how sure the maps of reactions are."""
+        if isinstance(standardizer, Standardizer):
+            return table
+        found = np.array([sure[name] for name in table.smiles])
+        return replace(table, columns={**table.columns, MAP_CONFIDENCE: found})
+
+    rows = read(config["data"], (*depends, *([by] if by else [])))
+    if by is not None and "test" not in config:
+        whole, train, test = _split_by(rows, depends, config)
+        return _Parts(whole, known(train), known(test), _rows(train, test))
+    whole = joined(rows, keep=depends)
     if "test" in config:
-        return _Parts(whole, whole.table, read(config["test"], depends).table, {"test": config["test"]})
-    parts = _split(whole.table, config["split"], by, config["seed"], standardizer)
-    if parts is None:
-        return _Parts(whole, whole.table, None, {"train": whole.table.rows.tolist()})
-    # A column may say what is to choose by.
-    train = np.sort(np.concatenate([parts.train, parts.valid]))
-    rows = {"train": whole.table.rows[train].tolist(), "test": whole.table.rows[parts.test].tolist()}
-    return _Parts(whole, whole.table.taken(train), whole.table.taken(parts.test), rows)
+        tested = joined(read(config["test"], depends), keep=depends)
+        return _Parts(whole, known(whole.table), known(tested.table), {"test": config["test"]}, tested)
+    if config["split"] == "none":
+        return _Parts(whole, known(whole.table), None, {"train": whole.table.rows.tolist()})
+    split = _split(whole.table, config["split"], config["seed"], standardizer)
+    train, test = (known(whole.table.taken(part)) for part in (_taught(split), split.test))
+    return _Parts(whole, train, test, _rows(train, test))
 
 
-def _split(
-    table: Table, split: str, by: str | None, seed: int, standardizer: AnyStandardizer
-) -> Split | None:
-    if split == "none":
-        return None
-    if by is None:
-        asked = described(standardizer, table.smiles)
-        if isinstance(asked, Reactions):
-            return split_reactions(asked, split, SIZES, seed)
-        molecules = np.unique(np.array(table.smiles, dtype=str), return_inverse=True)[1]
-        if split == "random" and len(table) > molecules.max() + 1:
-            return split_groups(molecules, SIZES, seed)  # rows of one molecule stay together
-        return split_molecules(table.smiles, split, SIZES, seed)  # pyright: ignore[reportArgumentType]
-    column = [str(cell) for cell in table.columns[by]]
-    if split == "time":
-        return split_by_time(column, SIZES)
-    if split == "group":
-        return split_groups(np.unique(column, return_inverse=True)[1], SIZES, seed)
-    return split_by_column(column)
+def _rows(train: Table, test: Table) -> dict[str, Any]:
+    return {"train": train.rows.tolist(), "test": test.rows.tolist()}
+
+
+def _taught(split: Split) -> np.ndarray:
+    """What is learned from; a column may say what is to choose by."""
+    return np.sort(np.concatenate([split.train, split.valid]))
+
+
+def _split(table: Table, split: str, seed: int, standardizer: AnyStandardizer) -> Split:
+    asked = described(standardizer, table.smiles)
+    if isinstance(asked, Reactions):
+        return split_reactions(asked, split, SIZES, seed)
+    molecules = np.unique(np.array(table.smiles, dtype=str), return_inverse=True)[1]
+    if split == "random" and len(table) > molecules.max() + 1:
+        return split_groups(molecules, SIZES, seed)  # rows of one molecule stay together
+    return split_molecules(table.smiles, split, SIZES, seed)  # pyright: ignore[reportArgumentType]
+
+
+def _split_by(
+    rows: Curation, depends: Sequence[str], config: Mapping[str, Any]
+) -> tuple[Curation, Table, Table]:
+    """By a column. Rows of one molecule are joined within each part: none sees the values of another."""
+    column = [str(cell) for cell in rows.table.columns[config["by"]]]
+    if config["split"] == "time":
+        split = split_by_time(column, SIZES)
+    elif config["split"] == "group":
+        split = split_groups(np.unique(column, return_inverse=True)[1], SIZES, config["seed"])
+    else:
+        split = split_by_column(column)
+    parts = [
+        joined(replace(rows, table=replace(rows.table.taken(part), rejected=())), keep=tuple(depends))
+        for part in (_taught(split), split.test)
+    ]
+    rejected = sorted((*rows.table.rejected, *(row for part in parts for row in part.table.rejected)))
+    whole = Curation(
+        replace(rows.table, rejected=tuple(rejected)),
+        sum(part.merged for part in parts),
+        rows.changed,
+        tuple(conflict for part in parts for conflict in part.conflicts),
+    )
+    return whole, parts[0].table, parts[1].table
 
 
 def _strings(table: Table) -> dict[str, list[str]]:
@@ -424,6 +473,7 @@ def _summary(
         "n_train": len(parts.train),
         "n_test": 0 if parts.test is None else len(parts.test),
         "n_rejected": len(parts.curation.table.rejected),
+        **({"n_rejected_test": len(parts.tested.table.rejected)} if parts.tested else {}),
         "n_merged": parts.curation.merged,
         "n_conflicts": len(parts.curation.conflicts),
         "weights": {
@@ -462,6 +512,7 @@ def _report(
         *property_sections(
             model=model,
             curation=parts.curation,
+            tested=parts.tested,
             train=parts.train,
             test=parts.test,
             tests=tests,
