@@ -57,6 +57,7 @@ MOLECULES = (
     "n1ccsc1N=NC",
     "C12C3C4C1C5C2C3C45",
     "[Na+].[O-]C(=O)c1ccccc1",
+    "CC[NH2]->BCC",  # a dative bond does not turn
 )
 
 

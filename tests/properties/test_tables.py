@@ -35,6 +35,15 @@ DRUGS = (
         ("[2H]C([2H])([2H])O", "[2H]C([2H])([2H])O"),
         ("[Na+].[Cl-]", "[Cl-].[Na+]"),
         ("C[N+](C)(C)CC.[Br-]", "CC[N+](C)(C)C"),
+        ("[Ca+2].CC(=O)[O-].CC(=O)[O-]", "CC(=O)O"),
+        ("CC(=O)O.CC(=O)[O-].[Na+]", "CC(=O)O"),
+        ("O.CCO", "CCO"),
+        ("Cc1ccccc1O.CS(C)=O", "Cc1ccccc1O"),
+        # What cannot be neutral stays an ion; as a counterion it goes.
+        ("F[P-](F)(F)(F)(F)F", "F[P-](F)(F)(F)(F)F"),
+        ("F[P-](F)(F)(F)(F)F.CC[n+]1ccn(C)c1", "CC[n+]1ccn(C)c1"),
+        # A metal that stays bound is part of the molecule.
+        ("C[Sn](C)(C)C", "[CH3][Sn]([CH3])([CH3])[CH3]"),
     ],
 )
 def test_one_way_to_write_a_molecule(written, expected):
@@ -74,6 +83,14 @@ def test_what_stays_is_chosen():
         ("C*", UnsupportedError, "wildcard"),
         ("C" * 300, UnsupportedError, "heavy atoms"),
         ("C" * 3000, UnsupportedError, "characters"),
+        ("[Zn+2].CC(=O)[O-].CC(=O)[O-]", UnsupportedError, "compound of Zn: without the metal"),
+        ("N[Pt](N)(Cl)Cl", UnsupportedError, "compound of Pt"),
+        ("O=C1O[Pt]2(OC1=O)NC1CCCCC1N2", UnsupportedError, "compound of Pt"),
+        ("[Fe+2].c1cc[cH-]c1.c1cc[cH-]c1", UnsupportedError, "compound of Fe"),
+        ("CC[Zn]CC", UnsupportedError, "compound of Zn"),
+        ("CO.CCO", DataError, "mixture of CCO and CO"),
+        ("CS(C)=O.CCO", DataError, "mixture"),
+        ("C1CCOC1.CCCCCC", DataError, "mixture"),
     ],
 )
 def test_what_is_no_molecule_is_refused(smiles, error, said):

@@ -76,6 +76,9 @@ def descriptors_of(mols: "Sequence[Mol]", graphs: Sequence[Graph]) -> np.ndarray
     side = Side.of(graphs)
     regular = side.sizes > 1
     regular[side.molecule[~is_plain(side.atoms)]] = False
+    # A graph does not tell a dative bond from a single one, which alone is rotatable.
+    dative = Chem.MolFromSmarts("*->*")
+    regular &= [not mol.HasSubstructMatch(dative) for mol in mols]
     # Centers that could be handed are counted, and not every way of reading finds them.
     for k in np.flatnonzero(~regular | _may_be_handed(side)).tolist():
         Chem.AssignStereochemistry(mols[k], cleanIt=True, force=True, flagPossibleStereoCenters=True)

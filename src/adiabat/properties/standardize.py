@@ -19,9 +19,10 @@ MAX_HEAVY_ATOMS = 250
 class Standardizer:
     """Turns SMILES strings into canonical ones of the molecule that was measured (RDKit's MolStandardize).
 
-    Metals are separated from organic ligands, functional groups written in one way, known counterions and
-    solvents taken away, charges neutralized by moving protons. What has no carbon stays whole. Isotopes and
-    stereochemistry are kept.
+    Ions of alkali and alkaline earth metals are separated, functional groups written in one way, known
+    counterions and solvents taken away, charges neutralized by moving protons. What has no carbon is kept.
+    Isotopes and stereochemistry are kept. Complexes of other metals, and mixtures of solvents, would become
+    another molecule: they are refused.
 
     Args:
         salts: keep counterions and solvents.
@@ -57,7 +58,7 @@ class Standardizer:
 
         Raises:
             DataError: not a SMILES string, a molecule that cannot be, nothing, or a mixture.
-            UnsupportedError: a wildcard atom, or more than 250 heavy atoms.
+            UnsupportedError: a wildcard atom, more than 250 heavy atoms, or a metal that would be lost.
         """
         from rdkit import Chem, rdBase
 
@@ -84,12 +85,15 @@ class Standardizer:
         from rdkit import Chem
 
         mol = Chem.RemoveHs(parsed(smiles)) if mol is None else mol
+        metals = _metals(mol)
         for step in self._steps:
             mol = step(mol)
+        _check_metals(metals, mol, smiles)
         if not self.salts:
             mol = self._one_molecule(mol, smiles)
+            _check_metals(metals, mol, smiles)
         if not self.charges:
-            mol = self._uncharger.uncharge(mol)
+            mol = self._uncharged(mol)
         if self.tautomers:
             mol = self._tautomers.Canonicalize(mol)
         # What was moved may be written in another order: once more through the parser is canonical.
@@ -97,6 +101,13 @@ class Standardizer:
         if mol is None:
             raise DataError(f"{short(smiles)} becomes no possible molecule by standardizing")
         return mol
+
+    def _uncharged(self, mol: "Mol") -> "Mol":
+        """Neutral where protons can make it so; as it is where that makes none, as of hexafluorophosphate."""
+        from rdkit import Chem
+
+        neutral = self._uncharger.uncharge(Chem.Mol(mol))
+        return mol if Chem.DetectChemistryProblems(neutral) else neutral
 
     @property
     def _tools(self) -> Any:
@@ -111,7 +122,7 @@ class Standardizer:
 
     @cached_property
     def _salts(self) -> Any:
-        return self._tools.FragmentRemover()
+        return self._tools.FragmentRemover("", leave_last=False)
 
     @cached_property
     def _uncharger(self) -> Any:
@@ -125,16 +136,47 @@ class Standardizer:
         """Without counterions; one of several copies."""
         from rdkit import Chem
 
-        if not _has_carbon(mol) or len(Chem.GetMolFrags(mol)) == 1:
+        parts = Chem.GetMolFrags(mol, asMols=True)
+        if not _has_carbon(mol) or len(parts) == 1:
             return mol
-        kept = self._salts.remove(mol)
-        mol = kept if _has_carbon(kept) else mol
-        parts = {Chem.MolToSmiles(part): part for part in Chem.GetMolFrags(mol, asMols=True)}
-        organic = {name: part for name, part in parts.items() if _has_carbon(part)}
-        if len(organic) > 1 and not self.mixtures:
-            raise DataError(f"{short(smiles)} is a mixture of {' and '.join(sorted(organic))}")
+        organic = [part for part in parts if _has_carbon(part)]
+        # Of solvents alone none is what dissolves the other.
+        organic = [part for part in organic if not self._is_known(part)] or organic
+        named = {Chem.MolToSmiles(self._uncharged(part)): part for part in organic}
+        if len(named) > 1 and not self.mixtures:
+            raise DataError(f"{short(smiles)} is a mixture of {' and '.join(sorted(named))}")
         # Of equally large ones the first by name, so that the order in the string does not matter.
-        return max(sorted(organic.items()), key=lambda item: item[1].GetNumHeavyAtoms())[1]
+        return max(sorted(named.items()), key=lambda item: item[1].GetNumHeavyAtoms())[1]
+
+    def _is_known(self, part: "Mol") -> bool:
+        """Whether it is a counterion or a solvent."""
+        from rdkit import Chem
+
+        return Chem.MolToSmiles(part) in _SOLVENTS or not self._salts.remove(part).GetNumAtoms()
+
+
+# Beside those of RDKit; the first is what standardizing makes of dimethyl sulfoxide.
+_SOLVENTS = {"C[S+](C)[O-]", "CC1CCCO1", "OCCO", "ClC(Cl)(Cl)Cl", "C[N+](=O)[O-]", "Clc1ccccc1"}
+# Of groups 1 and 2: their ions are taken away as counterions are.
+_IONS = {3, 4, 11, 12, 19, 20, 37, 38, 55, 56}
+_NONMETALS = {*range(1, 3), *range(5, 11), *range(14, 19), *range(32, 37), *range(52, 55), 85, 86}
+
+
+def _metals(mol: "Mol") -> set[tuple[str, int]]:
+    """Metals that must not be lost, each with the number of its bonds: all but those of groups 1 and 2, and
+    these too where more than two bonds hold them."""
+    return {
+        (atom.GetSymbol(), atom.GetDegree())
+        for atom in mol.GetAtoms()
+        if (number := atom.GetAtomicNum()) not in _NONMETALS and (number not in _IONS or atom.GetDegree() > 2)
+    }
+
+
+def _check_metals(metals: set[tuple[str, int]], mol: "Mol", smiles: str) -> None:
+    if lost := metals - _metals(mol):
+        raise UnsupportedError(
+            f"{short(smiles)} is a compound of {min(lost)[0]}: without the metal it is another molecule"
+        )
 
 
 # A single molecule without wildcards, of which no hydrogen is an atom of its own.
