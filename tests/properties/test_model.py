@@ -45,7 +45,7 @@ class TestCalibration:
         spread = np.tile([0.5, 1.0], 2000)[:, None]
         residuals = random.normal(size=spread.shape) * spread
         found = clues(spread, np.zeros_like(spread), np.ones(len(spread)))
-        own = Calibration.fitted(residuals[:2000], found[:2000], np.ones((2000, 1), bool))
+        own = Calibration.fitted(residuals[:2000], found[:2000])
         errors = own.errors(found[2000:])
         for level in (0.5, 0.8, 0.9, 0.95):
             inside = np.abs(residuals[2000:]) < own.width(level) * errors
@@ -56,7 +56,7 @@ class TestCalibration:
         np.testing.assert_allclose(errors[:2, 0], [0.5, 1.0], rtol=0.1)
 
     def test_too_few_residuals_promise_nothing(self):
-        own = Calibration.fitted(np.ones((5, 1)), np.ones((5, 1, 4)), np.ones((5, 1), bool))
+        own = Calibration.fitted(np.ones((5, 1)), np.ones((5, 1, 4)))
         assert np.isinf(own.width(0.9)).all()
         assert np.isfinite(own.width(0.5)).all()
 
@@ -66,9 +66,7 @@ class TestCalibration:
         odds = random.normal(size=(20000, 1)) * 2
         values = (random.random(odds.shape) < 1 / (1 + np.exp(-odds / 2))).astype(float)
         raw = 1 / (1 + np.exp(-odds))
-        own = Calibration.fitted(
-            np.zeros_like(raw), clues(raw, raw, np.ones(len(raw))), np.ones(raw.shape, bool)
-        )
+        own = Calibration.fitted(np.zeros_like(raw), clues(raw, raw, np.ones(len(raw))))
         own = own.with_classes(raw, values, np.array([True]))
         np.testing.assert_allclose(own.logistic[0], [0.0, 0.5], atol=0.03)
         fitted = own.probabilities(raw, np.array([True]))

@@ -4,7 +4,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from adiabat.base import DataError
 from adiabat.properties.fingerprints import similarities
-from adiabat.properties.gaussian_process import GaussianProcess, Kernel, _likeliest
+from adiabat.properties.gaussian_process import GaussianProcess, Kernel, _likeliest, _Sites
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import Labels, predictors
 from adiabat.properties.trees import Trees, _of_forest
@@ -91,7 +91,7 @@ def test_gaussian_process_left_out_in_closed_form(molecules, labels):
     process = model.processes[0]
     inside = np.arange(0, len(process.rows), 4)
     values = labels.values[process.rows, 0]
-    mean, spread = process.of_fold(inside, values)
+    mean, spread = process.of_fold(inside)
     rest = np.setdiff1d(np.arange(len(process.rows)), inside)
     own = process.factor @ process.factor.T
     known = own[np.ix_(rest, rest)]
@@ -108,7 +108,7 @@ def test_settings_of_largest_likelihood():
     squared = ((points[:, None] - points) ** 2).mean(axis=2)
     tanimoto = np.eye(60) * 0.5 + 0.5
     values = np.sin(2 * points[:, 0]) + 0.1 * random.normal(size=60)
-    kernel = _likeliest(tanimoto, squared, values)
+    kernel = _likeliest(tanimoto, squared, _Sites(values, np.zeros(60)))
 
     def likelihood(*settings):
         own = Kernel(*settings)

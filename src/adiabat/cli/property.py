@@ -155,6 +155,8 @@ def train(
             print_result(summary["test"][name])
             for level, share in summary["coverage"].get(name, {}).items():
                 print_result({f"inside {level} intervals": f"{share:.1%}"})
+            if limits := summary["limits"].get(name):
+                print_result({"limits on the right side": f"{limits['right_side']:.1%} of {limits['n']}"})
     note_files(files)
 
 

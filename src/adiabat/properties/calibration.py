@@ -58,20 +58,22 @@ class Calibration(NamedTuple):
         return np.where(classes, fitted, raw)
 
     @classmethod
-    def fitted(cls, residuals: np.ndarray, found: np.ndarray, exact: np.ndarray) -> Self:
+    def fitted(cls, residuals: np.ndarray, found: np.ndarray, counts: np.ndarray | None = None) -> Self:
         """From molecules that were left out.
 
         Args:
-            residuals: shape (n_molecules, n_targets).
-            found: clues, shape (n_molecules, n_targets, n_clues).
-            exact: where a value was measured, and is not a limit, shape (n_molecules, n_targets).
+            residuals: NaN where nothing was measured, shape (n_residuals, n_targets).
+            found: clues, shape (n_residuals, n_targets, n_clues).
+            counts: of the measured values behind the residuals, shape (n_targets,); by default of the
+                residuals.
         """
         count = residuals.shape[1]
+        known = ~np.isnan(residuals)
+        counts = known.sum(axis=0) if counts is None else counts
         coefficients = np.zeros((count, found.shape[2]))
-        quantiles, counts = np.zeros((count, len(_GRID))), np.zeros(count, np.int64)
+        quantiles = np.zeros((count, len(_GRID)))
         for target in range(count):
-            rows = np.flatnonzero(exact[:, target])
-            counts[target] = len(rows)
+            rows = np.flatnonzero(known[:, target])
             if len(rows) == 0:
                 coefficients[target, 0] = 1.0
                 continue
@@ -80,7 +82,7 @@ class Calibration(NamedTuple):
             ratio = np.sqrt(squared / (own @ coefficients[target]))
             quantiles[target] = np.quantile(ratio, _GRID, method="higher")
         logistic = np.tile([0.0, 1.0], (count, 1))
-        return cls(coefficients, quantiles, counts, logistic)
+        return cls(coefficients, quantiles, counts.astype(np.int64), logistic)
 
     def with_classes(self, raw: np.ndarray, values: np.ndarray, classes: np.ndarray) -> "Calibration":
         """With the logistic functions of classes, from probabilities of molecules that were left out."""

@@ -108,7 +108,7 @@ def distilled(
 def _calibrated(teacher: Calibration, residuals: np.ndarray, similarity: np.ndarray) -> Calibration:
     """Errors of a student: those it learned from its teacher, and between the two."""
     nothing = np.zeros_like(residuals)
-    own = Calibration.fitted(residuals, clues(nothing, nothing, similarity), np.ones(residuals.shape, bool))
+    own = Calibration.fitted(residuals, clues(nothing, nothing, similarity))
     coefficients = own.coefficients.copy()
     coefficients[:, 1] = 1.0
     # The teacher's logistic functions are in what the student learned.

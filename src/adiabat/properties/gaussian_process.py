@@ -8,6 +8,7 @@ import numpy as np
 from scipy import linalg, optimize
 
 from adiabat.base import DataError
+from adiabat.properties.censored import hazard
 from adiabat.properties.fingerprints import similarities
 from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
@@ -15,6 +16,9 @@ from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
 # The exact solution takes the cube of the number of molecules; the search for its settings a part of them.
 MAX_MOLECULES, SEARCHED = 5000, 1000
 _BLOCK = 1024
+# Of limits: the noise before any is known, how often settings are searched, the most steps to what limits say
+# then and the change, in values of full weight, at which they end, and the variance of what says nothing.
+_NOISE, _SEARCHES, _STEPS, _CONVERGED, _VAGUE = 0.1, 3, 20, 1e-3, 1e4
 
 
 class Kernel(NamedTuple):
@@ -31,6 +35,22 @@ class Kernel(NamedTuple):
         return self.alike * tanimoto + self.near * np.exp(squared * (-0.5 / self.length**2))
 
 
+class _Sites(NamedTuple):
+    """What a process is told of the values: a limit is a value that is as uncertain as it says little.
+
+    Attributes:
+        values: y, shape (n,).
+        extra: variance of each beyond the noise, zero of those that were measured, shape (n,).
+    """
+
+    values: np.ndarray
+    extra: np.ndarray
+
+    def taken(self, index: np.ndarray) -> "_Sites":
+        """Those with these numbers."""
+        return _Sites(self.values[index], self.extra[index])
+
+
 class _Process(eqx.Module):
     """The process of one target.
 
@@ -39,29 +59,34 @@ class _Process(eqx.Module):
         weights: K^-1 y, shape (n,).
         factor: lower Cholesky factor of K, shape (n, n).
         kernel: its settings.
+        sites: y, and by how much its variance exceeds the noise.
     """
 
     rows: np.ndarray
     weights: np.ndarray
     factor: np.ndarray
     kernel: Kernel
+    sites: "_Sites"
 
-    def of_fold(self, inside: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def of_fold(self, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and spread of a part of the known by all others, in closed form (Rasmussen and Williams 2006,
         section 5.4.2, in blocks)."""
         unit = np.zeros((len(self.rows), len(inside)))
         unit[inside, np.arange(len(inside))] = 1.0
         inverse = linalg.cho_solve((self.factor, True), unit)[inside]
         block = linalg.cho_factor(inverse, lower=True)
-        mean = values[inside] - linalg.cho_solve(block, self.weights[inside])
-        return mean, np.sqrt(np.diag(linalg.cho_solve(block, np.eye(len(inside)))))
+        mean = self.sites.values[inside] - linalg.cho_solve(block, self.weights[inside])
+        variance = np.diag(linalg.cho_solve(block, np.eye(len(inside)))) - self.sites.extra[inside]
+        return mean, np.sqrt(variance)
 
 
 @final
 class GaussianProcess(AbstractPredictor):
     """A Gaussian process (Rasmussen and Williams 2006, algorithm 2.1) with the Tanimoto kernel of counts
     (Ralaivola et al. 2005, doi 10.1016/j.neunet.2005.07.009) and a Gaussian one of descriptors. The settings
-    maximize the marginal likelihood. Of more than 5,000 molecules a random part is taken.
+    maximize the marginal likelihood. Limits (`<5`) count by the chance of a value beyond them, by expectation
+    propagation (Minka 2001; Rasmussen and Williams 2006, algorithm 3.5). Of more than 5,000 molecules a
+    random part is taken.
 
     Attributes:
         counts: fingerprints of the known molecules, shape (n_known, n_places).
@@ -77,6 +102,7 @@ class GaussianProcess(AbstractPredictor):
     scale: np.ndarray
     processes: tuple[_Process, ...]
     kind: ClassVar[str] = "gaussian-process"
+    takes_limits: ClassVar[bool] = True
 
     def predict(self, molecules: Molecules) -> Estimate:
         mean = np.empty((len(molecules), len(self.processes)))
@@ -104,12 +130,10 @@ class GaussianProcess(AbstractPredictor):
         squared = _squared_distances(scaled, scaled)
         random = np.random.default_rng(seed)
         processes = []
-        for values in labels.values.T:
+        for values, limits in zip(labels.values.T, labels.limits.T, strict=True):
             rows = np.flatnonzero(~np.isnan(values))
-            some = rows if len(rows) <= SEARCHED else random.choice(rows, SEARCHED, replace=False)
-            kernel = _likeliest(tanimoto[np.ix_(some, some)], squared[np.ix_(some, some)], values[some])
-            factor = _factor(kernel, tanimoto[np.ix_(rows, rows)], squared[np.ix_(rows, rows)])
-            processes.append(_Process(rows, linalg.cho_solve((factor, True), values[rows]), factor, kernel))
+            apart = tanimoto[np.ix_(rows, rows)], squared[np.ix_(rows, rows)]
+            processes.append(_process(rows, *apart, values[rows], limits[rows], random))
         return cls(molecules.counts, scaled, center, scale, tuple(processes))
 
     @classmethod
@@ -127,14 +151,15 @@ class GaussianProcess(AbstractPredictor):
             rows = some[process.rows]
             for fold in np.unique(folds[rows]):
                 inside = np.flatnonzero(folds[rows] == fold)
-                found = process.of_fold(inside, labels.values[rows, target])
-                mean[rows[inside], target], spread[rows[inside], target] = found
+                mean[rows[inside], target], spread[rows[inside], target] = process.of_fold(inside)
         return model, Estimate(mean, spread)
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {name: getattr(self, name) for name in _OWN}
         for target, process in enumerate(self.processes):
             arrays |= {f"{target}.rows": process.rows, f"{target}.weights": process.weights}
+            if process.sites.extra.any():
+                arrays[f"{target}.extra"] = process.sites.extra
         return arrays, {"kernels": [process.kernel._asdict() for process in self.processes]}
 
     @classmethod
@@ -150,25 +175,107 @@ class GaussianProcess(AbstractPredictor):
         processes = []
         for target, kernel in enumerate(Kernel(**kernel) for kernel in settings["kernels"]):
             rows, weights = arrays[f"{target}.rows"], arrays[f"{target}.weights"]
+            extra = arrays.get(f"{target}.extra", np.zeros(len(rows)))
             try:
-                factor = _factor(kernel, tanimoto[np.ix_(rows, rows)], squared[np.ix_(rows, rows)])
+                factor = _factor(kernel, tanimoto[np.ix_(rows, rows)], squared[np.ix_(rows, rows)], extra)
+                sites = _Sites(factor @ (factor.T @ weights), extra)
             except (IndexError, ValueError, linalg.LinAlgError) as error:
                 raise DataError(f"the Gaussian process of the model is damaged: {error}") from error
-            processes.append(_Process(rows, weights, factor, kernel))
+            processes.append(_Process(rows, weights, factor, kernel, sites))
         return cls(**own, processes=tuple(processes))
 
 
 _OWN = ("counts", "scaled", "center", "scale")
 
 
-def _likeliest(tanimoto: np.ndarray, squared: np.ndarray, values: np.ndarray) -> Kernel:
+def _process(
+    rows: np.ndarray,
+    tanimoto: np.ndarray,
+    squared: np.ndarray,
+    values: np.ndarray,
+    limits: np.ndarray,
+    random: np.random.Generator,
+) -> _Process:
+    """The process of one target, of whose molecules the similarities and distances are given.
+
+    Its settings are searched with limits as they are understood by those found before.
+    """
+    count = len(values)
+    some = np.arange(count) if count <= SEARCHED else random.choice(count, SEARCHED, replace=False)
+    among = tanimoto[np.ix_(some, some)], squared[np.ix_(some, some)]
+    sites = _Sites(values, np.zeros(count))
+    if limits.any():
+        sites = _told(np.zeros(count), np.ones(count), _NOISE, values, limits)
+    for _ in range(_SEARCHES if limits.any() else 1):
+        kernel = _likeliest(*among, sites.taken(some))
+        if limits.any():
+            sites = _propagated(kernel, tanimoto, squared, sites, values, limits)
+    factor = _factor(kernel, tanimoto, squared, sites.extra)
+    return _Process(rows, linalg.cho_solve((factor, True), sites.values), factor, kernel, sites)
+
+
+def _propagated(
+    kernel: Kernel,
+    tanimoto: np.ndarray,
+    squared: np.ndarray,
+    sites: _Sites,
+    values: np.ndarray,
+    limits: np.ndarray,
+) -> _Sites:
+    """What limits say, given what all others say of each; half of every step is taken, which converges."""
+    for _ in range(_STEPS):
+        factor = _factor(kernel, tanimoto, squared, sites.extra)
+        inverse = linalg.cho_solve((factor, True), np.eye(len(values)))
+        own = sites.extra + kernel.noise
+        variance = np.maximum(1 / np.diag(inverse) - own, 1e-6)
+        mean = sites.values - inverse @ sites.values / np.diag(inverse)
+        fresh = _told(mean, variance, kernel.noise, values, limits)
+        # Precisions, and values times precisions, are what adds up.
+        before, after = 1 / own, 1 / (fresh.extra + kernel.noise)
+        precise, pull = (before + after) / 2, (sites.values * before + fresh.values * after) / 2
+        extra = np.maximum(1 / precise - kernel.noise, 0.0)
+        cut, last = limits != 0, sites
+        sites = _Sites(np.where(cut, pull / precise, values), np.where(cut, extra, 0.0))
+        if np.abs(pull - last.values * before)[cut].max() < _CONVERGED / kernel.noise:
+            break
+    return sites
+
+
+def _told(
+    mean: np.ndarray, variance: np.ndarray, noise: float, values: np.ndarray, limits: np.ndarray
+) -> _Sites:
+    """Values with variances that say of a normal variable what limits do: its mean and variance with the one
+    are those with the other.
+
+    Args:
+        mean: of what is to be known, without what the values say of it.
+        variance: likewise.
+        noise: of values.
+        values: shape (n,).
+        limits: as of `Labels`, shape (n,).
+    """
+    side = np.where(limits == 0, 1.0, limits)
+    spread = np.sqrt(variance + noise)
+    t = side * (values - mean) / spread
+    rate = hazard(t)
+    step, shrink = side * variance / spread * rate, rate * (rate - t) * variance / (variance + noise)
+    left = variance * np.maximum(1 - shrink, 1e-6)
+    # A limit that says nothing has no precision.
+    precise = np.clip(1 / left - 1 / variance, 1 / _VAGUE, 1 / noise)
+    said = mean + step * (1 + 1 / (precise * variance))
+    cut = limits != 0
+    return _Sites(np.where(cut, said, values), np.where(cut, 1 / precise - noise, 0.0))
+
+
+def _likeliest(tanimoto: np.ndarray, squared: np.ndarray, sites: _Sites) -> Kernel:
     """The settings of largest marginal likelihood, by their logarithms."""
+    values = sites.values
 
     def loss(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
         kernel = Kernel(*np.exp(logarithms))
         gaussian = np.exp(squared * (-0.5 / kernel.length**2))
         try:
-            factor = _factor(kernel, tanimoto, squared)
+            factor = _factor(kernel, tanimoto, squared, sites.extra)
         except linalg.LinAlgError:
             return 1e9, np.zeros(4)
         inverse = linalg.cho_solve((factor, True), np.eye(len(values)))
@@ -192,10 +299,10 @@ def _likeliest(tanimoto: np.ndarray, squared: np.ndarray, values: np.ndarray) ->
     return Kernel(*np.exp(found.x).tolist())
 
 
-def _factor(kernel: Kernel, tanimoto: np.ndarray, squared: np.ndarray) -> np.ndarray:
-    """Lower Cholesky factor of K, the noise included."""
+def _factor(kernel: Kernel, tanimoto: np.ndarray, squared: np.ndarray, extra: np.ndarray) -> np.ndarray:
+    """Lower Cholesky factor of K, the noise and what is beyond it included."""
     covariance = kernel(tanimoto, squared)
-    covariance[np.diag_indices_from(covariance)] += kernel.noise
+    covariance[np.diag_indices_from(covariance)] += kernel.noise + extra
     return linalg.cholesky(covariance, lower=True, overwrite_a=True)
 
 

@@ -50,6 +50,7 @@ class GraphEnsemble(AbstractPredictor):
     classes: np.ndarray
     handed: bool
     kind: ClassVar[str] = "graph"
+    takes_limits: ClassVar[bool] = True
 
     def predict(self, molecules: Molecules) -> Estimate:
         """As of every kind; the spread is the standard deviation of the members.

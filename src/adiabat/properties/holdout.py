@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adiabat.base import DataError
 from adiabat.properties.evaluate import LEVELS, Comparison, Score, compare, coverage, rmse, scores
 from adiabat.properties.model import Prediction, PropertyModel, Target, labels_of
 from adiabat.properties.molecules import Molecules
@@ -22,16 +21,20 @@ class Holdout:
     """How a model does on the test part, for one target.
 
     Attributes:
-        scores: figures with 95 % intervals, of the "model" and of each kind of predictor.
+        scores: figures with 95 % intervals, of the "model" and of each kind of predictor; empty where the
+            test part has no value.
         comparisons: of the model with each kind.
         coverage: the share of true values in the intervals of each level; empty of a class.
         curve: how many molecules were trained on, and the error then (RMSE; of a class 1 - AUROC).
+        limits: how many limits (`<5`) the test part has beside its values, which all else is of, and what
+            share of the predictions is on their right side; zero of none.
     """
 
     scores: dict[str, dict[str, Score]]
     comparisons: dict[str, Comparison]
     coverage: dict[float, float]
     curve: list[tuple[int, float]]
+    limits: tuple[int, float]
 
 
 def hold_out(
@@ -49,18 +52,16 @@ def hold_out(
         train: molecules and their values.
         test: those held out.
         prediction: of the model for `test`.
-
-    Raises:
-        DataError: a target without any value in the test part.
     """
     table, molecules = test
     theirs = {kind: model.estimate(one, molecules).mean for kind, one in others.items()}
     curves = _learning_curves(model, train, test)
     found = {}
     for k, target in enumerate(model.targets):
-        rows = table.measured[:, k]
+        rows, limits = table.measured[:, k], _right_side(table, prediction, k)
         if not rows.any():
-            raise DataError(f"the test part has no value of {target.name!r}", "choose another split")
+            found[target.name] = Holdout({}, {}, {}, [], limits)
+            continue
         true, own, error = (a[rows, k] for a in (table.values, prediction.values, prediction.errors))
         named = {kind: target.center + target.scale * mean[rows, k] for kind, mean in theirs.items()}
         is_class = target.is_class
@@ -73,8 +74,17 @@ def hold_out(
                 for level, width in widths.items()
             },
             curves[k],
+            limits,
         )
     return found
+
+
+def _right_side(table: Table, prediction: Prediction, k: int) -> tuple[int, float]:
+    """How many limits a target has, and the share of the predictions that are on the right side."""
+    values, limits = table.values[:, k], table.limits[:, k]
+    rows = np.flatnonzero((limits != 0) & ~np.isnan(values))
+    right = limits[rows] * (prediction.values[rows, k] - values[rows]) >= 0
+    return len(rows), float(right.mean()) if len(rows) else 0.0
 
 
 def _learning_curves(
@@ -94,6 +104,8 @@ def _learning_curves(
         mean = own.predict(test[1]).mean
         for k, target in enumerate(model.targets):
             known = test[0].measured[:, k]
+            if not known.any():
+                continue
             said = target.center + target.scale * mean[known, k]
             found[k].append((len(rows), _error(target, test[0].values[known, k], said)))
     return found

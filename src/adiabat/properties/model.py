@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import minimize, nnls
 
 import adiabat
 from adiabat.base import ConfigError, DataError
 from adiabat.base.archive import read_archive, understood, write_archive
 from adiabat.properties.calibration import Calibration, clues
+from adiabat.properties.censored import completed, moments, to_fit
 from adiabat.properties.descriptors import descriptor_names
 from adiabat.properties.domain import Domain, Placed, similarity_to_others
 from adiabat.properties.inputs import Input
@@ -192,9 +193,8 @@ def fit_property_model(
     labels = labels_of(table, targets, reversible=reversible)
     folds = folds_of(table.smiles, seed)
     done = dict(fitted or {})
-    for kind in kinds:
-        if kind not in done:
-            done[kind] = fit_kind(kind, molecules, labels, folds, seed)
+    for kind, learned in to_fit(kinds, molecules, labels, folds, done, seed):
+        done[kind] = fit_kind(kind, molecules, learned, folds, seed)
     stacked = [kind for kind in kinds if kind not in NULLS] or list(kinds)
     outside = [done[kind][1] for kind in stacked]
     weights = _weights(np.stack([one.mean for one in outside]), labels)
@@ -203,8 +203,9 @@ def fit_property_model(
     known = both_ways(molecules) if reversible else molecules
     similarity = similarity_to_others(known, np.resize(folds, len(known)))[: len(molecules)]
     mean, found = _weighed([outside[k] for k in used], weights[used], similarity)
-    exact = table.measured
-    calibration = Calibration.fitted(labels.values - mean, found, exact)
+    possible = completed(molecules, labels, folds, done, seed).possible
+    residuals, many = (possible - mean).reshape(-1, len(targets)), (len(possible), 1, 1)
+    calibration = Calibration.fitted(residuals, np.tile(found, many), table.measured.sum(axis=0))
     calibration = calibration.with_classes(mean, labels.values, labels.classes)
     model = PropertyModel(
         targets=targets,
@@ -236,13 +237,14 @@ def find_targets(table: Table, *, reversible: bool = False) -> tuple[Target, ...
     direction of a reaction makes is learned as it is, by the spread of the value it is a difference of.
 
     Raises:
-        DataError: a target with fewer than ten values, one class, or all values equal; a class or more than
-            one value of a reversible reaction.
+        DataError: a target with fewer than ten values that are not limits, one class, or all values equal; a
+            class or more than one value of a reversible reaction.
     """
     units = table.units or ("",) * len(table.targets)
+    known = ~np.isnan(table.values)
     found = tuple(
-        _target(name, unit, column[~np.isnan(column)])
-        for name, unit, column in zip(table.targets, units, table.values.T, strict=True)
+        _target(name, unit, table.values[rows, k], table.limits[rows, k])
+        for k, (name, unit, rows) in enumerate(zip(table.targets, units, known.T, strict=True))
     )
     if not reversible:
         return found
@@ -343,20 +345,27 @@ def _rebuilt(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> PropertyM
 _LARGEST = 1e15
 
 
-def _target(name: str, unit: str, values: np.ndarray) -> Target:
-    if len(values) < 2 * FOLDS:
-        raise DataError(f"{name!r} has {len(values)} values, at least {2 * FOLDS} are needed")
-    if np.ptp(values) == 0:
-        raise DataError(f"all values of {name!r} are {values[0]:g}: there is nothing to learn")
-    if is_class(values):
+def _target(name: str, unit: str, values: np.ndarray, limits: np.ndarray) -> Target:
+    exact = values[limits == 0]
+    if len(exact) < 2 * FOLDS and limits.any():
+        raise DataError(
+            f"{name!r} has {len(exact)} values and {np.count_nonzero(limits)} limits; at least {2 * FOLDS} "
+            "values are needed",
+            "add measured values; or learn on which side of a limit molecules are: write 1 above it, 0 below",
+        )
+    if len(exact) < 2 * FOLDS:
+        raise DataError(f"{name!r} has {len(exact)} values, at least {2 * FOLDS} are needed")
+    if np.ptp(exact) == 0:
+        raise DataError(f"all values of {name!r} are {exact[0]:g}: there is nothing to learn")
+    if is_class(values) and not limits.any():
         return Target(name, unit, True, 0.0, 1.0)
-    if np.abs(values).max() > _LARGEST or np.ptp(values) < 1 / _LARGEST:
+    if np.abs(values).max() > _LARGEST or np.ptp(exact) < 1 / _LARGEST:
         raise DataError(
             f"values of {name!r} from {values.min():g} to {values.max():g} are too large or too small to "
             "compute with",
             "give them in another unit, or their logarithms",
         )
-    return Target(name, unit, False, float(values.mean()), float(values.std()))
+    return Target(name, unit, False, *moments(values, limits))
 
 
 def _units_of(targets: Sequence[Target]) -> tuple[np.ndarray, np.ndarray]:
@@ -389,9 +398,32 @@ def _weights(means: np.ndarray, labels: Labels) -> np.ndarray:
     for target in range(means.shape[2]):
         rows = ~np.isnan(labels.values[:, target])
         values, offered = labels.values[rows, target], means[:, rows, target].T
-        heavy = 1e3 * np.sqrt(len(values))  # holds the sum at one
-        system = np.vstack([offered, np.full((1, len(means)), heavy)])
-        weights, _ = nnls(system, np.append(values, heavy))
+        weights = _one_sided(offered, values, labels.limits[rows, target])
         weights[weights < _LEAST_WEIGHT] = 0.0
         found[:, target] = weights / weights.sum()
     return found
+
+
+def _one_sided(offered: np.ndarray, values: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Weights that are not negative and add up to one, shape (n_kinds,), of least squared errors, where a
+    prediction on the right side of a limit has no error.
+
+    Args:
+        offered: predictions, shape (n_molecules, n_kinds).
+        values: shape (n_molecules,).
+        limits: as of `Labels`, shape (n_molecules,).
+    """
+    heavy = 1e3 * np.sqrt(len(values))  # holds the sum at one
+    system = np.vstack([offered, np.full((1, offered.shape[1]), heavy)])
+    weights, _ = nnls(system, np.append(values, heavy))
+    if not limits.any():
+        return weights
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        errors = offered @ weights - values
+        errors = np.where(limits * errors > 0, 0.0, errors)
+        return float(np.mean(errors**2)), 2 * errors @ offered / len(values)
+
+    one = {"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": np.ones_like}
+    bounds = [(0.0, 1.0)] * len(weights)
+    return minimize(loss, weights, jac=True, method="SLSQP", bounds=bounds, constraints=one).x

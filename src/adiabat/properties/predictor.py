@@ -50,6 +50,8 @@ class AbstractPredictor(eqx.Module):
     """A fitted model. A new kind is one final class, and one line in `predictors`."""
 
     kind: ClassVar[str]
+    takes_limits: ClassVar[bool] = False
+    """Whether a limit among the labels is understood as such, and is no value."""
 
     @abc.abstractmethod
     def predict(self, molecules: Molecules) -> Estimate:

@@ -60,7 +60,8 @@ def property_sections(
     for k, target in enumerate(model.targets):
         if test is not None and prediction is not None:
             sections.append(_tested(target, tests[target.name]))
-            sections.append(_drawn(target, k, _what(model), (train, validation), (test, prediction)))
+            if test.measured[:, k].any():
+                sections.append(_drawn(target, k, _what(model), (train, validation), (test, prediction)))
         else:
             sections.append(_validated(target, k, train, validation))
     sections.append(_card(model))
@@ -130,6 +131,10 @@ def _what(model: "PropertyModel") -> str:
 
 
 def _tested(target: "Target", found: "Holdout") -> Section:
+    if not found.scores:
+        facts = Facts({"limits on the right side": _right_side(found)}, title="Test limits")
+        text = Text("The test part has no value that is not a limit: there is no error to give.")
+        return Section(f"Test: {target.name}", [text, *([facts] if found.limits[0] else [])])
     figures_of = list(found.scores["model"])
     rows = []
     for kind, own in found.scores.items():
@@ -148,6 +153,8 @@ def _tested(target: "Target", found: "Holdout") -> Section:
     if found.coverage:
         shares = {f"{level:.0%} intervals": f"{share:.1%}" for level, share in found.coverage.items()}
         boxes.append(Facts(shares, title="Test values inside"))
+    if found.limits[0]:
+        boxes.append(Facts({"on the right side": _right_side(found)}, title="Test limits (< or >)"))
     if len(found.curve) > 1:
         counts, errors = zip(*found.curve, strict=True)
         label = "1 − AUROC" if target.is_class else f"RMSE{unit}"
@@ -165,6 +172,11 @@ def _tested(target: "Target", found: "Holdout") -> Section:
     return Section(
         f"Test: {target.name}", cards, verdicts=_verdicts(target, found), citations=("conformal", "wilcoxon")
     )
+
+
+def _right_side(found: "Holdout") -> str:
+    count, share = found.limits
+    return f"{share:.1%} of {count}"
 
 
 def _compared(difference: float, p_value: float) -> str:

@@ -70,4 +70,7 @@ def _rows(
     for k, smiles in enumerate(table.smiles):
         values = [cell(array[k, t]) for t in range(len(table.targets)) for array in arrays]
         sure = [cell(column[k]) for name, column in table.columns.items() if name == MAP_CONFIDENCE]
+        # The first array is what was measured.
+        for t, side in enumerate(table.limits[k]):
+            values[t * len(arrays)] = ("", ">", "<")[side] + values[t * len(arrays)]
         yield [table.rows[k], smiles, *sure, part, *values, *places[k]]

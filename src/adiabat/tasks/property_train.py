@@ -28,6 +28,7 @@ from adiabat.properties import (
     split_groups,
     split_molecules,
 )
+from adiabat.properties.censored import to_fit
 from adiabat.properties.evaluate import Score, scores
 from adiabat.properties.holdout import Holdout, hold_out
 from adiabat.properties.inputs import (
@@ -383,14 +384,12 @@ def _fit_kinds(
         progress("fitting", total=len(kinds), unit="models", completed=len(done)) as bar,
         interruptible() as stop,
     ):
-        for kind in kinds:
-            if kind in done:
-                continue
+        for kind, learned in to_fit(kinds, molecules, labels, folds, done, seed):
             # Only a network takes long enough to say how far it is.
             told: dict[str, Any] = {}
             if kind == "graph":
                 told = {"on_epoch": lambda k, n, _: bar.advance(0, epoch=f"{k}/{n}"), "start": start}
-            done[kind] = fit_kind(kind, molecules, labels, folds, seed, **told)
+            done[kind] = fit_kind(kind, molecules, learned, folds, seed, **told)
             store.save(len(done), *_stored(done))
             bar.advance(last=kind)
             if stop.requested:
@@ -481,10 +480,15 @@ def _summary(
             for kind, row in zip(model.members, model.weights, strict=True)
         },
         "cross_validation": _valued(validated),
-        "test": _valued({name: one.scores["model"] for name, one in tests.items()}),
+        "test": _valued({name: one.scores.get("model", {}) for name, one in tests.items()}),
         "coverage": {
             name: {f"{level:.0%}": round(share, 3) for level, share in one.coverage.items()}
             for name, one in tests.items()
+        },
+        "limits": {
+            name: {"n": one.limits[0], "right_side": round(one.limits[1], 3)}
+            for name, one in tests.items()
+            if one.limits[0]
         },
         "leakage": dict(leakage or {}),
         **begun,
