@@ -13,7 +13,7 @@ from adiabat.base import ConfigError, MissingDependencyError, UnsupportedError
 from adiabat.base.units import BOHR, HARTREE
 from adiabat.dynamics import evaluate
 from adiabat.potentials import D3, D4, LennardJones
-from adiabat.system import System, neighbor_list
+from adiabat.system import System, batch_systems, neighbor_list
 from adiabat.testing import NumberedPotentialChecks, systems
 
 there = importlib.util.find_spec("dftd3") is not None and importlib.util.find_spec("dftd4") is not None
@@ -103,6 +103,38 @@ def test_a_hessian_and_a_sum():
     difference = np.asarray(both - alone)
     assert np.abs(difference).max() > 1e-5
     np.testing.assert_allclose(difference, difference.T, atol=1e-6)
+
+
+@pytest.mark.physics
+@needed
+@pytest.mark.parametrize("kind", [D3, D4])
+def test_a_batch_is_its_structures(kind):
+    """A molecule in a box, a crystal, a slab of it and an ion, and padding."""
+    molecule, crystal = systems.ethanol(displacement=0.05), systems.silicon(displacement=0.1)
+    there, box = np.asarray(molecule.positions), np.asarray(crystal.cell)
+    structures = [
+        System.create(molecule.numbers, there, cell=10 * np.eye(3)),
+        crystal,
+        System.create(crystal.numbers, crystal.positions, cell=box, pbc=(True, True, False)),
+        System.create(molecule.numbers, there, charge=1),
+    ]
+    near = [neighbor_list(system, 1.0) for system in structures]
+    total = sum(system.n_atoms for system in structures) + 5
+    sizes = {"n_atoms": total, "n_systems": 6, "max_neighbors": max(n.max_neighbors for n in near)}
+    batch, joined = batch_systems(structures, near, **sizes)
+    potential, start = kind(functional="pbe"), 0
+    found = eqx.filter_jit(potential)(jax.tree.map(jnp.asarray, batch), joined, True)
+    energies = []
+    for number, (system, alone) in enumerate(zip(structures, near, strict=True)):
+        wanted = evaluate(potential, system, alone)
+        rows = slice(start, start := start + system.n_atoms)
+        assert float(found.energy[number]) == pytest.approx(float(wanted.energy), rel=1e-12)
+        np.testing.assert_allclose(found.forces[rows], wanted.forces, atol=1e-13)
+        if system.is_periodic:
+            np.testing.assert_allclose(found.stress[number], wanted.stress, atol=1e-13)
+        energies.append(float(wanted.energy))
+    assert abs(energies[1] - energies[2]) > 0.1
+    assert (abs(energies[0] - energies[3]) > 1e-3) == (kind is D4)
 
 
 @pytest.mark.physics

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,17 @@ def parse_config(text: str, source: str = "configuration") -> dict[str, Any]:
 
 
 def find_line(text: str, key: str) -> int | None:
-    """The number of the line of a TOML text that sets the dotted `key` or opens that table, or None."""
+    """The number of the line of a TOML text that sets the dotted `key` or opens that table, or None; the
+    second of several tables [[name]] is "name.1"."""
     wanted, table = key.split("."), []
+    seen: Counter[str] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.fullmatch(r"\s*\[+\s*([^\[\]]+?)\s*\]+\s*(#.*)?", line):
-            table = _dotted(header[1])
+        if header := re.fullmatch(r"\s*(\[+)\s*([^\[\]]+?)\s*\]+\s*(#.*)?", line):
+            table = _dotted(header[2])
+            if header[1] == "[[":
+                name = ".".join(table)
+                table = [*table, str(seen[name])]
+                seen[name] += 1
             path = table
         elif assignment := re.match(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[\w-]+)*)\s*=", line):
             path = table + _dotted(assignment[1])

@@ -46,6 +46,10 @@ class Registry:
             message = f"{self.kind} {name!r} needs the package {package!r}, which is not installed"
             raise MissingDependencyError(message, hint=f"pip install {package}") from error
 
+    def extended(self, table: Mapping[str, str]) -> "Registry":
+        """The same with more names."""
+        return Registry(self.kind, {**self._table, **table}, self.group)
+
     def name_of(self, target: Any) -> str | None:
         """The name of a class that `get` gives; None when it has none."""
         where = f"{target.__module__}:{target.__qualname__}"

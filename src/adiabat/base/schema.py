@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from adiabat.base.config import toml_value
 from adiabat.base.errors import ConfigError, did_you_mean
 from adiabat.base.registry import Registry
-from adiabat.base.units import Unit, format_quantity
+from adiabat.base.units import Kind, Unit, converted, format_quantity, symbol
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 __all__ = [
     "Argument",
+    "Numbers",
     "Supplied",
     "Unit",
     "arguments",
@@ -46,6 +47,34 @@ __all__ = [
 
 class Supplied:
     """Marks an argument, as `Annotated[int, Supplied]`, that the code gives and no configuration."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Marks an argument, as `Annotated[ArrayLike, Numbers("length")]`, that takes a number or nested lists of
+    them; those of a kind may have their unit, as "1.5 Å"."""
+
+    kind: Kind | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(self._plain)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        quantity = {} if self.kind is None else {"unit": symbol(self.kind), "quantity": self.kind}
+        return {"anyOf": [{"type": "number"}, {"type": "array"}], **quantity}
+
+    def _plain(self, value: Any) -> Any:
+        from pydantic_core import PydanticCustomError
+
+        if isinstance(value, list):
+            return [self._plain(one) for one in value]
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value
+        if self.kind is None or not isinstance(value, str):
+            raise PydanticCustomError("numbers", "input should be a number or lists of numbers")
+        return converted(value, self.kind)
 
 
 @dataclass(frozen=True)
@@ -298,6 +327,10 @@ def _choices(annotation: Any) -> str:
 
 
 def _example(argument: Argument) -> str:
+    if any(isinstance(part, Numbers) for part in typing.get_args(argument.annotation)):
+        return "[]"
+    if "dict" in str(argument.annotation).partition("[")[0]:
+        return "{}"
     if argument.unit is not None:
         return f'"1 {argument.unit.symbol}"'
     text = str(argument.annotation)

@@ -13,7 +13,17 @@ from scipy import constants
 from adiabat.base.errors import ConfigError
 
 Kind = Literal[
-    "time", "temperature", "pressure", "length", "energy", "force", "friction", "viscosity", "mass"
+    "time",
+    "temperature",
+    "pressure",
+    "length",
+    "energy",
+    "force",
+    "stiffness",
+    "angle",
+    "friction",
+    "viscosity",
+    "mass",
 ]
 
 FEMTOSECOND = 1e-15 * 1e10 * math.sqrt(constants.e / constants.atomic_mass)
@@ -55,6 +65,8 @@ _UNITS: dict[str, dict[str, float]] = {
     "length": _LENGTHS,
     "energy": _ENERGIES | {"cm^-1": _WAVENUMBER, "1/cm": _WAVENUMBER, "J": 1 / constants.e},
     "force": {f"{e}/{x}": v / w for e, v in _ENERGIES.items() for x, w in _LENGTHS.items()},
+    "stiffness": {f"{e}/{x}^2": v / w**2 for e, v in _ENERGIES.items() for x, w in _LENGTHS.items()},
+    "angle": {"rad": 1.0, "deg": math.pi / 180, "°": math.pi / 180},
     "friction": {form: 1 / v for u, v in _TIMES.items() for form in (f"1/{u}", f"{u}^-1")},
     "mass": {"amu": 1.0, "u": 1.0, "Da": 1.0, "g/mol": 1.0, "kg": 1 / constants.atomic_mass},
     "viscosity": {"mPa s": 1.0, "mPa*s": 1.0, "mPa·s": 1.0, "cP": 1.0, "Pa s": 1e3, "Pa*s": 1e3, "Pa·s": 1e3},
@@ -76,14 +88,10 @@ class Unit:
         return symbol(self.kind)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        from pydantic_core import PydanticCustomError, core_schema
+        from pydantic_core import core_schema
 
         def convert(value: Any) -> Any:
-            try:
-                return value if value is None else parse(value, self.kind)
-            except ConfigError as error:
-                context = {"message": error.message, "hint": error.hint}
-                raise PydanticCustomError("quantity", "{message}", context) from error
+            return value if value is None else converted(value, self.kind)
 
         return core_schema.no_info_before_validator_function(convert, handler(source))
 
@@ -93,14 +101,25 @@ class Unit:
         return {"anyOf": [*shown, {"type": "string"}], "unit": self.symbol, "quantity": self.kind}
 
 
+def converted(value: Any, kind: Kind) -> float:
+    """As `parse`, for a validator of pydantic: an error keeps its hint."""
+    from pydantic_core import PydanticCustomError
+
+    try:
+        return parse(value, kind)
+    except ConfigError as error:
+        context = {"message": error.message, "hint": error.hint}
+        raise PydanticCustomError("quantity", "{message}", context) from error
+
+
 def symbol(kind: Kind) -> str:
-    """The unit of a bare number of this kind: fs, K, GPa, Å, eV, eV/Å, 1/fs, mPa s or amu."""
+    """The unit of a bare number of this kind: fs, K, GPa, Å, eV, eV/Å, eV/Å^2, rad, 1/fs, mPa s or amu."""
     return next(iter(_UNITS[kind]))
 
 
 def parse(value: str | float | int, kind: Kind) -> float:
-    """A quantity such as "0.5 fs", "1 bar" or 300 in the border's unit: fs, K, GPa, Å, eV, eV/Å, 1/fs, mPa s,
-    amu.
+    """A quantity such as "0.5 fs", "1 bar" or 300 in the border's unit: fs, K, GPa, Å, eV, eV/Å, eV/Å^2,
+    rad, 1/fs, mPa s, amu.
 
     Args:
         value: a number with a unit; a bare number is in the border's unit.

@@ -107,7 +107,7 @@ def start(
 ) -> None:
     """Learn the forces between atoms from quantum mechanics and run molecular dynamics with them.
 
-    Quantities take units ("0.5 fs", "300 K"); MODEL is a model file or a run folder.
+    Quantities take units ("0.5 fs", "300 K"); MODEL is a model file, a run folder or a potential file.
     """
     from adiabat.base.progress import set_quiet
 

@@ -114,7 +114,10 @@ Set = Annotated[
     ),
 ]
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model file or a run folder.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A model file, a run folder or a potential file.", show_default=False
+    ),
 ]
 From = Annotated[
     str | None,

@@ -96,7 +96,10 @@ def relax(
 )
 def md(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A model file or a run folder.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help="A model file, a run folder or a potential file.", show_default=False
+        ),
     ] = None,
     structure: Annotated[
         str | None,

@@ -17,6 +17,7 @@ from adiabat.io.hdf5 import damage
 from adiabat.io.npz import iterate_npz
 from adiabat.io.stored import StoredFrames
 from adiabat.io.structures import detect_format, iterate_structures
+from adiabat.io.trajectory import TrajectoryReader
 from adiabat.io.unclosed import open_hdf5
 from adiabat.system import System
 
@@ -30,8 +31,8 @@ def read_systems(path: str | os.PathLike, index: Index = ":") -> list[System]:
     """The structures in a file or folder.
 
     Args:
-        path: extxyz, any other text format that ASE reads, an rMD17-style `.npz`, an HDF5 file that
-            `open_frames` knows, or a DeePMD folder.
+        path: extxyz, any other text format that ASE reads, an rMD17-style `.npz`, the `trajectory.h5` of a
+            run, another HDF5 file that `open_frames` knows, or a DeePMD folder.
         index: which frames: a number, a slice, or either as text ("0", "-1", "::10").
 
     Raises:
@@ -43,14 +44,42 @@ def read_systems(path: str | os.PathLike, index: Index = ":") -> list[System]:
 
 def read_frames(path: str | os.PathLike, index: Index = ":") -> list[Frame]:
     """As `read_systems`, with everything that the file says about each structure."""
-    chosen = parse_index(index)
-    frames = list(itertools.islice(_all_frames(_checked(path)), _last_needed(chosen)))
+    chosen, checked = parse_index(index), _checked(path)
+    if is_hdf5(checked) and _is_trajectory(checked):
+        return _frames_of_run(checked, chosen)
+    frames = list(itertools.islice(_all_frames(checked), _last_needed(chosen)))
     if isinstance(chosen, slice):
         return frames[chosen]
     try:
         return [frames[chosen]]
     except IndexError:
-        raise ConfigError(f"{path}: has {len(frames)} frames, there is no frame {chosen}") from None
+        raise _no_frame(path, len(frames), chosen) from None
+
+
+def _no_frame(path: str | os.PathLike, n_frames: int, chosen: int) -> ConfigError:
+    return ConfigError(f"{path}: has {n_frames} frames, there is no frame {chosen}")
+
+
+def _is_trajectory(path: Path) -> bool:
+    with damage(path, "HDF5 file"), open_hdf5(path) as file:
+        return "h5md" in file and "adiabat" in file
+
+
+def _frames_of_run(path: Path, chosen: int | slice) -> list[Frame]:
+    """Of the trajectory of a run; no more of them are read than are chosen."""
+    with TrajectoryReader(path) as reader:
+        numbers = range(len(reader))
+        try:
+            wanted = numbers[chosen] if isinstance(chosen, slice) else [numbers[chosen]]
+        except IndexError:
+            raise _no_frame(path, len(reader), int(chosen)) from None  # pyright: ignore[reportArgumentType]
+        frames = []
+        for number in wanted:
+            one = reader.read(number, number + 1)
+            info = {"step": int(one.steps[0]), "time": float(one.times[0])}
+            velocities = {"velocities": one.velocities[0]}
+            frames.append(Frame(one.system(0), info, velocities, str(path), number))
+    return frames
 
 
 def is_hdf5(path: str | os.PathLike) -> bool:

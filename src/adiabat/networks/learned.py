@@ -3,7 +3,6 @@ perhaps the energy of charges at long range."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
 from typing import Any
 
 import ase.data
@@ -218,11 +217,6 @@ class LearnedPotential(AbstractPotential):
         self.check(system)
         near = neighbors if neighbors is not None else neighbor_list(system, self.cutoff)
         return _compiled(self.for_systems([system]).for_inference(), system, near)
-
-    def calculator(self) -> Any:
-        """An ASE calculator, `adiabat.interfaces.AdiabatCalculator`."""
-        # A convenience that looks upward on purpose: by name, when asked, and nothing here depends on it.
-        return import_module("adiabat.interfaces").AdiabatCalculator(self)
 
     def _with_networks(self, prepared: Callable[[AbstractNetwork], AbstractNetwork]) -> "LearnedPotential":
         """The same potential with each network prepared in some way; itself if that changes none."""

@@ -3,7 +3,7 @@
 import abc
 import itertools
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax
@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from adiabat.base import DataError, UnsupportedError
+from adiabat.base.schema import Numbers
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 
@@ -110,7 +111,13 @@ class HarmonicBonds(AbstractBondedTerms):
     length: Float[Array, " n_bonds"]
     cutoff: float = eqx.field(static=True)
 
-    def __init__(self, *, atoms: ArrayLike, stiffness: ArrayLike, length: ArrayLike):
+    def __init__(
+        self,
+        *,
+        atoms: Annotated[ArrayLike, Numbers()],
+        stiffness: Annotated[ArrayLike, Numbers("stiffness")],
+        length: Annotated[ArrayLike, Numbers("length")],
+    ):
         self.atoms, self.stiffness, self.length = _terms(atoms, 2, stiffness, length)
         self.cutoff = _CUTOFF
 
@@ -135,7 +142,13 @@ class HarmonicAngles(AbstractBondedTerms):
     angle: Float[Array, " n_angles"]
     cutoff: float = eqx.field(static=True)
 
-    def __init__(self, *, atoms: ArrayLike, stiffness: ArrayLike, angle: ArrayLike):
+    def __init__(
+        self,
+        *,
+        atoms: Annotated[ArrayLike, Numbers()],
+        stiffness: Annotated[ArrayLike, Numbers("energy")],
+        angle: Annotated[ArrayLike, Numbers("angle")],
+    ):
         self.atoms, self.stiffness, self.angle = _terms(atoms, 3, stiffness, angle)
         self.cutoff = _CUTOFF
 
@@ -169,7 +182,14 @@ class PeriodicTorsions(AbstractBondedTerms):
     cutoff: float = eqx.field(static=True)
     turns: ClassVar[bool] = True
 
-    def __init__(self, *, atoms: ArrayLike, barrier: ArrayLike, periodicity: ArrayLike, phase: ArrayLike):
+    def __init__(
+        self,
+        *,
+        atoms: Annotated[ArrayLike, Numbers()],
+        barrier: Annotated[ArrayLike, Numbers("energy")],
+        periodicity: Annotated[ArrayLike, Numbers()],
+        phase: Annotated[ArrayLike, Numbers("angle")],
+    ):
         terms = _terms(atoms, 4, barrier, periodicity, phase)
         self.atoms, self.barrier, self.periodicity, self.phase = terms
         self.cutoff = _CUTOFF
@@ -196,7 +216,13 @@ class HarmonicImpropers(AbstractBondedTerms):
     angle: Float[Array, " n_impropers"]
     cutoff: float = eqx.field(static=True)
 
-    def __init__(self, *, atoms: ArrayLike, stiffness: ArrayLike, angle: ArrayLike):
+    def __init__(
+        self,
+        *,
+        atoms: Annotated[ArrayLike, Numbers()],
+        stiffness: Annotated[ArrayLike, Numbers("energy")],
+        angle: Annotated[ArrayLike, Numbers("angle")],
+    ):
         self.atoms, self.stiffness, self.angle = _terms(atoms, 4, stiffness, angle)
         self.cutoff = _CUTOFF
 
@@ -209,7 +235,13 @@ class HarmonicImpropers(AbstractBondedTerms):
 def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
     """The checked members of each term, and each parameter with a value for each term, as host arrays:
     JAX would cut them to single precision when x64 is off."""
-    given = np.asarray(atoms)
+    try:
+        given, *values = (np.asarray(array) for array in (atoms, *parameters))
+    except ValueError as error:
+        raise DataError(
+            f"the terms need {members} atoms each, and a parameter is one number or one for each term",
+            "give lists of the same length",
+        ) from error
     index = given.reshape(-1, members) if given.size == 0 else given
     if (
         index.ndim != 2
@@ -223,7 +255,7 @@ def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
     ordered = np.sort(index, axis=1)
     if index.size and (index.min() < 0 or (ordered[:, 1:] == ordered[:, :-1]).any()):
         raise DataError("each term needs different atoms, numbered from 0 on")
-    values = [np.asarray(parameter, np.float64) for parameter in parameters]
+    values = [value.astype(np.float64) for value in values]
     for value in values:
         if value.shape not in ((), (len(index),)) or not np.isfinite(value).all():
             raise DataError(

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -14,6 +15,7 @@ from adiabat.base import ConfigError, MissingDependencyError, UnsupportedError
 from adiabat.base.units import BOHR, HARTREE
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
+from adiabat.system.neighbors import filled_cell
 
 # The libraries find neighbors themselves, so the list's radius [Å] only says how often it is made anew.
 _CUTOFF = 1.0
@@ -53,35 +55,45 @@ class AbstractDispersion(AbstractPotential):
                 f"{type(self).__name__} knows the atomic numbers 1 to {_LAST_ELEMENT}, not {heaviest}"
             )
         try:
-            self._host(system)(system.numbers, system.positions, system.cell)
+            self._compute(system.pbc, *map(np.asarray, _operands(system)))
         except (RuntimeError, ValueError) as error:
             raise UnsupportedError(f"{type(self).__name__} does not cover the structure: {error}") from error
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
-        if isinstance(system, Batch):
-            raise UnsupportedError(
-                f"{type(self).__name__} takes no batch", "evaluate one structure at a time"
-            )
-        energy = _energy(self._host(system), system.numbers, system.positions, jnp.asarray(system.cell))
-        return jnp.broadcast_to(energy / system.n_atoms, (system.n_atoms,))
+        energies = _energies(partial(self._compute, system.pbc), *_operands(system))
+        counts = system.sum_atoms(jnp.ones(system.n_atoms))
+        shares = (energies if isinstance(system, Batch) else energies[0]) / jnp.maximum(counts, 1.0)
+        return system.spread(shares)
 
-    def _host(self, system: System) -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """What computes energy [eV] and the derivatives by positions and cell [eV/Å] of host arrays."""
-        pbc, charge = np.array(system.pbc), system.charge
-
-        def compute(numbers: Any, positions: Any, cell: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            x, box = np.asarray(positions, np.float64), np.asarray(cell, np.float64)
-            repeats = {"lattice": box / BOHR, "periodic": pbc} if pbc.any() else {}
-            model = self.model(np.asarray(numbers), x / BOHR, charge, **repeats)
+    def _compute(
+        self,
+        pbc: tuple[bool, bool, bool] | None,
+        positions: Any,
+        cells: Any,
+        numbers: Any,
+        charges: Any,
+        index: Any,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The energy of each structure [eV] and the derivatives by positions and cells [eV/Å] of host arrays.
+        In a batch whose structures may repeat along different directions, the others have no vector."""
+        dtype, numbers = np.asarray(positions).dtype, np.asarray(numbers)
+        places, boxes = np.asarray(positions, np.float64), np.asarray(cells, np.float64)
+        energies, gradient, slopes = np.zeros(len(boxes)), np.zeros_like(places), np.zeros_like(boxes)
+        for number, box in enumerate(boxes):
+            atoms = np.flatnonzero((np.asarray(index) == number) & (numbers > 0))
+            if not len(atoms):
+                continue
+            x, repeats = places[atoms], box.any(axis=1) if pbc is None else np.array(pbc)
+            lattice = filled_cell(box, tuple(repeats.tolist())) / BOHR
+            cell = {"lattice": lattice, "periodic": repeats} if repeats.any() else {}
+            model = self.model(numbers[atoms], x / BOHR, int(np.asarray(charges)[number]), **cell)
             found = model.get_dispersion(self.parameters(), grad=True)
-            gradient = found["gradient"] * (HARTREE / BOHR)
+            energies[number] = found["energy"] * HARTREE
+            gradient[atoms] = found["gradient"] * (HARTREE / BOHR)
             # The library's virial is for atoms that move with the cell; what the atoms do is taken off.
-            rest = np.where(pbc.any(), found["virial"] * HARTREE - x.T @ gradient, 0.0)
-            slope = np.linalg.pinv(np.where(pbc[:, None], box, 0.0)).T @ rest
-            dtype = np.asarray(positions).dtype
-            return np.asarray(found["energy"] * HARTREE, dtype), gradient.astype(dtype), slope.astype(dtype)
-
-        return compute
+            rest = np.where(repeats.any(), found["virial"] * HARTREE - x.T @ gradient[atoms], 0.0)
+            slopes[number] = np.linalg.pinv(np.where(repeats[:, None], box, 0.0)).T @ rest
+        return energies.astype(dtype), gradient.astype(dtype), slopes.astype(dtype)
 
 
 class D3(AbstractDispersion):
@@ -158,16 +170,35 @@ def _known(potential: AbstractDispersion) -> None:
         ) from error
 
 
-def _energy(host: Callable, numbers: Array, positions: Array, cell: Array) -> Array:
-    """The energy as a function that can be differentiated twice by positions and cell."""
+def _operands(system: System | Batch) -> tuple[Any, ...]:
+    """Positions, cells, atomic numbers, charges and the structure of each atom, of one structure or many."""
+    if isinstance(system, Batch):
+        arrays = (system.positions, system.cell, system.numbers, system.charge, system.system_index)
+        return tuple(map(jnp.asarray, arrays))
+    cells, charges = jnp.asarray(system.cell)[None], np.array([system.charge])
+    index = np.zeros(system.n_atoms, np.int32)
+    return jnp.asarray(system.positions), cells, jnp.asarray(system.numbers), charges, index
 
-    def call(positions, cell):
-        shapes = tuple(jax.ShapeDtypeStruct(s, positions.dtype) for s in ((), positions.shape, (3, 3)))
-        return jax.pure_callback(host, shapes, numbers, positions, cell, vmap_method="sequential")
+
+def _energies(
+    host: Callable, positions: Array, cells: Array, numbers: Array, charges: Array, index: Array
+) -> Array:
+    """The energies as a function that can be differentiated twice by positions and cells."""
+
+    def call(positions, cells):
+        sizes = (cells.shape[:1], positions.shape, cells.shape)
+        shapes = tuple(jax.ShapeDtypeStruct(size, positions.dtype) for size in sizes)
+        return jax.pure_callback(
+            host, shapes, positions, cells, numbers, charges, index, vmap_method="sequential"
+        )
+
+    def times(cotangent, slopes):
+        """Those of each structure times its number."""
+        return cotangent[index][:, None] * slopes[0], cotangent[:, None, None] * slopes[1]
 
     @jax.custom_vjp
-    def everything(positions, cell):
-        return call(positions, cell)
+    def everything(positions, cells):
+        return call(positions, cells)
 
     def everything_forward(*place):
         found = call(*place)
@@ -183,16 +214,16 @@ def _energy(host: Callable, numbers: Array, positions: Array, cell: Array) -> Ar
             for sign in (1, -1)
         )
         curved = ((a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True))
-        return tuple(cotangent * s + c for s, c in zip(slopes, curved, strict=True))
+        return tuple(s + c for s, c in zip(times(cotangent, slopes), curved, strict=True))
 
     @jax.custom_vjp
-    def energy(positions, cell):
-        return call(positions, cell)[0]
+    def energies(positions, cells):
+        return call(positions, cells)[0]
 
-    def energy_forward(*place):
+    def energies_forward(*place):
         found, *slopes = everything(*place)
         return found, slopes
 
     everything.defvjp(everything_forward, everything_backward)
-    energy.defvjp(energy_forward, lambda slopes, cotangent: tuple(cotangent * slope for slope in slopes))
-    return energy(jnp.asarray(positions), cell)
+    energies.defvjp(energies_forward, lambda slopes, cotangent: times(cotangent, slopes))
+    return energies(positions, cells)

@@ -2,7 +2,8 @@
 
 import abc
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NoReturn
 
 import equinox as eqx
 import jax
@@ -25,6 +26,9 @@ _TERMS = 7
 _GROWTH = 1.1
 
 
+Cells = tuple[tuple[tuple[float, float, float], ...], ...]
+
+
 class AbstractEwald(AbstractPotential):
     """The Coulomb energy of fixed charges and of all their periodic images, split into a short-ranged part
     over neighbors and a smooth part over waves; a subclass says how the smooth part is summed.
@@ -37,10 +41,11 @@ class AbstractEwald(AbstractPotential):
     charges: eqx.AbstractVar[Float[Array, " n"]]
     """[e], by atomic number or by atom."""
     by_element: eqx.AbstractVar[bool]
+    accuracy: eqx.AbstractVar[float]
     screening: eqx.AbstractVar[float]
     """a [1/Å]"""
-    lengths: eqx.AbstractVar[tuple[float, ...]]
-    """Of the vectors of the cell that it was made for [Å]."""
+    cells: eqx.AbstractVar[Cells]
+    """That it was made for; none as long as nobody has said."""
 
     @property
     def layers(self) -> int | None:
@@ -67,13 +72,41 @@ class AbstractEwald(AbstractPotential):
             raise UnsupportedError(f"there are charges of the atomic numbers {known.tolist()} only")
         if not self.by_element and len(charges) != system.n_atoms:
             raise UnsupportedError(f"there are {len(charges)} charges for {system.n_atoms} atoms")
-        lengths = np.array(lengths_of(system.cell))
-        if (lengths > _GROWTH * np.array(self.lengths)).any():
+        if self.cells and not self.covers(system):
             raise UnsupportedError(
                 f"{type(self).__name__} was made for a cell with vectors of {np.round(self.lengths, 2)} Å; "
-                f"those of this one have {np.round(lengths, 2)} Å",
-                "give `cell` the largest cell that it will see",
+                f"those of this one have {np.round(lengths_of(system.cell), 2)} Å",
+                "give `cell` the largest cell that it will see; at constant pressure, start anew from the "
+                "last frame",
             )
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The longest vectors of the cells [Å], shape (3,); zero as long as there are none."""
+        return np.max([np.zeros(3), *(lengths_of(np.array(cell)) for cell in self.cells)], axis=0)
+
+    def covers(self, system: System) -> bool:
+        """Whether a cell is no more than a tenth longer than those that it was made for."""
+        return bool((lengths_of(system.cell) <= _GROWTH * self.lengths).all())
+
+    def for_systems(self, systems: Iterable[System]) -> "AbstractEwald":
+        """The same, made for the cells of these structures beside those that it knows; itself if it is."""
+        lacking = [system.cell for system in systems if system.is_periodic and not self.covers(system)]
+        if not lacking:
+            return self
+        charges = np.asarray(self.charges)
+        known = np.flatnonzero(~np.isnan(charges))
+        return type(self)(
+            charges=dict(zip(known.tolist(), charges[known], strict=True)) if self.by_element else charges,
+            cell=np.array([*self.cells, *lacking]),  # pyright: ignore[reportCallIssue]
+            cutoff=self.cutoff,
+            accuracy=self.accuracy,
+        )
+
+    def _unprepared(self) -> NoReturn:
+        raise UnsupportedError(
+            f"{type(self).__name__} does not know the cell yet", "take potential.for_systems([system])"
+        )
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         return self._coulomb(system, neighbors, self._atom_charges(system))
@@ -107,12 +140,13 @@ class Ewald(AbstractEwald):
     """Coulomb energy by Ewald's sum over waves: exact to any accuracy, in time n_atoms^1.5.
 
     sum_k 4 pi / (V k^2) exp(-k^2 / 4 a^2) |sum_i q_i exp(i k r_i)|^2 / 2 (Ewald 1921,
-    doi 10.1002/andp.19213690304). The waves are those of the cell given here, whatever the cell of the
-    structure, so that the energy is smooth as the cell changes.
+    doi 10.1002/andp.19213690304). The waves are those of the cell given, whatever the cell
+    of the structure, so that the energy is smooth as the cell changes.
 
     Args:
         charges: [e], by atomic number, or an array with one for each atom of the one structure it is for.
-        cell: the largest cell it will see, rows are lattice vectors [Å], shape (3, 3).
+        cell: the largest cell it will see, rows are lattice vectors [Å], shape (3, 3), or several; by default
+            those that `for_systems` tells it of.
         cutoff: of the sum over neighbors [Å].
         accuracy: what is left out of either sum, relative to the nearest neighbors; the energy jumps by as
             much where a pair crosses the cut-off.
@@ -123,29 +157,33 @@ class Ewald(AbstractEwald):
     """
 
     charges: Float[Array, " n"]
-    waves: Float[Array, "n_waves 3"]
+    waves: Float[Array, "n_waves 3"] | None
     by_element: bool = eqx.field(static=True)
+    accuracy: float = eqx.field(static=True)
     screening: float = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
-    lengths: tuple[float, ...] = eqx.field(static=True)
+    cells: Cells = eqx.field(static=True)
 
     def __init__(
         self,
         *,
         charges: Mapping[int, float] | ArrayLike,
-        cell: ArrayLike,
+        cell: ArrayLike | None = None,
         cutoff: float = 9.0,
         accuracy: float = 1e-6,
     ):
         self.charges, self.by_element = charge_table(charges)
         self.cutoff, self.screening = split(cutoff, accuracy)
-        self.lengths = lengths_of(cell)
+        self.accuracy, self.cells = float(accuracy), checked_cells(cell)
         shortest = 2 * self.screening * math.sqrt(-math.log(accuracy))  # of the waves left out [1/Å]
-        self.waves = wave_numbers(cell, shortest).astype(np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+        waves = [wave_numbers(np.array(one), shortest).astype(np.float64) for one in self.cells]
+        self.waves = np.unique(np.concatenate(waves), axis=0) if waves else None  # pyright: ignore[reportAttributeAccessIssue]
 
     def smooth_potential(
         self, system: System | Batch, charges: Float[Array, " n_atoms"]
     ) -> Float[Array, " n_atoms"]:
+        if self.waves is None:
+            self._unprepared()
         return wave_potential(jnp.asarray(self.waves), system, charges, self.screening)
 
 
@@ -279,6 +317,15 @@ def split(cutoff: float, accuracy: float) -> tuple[float, float]:
     if not 0 < accuracy < 1 or not cutoff > 0:
         raise ConfigError(f"expected a cut-off > 0 and 0 < accuracy < 1, got {cutoff} and {accuracy}")
     return float(cutoff), math.sqrt(-math.log(accuracy)) / float(cutoff)
+
+
+def checked_cells(cell: ArrayLike | None) -> Cells:
+    """No cell, one or several, as tuples of numbers; DataError for one without volume."""
+    if cell is None:
+        return ()
+    given = np.asarray(cell, np.float64)
+    found = [checked_cell(one) for one in (given if given.ndim == 3 else given[None])]
+    return tuple(tuple(map(tuple, one.tolist())) for one in found)  # pyright: ignore[reportReturnType]
 
 
 def lengths_of(cell: ArrayLike) -> tuple[float, ...]:

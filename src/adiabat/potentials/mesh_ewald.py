@@ -13,10 +13,11 @@ from jaxtyping import Array, Float
 
 from adiabat.potentials.ewald import (
     AbstractEwald,
+    Cells,
     cells_of,
     charge_table,
+    checked_cells,
     inverted,
-    lengths_of,
     smooth_weights,
     split,
 )
@@ -34,7 +35,8 @@ class PME(AbstractEwald):
 
     Args:
         charges: [e], by atomic number, or an array with one for each atom of the one structure it is for.
-        cell: the largest cell it will see, rows are lattice vectors [Å], shape (3, 3); it decides the mesh.
+        cell: the largest cell it will see, rows are lattice vectors [Å], shape (3, 3), or several; it decides
+            the mesh. By default those that `for_systems` tells it of.
         cutoff: of the sum over neighbors [Å].
         accuracy: about the relative error of the forces.
 
@@ -46,22 +48,23 @@ class PME(AbstractEwald):
     charges: Float[Array, " n"]
     mesh: tuple[int, int, int] = eqx.field(static=True)
     by_element: bool = eqx.field(static=True)
+    accuracy: float = eqx.field(static=True)
     screening: float = eqx.field(static=True)
-    lengths: tuple[float, ...] = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
+    cells: Cells = eqx.field(static=True)
 
     def __init__(
         self,
         *,
         charges: Mapping[int, float] | ArrayLike,
-        cell: ArrayLike,
+        cell: ArrayLike | None = None,
         cutoff: float = 9.0,
         accuracy: float = 1e-5,
     ):
         self.charges, self.by_element = charge_table(charges)
         self.cutoff, self.screening = split(cutoff, accuracy)
-        self.lengths = lengths_of(cell)
-        points = 2 * self.screening * np.array(self.lengths) / (3 * accuracy ** (1 / 5))
+        self.accuracy, self.cells = float(accuracy), checked_cells(cell)
+        points = 2 * self.screening * self.lengths / (3 * accuracy ** (1 / 5))
         first, second, third = (
             int(scipy.fft.next_fast_len(max(_ORDER, math.ceil(count)), real=True) or 0) for count in points
         )
@@ -70,6 +73,8 @@ class PME(AbstractEwald):
     def smooth_potential(
         self, system: System | Batch, charges: Float[Array, " n_atoms"]
     ) -> Float[Array, " n_atoms"]:
+        if not self.cells:
+            self._unprepared()
         inverse, volumes = inverted(cells_of(system))
         fractions = jnp.einsum("na,nab->nb", system.positions, system.spread(inverse))
         place = (fractions - jnp.floor(fractions)) * jnp.asarray(self.mesh, fractions.dtype)

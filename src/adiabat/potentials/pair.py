@@ -2,13 +2,15 @@
 
 import abc
 from collections.abc import Mapping
+from typing import Annotated
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from adiabat.base import DataError, UnsupportedError
+from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.base.units import Unit
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Batch, Neighbors, System
@@ -56,6 +58,9 @@ class LennardJones(AbstractPairPotential):
         sigma: where the energy is zero [Å].
         cutoff: [Å].
         smooth: multiply by the polynomial envelope; without it the energy jumps at the cut-off.
+
+    Raises:
+        ConfigError: a sigma or a cut-off that is not positive.
     """
 
     epsilon: float
@@ -64,8 +69,14 @@ class LennardJones(AbstractPairPotential):
     smooth: bool = eqx.field(static=True)
 
     def __init__(
-        self, *, epsilon: float = 0.0104, sigma: float = 3.40, cutoff: float = 8.5, smooth: bool = True
+        self,
+        *,
+        epsilon: Annotated[float, Unit("energy")] = 0.0104,
+        sigma: Annotated[float, Unit("length")] = 3.40,
+        cutoff: Annotated[float, Unit("length")] = 8.5,
+        smooth: bool = True,
     ):
+        _check_positive(sigma=sigma, cutoff=cutoff)
         self.epsilon = epsilon
         self.sigma = sigma
         self.cutoff = cutoff
@@ -151,6 +162,9 @@ class Morse(AbstractPairPotential):
         distance: r0, where the energy is lowest [Å].
         cutoff: [Å].
         smooth: multiply by the polynomial envelope; without it the energy jumps at the cut-off.
+
+    Raises:
+        ConfigError: a cut-off that is not positive.
     """
 
     depth: float
@@ -162,12 +176,13 @@ class Morse(AbstractPairPotential):
     def __init__(
         self,
         *,
-        depth: float = 0.3429,
+        depth: Annotated[float, Unit("energy")] = 0.3429,
         steepness: float = 1.3588,
-        distance: float = 2.866,
-        cutoff: float = 6.0,
+        distance: Annotated[float, Unit("length")] = 2.866,
+        cutoff: Annotated[float, Unit("length")] = 6.0,
         smooth: bool = True,
     ):
+        _check_positive(cutoff=cutoff)
         self.depth = depth
         self.steepness = steepness
         self.distance = distance
@@ -179,6 +194,12 @@ class Morse(AbstractPairPotential):
     ) -> Float[Array, "n_atoms max_neighbors"]:
         decay = jnp.exp(-self.steepness * (jnp.sqrt(squared) - self.distance))
         return self.depth * decay * (decay - 2.0)
+
+
+def _check_positive(**lengths: float) -> None:
+    for name, length in lengths.items():
+        if not length > 0:
+            raise ConfigError(f"{name} must be a positive length, got {length} Å")
 
 
 def _lennard_jones(squared, epsilon, sigma):

@@ -2,6 +2,8 @@
 
 import abc
 from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -93,6 +95,11 @@ class AbstractPotential(eqx.Module):
         """The same potential for use within a compiled function of its parameters, with derivatives by
         them."""
         return self
+
+    def calculator(self) -> Any:
+        """An ASE calculator, `adiabat.interfaces.AdiabatCalculator`."""
+        # A convenience that looks upward on purpose: by name, when asked, and nothing here depends on it.
+        return import_module("adiabat.interfaces").AdiabatCalculator(self)
 
     def energy(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, "*n_systems"]:
         """The energy of each system [eV], summed in the precision of the positions."""

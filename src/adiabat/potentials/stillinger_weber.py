@@ -1,9 +1,12 @@
 """The Stillinger-Weber potential of tetrahedral networks."""
 
+from typing import Annotated
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from adiabat.base.units import Unit
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 
@@ -44,8 +47,8 @@ class StillingerWeber(AbstractPotential):
     def __init__(
         self,
         *,
-        epsilon: float = 2.1683,
-        sigma: float = 2.0951,
+        epsilon: Annotated[float, Unit("energy")] = 2.1683,
+        sigma: Annotated[float, Unit("length")] = 2.0951,
         a: float = 1.80,
         strength: float = 21.0,
         gamma: float = 1.20,

@@ -20,7 +20,8 @@ class Batch(eqx.Module):
         numbers: atomic numbers, 0 for padding, shape (n_atoms,).
         positions: [Å], shape (n_atoms, 3).
         masses: [amu], 0 for padding, shape (n_atoms,).
-        cell: rows are lattice vectors [Å], shape (n_systems, 3, 3).
+        cell: rows are lattice vectors [Å], shape (n_systems, 3, 3); in the batches of `batch_systems` zero
+            along directions that do not repeat.
         charge: total charges [e], shape (n_systems,).
         mask: True for real atoms, shape (n_atoms,).
         system_index: the structure each atom belongs to, shape (n_atoms,); padding belongs to the last one.
@@ -149,7 +150,7 @@ def batch_systems(
         rows = slice(start, stop)
         numbers[rows] = system.numbers
         positions[rows], masses[rows] = system.positions, system.masses
-        cell[number], charge[number] = system.cell, system.charge
+        cell[number], charge[number] = np.where(np.array(system.pbc)[:, None], system.cell, 0), system.charge
         periodic[number] = system.is_periodic
         system_index[rows] = number
         index[rows, :columns] = np.asarray(near.index) + start

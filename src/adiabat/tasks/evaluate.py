@@ -35,7 +35,7 @@ def evaluate(
     """What a model says of labelled structures, beside the labels; `.metrics` holds the errors by name.
 
     Args:
-        model: a potential, a model file or a run folder.
+        model: a potential, a model file, a run folder or a potential file.
         data: samples, or a file with energies, forces or both.
         energy_key: where the energies are, when that is not clear.
         forces_key: likewise.

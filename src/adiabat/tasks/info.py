@@ -46,20 +46,26 @@ def describe_model(model: str | os.PathLike) -> dict[str, Any]:
     """What a model file says of its model.
 
     Returns:
+        Of a potential file its `terms` and their `cutoff` [Å]. Of a model
         `architecture`, `hyperparameters`, `parameters` (how many numbers), `elements`, `cutoff` [Å],
         `repulsion_ends` [Å] by pair, `dipoles` and `long_range` (whether it has any), and the summary of its
         training: `training`, `errors` by test set.
 
     Raises:
         DataError: no such file, or a damaged one.
+        ConfigError: a potential file has a wrong key or value.
     """
     import ase.data
     import equinox as eqx
     import jax
 
-    from adiabat.tasks.load import load
+    from adiabat.networks import load_model
+    from adiabat.tasks.potential import described, is_potential_file, load_potential
 
-    potential = load(model)
+    enable()
+    if is_potential_file(model):
+        return {"terms": described(model), "cutoff": load_potential(model).cutoff}
+    potential = load_model(model)
     symbols = ase.data.chemical_symbols
     ends = () if potential.repulsion is None else potential.repulsion.ends
     return {

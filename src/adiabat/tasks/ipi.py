@@ -30,7 +30,7 @@ def ipi(
     The connection is ASE's. Stop the server first: it waits for forces that it has asked for.
 
     Args:
-        model: a potential, a model file or a run folder.
+        model: a potential, a model file, a run folder or a potential file.
         structure: the atoms in i-PI's order; their positions and cell come from i-PI.
         unix: address of a server on this machine that has `mode="unix"`, in the place of host and port.
         host: machine that the server runs on.

@@ -36,7 +36,7 @@ def lammps(
     Started by `mpirun`, each process takes a domain. What the script writes lies where it says.
 
     Args:
-        model: a potential, a model file or a run folder.
+        model: a potential, a model file, a run folder or a potential file.
         data: a data file of LAMMPS in metal units; what stands behind "Atoms #" is its atom style.
         script: the commands from there on: groups, velocities, fixes, output, `run`. Other forces add up.
         elements: symbols of the atom types in their order; by default the masses tell.

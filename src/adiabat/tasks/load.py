@@ -4,18 +4,19 @@ import os
 from typing import TYPE_CHECKING
 
 from adiabat.tasks.precision import enable
+from adiabat.tasks.structure import as_potential
 
 if TYPE_CHECKING:
-    from adiabat.networks import LearnedPotential
+    from adiabat.potentials import AbstractPotential
 
 
-def load(model: str | os.PathLike) -> "LearnedPotential":
-    """The potential in a model file or a run folder; "general" is the one that comes with adiabat.
+def load(model: str | os.PathLike) -> "AbstractPotential":
+    """The potential in a model file, a run folder, or a potential file `.toml`; "general" is the one that
+    comes with adiabat.
 
     Raises:
         DataError: no such file, or a damaged one.
+        ConfigError: a potential file has a wrong key or value.
     """
     enable()
-    from adiabat.networks import load_model
-
-    return load_model(model)
+    return as_potential(model)

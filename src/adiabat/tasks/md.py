@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from adiabat.base import ConfigError, did_you_mean
 from adiabat.tasks.simulate import Run, simulate
-from adiabat.tasks.structure import as_potential, as_system, describe
+from adiabat.tasks.structure import as_potential, as_system, describe, named_model
 
 if TYPE_CHECKING:
     import ase
@@ -45,7 +45,7 @@ def md(
     """Runs molecular dynamics and writes a run folder with the trajectory.
 
     Args:
-        model: a potential, a model file or a run folder.
+        model: a potential, a model file, a run folder or a potential file.
         structure: a file (`FILE@3` for one frame of several) or a structure.
         out: the run folder.
         steps: how many.
@@ -90,13 +90,13 @@ def md(
     system = as_system(structure)
     paths = (str, os.PathLike)
     named = {
-        "model": os.fspath(model) if isinstance(model, paths) else type(model).__name__,
+        **named_model(model),
         **describe(system, integrator, barostat, bias),
     }
     if isinstance(structure, paths):
         named["structure"] = os.fspath(structure)
     if isinstance(inner, paths):
-        named["inner"] = os.fspath(inner)
+        named |= named_model(inner, "inner")
     return simulate(
         system,
         potential,

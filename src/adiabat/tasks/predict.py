@@ -25,7 +25,7 @@ def predict(
     on dipoles.
 
     Args:
-        model: a potential, a model file or a run folder.
+        model: a potential, a model file, a run folder or a potential file.
         structures: any structure file; labels in it are not used.
         out: the extxyz file.
         force: replace an existing file.

@@ -52,7 +52,7 @@ def relax(
     """Moves the atoms, and the cell if wanted, downhill until the forces are small.
 
     Args:
-        model: a potential, a model file or a run folder.
+        model: a potential, a model file, a run folder or a potential file.
         structure: a file (`FILE@3` for one frame of several) or a structure.
         out: extended XYZ with the relaxed structure and all that the potential says of it.
         cell: relax the cell too, at zero pressure.

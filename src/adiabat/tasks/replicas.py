@@ -13,7 +13,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.tasks import precision
 from adiabat.tasks.md import with_inner
 from adiabat.tasks.simulate import Run, summarize, with_slow_hydrogen, wrapped
-from adiabat.tasks.structure import as_potential, as_system, as_systems, describe
+from adiabat.tasks.structure import as_potential, as_system, as_systems, describe, named_model
 from adiabat.tasks.trust import warn_of_unknown_system
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def md_replicas(
     """Runs several copies at once, with seeds `seed`, `seed + 1` and so on, and writes one run folder.
 
     Args:
-        model: a potential, a model file or a run folder.
+        model: a potential, a model file, a run folder or a potential file.
         structure: a file or a structure; of `FILE@:` each frame is a start, in turn.
         out: the run folder.
         steps: how many.
@@ -187,12 +187,9 @@ def md_replicas(
         eqx.tree_at(lambda i: i.temperature, integrator, float(kelvins[k % len(kelvins)]))
         for k in range(number)
     ]
-    paths = (str, os.PathLike)
-    named = {
-        name: os.fspath(value) if isinstance(value, paths) else type(value).__name__
-        for name, value in (("model", model), ("structure", structure), ("inner", inner))
-        if value is not None
-    }
+    place = os.fspath(structure) if isinstance(structure, (str, os.PathLike)) else type(structure).__name__
+    named = named_model(model) | {"structure": place}
+    named |= {} if inner is None else named_model(inner, "inner")
     return simulate_replicas(
         [starts[k % len(starts)] for k in range(number)],
         as_potential(model),

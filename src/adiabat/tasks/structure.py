@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from adiabat.base import ConfigError
 from adiabat.base.digest import digest
+from adiabat.tasks.potential import described, is_potential_file, load_potential
 
 if TYPE_CHECKING:
     import ase
@@ -73,18 +74,33 @@ def as_systems(structure: "System | ase.Atoms | str | os.PathLike") -> "list[Sys
 
 
 def as_potential(model: "AbstractPotential | str | os.PathLike") -> "AbstractPotential":
-    """A potential from itself, a model file or a run folder.
+    """A potential from itself, a model file, a run folder, or a potential file `.toml`.
 
     Raises:
         DataError: the file cannot be read.
+        ConfigError: a potential file has a wrong key or value.
     """
     from adiabat.potentials import AbstractPotential
 
     if isinstance(model, AbstractPotential):
         return model
+    if is_potential_file(model):
+        return load_potential(model)
     from adiabat.networks import load_model
 
     return load_model(model)
+
+
+def named_model(model: "AbstractPotential | str | os.PathLike", name: str = "model") -> dict[str, Any]:
+    """A model as a configuration holds it: its name, and the terms of a potential file.
+
+    Raises:
+        ConfigError, DataError: as `as_potential`.
+    """
+    if not isinstance(model, (str, os.PathLike)):
+        return {name: type(model).__name__}
+    found: dict[str, Any] = {name: os.fspath(model)}
+    return found | ({f"{name}_terms": described(model)} if is_potential_file(model) else {})
 
 
 def describe(

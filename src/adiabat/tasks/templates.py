@@ -35,7 +35,7 @@ class MolecularDynamics:
     """What `adiabat md` runs.
 
     Args:
-        model: a model file or a run folder.
+        model: a model file, a run folder or a potential file.
         structure: a structure file; FILE@3 is its frame 3.
         steps: how many.
         record_every: steps between two frames of the trajectory.
@@ -85,7 +85,13 @@ def _md() -> list[Section]:
     ]
 
 
-_TASKS: dict[str, Callable[[], list[Section]]] = {"train": _train, "md": _md}
+def _potential() -> list[Section]:
+    from adiabat.tasks.potential import terms
+
+    return [Section("terms", terms(), many=True)]
+
+
+_TASKS: dict[str, Callable[[], list[Section]]] = {"train": _train, "md": _md, "potential": _potential}
 
 
 def new(task: str) -> str:
@@ -94,8 +100,9 @@ def new(task: str) -> str:
     Raises:
         ConfigError: a task without settings files.
     """
+    use = "a MODEL of the other commands" if task == "potential" else f"adiabat {task} --config FILE.toml"
     parts = [
-        f"# Settings of `adiabat {task}`: adiabat {task} --config FILE.toml --out RUN\n",
+        f"# Settings of `adiabat {task}`: {use}\n",
         f'task = "{task}"\n',
     ]
     parts += [_section_template(section) for section in sections(task)]
@@ -173,7 +180,10 @@ def resolve(task: str, config: Mapping[str, Any]) -> dict[str, Any]:
             rows = config.get(section.name, [])
             if not isinstance(rows, list):
                 raise ConfigError(f"{section.name} must be tables [[{section.name}]]", key=section.name)
-            resolved[section.name] = [schemas.resolve(section.target, row, section.name) for row in rows]
+            resolved[section.name] = [
+                schemas.resolve(section.target, row, f"{section.name}.{number}")
+                for number, row in enumerate(rows)
+            ]
             continue
         table = config.get(section.name, {}) if section.name else _top_level(config, names)
         if isinstance(table, Mapping) and isinstance(section.target, Registry):

@@ -8,6 +8,7 @@ import ase.data
 import numpy as np
 
 if TYPE_CHECKING:
+    from adiabat.networks import LearnedPotential
     from adiabat.potentials import AbstractPotential
     from adiabat.system import System
 
@@ -25,17 +26,32 @@ def warn_of_unknown(
     training set.
 
     Args:
-        potential: the one that was asked; of a formula there is nothing to say.
+        potential: the one that was asked, or a sum in which there is one; of a formula there is nothing to
+            say.
         systems: what it was asked about.
         atom_energies: what it said [eV], one array of shape (n_atoms,) each; one with a long range is asked
             again, since floors are those of its network.
         what: the structures, in the words of the warning: "structure", "the last frame".
     """
     from adiabat.networks import LearnedPotential
+    from adiabat.potentials import SumPotential
 
-    if not isinstance(potential, LearnedPotential):
-        return
-    if potential.long_range is not None:
+    if isinstance(potential, SumPotential):
+        learned = [term for term in potential.terms if isinstance(term, LearnedPotential)]
+        if learned:
+            _warn(learned[0], systems, None, what)
+    elif isinstance(potential, LearnedPotential):
+        _warn(potential, systems, atom_energies, what)
+
+
+def _warn(
+    potential: "LearnedPotential",
+    systems: "Sequence[System]",
+    atom_energies: Sequence[np.ndarray] | None,
+    what: str,
+) -> None:
+    """Atom energies that are None are asked for."""
+    if atom_energies is None or potential.long_range is not None:
         from adiabat.data import Sample
         from adiabat.training import evaluate
 
@@ -66,9 +82,12 @@ def warn_of_unknown_system(potential: "AbstractPotential", system: "System", wha
     """The same for one structure, of which the potential is asked here."""
     from adiabat.dynamics import evaluate
     from adiabat.networks import LearnedPotential
+    from adiabat.potentials import SumPotential
     from adiabat.system import neighbor_list
 
-    if isinstance(potential, LearnedPotential):
+    if isinstance(potential, SumPotential):
+        warn_of_unknown(potential, [system], [], what)
+    elif isinstance(potential, LearnedPotential):
         said = evaluate(
             potential.for_systems([system]).for_inference(), system, neighbor_list(system, potential.cutoff)
         )
