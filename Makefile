@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-physics lint docs-reference benchmarks-table pretrained clean broken
+.PHONY: help demo test test-physics test-gpu lint docs-reference benchmarks-table pretrained clean broken
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv/pyvenv.cfg
@@ -28,6 +28,9 @@ test: $(DEV)  ## the fast tests (a few minutes)
 
 test-physics: $(PHYSICS)  ## the slower checks: physics against known answers, crashes at random moments
 	@$(PY) -m pytest -m "physics or slow" -n $(WORKERS) --maxprocesses 8 --dist loadfile
+
+test-gpu: $(DEV)  ## the physics that a GPU must get right, on the GPU
+	@JAX_PLATFORMS=cuda,cpu $(PY) -m pytest -m "gpu or device"
 
 lint: $(DEV)  ## style, types and import layers
 	@$(PY) -m ruff check .

@@ -35,6 +35,7 @@ def test_ideal_gas(thermostat, barostat):
     assert np.ptp(run.trajectory.observables["conserved"]) < 1e-10
 
 
+@pytest.mark.device
 @pytest.mark.parametrize(
     "shape",
     ["triclinic", *(pytest.param(s, marks=pytest.mark.physics) for s in ("isotropic", "anisotropic"))],

@@ -189,6 +189,7 @@ def water(system):
     return system, constrain(system, "water"), np.asarray(without_translation(momenta, system.masses))
 
 
+@pytest.mark.device
 def test_rigid_water_at_constant_energy():
     """Lengths to 1e-12 at 4 and 2 fs, no drift of the energy, whose error is of second order; turned momenta
     lead back."""
@@ -250,6 +251,7 @@ def test_pressure_of_bodies():
         assert float(state.constraints.errors(later, end.system).max()) < 1e-10
 
 
+@pytest.mark.device
 def test_pendulums_in_a_field():
     """Rigid dumbbells on a spring at one end: <cos> = coth(a) - 1/a, and the kinetic energy of five degrees
     of freedom, in the mean and in its variance."""
@@ -308,6 +310,7 @@ THERMOSTATS = {
 
 
 @pytest.mark.physics
+@pytest.mark.device
 @pytest.mark.parametrize("thermostat", THERMOSTATS)
 def test_equipartition_of_rotors(thermostat):
     """A liquid of rigid dumbbells: each has 3/2 k_B T of translation and k_B T of rotation, and the whole the

@@ -27,12 +27,14 @@ from adiabat.testing import ideal_gas, systems
 from adiabat.testing.springs import configurational_temperature, springs
 
 
+@pytest.mark.device
 @pytest.mark.parametrize("timestep", [pytest.param(20.0, marks=pytest.mark.physics), 80.0])
 def test_baoab_is_exact_for_positions_of_springs(timestep):
     """<x^2> = kT/k at a tenth and at half of the longest stable timestep; momenta are not exact there."""
     assert configurational_temperature(timestep, 200.0) == pytest.approx(200, abs=4)
 
 
+@pytest.mark.device
 @pytest.mark.parametrize(
     "thermostat",
     [
@@ -51,6 +53,7 @@ def test_thermostats_of_springs(thermostat):
     assert temperature.std() == pytest.approx(300 * np.sqrt(2 / freedom), rel=0.15)
 
 
+@pytest.mark.device
 def test_nose_hoover_of_a_liquid():
     """Argon at 150 K: the kinetic energy has the mean and the variance of the canonical ensemble."""
     system = systems.argon(32, displacement=0.1)
@@ -124,6 +127,7 @@ def test_verlet_conserves_its_shadow_energy():
     assert swings[0] / swings[1] == pytest.approx(4, rel=0.05)
 
 
+@pytest.mark.device
 def test_argon_keeps_energy_and_momentum():
     """Liquid argon, 5 ps at 4 fs: drift below 1e-4 eV/atom/ns, total momentum zero to rounding."""
     system = systems.argon(108, displacement=0.1)
@@ -186,6 +190,7 @@ def test_rigid_motions(system, expected):
     assert rigid_motions(system) == expected
 
 
+@pytest.mark.device
 def test_pressure_of_an_ideal_gas():
     """p V = N k T."""
     assert ideal_gas.error_of_the_pressure() < 1e-6

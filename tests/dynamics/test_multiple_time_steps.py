@@ -97,6 +97,7 @@ def test_period_of_a_spring_in_two_parts():
     )
 
 
+@pytest.mark.device
 def test_temperature_of_springs_in_two_parts():
     """Langevin inside: <x^2> = kT / (k + k'). The errors of the timestep do work, but far less than the heat
     that thermostat and springs exchange."""

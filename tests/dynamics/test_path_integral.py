@@ -43,6 +43,7 @@ def test_normal_modes(beads):
     np.testing.assert_allclose(modes.T @ springs @ modes, np.diag(expected), atol=1e-14)
 
 
+@pytest.mark.device
 @pytest.mark.parametrize("timestep", [pytest.param(0.5, marks=pytest.mark.physics), 3.0])
 def test_spring_of_eight_beads(timestep):
     """<V> = k_B T / 2 sum_k w^2 / (w^2 + w_k^2) for each coordinate, of which half is kinetic: the exact

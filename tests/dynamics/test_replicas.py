@@ -90,6 +90,7 @@ def run(numbers, integrator="langevin", **options):
     )
 
 
+@pytest.mark.device
 @pytest.mark.parametrize(
     "integrator",
     [

@@ -55,6 +55,7 @@ def bonded() -> SumPotential:
     )
 
 
+@pytest.mark.device
 class TestBonded(NumberedPotentialChecks):
     def potential(self):
         return bonded()
@@ -64,6 +65,7 @@ class TestBonded(NumberedPotentialChecks):
         return [chain(), chain(cell=cell, pbc=True), chain(cell=cell, pbc=(True, False, True))]
 
 
+@pytest.mark.device
 class TestAllPairs(NumberedPotentialChecks):
     def potential(self):
         return pairs()

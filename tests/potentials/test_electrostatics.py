@@ -43,11 +43,13 @@ class LongRanged(PotentialChecks):
         """But they do."""
 
 
+@pytest.mark.device
 class TestEwald(LongRanged):
     def potential(self):
         return Ewald(charges=CHARGES, cell=gas().cell * np.array([[2], [1], [1]]), cutoff=8.0, accuracy=1e-13)
 
 
+@pytest.mark.device
 @pytest.mark.physics  # its programs take long to compile
 class TestPME(LongRanged):
     """What the mesh breaks is left out: atoms that move or turn against it, and the larger cell's mesh."""
@@ -65,6 +67,7 @@ class TestPME(LongRanged):
         pass
 
 
+@pytest.mark.device
 @pytest.mark.parametrize(
     ("lattice", "madelung"),
     # Of the nearest distance: the constants of Crandall and Delord, and of cesium chloride.
@@ -84,6 +87,7 @@ def energy_of(potential, system) -> float:
     return float(eqx.filter_jit(potential.energy)(system, neighbor_list(system, potential.cutoff)))
 
 
+@pytest.mark.device
 def test_the_mesh_gives_what_the_waves_give():
     exact = energy_of(Ewald(charges=CHARGES, cell=gas().cell, cutoff=7.0, accuracy=1e-12), gas())
     mesh = energy_of(PME(charges=CHARGES, cell=gas().cell, cutoff=7.0, accuracy=1e-4), gas())

@@ -12,6 +12,7 @@ from adiabat.system import System, neighbor_list
 from adiabat.testing import PotentialChecks, systems
 
 
+@pytest.mark.device
 class TestStillingerWeber(PotentialChecks):
     def potential(self):
         return StillingerWeber()
@@ -46,6 +47,7 @@ def tables(n: int = 400, cutoff: float = 5.0) -> dict:
     }
 
 
+@pytest.mark.device
 class TestEmbeddedAtom(PotentialChecks):
     def potential(self):
         return EmbeddedAtom(**tables(800))

@@ -13,6 +13,7 @@ from adiabat.testing import PotentialChecks, lennard_jones, systems
 KINDS = {18: (0.0104, 3.40), 36: (0.0141, 3.65)}
 
 
+@pytest.mark.device
 class TestMixture(PotentialChecks):
     def potential(self):
         return LennardJonesMixture(kinds=KINDS, pairs={(36, 18): (0.02, 3.3)}, cutoff=6.0)
@@ -21,6 +22,7 @@ class TestMixture(PotentialChecks):
         return [systems.random_gas([18, 36, 18, 18, 36], size=8.0, pbc=pbc, seed=2) for pbc in (True, False)]
 
 
+@pytest.mark.device
 class TestMorse(PotentialChecks):
     def potential(self):
         return Morse()
@@ -57,6 +59,7 @@ def test_what_lammps_gave():
     assert energy(LennardJones(smooth=False), argon) == pytest.approx(-7.221108770176855, rel=1e-12)
 
 
+@pytest.mark.device
 @pytest.mark.parametrize("cutoff", lennard_jones.CONFIGURATION)
 def test_the_configuration_of_nist(cutoff):
     """To the five digits that NIST gives."""

@@ -99,6 +99,7 @@ def test_forces_and_stress_are_derivatives():
         assert slope == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.device
 @pytest.mark.parametrize(
     "bias",
     [HILLS, KERNELS, MovingRestraint(variables=[X], start=[-1.0], end=[1.0], stiffness=[0.5], steps=150)],

@@ -14,6 +14,7 @@ def check(name, found, expected, unit):
     assert abs(found.value / unit - expected) < 3 * found.error / unit + 1e-3 * abs(expected)
 
 
+@pytest.mark.device
 @pytest.mark.parametrize("kind", [OPES, Metadynamics])
 def test_double_well(kind):
     """By sixteen walkers."""

@@ -49,6 +49,7 @@ def as_edges(neighbors) -> list[tuple[int, int, int, int, int]]:
     ]
 
 
+@pytest.mark.device
 @settings(max_examples=8)  # each number of atoms is compiled
 @pytest.mark.parametrize("size", [12.0, 24.0], ids=["of all pairs", "by cells"])
 @given(st.integers(0, 2**31), st.integers(2, 40), st.floats(0.0, 0.4))
