@@ -47,6 +47,15 @@ def test_means_lie_within_their_error_bars_as_often_as_they_should(average):
     assert np.mean(longer) == pytest.approx(np.mean([one.error for one in averages]) / 2, rel=0.1)
 
 
+@pytest.mark.parametrize("average", [analysis.mean_with_error, analysis.block_average])
+def test_errors_of_few_values_are_not_too_small(average):
+    """Fifty independent ones: the root of the mean square of mean over error is one, or a bit more."""
+    averages = [average(autoregressive(np.exp(-1 / 3), 300, seed)) for seed in range(600)]
+    ratios = np.array([one.mean / one.error for one in averages])
+    assert 0.95 < np.sqrt(np.mean(ratios**2)) < 1.2
+    assert np.mean(np.abs(ratios) > 3) < 0.02
+
+
 def test_equilibration_is_found():
     series = autoregressive(0.5, 4000)
     series[:500] += 20 * np.exp(-np.arange(500) / 60)

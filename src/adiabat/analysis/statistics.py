@@ -80,7 +80,9 @@ def block_average(values: np.ndarray) -> Average:
     """Mean and standard error by blocking: neighbors are averaged until what is left is uncorrelated.
 
     Flyvbjerg and Petersen 1989, doi:10.1063/1.457480; the number of halvings is chosen by the test of
-    Jonsson 2018, doi:10.1103/PhysRevE.98.043304 (99 % confidence).
+    Jonsson 2018, doi:10.1103/PhysRevE.98.043304 (99 % confidence). What neighbors still share then, which
+    the test could not tell from chance, is counted in: without it errors of a few hundred correlated values
+    are a fifth to a half too small.
 
     Args:
         values: shape (n,), n >= 4.
@@ -89,7 +91,7 @@ def block_average(values: np.ndarray) -> Average:
 
     series = finite_series(values, minimum=4)
     mean = float(series.mean())
-    lengths, variances, tests = [], [], []
+    lengths, variances, shared, tests = [], [], [], []
     blocks = series
     while len(blocks) >= 2:
         centered = blocks - mean
@@ -97,6 +99,7 @@ def block_average(values: np.ndarray) -> Average:
         lag_one = float(np.sum(centered[:-1] * centered[1:]) / len(blocks))
         lengths.append(len(blocks))
         variances.append(variance)
+        shared.append(max(lag_one, 0.0))
         tests.append(len(blocks) * (lag_one / variance) ** 2 if variance > 0 else 0.0)
         even = len(blocks) // 2 * 2
         blocks = 0.5 * (blocks[:even:2] + blocks[1:even:2])
@@ -104,7 +107,7 @@ def block_average(values: np.ndarray) -> Average:
     limits = chi2.ppf(0.99, np.arange(len(tests), 0, -1))
     passed = np.flatnonzero(statistic < limits)
     level = int(passed[0]) if len(passed) else len(tests) - 1
-    squared_error = variances[level] / max(lengths[level] - 1, 1)
+    squared_error = (variances[level] + 2 * shared[level]) / max(lengths[level] - 1, 1)
     n_effective = float(series.var() / squared_error) if squared_error > 0 else float(len(series))
     return Average(mean, float(np.sqrt(squared_error)), n_effective)
 
