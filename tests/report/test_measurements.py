@@ -1,5 +1,6 @@
 """What the sections and `analyze` say of motions that were made by hand."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import equinox as eqx
@@ -11,7 +12,7 @@ from tests.analysis.test_liquids import NUMBERS as DIMER
 from tests.analysis.test_liquids import dimer
 from tests.analysis.test_motion import PER_CM, brownian
 
-from adiabat.base.units import BOLTZMANN
+from adiabat.base.units import BOLTZMANN, FEMTOSECOND
 from adiabat.io.trajectory import Trajectory, TrajectoryWriter
 from adiabat.potentials import AbstractPotential
 from adiabat.report import dynamics_sections
@@ -22,6 +23,7 @@ from adiabat.system import System
 from adiabat.tasks.analyze import analyze
 from adiabat.tasks.dipoles import trajectory_dipoles
 from adiabat.tasks.measure import curves, dynamics_numbers
+from adiabat.tasks.motions import trajectory_motion
 
 ETHANOL = molecule("CH3CH2OH")
 
@@ -150,6 +152,93 @@ def test_diffusion_is_corrected_with_the_viscosity_given():
     facts, text = said(Measurements(gas(np.diag([12.0, 15.0, 18.0])), viscosity=0.9))
     assert "Cu, corrected" not in facts
     assert "cubic" in text
+
+
+def observed(**more):
+    """Vibrating ethanol as a trajectory, with observables beside its energies."""
+    motion = vibrating(2.0)
+    template = System.create(ETHANOL.numbers, ETHANOL.positions)
+    observables = {
+        "potential_energy": motion.potential,
+        "kinetic_energy": motion.kinetic,
+        "temperature": motion.temperature,
+    }
+    n = motion.n_frames
+    arrays = motion.positions.astype(np.float32), motion.velocities.astype(np.float32), np.zeros((n, 3, 3))
+    return Trajectory(template, np.arange(n), motion.time, *arrays, observables | more)
+
+
+WITHHELD = {"heat_capacity_kb_per_atom", "vibrational_peaks_per_cm", "hydrogen_bond_lifetime_ps"}
+
+
+@pytest.mark.parametrize(
+    ("more", "value", "said"),
+    [
+        ({"bias": np.full(500, 0.1), "work": np.full(500, 0.2)}, "biased", "under a bias"),
+        ({"target_temperature": np.repeat([300.0, 330.0], 250)}, "of several temperatures", "300 to 330 K"),
+    ],
+)
+def test_frames_that_do_not_count_alike_are_told(more, value, said):
+    plain = Measurements(Motion.of(observed(), ETHANOL.numbers, 300.0))
+    assert {"heat_capacity_kb_per_atom", "vibrational_peaks_per_cm"} <= dynamics_numbers(plain).keys()
+    assert not plain.warnings
+    measured = Measurements(Motion.of(observed(**more), ETHANOL.numbers, 300.0))
+    numbers = dynamics_numbers(measured)
+    assert not WITHHELD & numbers.keys()
+    [warning] = numbers["warnings"]
+    assert said in warning
+    [section] = sections_of(measured)
+    by_label = {verdict.label: verdict for verdict in section.verdicts}
+    assert (by_label["Ensemble, run"].value, by_label["Ensemble, run"].status) == (value, "fair")
+    assert "under a bias" in by_label["Stability, run"].trust or value != "biased"
+    assert ("Temperature, run" in by_label) == (value == "biased")  # momenta feel no bias
+    assert any(card.text == warning for card in flat(section) if isinstance(card, Text))
+
+
+def test_a_replica_that_never_swapped_is_like_any_other():
+    found = Motion.of(observed(target_temperature=np.full(500, 300.0)), ETHANOL.numbers, 300.0)
+    assert found.is_trajectory
+
+
+def test_friction_that_slows_diffusion_and_widens_lines_is_told():
+    """Particles with k T / m = 1e-4 Å^2/fs^2 and a friction of 0.05 1/fs, a fifth of it the thermostat's."""
+    mass = BOLTZMANN * 300 * FEMTOSECOND**2 / 1e-4
+    motion = dataclasses.replace(gas(np.eye(3) * 15.0), masses=np.full(20, mass), friction=0.01)
+    measured = Measurements(motion)
+    assert dynamics_numbers(measured)["diffusion_slowed_by_thermostat"]["Cu"] == pytest.approx(0.2, rel=0.15)
+    [section] = sections_of(measured)
+    [verdict] = [one for one in section.verdicts if one.label.startswith("Diffusion")]
+    assert verdict.status in ("fair", "poor")
+    assert any("slows diffusion by about" in warning for warning in measured.warnings)
+    gentle = Measurements(dataclasses.replace(motion, friction=0.001))
+    assert not gentle.warnings
+    lines = Measurements(dataclasses.replace(vibrating(2.0), friction=0.01))
+    assert any("widens lines by 53 1/cm" in warning for warning in lines.warnings)
+
+
+def test_structures_of_quantum_nuclei_are_those_of_beads(tmp_path):
+    """Two atoms whose centroids rest at 1 Å, and whose two beads stand 0.2 Å to either side."""
+    template = System.create([6, 8], [[0.0, 0, 0], [1.0, 0, 0]])
+    n = 100
+
+    def write(folder, shift):
+        frames = np.repeat(np.array([[[0.0, 0, 0], [1.0 + shift, 0, 0]]], np.float32), n, axis=0)
+        trajectory = Trajectory(template, np.arange(n), 2.0 * np.arange(n), frames, np.ones_like(frames),
+                                np.zeros((n, 3, 3)), {"quantum_kinetic_energy": np.ones(n)})  # fmt: skip
+        folder.mkdir(exist_ok=True)
+        with TrajectoryWriter.create(
+            folder / "trajectory.h5", template, {"quantum_kinetic_energy": "eV"}
+        ) as writer:
+            writer.append(trajectory)
+
+    for folder, shift in ((tmp_path, 0.0), (tmp_path / "bead-000", 0.2), (tmp_path / "bead-001", -0.2)):
+        write(folder, shift)
+    [bond] = Measurements(trajectory_motion(tmp_path / "trajectory.h5")).internals
+    assert (bond.mean, bond.deviation) == (pytest.approx(1.0, abs=1e-6), pytest.approx(0.2, abs=1e-6))
+    bead = Measurements(trajectory_motion(tmp_path / "bead-001" / "trajectory.h5"))
+    assert bead.internals[0].mean == pytest.approx(0.8, abs=1e-6)
+    assert bead.velocities is None
+    assert "One bead of path integrals" in bead.warnings[0]
 
 
 def test_hydrogen_bonds_are_counted():

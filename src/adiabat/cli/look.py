@@ -47,7 +47,9 @@ def analyze(
     from adiabat.tasks.analyze import analyze as task
 
     found = task(run, reference=reference, viscosity=viscosity, out=out)
-    print_result(found if json else {k: v for k, v in found.items() if k != "curves"}, json)
+    # Warnings went to stderr.
+    shown = {name: value for name, value in found.items() if name not in ("curves", "warnings")}
+    print_result(found if json else shown, json)
 
 
 @app.command(

@@ -7,7 +7,7 @@ import numpy as np
 
 from adiabat import analysis
 from adiabat.base.units import BOLTZMANN
-from adiabat.report.cards import Chart, Columns, Facts, Frame, Section, Series, Status, Verdict, Viewer
+from adiabat.report.cards import Chart, Columns, Facts, Frame, Section, Series, Status, Text, Verdict, Viewer
 from adiabat.report.elements import is_metal
 from adiabat.report.formatting import number, with_error
 from adiabat.report.measurements import Measurements
@@ -54,21 +54,23 @@ def dynamics_sections(
     """
     measured = measurements or Measurements(Motion.of(trajectory, numbers, target_temperature))
     motion = measured.motion
-    verdicts: list[Verdict] = []
+    verdicts = _ensemble(title, measured)
     energy, verdict = _energy(title, motion, n_atoms or motion.n_atoms)
     verdicts += verdict
     temperature, verdict = _temperature(title, motion)
     verdicts += verdict
     whole, verdict = _stability(title, motion)
     verdicts += verdict
-    cards: list[Any] = [Facts(_facts(measured) | whole)]
+    cards: list[Any] = [Facts(_facts(measured) | whole), *map(Text, measured.warnings)]
     charts = [*energy, *temperature]
     cards += [Columns(charts)] if len(charts) > 1 else charts
     cards.append(_viewer(title, motion))
     bonds, verdict_on_bonds = bond_cards(title, measured, reference_positions, reference_cells)
     cards += bonds
     verdicts += verdict_on_bonds
-    cards += liquid_cards(measured) + hydrogen_bond_cards(measured)
+    liquid, verdict = liquid_cards(title, measured)
+    cards += liquid + hydrogen_bond_cards(measured)
+    verdicts += verdict
     spectra, verdict = vibration_cards(title, measured)
     cards += spectra
     verdicts += verdict
@@ -88,6 +90,16 @@ def _citations(measured: Measurements, is_compared: bool) -> list[str]:
     }
     always = ["inefficiency", "trend", "equilibration", "blocking", "ensemble", "stability", "radii"]
     return always + [name for name, is_used in used.items() if is_used]
+
+
+def _ensemble(title: str, measured: Measurements) -> list[Verdict]:
+    """Of frames that do not count alike, that they do not."""
+    motion = measured.motion
+    if motion.is_equilibrium:
+        return []
+    value = " and ".join(["biased"] * motion.is_biased + ["of several temperatures"] * motion.is_mixed)
+    bar = "good when each frame counts alike in an average at one temperature"
+    return [Verdict(f"Ensemble, {title}", value, "fair", bar, measured.warnings[0])]
 
 
 def _facts(measured: Measurements) -> dict[str, str]:
@@ -173,7 +185,7 @@ def _temperature(title: str, motion: Motion) -> tuple[list[Chart], list[Verdict]
         Series("instantaneous", series[shown], 6),
         Series("running mean ± 2 block errors", mean[shown], 0, band=band),
     ]
-    target = motion.target_temperature
+    target = None if motion.is_mixed else motion.target_temperature
     if target is not None:
         lines.append(Series("target", np.full(len(shown), target), 1, dashed=True))
     chart = Chart(
@@ -248,6 +260,8 @@ def _stability(title: str, motion: Motion) -> tuple[dict[str, str], list[Verdict
     remark = (
         f"{what} in all of {len(found.frames)} frames looked at; rarer events than one in {length} go unseen"
     )
+    remark += "; under a bias, which may keep them whole or break them" if motion.is_biased else ""
+    remark += "; at several temperatures" if motion.is_mixed else ""
     return facts, [Verdict(f"Stability, {title}", f"{length} stable", "good", bar, remark)]
 
 

@@ -1,5 +1,6 @@
 """What follows from the frames of a simulation, computed once for the page and for the command line."""
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from adiabat import analysis
 from adiabat.base import DataError, UnsupportedError
+from adiabat.base.units import BOLTZMANN, FEMTOSECOND
 from adiabat.report.elements import is_metal
 from adiabat.report.motion import Motion
 
@@ -14,6 +16,10 @@ _SHORTEST_DIFFUSION = 5.0  # ps; before that atoms rattle in their cages
 _LONGEST_STEP = 20.0  # fs between velocities that are still related
 _SHORTEST_SPECTRUM = 750.0  # fs: lines 200 1/cm wide
 _FEWEST_VALUES = 50  # independent ones, for a variance with an error that can be believed
+_CM2_PER_S = 0.1  # Å^2/fs in cm^2/s
+SLOWED_BAR = 0.05  # of the friction in diffusion, by the thermostat
+WIDENED_BAR = 20.0  # 1/cm, by the thermostat; with wider lines a spectrum is only a sketch
+_NONE = np.zeros(0)
 _FASTEST = {"hydrogen": 4000.0, "light": 2500.0, "metal": 600.0}  # 1/cm
 
 
@@ -41,6 +47,13 @@ class Measurements:
         """Of these frames [Å], shape (n, n_atoms, 3); None where the run broke."""
         positions = self.motion.positions[self.steady]
         return positions if np.isfinite(positions).all() else None
+
+    @cached_property
+    def structures(self) -> np.ndarray | None:
+        """Positions of these frames whose distribution is that of the atoms [Å]: of quantum nuclei those of
+        beads, and all others as they are."""
+        beads = self.motion.beads
+        return self.positions if beads is None or self.positions is None else beads[self.steady]
 
     @property
     def cells(self) -> np.ndarray | None:
@@ -75,23 +88,23 @@ class Measurements:
     @cached_property
     def radial(self) -> list[analysis.RadialDistribution]:
         """g(r) of each pair of elements of a periodic system."""
-        if self.positions is None or self.bulk is None:
+        if self.structures is None or self.bulk is None:
             return []
-        return analysis.radial_distribution(self.motion.numbers, self.positions, self.bulk)
+        return analysis.radial_distribution(self.motion.numbers, self.structures, self.bulk)
 
     @cached_property
     def structure_factor(self) -> analysis.StructureFactor | None:
         """S(q) of all atoms of a periodic system."""
-        if self.positions is None or self.bulk is None:
+        if self.structures is None or self.bulk is None:
             return None
-        return analysis.structure_factor(self.positions, self.bulk)
+        return analysis.structure_factor(self.structures, self.bulk)
 
     @cached_property
     def internals(self) -> list[analysis.Distribution]:
         """Bonds, angles and torsions; none between metal atoms."""
-        if self.positions is None or is_metal(self.motion.numbers).all():
+        if self.structures is None or is_metal(self.motion.numbers).all():
             return []
-        return analysis.bond_statistics(self.motion.numbers, self.positions, cell=self.cells)
+        return analysis.bond_statistics(self.motion.numbers, self.structures, cell=self.cells)
 
     @cached_property
     def diffusion(self) -> dict[str, analysis.Average]:
@@ -124,12 +137,13 @@ class Measurements:
     @cached_property
     def heat_capacity(self) -> analysis.Average | None:
         """C_V [eV/K] of a run with a thermostat, of 50 independent values or more; at constant energy the
-        formula does not hold, at constant pressure it is another, and so it is of quantum nuclei."""
+        formula does not hold, at constant pressure it is another, and so it is of quantum nuclei; under a
+        bias and of mixed temperatures the energy fluctuates otherwise."""
         motion, kelvin = self.motion, self.motion.target_temperature
         if motion.potential is None or motion.kinetic is None or not kelvin or motion.n_frames < 10:
             return None
         moves = self.cells is not None and np.any(self.cells != self.cells[0])
-        if moves or motion.quantum_kinetic is not None:
+        if moves or motion.quantum_kinetic is not None or not motion.is_equilibrium:
             return None
         energy = (motion.potential + motion.kinetic)[self.steady]
         if not np.isfinite(energy).all():
@@ -139,9 +153,10 @@ class Measurements:
 
     @property
     def velocities(self) -> np.ndarray | None:
-        """Of these frames [Å/fs], shape (n, n_atoms, 3); None where the file has none."""
+        """Of these frames [Å/fs], shape (n, n_atoms, 3); None where nobody knows, or they are not of one
+        motion."""
         velocities = self.motion.velocities
-        if velocities is None or not np.isfinite(velocities).all():
+        if velocities is None or not self.motion.is_trajectory or not np.isfinite(velocities).all():
             return None
         return velocities[self.steady]
 
@@ -191,10 +206,15 @@ class Measurements:
         correlation = analysis.velocity_autocorrelation(weighted, n_lags)
         return correlation / correlation[0]
 
+    @property
+    def dipoles(self) -> np.ndarray | None:
+        """Of all frames [e Å], shape (n_frames, 3); None as for velocities."""
+        return self.motion.dipoles if self.motion.is_trajectory else None
+
     @cached_property
     def infrared(self) -> analysis.Spectrum | None:
         """Absorption of a molecule whose dipoles are known; None where most of it is folded back."""
-        dipoles = self.motion.dipoles
+        dipoles = self.dipoles
         if dipoles is None or not self.temperature or self.highest < self.fastest / 2:
             return None
         if not np.isfinite(dipoles).all() or not self.is_long_for_spectra:
@@ -203,14 +223,92 @@ class Measurements:
 
     @cached_property
     def hydrogen_bonds(self) -> analysis.HydrogenBonds | None:
-        """Of a system with N-H, O-H or F-H and with partners."""
-        if self.positions is None or len(self.time) < 8 or not self._step:
+        """Of a system with N-H, O-H or F-H and with partners; without their lifetime where the frames are not
+        of one motion."""
+        if self.structures is None or self.positions is None or len(self.time) < 8 or not self._step:
             return None
         numbers = self.motion.numbers
         bonds = analysis.find_bonds(numbers, self.positions[0], None if self.cells is None else self.cells[0])
         if len(analysis.donor_hydrogens(numbers, bonds)) == 0 or np.isin(numbers, (7, 8, 9)).sum() < 2:
             return None
-        return analysis.hydrogen_bonds(self.time, numbers, self.positions, self.cells)
+        found = analysis.hydrogen_bonds(self.time, numbers, self.structures, self.cells)
+        has_time = self.motion.is_trajectory and self.motion.beads is None
+        return found if has_time else dataclasses.replace(found, lag=_NONE, correlation=_NONE, lifetime=None)
+
+    @property
+    def slowed(self) -> dict[str, float]:
+        """The share of the friction of each element's diffusion that is the thermostat's, 0 to 1.
+
+        Einstein's relation with the friction g of the thermostat is D = k T / (m (g + g_0)), if g_0, that of
+        the liquid, is what it is without; so the share is g m D / k T, m being the mass of the molecules.
+        """
+        friction, kelvin = self.motion.friction, self.temperature
+        if not friction or not kelvin or self.positions is None or self.cells is None or not self.diffusion:
+            return {}
+        numbers = self.motion.numbers
+        member = np.arange(len(numbers))
+        if not is_metal(numbers).all():
+            bonds = analysis.find_bonds(numbers, self.positions[0], self.cells[0])
+            member = analysis.molecules(len(numbers), bonds)
+        if 1 < np.bincount(member).max() > len(numbers) / 2:
+            return {}  # a network does not diffuse
+        mass = np.bincount(member, self._masses)[member]
+        unit = friction / (BOLTZMANN * kelvin * FEMTOSECOND**2 * _CM2_PER_S)
+        return {
+            name: unit * float(mass[numbers == kind].mean()) * max(self.diffusion[name].mean, 0.0)
+            for name, kind in self._elements.items()
+        }
+
+    @property
+    def widened(self) -> float:
+        """By how much the thermostat's friction widens the lines of spectra [1/cm]."""
+        return (self.motion.friction or 0.0) * analysis.PER_CM / (2 * np.pi)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to know before the numbers are believed, a sentence or two each."""
+        motion, found = self.motion, []
+        if motion.is_biased:
+            found.append(
+                "The run was under a bias. Bonds and other averages are those of the biased ensemble, and "
+                "time is not that of the system alone: heat capacity, diffusion, spectra and lifetimes are "
+                "left out. adiabat.sampling.free_energy_profile weighs the frames."
+            )
+        if motion.is_mixed:
+            assert motion.rungs is not None
+            found.append(
+                f"Temperatures from {motion.rungs.min():g} to {motion.rungs.max():g} K were swapped along "
+                "this replica: averages mix them, and what needs one temperature or one motion is left out. "
+                "Analyze the folder of the run for each temperature."
+            )
+        if motion.is_bead:
+            found.append(
+                "One bead of path integrals: its positions are samples of the quantum nuclei, but its "
+                "velocities are not theirs. Dynamics are left out."
+            )
+        if motion.beads is not None and self.vibrations:
+            found.append(
+                "Distances and angles are those of beads; diffusion and spectra are those of the centroids, "
+                "an approximation (thermostatted ring-polymer dynamics)."
+            )
+        friction = f"The friction of the thermostat, {motion.friction or 0:g} 1/fs,"
+        worst = max(self.slowed.items(), key=lambda item: item[1], default=("", 0.0))
+        if worst[1] > SLOWED_BAR:
+            found.append(
+                f"{friction} slows diffusion by about {100 * worst[1]:.0f} % ({worst[0]}). {self._gentler}"
+            )
+        if self.vibrations and self.widened > WIDENED_BAR:
+            found.append(
+                f"{friction} widens lines by {self.widened:.0f} 1/cm and shortens the velocity "
+                f"autocorrelation. {self._gentler}"
+            )
+        return found
+
+    @property
+    def _gentler(self) -> str:
+        """What to do instead; path integrals have no other thermostat."""
+        others = "." if self.motion.quantum_kinetic is not None else ", velocity_rescaling, or nve."
+        return f"For dynamics take a friction of 0.001 1/fs{others}"
 
     @cached_property
     def _step(self) -> float:
@@ -222,7 +320,9 @@ class Measurements:
 
     @property
     def _is_long(self) -> bool:
-        return len(self.time) >= 50 and self._step > 0 and np.ptp(self.time) >= 1000 * _SHORTEST_DIFFUSION
+        """Enough for diffusion."""
+        enough = len(self.time) >= 50 and self._step > 0
+        return enough and self.motion.is_trajectory and np.ptp(self.time) >= 1000 * _SHORTEST_DIFFUSION
 
     @property
     def _masses(self) -> np.ndarray:

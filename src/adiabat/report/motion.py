@@ -29,10 +29,17 @@ class Motion:
         temperature: [K].
         target_temperature: of the thermostat [K]; None without one.
         relaxation_time: in which the thermostat brings the kinetic energy back [fs]; None where nobody knows.
+        friction: of a thermostat on the momentum of each atom [1/fs]; None without one.
         velocities: [Å/fs], shape (n_frames, n_atoms, 3), or None.
         dipoles: [e Å], shape (n_frames, 3), or None.
         quantum_kinetic: kinetic energy of quantum nuclei [eV], shape (n_frames,); None of classical ones.
             Positions are then those of the centroids.
+        beads: of quantum nuclei, positions whose distribution is that of the atoms [Å], like `positions`.
+        is_biased: whether a bias was added to the potential.
+        rungs: the temperature that each frame was made at [K], shape (n_frames,), where replicas swap them.
+        is_bead: whether these are the frames of one bead of path integrals.
+        is_collected: whether they are of one temperature, of whatever replica was there: an ensemble in no
+            order of time.
     """
 
     numbers: np.ndarray
@@ -46,9 +53,15 @@ class Motion:
     temperature: np.ndarray | None = None
     target_temperature: float | None = None
     relaxation_time: float | None = None
+    friction: float | None = None
     velocities: np.ndarray | None = None
     dipoles: np.ndarray | None = None
     quantum_kinetic: np.ndarray | None = None
+    beads: np.ndarray | None = None
+    is_biased: bool = False
+    rungs: np.ndarray | None = None
+    is_bead: bool = False
+    is_collected: bool = False
 
     @classmethod
     def of(
@@ -78,6 +91,7 @@ class Motion:
                 for name in ("potential", "kinetic", "conserved", "temperature")
             ]
             cell, time = getattr(trajectory, "cell", None), trajectory.time
+        observed = getattr(trajectory, "observables", {})
         positions = np.asarray(trajectory.positions, dtype=np.float64)
         time = np.asarray(time, dtype=np.float64)
         if len(positions) == 0 or positions.shape != (len(time), len(numbers), 3):
@@ -97,8 +111,25 @@ class Motion:
             relaxation_time=relaxation_time,
             velocities=getattr(trajectory, "velocities", None),
             dipoles=getattr(trajectory, "dipoles", None),
-            quantum_kinetic=getattr(trajectory, "observables", {}).get("quantum_kinetic_energy"),
+            quantum_kinetic=observed.get("quantum_kinetic_energy"),
+            is_biased={"bias", "work"} <= observed.keys(),
+            rungs=observed.get("target_temperature"),
         )
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the frames are of several temperatures."""
+        return self.rungs is not None and bool(np.ptp(self.rungs) > 0)
+
+    @property
+    def is_equilibrium(self) -> bool:
+        """Whether each frame counts alike in an average at equilibrium."""
+        return not (self.is_biased or self.is_mixed)
+
+    @property
+    def is_trajectory(self) -> bool:
+        """Whether one frame follows from the one before by the motion of the atoms alone."""
+        return self.is_equilibrium and not (self.is_bead or self.is_collected)
 
     @property
     def n_frames(self) -> int:

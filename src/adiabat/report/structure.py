@@ -10,7 +10,7 @@ from adiabat.report import figures
 from adiabat.report.cards import Chart, Columns, Facts, Figure, Series, Status, Table, Text, Verdict
 from adiabat.report.elements import is_metal
 from adiabat.report.formatting import number, with_error
-from adiabat.report.measurements import Measurements
+from adiabat.report.measurements import SLOWED_BAR, Measurements
 from adiabat.report.motion import Motion
 
 _UNITS = {"bond": "Å", "angle": "°", "torsion": "°"}
@@ -33,7 +33,8 @@ def bond_cards(
     if references is None:
         found = measured.internals
     else:
-        found = analysis.bond_statistics(motion.numbers, motion.positions, references, motion.cell, cells)
+        frames = motion.positions if motion.beads is None else motion.beads
+        found = analysis.bond_statistics(motion.numbers, frames, references, motion.cell, cells)
     if not found:
         return [], []
     panels = []
@@ -116,11 +117,12 @@ def _bond_verdict(title: str, found: Sequence[analysis.Distribution]) -> Verdict
     return Verdict(f"Bonds and angles, {title}", f"{100 * (1 - share):.2f} % inside", status, bar, trust)
 
 
-def liquid_cards(measured: Measurements) -> list[Any]:
-    """Radial distributions, structure factor and diffusion of a periodic system; nothing for a molecule."""
+def liquid_cards(title: str, measured: Measurements) -> tuple[list[Any], list[Verdict]]:
+    """Radial distributions, structure factor and diffusion of a periodic system, and whether the thermostat
+    let it diffuse; nothing for a molecule."""
     pairs = measured.radial
     if not pairs:
-        return []
+        return [], []
     lines = [
         Series(pair.label, pair.g, k % 7, band=(pair.g - 2 * pair.error, pair.g + 2 * pair.error))
         for k, pair in enumerate(pairs[:7])
@@ -140,7 +142,22 @@ def liquid_cards(measured: Measurements) -> list[Any]:
         rows,
         "Of the highest peak; g(r) counts bonded pairs too. Coordination: second atoms up to the minimum.",
     )
-    return [Columns([chart, _structure_factor(measured)]), table, *_diffusion(measured)]
+    cards = [Columns([chart, _structure_factor(measured)]), table, *_diffusion(measured)]
+    return cards, _diffusion_verdict(title, measured)
+
+
+def _diffusion_verdict(title: str, measured: Measurements) -> list[Verdict]:
+    """Of a run with friction: how much of what slows diffusion is the thermostat's."""
+    if not measured.slowed:
+        return []
+    name, share = max(measured.slowed.items(), key=lambda item: item[1])
+    status: Status = "good" if share <= SLOWED_BAR else "fair" if share <= 4 * SLOWED_BAR else "poor"
+    bar = f"good when the thermostat slows it by at most {100 * SLOWED_BAR:g} %"
+    trust = (
+        f"most for {name}, with a friction of {measured.motion.friction:g} 1/fs beside k T / (m D); "
+        "velocity_rescaling and nve have none"
+    )
+    return [Verdict(f"Diffusion, {title}", f"slowed by about {number(100 * share, 2)} %", status, bar, trust)]
 
 
 def _structure_factor(measured: Measurements) -> Chart:
@@ -221,6 +238,8 @@ def hydrogen_bond_cards(measured: Measurements) -> list[Any]:
     molecules = "1 molecule" if found.n_molecules == 1 else f"{number(found.n_molecules)} molecules"
     facts = {"per molecule": with_error(found.per_molecule.mean, found.per_molecule.error)}
     caption = "A hydrogen bond: donor and acceptor (N, O, F) within 3.5 Å, at most 30° off the line."
+    if len(found.correlation) == 0:
+        return [Facts(facts, title=f"Hydrogen bonds of {molecules}"), Text(caption)]
     if found.lifetime is not None:
         life, spacing = found.lifetime, found.lag[1]
         facts["lifetime"] = with_error(life.mean / 1000, life.error / 1000, "ps")

@@ -7,15 +7,12 @@ import numpy as np
 from adiabat import analysis
 from adiabat.report.cards import Chart, Columns, Series, Status, Text, Verdict
 from adiabat.report.formatting import number
-from adiabat.report.measurements import Measurements
-
-_SHARP = 20.0  # 1/cm; a spectrum with wider lines is only a sketch
+from adiabat.report.measurements import WIDENED_BAR, Measurements
 
 
 def vibration_cards(title: str, measured: Measurements) -> tuple[list[Any], list[Verdict]]:
     """Spectra of a run with velocities or dipoles, and whether its frames lie close enough for them."""
-    motion = measured.motion
-    if measured.velocities is None and motion.dipoles is None:
+    if measured.velocities is None and measured.dipoles is None:
         return [], []
     if measured.velocities is not None and not measured.velocities.any():
         return [], []
@@ -45,18 +42,22 @@ def _verdict(title: str, measured: Measurements) -> Verdict:
     spectra = [*measured.vibrations.values(), *([measured.infrared] if measured.infrared else [])]
     width = spectra[0].resolution
     value = f"up to {number(measured.highest)} 1/cm, {number(width, 2)} 1/cm wide"
-    bar = f"good when frames show {number(measured.fastest)} 1/cm and lines are at most {_SHARP:g} 1/cm wide"
+    bar = (
+        f"good when frames show {number(measured.fastest)} 1/cm, and lines at most {WIDENED_BAR:g} 1/cm wide"
+    )
     status: Status = "good"
     remarks = []
     if measured.highest < measured.fastest:
         status = "fair"
         needed = 0.5 * analysis.PER_CM / measured.fastest
         remarks.append(f"what is faster is folded back below: record a frame every {number(needed, 2)} fs")
-    if width > _SHARP:
+    if width > WIDENED_BAR:
         status = "fair"
         remarks.append(f"the run is too short for sharper lines: {number(np.ptp(measured.time) / 1000)} ps")
-    if measured.motion.target_temperature is not None:
-        remarks.append("the thermostat widens lines by about its friction (0.01 1/fs: 53 1/cm)")
+    if measured.widened > WIDENED_BAR:
+        status = "fair"
+        cause = f"the thermostat's friction of {measured.motion.friction:g} 1/fs"
+        remarks.append(f"{cause} widens lines by {measured.widened:.0f} 1/cm")
     remarks = remarks or ["nuclei are classical, and stiff bonds as anharmonic as at this temperature"]
     return Verdict(f"Vibrations, {title}", value, status, bar, "; ".join(remarks))
 

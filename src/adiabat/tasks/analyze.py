@@ -48,17 +48,24 @@ def analyze(
         `bond_angles_deg`, `diffusion_cm2_per_s`, `diffusion_from_velocities_cm2_per_s`, each with its
         standard error in `..._error`; `fragments` (first and last), `fragmented_at_ps`; by pair
         `radial_peaks_ang` and `coordination`; `finite_size_correction_cm2_per_s`, to be added to a diffusion
-        coefficient, and the `viscosity_mpa_s` it was made with; `vibrational_peaks_per_cm`,
-        `infrared_peaks_per_cm`, the `highest_wavenumber_per_cm` that the frames show and the
-        `line_width_per_cm`; and `curves`, see `adiabat.tasks.measure.curves`. For a training `metrics` by
-        set. For a run of `learn` both, the simulations under their names. Always `report`; what there is no
-        number for is left out.
+        coefficient, and the `viscosity_mpa_s` it was made with; `diffusion_slowed_by_thermostat`, the share
+        of the friction by element; `vibrational_peaks_per_cm`, `infrared_peaks_per_cm`, the
+        `highest_wavenumber_per_cm` that the frames show and the `line_width_per_cm`; `warnings`, sentences on
+        what the numbers cannot mean; and `curves`, see `adiabat.tasks.measure.curves`. For a training
+        `metrics` by set. For a run of `learn` both, the simulations under their names. Always `report`; what
+        there is no number for is left out.
 
     Raises:
         DataError: no run, no frames, a damaged file, or frames of different systems.
         ConfigError: a run that there is no analysis for.
     """
-    path = Path(run)
+    found = _analyze(Path(run), reference, viscosity, out)
+    for warning in found.get("warnings", []):
+        logger.warning(warning)
+    return found
+
+
+def _analyze(path: Path, reference: Any, viscosity: float | None, out: Any) -> dict[str, Any]:
     if path.is_file():
         page = Path(out) if out else path.with_name(f"{path.stem}_report.html")
         return _analyze_file(path, reference, viscosity, page)
@@ -85,7 +92,7 @@ def _analyze_md(folder: RunFolder, reference: Any, viscosity: float | None, out:
     from adiabat.report import Page, provenance_sections
     from adiabat.report.measurements import Measurements
     from adiabat.tasks.measure import curves, dynamics_numbers
-    from adiabat.tasks.motions import trajectory_motion
+    from adiabat.tasks.motions import title_of, trajectory_motion
 
     if "replicas" in folder.config:
         raise ConfigError(
@@ -93,15 +100,10 @@ def _analyze_md(folder: RunFolder, reference: Any, viscosity: float | None, out:
             f"look at one of them, as adiabat analyze {folder.path}/replica-000/{TRAJECTORY_FILE}",
         )
     motion = trajectory_motion(folder.path / TRAJECTORY_FILE)
-    integrator = folder.config.get("integrator", {})
-    thermostat = integrator.get("kind") != "velocity_verlet"
-    ensemble = "NPT" if "barostat" in folder.config else "NVT" if thermostat else "NVE"
-    ensemble = "Centroids of path integrals" if "beads" in integrator else ensemble
-    kelvin = integrator.get("temperature")
     dipoles = _dipoles(folder.config.get("model"), read_trajectory(folder.path / TRAJECTORY_FILE))
     motion = dataclasses.replace(motion, dipoles=dipoles)
     measured = Measurements(motion, viscosity)
-    title = ensemble + (f" at {kelvin:g} K" if kelvin else "")
+    title = title_of(folder.config)
     samples = _references(reference, folder.config.get("model"))
     page = Page(f"Molecular dynamics, {folder.path.name}", f"{_formula(motion.numbers)} · {title}")
     page.add(*_sections(title, measured, samples))

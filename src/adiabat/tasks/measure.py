@@ -43,7 +43,8 @@ def dynamics_numbers(measured: "Measurements") -> dict[str, Any]:
     found |= _with_error(
         "heat_capacity_kb_per_atom", measured.heat_capacity, 1 / (BOLTZMANN * motion.n_atoms)
     )
-    return found | _structure(measured) | _motion(measured)
+    found |= _structure(measured) | _motion(measured)
+    return found | ({"warnings": measured.warnings} if measured.warnings else {})
 
 
 def _structure(measured: "Measurements") -> dict[str, Any]:
@@ -79,6 +80,8 @@ def _motion(measured: "Measurements") -> dict[str, Any]:
             found[name] = {}
             for element, average in averages.items():
                 found[name] |= _with_error(element, average)
+    if measured.slowed:
+        found["diffusion_slowed_by_thermostat"] = measured.slowed
     if more is not None and measured.diffusion:
         found["finite_size_correction_cm2_per_s"] = more
         found["viscosity_mpa_s"] = measured.viscosity
@@ -121,7 +124,7 @@ def curves(measured: "Measurements") -> dict[str, Any]:
         lags = measured.time[: len(measured.velocity_autocorrelation)] - measured.time[0]
         row = {"time_fs": lags, "correlation": measured.velocity_autocorrelation}
         found["velocity_autocorrelation"] = row
-    if measured.hydrogen_bonds is not None:
+    if measured.hydrogen_bonds is not None and len(measured.hydrogen_bonds.lag):
         bonds = measured.hydrogen_bonds
         found["hydrogen_bond_correlation"] = {"time_fs": bonds.lag, "correlation": bonds.correlation}
     return _as_lists(found)

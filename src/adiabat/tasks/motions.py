@@ -1,5 +1,6 @@
 """The motion in a run or a file, with what its settings say of it."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,18 +27,25 @@ def read_motion(path: Path) -> "Motion":
 
 def trajectory_motion(path: Path) -> "Motion":
     """The motion in a `trajectory.h5`; of one that stands where a run left it, with what the run's settings
-    say.
+    say, and of path integrals with the positions of beads.
 
     Raises:
         DataError: it is missing, damaged or of another kind.
     """
+    from adiabat.dynamics.joined import BEAD
     from adiabat.io.trajectory import read_trajectory
     from adiabat.report.motion import Motion
 
     trajectory = read_trajectory(path)
     integrator = settings_of(path).get("integrator", {})
     kelvin = None if integrator.get("kind") == "velocity_verlet" else integrator.get("temperature")
-    return Motion.of(trajectory, trajectory.template.numbers, kelvin, _relaxation_time(integrator))
+    motion = Motion.of(trajectory, trajectory.template.numbers, kelvin, _relaxation_time(integrator))
+    return dataclasses.replace(
+        motion,
+        friction=integrator.get("friction"),
+        is_bead=path.parent.name.startswith(f"{BEAD}-"),
+        beads=_beads_in_turn(path, motion.n_frames),
+    )
 
 
 def settings_of(path: Path) -> Mapping[str, Any]:
@@ -56,6 +64,34 @@ def settings_of(path: Path) -> Mapping[str, Any]:
             return {**run.config, **several[int(number)]}
         return run.config
     return {}
+
+
+def title_of(settings: Mapping[str, Any]) -> str:
+    """What a run of these settings is of, as "NVT at 300 K"."""
+    integrator = settings.get("integrator", {})
+    ensemble = "NVE" if integrator.get("kind") == "velocity_verlet" else "NVT"
+    ensemble = "NPT" if "barostat" in settings else ensemble
+    ensemble = "Path integrals" if "beads" in integrator else ensemble
+    kelvin, bias = integrator.get("temperature"), settings.get("bias")
+    bias = f", under {bias['kind']}" if bias else ""
+    return ensemble + (f" at {kelvin:g} K" if kelvin else "") + bias
+
+
+def _beads_in_turn(path: Path, n_frames: int) -> np.ndarray | None:
+    """In each frame the positions of one of the beads beside a trajectory of centroids, which all have the
+    same distribution [Å], shape (n_frames, n_atoms, 3); None where there are none."""
+    from adiabat.dynamics.joined import BEAD
+    from adiabat.io.trajectory import read_trajectory
+
+    files = sorted(path.parent.glob(f"{BEAD}-*/{path.name}"))
+    if not files:
+        return None
+    found = None
+    for number, file in enumerate(files):
+        positions = read_trajectory(file).positions[:n_frames]
+        found = np.array(positions, dtype=np.float64) if found is None else found
+        found[number :: len(files)] = positions[number :: len(files)]
+    return found
 
 
 def _relaxation_time(integrator: Mapping[str, Any]) -> float | None:
