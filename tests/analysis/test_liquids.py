@@ -168,6 +168,10 @@ def test_lifetime_has_an_error_bar():
     exact = step * np.log((np.exp(-1) - rest) / (1 - rest)) / np.log(1 - jumps)
     assert abs(found.lifetime.mean - exact) < 4 * found.lifetime.error + step
     assert 0 < found.lifetime.error < 0.5 * found.lifetime.mean
+    expected = (1 / 11 + (1 - 1 / 11) * (1 - jumps) ** np.arange(20) - 1 / 66) / (1 - 1 / 66)
+    assert len(found.correlation) == len(found.correlation_error) == len(found.lag) == 150
+    off = (found.correlation[1:20] - expected[1:]) / found.correlation_error[1:20]
+    assert np.abs(off).max() < 4
 
 
 def test_hydrogen_bonds_need_a_donor():

@@ -56,6 +56,15 @@ def test_errors_of_few_values_are_not_too_small(average):
     assert np.mean(np.abs(ratios) > 3) < 0.02
 
 
+def test_the_error_of_a_function_of_blocks_is_its_scatter():
+    """The variance of a correlated series, of many series: five blocks give its error to a third each."""
+    series = np.array([autoregressive(0.8, 4000, seed) for seed in range(60)])
+    errors = [analysis.block_error(lambda part: part.var(), one) for one in series]
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(series.var(axis=1).std(), rel=0.25)
+    with pytest.raises(DataError, match="as many frames"):
+        analysis.block_error(np.mean, np.ones(4))
+
+
 def test_equilibration_is_found():
     series = autoregressive(0.5, 4000)
     series[:500] += 20 * np.exp(-np.arange(500) / 60)

@@ -23,7 +23,7 @@ from adiabat.system import System
 from adiabat.tasks.analyze import analyze
 from adiabat.tasks.dipoles import trajectory_dipoles
 from adiabat.tasks.measure import curves, dynamics_numbers
-from adiabat.tasks.motions import trajectory_motion
+from adiabat.tasks.motions import read_motion, trajectory_motion
 
 ETHANOL = molecule("CH3CH2OH")
 
@@ -114,9 +114,9 @@ def test_a_short_run_gives_no_spectrum():
     assert dynamics_numbers(measured).keys().isdisjoint({"vibrational_peaks_per_cm", "infrared_peaks_per_cm"})
 
 
-def gas(cell, n=800, step=10.0):
+def gas(cell, n=800, step=10.0, seed=0):
     """Brownian particles; called copper, between whose atoms no bonds are sought."""
-    velocities, positions = brownian(n, 20, step, 0.05, 1e-4)
+    velocities, positions = brownian(n, 20, step, 0.05, 1e-4, seed)
     start = np.random.default_rng(1).random((20, 3)) @ cell
     kelvin = np.full(n, 300.0)
     return Motion(np.full(20, 29), start + positions, np.repeat(cell[None], n, axis=0), step * np.arange(n),
@@ -200,12 +200,42 @@ def test_a_replica_that_never_swapped_is_like_any_other():
     assert found.is_trajectory
 
 
+def test_curves_have_the_errors_of_their_scatter():
+    """Forty runs of Brownian particles; the velocity autocorrelation and the displacement are known."""
+    friction, thermal, step = 0.05, 1e-4, 10.0
+
+    runs = [Measurements(gas(np.eye(3) * 15.0, seed=seed)) for seed in range(40)]
+    memory = [run.velocity_autocorrelation for run in runs]
+    moved = [run.displacements["Cu"] for run in runs]
+    for rows, at in ((memory, 2), (memory, 20), (moved, 40)):
+        values, errors = np.array([(row.value[at], row.error[at]) for row in rows]).T
+        assert np.sqrt(np.mean(errors**2)) == pytest.approx(values.std(), rel=0.4)
+    decay = np.mean([row.value[:4] for row in memory], axis=0)
+    np.testing.assert_allclose(decay, np.exp(-friction * step * np.arange(4)), atol=0.02)
+    exact = 6 * thermal / friction * 60 * step * 19 / 20  # about the center of mass of twenty
+    assert np.mean([row.value[60] for row in moved]) == pytest.approx(exact, rel=0.08)
+
+
+def test_a_histogram_has_the_error_of_its_counts():
+    """Bonds drawn anew in each frame: the square root of the counts."""
+    numbers, n = np.array([6, 8]), 4000
+    frames = np.zeros((n, 2, 3))
+    frames[:, 1, 0] = np.random.default_rng(0).uniform(1.0, 1.3, n)
+    [bond] = Measurements(Motion(numbers, frames, None, np.arange(float(n)))).internals
+    edges, density, _ = bond.histograms()
+    counts = density * np.diff(edges) * len(bond.values)
+    exact = density / np.sqrt(counts)
+    assert np.sqrt(np.mean(bond.histogram_error() ** 2)) == pytest.approx(
+        np.sqrt(np.mean(exact**2)), rel=0.15
+    )
+
+
 def test_friction_that_slows_diffusion_and_widens_lines_is_told():
     """Particles with k T / m = 1e-4 Å^2/fs^2 and a friction of 0.05 1/fs, a fifth of it the thermostat's."""
     mass = BOLTZMANN * 300 * FEMTOSECOND**2 / 1e-4
     motion = dataclasses.replace(gas(np.eye(3) * 15.0), masses=np.full(20, mass), friction=0.01)
     measured = Measurements(motion)
-    assert dynamics_numbers(measured)["diffusion_slowed_by_thermostat"]["Cu"] == pytest.approx(0.2, rel=0.15)
+    assert measured.slowed["Cu"] == pytest.approx(0.2, rel=0.15)
     [section] = sections_of(measured)
     [verdict] = [one for one in section.verdicts if one.label.startswith("Diffusion")]
     assert verdict.status in ("fair", "poor")
@@ -292,7 +322,7 @@ class Charged(AbstractPotential):
         return charges - charges.mean()
 
 
-def heavy_water(n=1000, step=2.0):
+def heavy_water(n=600, step=2.0):
     """Two molecules of D2O in a cell of 60 Å^3. Oxygen moves at 500 1/cm, deuterium at 1500 1/cm, and each
     coordinate has the same energy."""
     masses = np.tile([15.999, 2.014, 2.014], 2)
@@ -314,11 +344,11 @@ def test_masses_are_those_of_the_run(tmp_path):
         writer.append(trajectory)
     trajectory.write_extxyz(tmp_path / "frames.xyz")
     for name in ("trajectory.h5", "frames.xyz"):
-        found = analyze(tmp_path / name)
-        assert found["density_g_per_cm3"] == pytest.approx(40.054 * 1.66053907 / 60, rel=1e-4)
-        states = found["curves"]["vibrational_density_of_states"]["all"]
-        wavenumber, density = np.array(states["wavenumber_per_cm"]), np.array(states["density"])
-        assert density[wavenumber > 1000].sum() / density.sum() == pytest.approx(2 / 3, rel=0.01)
+        measured = Measurements(read_motion(tmp_path / name))
+        assert measured.density.mean == pytest.approx(40.054 * 1.66053907 / 60, rel=1e-4)
+        states = measured.vibrations["all"]
+        above = states.density[states.wavenumber > 1000]
+        assert above.sum() / states.density.sum() == pytest.approx(2 / 3, rel=0.01)
 
 
 def trajectory_of(periodic=False, n=70):

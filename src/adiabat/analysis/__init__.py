@@ -3,7 +3,7 @@
 Pages and figures belong in `adiabat.report`; free energies in a room of their own.
 """
 
-from adiabat.analysis.correlation import time_step, velocity_autocorrelation
+from adiabat.analysis.correlation import Correlation, time_step, velocity_autocorrelation
 from adiabat.analysis.diffusion import (
     diffusion_coefficient,
     finite_size_correction,
@@ -31,6 +31,7 @@ from adiabat.analysis.statistics import (
     Average,
     autocorrelation,
     block_average,
+    block_error,
     bootstrap_rmse,
     equilibrated_average,
     mean_with_error,
@@ -72,6 +73,7 @@ __all__ = [
     "BOND_SCALE",
     "PER_CM",
     "Average",
+    "Correlation",
     "Distribution",
     "Drift",
     "Fragmentation",
@@ -86,6 +88,7 @@ __all__ = [
     "angles_from_bonds",
     "autocorrelation",
     "block_average",
+    "block_error",
     "bond_angles",
     "bond_lengths",
     "bond_statistics",

@@ -1,10 +1,27 @@
 """Time correlation functions of many series at once, by FFT."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from adiabat.base import DataError
 
 _CHUNK_BYTES = 1 << 26  # of the transforms held at a time, beside the series themselves
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A function of the time between two frames.
+
+    Attributes:
+        lag: [fs], shape (n,).
+        value: shape (n,).
+        error: standard error from five blocks of frames, shape (n,).
+    """
+
+    lag: np.ndarray
+    value: np.ndarray
+    error: np.ndarray
 
 
 def time_step(time: np.ndarray) -> float:

@@ -27,15 +27,18 @@ class HydrogenBonds:
         per_molecule: bonds that a molecule takes part in, given and taken, averaged over molecules.
         lag: [fs], shape (n,).
         correlation: how likely a bond is there again after each lag, 1 at zero and 0 where nothing is
-            remembered, whether or not it was broken between; shape (n,).
-        lifetime: when that has fallen to 1/e [fs], with an error from five blocks; None where it does not
-            fall so far within half a block, or there are no bonds.
+            remembered, whether or not it was broken between; shape (n,), up to half a block.
+        correlation_error: standard error of that, from five blocks of frames, shape (n,); zero of fewer than
+            40 frames.
+        lifetime: when it has fallen to 1/e [fs], with an error from the blocks; None where it does not fall
+            so far, or there are no bonds.
     """
 
     n_molecules: int
     per_molecule: Average
     lag: np.ndarray
     correlation: np.ndarray
+    correlation_error: np.ndarray
     lifetime: Average | None
 
 
@@ -91,13 +94,17 @@ def hydrogen_bonds(
     both = np.concatenate([bonds, bonds[:, ::-1]])
     donors = len(np.unique(both[np.isin(both[:, 0], hydrogens) & np.isin(both[:, 1], polar), 1]))
     n_candidates = donors * (len(polar) - donors) + donors * (donors - 1) // 2
-    correlation = _correlation(row, pair, len(found), n_candidates)
+    whole = _correlation(row, pair, len(found), n_candidates)
+    blocks = _of_blocks(row, pair, len(found), n_candidates)
+    error = blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks)) if len(blocks) else np.zeros(len(whole))
+    whole = whole[: len(error)]
     return HydrogenBonds(
         able,
         mean_with_error(np.array(shared)),
-        step * np.arange(len(correlation)),
-        correlation,
-        _lifetime(row, pair, len(found), n_candidates, step, correlation),
+        step * np.arange(len(whole)),
+        whole,
+        error,
+        _lifetime(whole, blocks, step),
     )
 
 
@@ -158,22 +165,25 @@ def _correlation(row: np.ndarray, pair: np.ndarray, n_frames: int, n_candidates:
     return (total / (len(row) / n_frames) - mean) / (1 - mean)
 
 
-def _lifetime(
-    row: np.ndarray, pair: np.ndarray, n_frames: int, n_candidates: int, step: float, whole: np.ndarray
-) -> Average | None:
-    """When the correlation has fallen to 1/e [fs], with the error from blocks of frames."""
+def _of_blocks(row: np.ndarray, pair: np.ndarray, n_frames: int, n_candidates: int) -> np.ndarray:
+    """The correlation in each of five blocks of frames, shape (5, n_lags); empty of too few."""
     if n_frames < 8 * _N_BLOCKS:
-        return None
-    edges = np.linspace(0, n_frames, _N_BLOCKS + 1, dtype=int)
-    curves = [whole]
-    for low, high in itertools.pairwise(edges):
+        return np.zeros((0, 0))
+    curves = []
+    for low, high in itertools.pairwise(np.linspace(0, n_frames, _N_BLOCKS + 1, dtype=int).tolist()):
         inside = (row >= low) & (row < high)
-        curves.append(_correlation(row[inside] - low, pair[inside], int(high - low), n_candidates))
-    times = [_falls_to(curve, np.exp(-1.0)) for curve in curves]
-    if any(time is None for time in times):
+        curves.append(_correlation(row[inside] - low, pair[inside], high - low, n_candidates))
+    shortest = min(map(len, curves))
+    return np.array([curve[:shortest] for curve in curves])
+
+
+def _lifetime(whole: np.ndarray, blocks: np.ndarray, step: float) -> Average | None:
+    """When the correlation has fallen to 1/e [fs], with the error from blocks of frames."""
+    times = [_falls_to(curve, np.exp(-1.0)) for curve in (whole, *blocks)]
+    if len(blocks) == 0 or any(time is None for time in times):
         return None
-    mean, *blocks = (step * np.array(times, dtype=np.float64)).tolist()
-    return Average(mean, float(np.std(blocks, ddof=1) / np.sqrt(_N_BLOCKS)), float(_N_BLOCKS))
+    mean, *each = (step * np.array(times, dtype=np.float64)).tolist()
+    return Average(mean, float(np.std(each, ddof=1) / np.sqrt(len(each))), float(len(each)))
 
 
 def _falls_to(curve: np.ndarray, level: float) -> float | None:

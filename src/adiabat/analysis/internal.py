@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabat.analysis.geometry import bond_angles, bond_lengths, torsion_angles
-from adiabat.analysis.statistics import Average, mean_with_error
+from adiabat.analysis.statistics import Average, block_error, mean_with_error
 from adiabat.analysis.topology import angles_from_bonds, common_bonds, torsions_from_bonds
 
 _MAX_VALUES = 200_000
 _BINS = 60
+_N_BLOCKS = 5
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,15 @@ class Distribution:
         width = edges[1] - edges[0]
         density, reference = (count / max(count.sum(), 1) / width for count in counts)
         return edges, density, reference
+
+    def histogram_error(self) -> np.ndarray:
+        """Standard error of the density of the trajectory, from five blocks of frames, shape (60,); zero with
+        fewer frames."""
+        frames = self.values.reshape(-1, self.n_coordinates)
+        edges = self.histograms()[0]
+        if len(frames) < _N_BLOCKS:
+            return np.zeros(_BINS)
+        return block_error(lambda block: np.histogram(block, edges, density=True)[0], frames, _N_BLOCKS)
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adiabat.analysis.statistics import block_error
 from adiabat.base import DataError
 from adiabat.system import cell_heights
 
@@ -92,8 +93,7 @@ def _normalized(
             each = found * volumes[:, None] / (n_pairs * shells)
             error = np.zeros(len(shells))
             if len(each) >= _N_BLOCKS:
-                means = np.array([block.mean(axis=0) for block in np.array_split(each, _N_BLOCKS)])
-                error = means.std(axis=0, ddof=1) / np.sqrt(_N_BLOCKS)
+                error = block_error(lambda block: block.mean(axis=0), each, _N_BLOCKS)
             results.append(
                 RadialDistribution(
                     label=f"{chemical_symbols[first]}–{chemical_symbols[second]}",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabat.analysis.radial import RadialDistribution
+from adiabat.analysis.statistics import block_error
 from adiabat.base import DataError
 from adiabat.system import cell_heights
 
@@ -69,8 +70,7 @@ def structure_factor(
     each = np.array(rows)
     error = np.zeros(each.shape[1])
     if len(each) >= _N_BLOCKS:
-        means = np.array([block.mean(axis=0) for block in np.array_split(each, _N_BLOCKS)])
-        error = means.std(axis=0, ddof=1) / np.sqrt(_N_BLOCKS)
+        error = block_error(lambda block: block.mean(axis=0), each, _N_BLOCKS)
     return StructureFactor(np.bincount(shell, length)[kept] / counts[kept], each.mean(axis=0), error)
 
 

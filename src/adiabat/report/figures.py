@@ -104,22 +104,28 @@ class Histogram:
         edges: of the bins, shape (n_bins + 1,).
         densities: one row for each label, shape (n_bins,).
         x_label: with unit.
+        error: half width of the band about the last of them, shape (n_bins,).
     """
 
     title: str
     edges: np.ndarray
     densities: Sequence[np.ndarray]
     x_label: str
+    error: np.ndarray
 
 
 def histograms(panels: Sequence[Histogram], labels: Sequence[str], columns: int = 4) -> str:
-    """Overlaid densities, the first filled, the others as outlines; one legend for all."""
+    """Overlaid densities, the first filled, the others as outlines, the last with a band; one legend for
+    all."""
     figure, grid = _canvas(len(panels), columns, height=0.75, head=0.3)
     for panel, (axis,) in zip(panels, grid, strict=True):
         for number, density in enumerate(panel.densities):
             look = {"fill": True, "alpha": 0.45} if number == 0 else {"linewidth": 1.3}
             label = labels[number] if panel is panels[0] else None
             axis.stairs(density, panel.edges, color=_COLORS[number], label=label, **look)
+        last = panel.densities[-1]
+        band = {"baseline": np.maximum(last - panel.error, 0), "fill": True, "alpha": 0.35}
+        axis.stairs(last + panel.error, panel.edges, color=_COLORS[len(panel.densities) - 1], **band)
         axis.set_title(panel.title, fontsize=9.5, loc="left")
         axis.set_xlabel(panel.x_label)
         axis.set_yticks([])

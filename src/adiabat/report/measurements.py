@@ -1,6 +1,7 @@
 """What follows from the frames of a simulation, computed once for the page and for the command line."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -109,11 +110,30 @@ class Measurements:
     @cached_property
     def diffusion(self) -> dict[str, analysis.Average]:
         """Self-diffusion coefficients by element [cm^2/s], from displacements; none of short runs."""
+        positions = self._about_center
+        return {} if positions is None else self._by_element(analysis.diffusion_coefficient, positions)
+
+    @cached_property
+    def displacements(self) -> dict[str, analysis.Correlation]:
+        """Mean squared displacements by element [Å^2], up to half a block; none of short runs."""
+        positions, n_lags = self._about_center, len(self.time) // 10
+
+        def squared(time: np.ndarray, frames: np.ndarray) -> analysis.Correlation:
+            def up_to_half(block: np.ndarray) -> np.ndarray:
+                return analysis.mean_squared_displacement(block)[:n_lags]
+
+            lag = time[:n_lags] - time[0]
+            return analysis.Correlation(lag, up_to_half(frames), analysis.block_error(up_to_half, frames))
+
+        return {} if positions is None else self._by_element(squared, positions)
+
+    @property
+    def _about_center(self) -> np.ndarray | None:
+        """Positions about the center of mass [Å], of what may diffuse."""
         if self.bulk is None or self.positions is None or not self._is_long:
-            return {}
+            return None
         masses = self._masses
-        center = np.einsum("fix,i->fx", self.positions, masses)[:, None] / masses.sum()
-        return self._by_element(analysis.diffusion_coefficient, self.positions - center)
+        return self.positions - np.einsum("fix,i->fx", self.positions, masses)[:, None] / masses.sum()
 
     @cached_property
     def diffusion_from_velocities(self) -> dict[str, analysis.Average]:
@@ -197,14 +217,19 @@ class Measurements:
         return found
 
     @cached_property
-    def velocity_autocorrelation(self) -> np.ndarray | None:
-        """Of all atoms, weighted by their masses, 1 at the start; at most 1000 fs."""
+    def velocity_autocorrelation(self) -> analysis.Correlation | None:
+        """Of all atoms, weighted by their masses, 1 at the start; at most 1000 fs, and most of a block."""
         if not self.vibrations or self.velocities is None:
             return None
-        n_lags = int(np.clip(1000 / self._step, 2, len(self.time) // 2))
+        n_lags = int(np.clip(1000 / self._step, 2, 3 * len(self.time) // 20))
         weighted = self.velocities * np.sqrt(self._masses)[:, None]
-        correlation = analysis.velocity_autocorrelation(weighted, n_lags)
-        return correlation / correlation[0]
+
+        def normalized(velocities: np.ndarray) -> np.ndarray:
+            correlation = analysis.velocity_autocorrelation(velocities, n_lags)
+            return correlation / correlation[0]
+
+        lag = self._step * np.arange(n_lags)
+        return analysis.Correlation(lag, normalized(weighted), analysis.block_error(normalized, weighted))
 
     @property
     def dipoles(self) -> np.ndarray | None:
@@ -233,7 +258,13 @@ class Measurements:
             return None
         found = analysis.hydrogen_bonds(self.time, numbers, self.structures, self.cells)
         has_time = self.motion.is_trajectory and self.motion.beads is None
-        return found if has_time else dataclasses.replace(found, lag=_NONE, correlation=_NONE, lifetime=None)
+        return (
+            found
+            if has_time
+            else dataclasses.replace(
+                found, lag=_NONE, correlation=_NONE, correlation_error=_NONE, lifetime=None
+            )
+        )
 
     @property
     def slowed(self) -> dict[str, float]:
@@ -337,7 +368,9 @@ class Measurements:
 
         return {chemical_symbols[int(kind)]: int(kind) for kind in np.unique(self.motion.numbers)}
 
-    def _by_element(self, function, series: np.ndarray) -> dict[str, analysis.Average]:
+    def _by_element[T](
+        self, function: Callable[[np.ndarray, np.ndarray], T], series: np.ndarray
+    ) -> dict[str, T]:
         numbers = self.motion.numbers
         return {
             name: function(self.time, series[:, numbers == kind]) for name, kind in self._elements.items()

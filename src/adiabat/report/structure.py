@@ -42,12 +42,14 @@ def bond_cards(
         edges, density, reference = one.histograms()
         both = [density] if references is None else [reference, density]
         label = f"{one.kind} [{_UNITS[one.kind]}]"
-        panels.append(figures.Histogram(f"{one.label} ({one.n_coordinates})", edges, both, label))
+        name, band = f"{one.label} ({one.n_coordinates})", 2 * one.histogram_error()
+        panels.append(figures.Histogram(name, edges, both, label, band))
     svg = figures.histograms(
         panels, ["simulation"] if references is None else ["training data", "simulation"]
     )
     caption = "Bonds, angles and torsions by element"
     caption += "." if references is None else f", against {number(len(references))} training frames."
+    caption += " Bands are two standard errors from five blocks."
     if len(found) > _MAX_PANELS:
         caption += f" The first {_MAX_PANELS} of {len(found)} kinds; the table has all."
     cards = [Figure(svg, "Histograms of internal coordinates", caption)]
@@ -97,12 +99,13 @@ def _plain_table(found: Sequence[analysis.Distribution]) -> Table:
         [
             f"{one.kind} {one.label}",
             number(one.n_coordinates),
-            f"{number(one.mean, 4)} {_UNITS[one.kind]}",
+            number(one.mean, 4) if one.kind == "torsion" else with_error(one.mean, one.average.error),
             f"{number(one.deviation)} {_UNITS[one.kind]}",
         ]
         for one in found
     ]
-    return Table(["coordinate", "number", "mean", "standard deviation"], rows)
+    caption = "Means with standard errors, in Å and °; torsions are many-valued, and have none."
+    return Table(["coordinate", "number", "mean", "standard deviation"], rows, caption)
 
 
 def _bond_verdict(title: str, found: Sequence[analysis.Distribution]) -> Verdict:
@@ -202,7 +205,7 @@ def _peak(pair: analysis.RadialDistribution) -> list[str]:
     return [pair.label, *(number(value) for value in first_peak(pair))]
 
 
-def _diffusion(measured: Measurements) -> list[Facts | Text]:
+def _diffusion(measured: Measurements) -> list[Chart | Facts | Text]:
     if not measured.diffusion:
         return []
     more = measured.finite_size
@@ -227,7 +230,24 @@ def _diffusion(measured: Measurements) -> list[Facts | Text]:
             "Not corrected for the size of the cell, which slows diffusion (small ones by a tenth or more): "
             "give the viscosity of the liquid to adiabat analyze (--viscosity)."
         )
-    return [Facts(facts, title=f"Self-diffusion over {length} ps"), Text(text)]
+    return [_displacements(measured), Facts(facts, title=f"Self-diffusion over {length} ps"), Text(text)]
+
+
+def _displacements(measured: Measurements) -> Chart:
+    found = measured.displacements
+    lines = [
+        Series(name, one.value, k % 7, band=(one.value - 2 * one.error, one.value + 2 * one.error))
+        for k, (name, one) in enumerate(found.items())
+    ]
+    return Chart(
+        {"time [ps]": next(iter(found.values())).lag / 1000},
+        lines,
+        "mean squared displacement [Å²]",
+        "Mean squared displacement against time, by element",
+        title="Mean squared displacement",
+        caption="About the center of mass; the slope over six is the diffusion coefficient where the line is "
+        "straight. Bands are two standard errors from five blocks.",
+    )
 
 
 def hydrogen_bond_cards(measured: Measurements) -> list[Any]:
@@ -248,9 +268,10 @@ def hydrogen_bond_cards(measured: Measurements) -> list[Any]:
             caption += f" Frames every {number(float(spacing))} fs are too far apart to tell it well."
     else:
         caption += " The run is too short for their lifetime."
+    low, high = (found.correlation + 2 * side * found.correlation_error for side in (-1, 1))
     chart = Chart(
         {"time [ps]": found.lag / 1000},
-        [Series("still or again there", found.correlation, 0)],
+        [Series("still or again there", found.correlation, 0, band=(low, high))],
         "correlation",
         "Autocorrelation of the hydrogen bonds",
         title="Hydrogen bonds",

@@ -69,7 +69,7 @@ def _states(measured: Measurements) -> Chart:
     lines = []
     for k, (name, spectrum) in enumerate(spectra.items()):
         low, high = spectrum.density - 2 * spectrum.error, spectrum.density + 2 * spectrum.error
-        band = (np.maximum(low, 0)[shown], high[shown]) if name == "all" else None
+        band = (np.maximum(low, 0)[shown], high[shown])
         lines.append(Series(name, spectrum.density[shown], k % 7, band=band))
     return Chart(
         {"wavenumber [1/cm]": whole.wavenumber[shown]},
@@ -79,7 +79,7 @@ def _states(measured: Measurements) -> Chart:
         title="Vibrational density of states",
         caption="From the velocities; its integral is the number of degrees of freedom, "
         f"{measured.motion.degrees_of_freedom}. Lines are at least {number(whole.resolution, 2)} 1/cm wide, "
-        "the band is two standard errors. Energy passes slowly between stiff and soft motion: in a short run "
+        "bands are two standard errors. Energy passes slowly between stiff and soft motion: in a short run "
         "heights say how much energy each had.",
     )
 
@@ -87,14 +87,15 @@ def _states(measured: Measurements) -> Chart:
 def _autocorrelation(measured: Measurements) -> Chart:
     correlation = measured.velocity_autocorrelation
     assert correlation is not None
-    lag = (measured.time[: len(correlation)] - measured.time[0]) / 1000
+    low, high = (correlation.value + 2 * side * correlation.error for side in (-1, 1))
     return Chart(
-        {"time [ps]": lag},
-        [Series("all atoms", correlation, 0)],
+        {"time [ps]": correlation.lag / 1000},
+        [Series("all atoms", correlation.value, 0, band=(low, high))],
         "normalized",
         "Velocity autocorrelation, weighted by mass",
         title="Velocity autocorrelation",
-        caption="Weighted by mass, 1 at the start. Its Fourier transform is the density of states.",
+        caption="Weighted by mass, 1 at the start. Its Fourier transform is the density of states. "
+        "The band is two standard errors from five blocks.",
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from adiabat.base.units import BOLTZMANN
 
 if TYPE_CHECKING:
-    from adiabat.analysis import Average
+    from adiabat.analysis import Average, Correlation
     from adiabat.report.measurements import Measurements
 
 
@@ -99,9 +99,12 @@ def curves(measured: "Measurements") -> dict[str, Any]:
 
     Returns:
         Where the data allow: `radial_distribution` and `distributions` by label, `structure_factor`,
-        `vibrational_density_of_states` by element, `velocity_autocorrelation`, `infrared`,
-        `hydrogen_bond_correlation`. Keys carry units.
+        `mean_squared_displacement` and `vibrational_density_of_states` by element,
+        `velocity_autocorrelation`, `infrared_km_per_mol_cm`, `hydrogen_bond_correlation`. Keys carry units;
+        what has a standard error has it beside it under `..._error`.
     """
+    from adiabat import analysis
+
     found: dict[str, Any] = {}
     for pair in measured.radial:
         row = {"distance_ang": pair.distance, "g": pair.g, "g_error": pair.error}
@@ -112,7 +115,8 @@ def curves(measured: "Measurements") -> dict[str, Any]:
     for one in measured.internals:
         edges, density, _ = one.histograms()
         unit = "ang" if one.kind == "bond" else "deg"
-        row = {f"edges_{unit}": edges, f"density_per_{unit}": density}
+        error = one.histogram_error()
+        row = {f"edges_{unit}": edges, f"density_per_{unit}": density, f"density_per_{unit}_error": error}
         found.setdefault("distributions", {})[f"{one.kind} {one.label}"] = row
     spectra = {("vibrational_density_of_states", name): one for name, one in measured.vibrations.items()}
     if measured.infrared is not None:
@@ -121,13 +125,19 @@ def curves(measured: "Measurements") -> dict[str, Any]:
         row = {"wavenumber_per_cm": one.wavenumber, "density": one.density, "density_error": one.error}
         found.setdefault(name, {})[part] = row
     if measured.velocity_autocorrelation is not None:
-        lags = measured.time[: len(measured.velocity_autocorrelation)] - measured.time[0]
-        row = {"time_fs": lags, "correlation": measured.velocity_autocorrelation}
-        found["velocity_autocorrelation"] = row
+        found["velocity_autocorrelation"] = _correlation("correlation", measured.velocity_autocorrelation)
+    for name, one in measured.displacements.items():
+        row = _correlation("displacement_ang2", one)
+        found.setdefault("mean_squared_displacement", {})[name] = row
     if measured.hydrogen_bonds is not None and len(measured.hydrogen_bonds.lag):
         bonds = measured.hydrogen_bonds
-        found["hydrogen_bond_correlation"] = {"time_fs": bonds.lag, "correlation": bonds.correlation}
+        whole = analysis.Correlation(bonds.lag, bonds.correlation, bonds.correlation_error)
+        found["hydrogen_bond_correlation"] = _correlation("correlation", whole)
     return _as_lists(found)
+
+
+def _correlation(name: str, found: "Correlation") -> dict[str, np.ndarray]:
+    return {"time_fs": found.lag, name: found.value, f"{name}_error": found.error}
 
 
 def _as_lists(value: Any) -> Any:
