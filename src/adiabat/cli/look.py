@@ -48,7 +48,7 @@ def analyze(
 
     found = task(run, reference=reference, viscosity=viscosity, out=out)
     # Warnings went to stderr.
-    shown = {name: value for name, value in found.items() if name not in ("curves", "warnings")}
+    shown = {name: value for name, value in found.items() if name not in ("curves", "each", "warnings")}
     print_result(found if json else shown, json)
 
 

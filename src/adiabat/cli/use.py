@@ -252,7 +252,7 @@ def md(
     if chosen["replicas"] > 1 or several or chosen["structure"].endswith("@:"):
         runs = md_replicas(**chosen)
         print_result({"out": str(out), **of_replicas(runs)}, json, labels=REPLICAS)
-        note(f"see: adiabat analyze {out}/replica-000/trajectory.h5")
+        note(f"see: adiabat analyze {out}")
         return
     if chosen["exchange_every"]:
         raise ConfigError("one replica has none to exchange with", 'give --temperatures "300 K, 350 K, ..."')

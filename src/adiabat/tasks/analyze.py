@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 REPORT_NAME = "report.html"
+_MAX_SHOWN = 4  # kinds of replicas that the page has sections of
 
 
 def analyze(
@@ -66,6 +67,10 @@ def analyze(
 
 
 def _analyze(path: Path, reference: Any, viscosity: float | None, out: Any) -> dict[str, Any]:
+    from adiabat.dynamics import TRAJECTORY_FILE
+
+    if path.is_dir() and (path / TRAJECTORY_FILE).is_file() and not (path / "run.json").exists():
+        path = path / TRAJECTORY_FILE  # of a replica, or of a bead
     if path.is_file():
         page = Path(out) if out else path.with_name(f"{path.stem}_report.html")
         return _analyze_file(path, reference, viscosity, page)
@@ -88,28 +93,80 @@ def _analyze(path: Path, reference: Any, viscosity: float | None, out: Any) -> d
 
 def _analyze_md(folder: RunFolder, reference: Any, viscosity: float | None, out: Path) -> dict[str, Any]:
     from adiabat.dynamics import TRAJECTORY_FILE
-    from adiabat.io.trajectory import read_trajectory
     from adiabat.report import Page, provenance_sections
-    from adiabat.report.measurements import Measurements
     from adiabat.tasks.measure import curves, dynamics_numbers
-    from adiabat.tasks.motions import title_of, trajectory_motion
+    from adiabat.tasks.motions import title_of
 
     if "replicas" in folder.config:
-        raise ConfigError(
-            f"the run in {folder.path} is of {len(folder.config['replicas'])} replicas",
-            f"look at one of them, as adiabat analyze {folder.path}/replica-000/{TRAJECTORY_FILE}",
-        )
-    motion = trajectory_motion(folder.path / TRAJECTORY_FILE)
-    dipoles = _dipoles(folder.config.get("model"), read_trajectory(folder.path / TRAJECTORY_FILE))
-    motion = dataclasses.replace(motion, dipoles=dipoles)
-    measured = Measurements(motion, viscosity)
+        return _analyze_replicas(folder, reference, viscosity, out)
+    model = folder.config.get("model")
+    measured = _measured(folder.path / TRAJECTORY_FILE, model, viscosity)
     title = title_of(folder.config)
-    samples = _references(reference, folder.config.get("model"))
-    page = Page(f"Molecular dynamics, {folder.path.name}", f"{_formula(motion.numbers)} · {title}")
-    page.add(*_sections(title, measured, samples))
+    page = Page(f"Molecular dynamics, {folder.path.name}", f"{_formula(measured.motion.numbers)} · {title}")
+    page.add(*_sections(title, measured, _references(reference, model)))
     page.add(*provenance_sections(folder.provenance))
     numbers = dynamics_numbers(measured)
     return {"task": "md", **numbers, "report": str(page.write(out)), "curves": curves(measured)}
+
+
+def _analyze_replicas(
+    folder: RunFolder, reference: Any, viscosity: float | None, out: Path
+) -> dict[str, Any]:
+    from adiabat.report import Page, provenance_sections
+    from adiabat.report.measurements import Measurements
+    from adiabat.sampling.read_run import trajectory_files
+    from adiabat.tasks.measure import curves, dynamics_numbers
+    from adiabat.tasks.replica_means import alike, means, rungs, section
+
+    files, model = trajectory_files(folder.path), folder.config.get("model")
+    samples = _references(reference, model)
+    shown, groups, drawn = [], {}, {}
+    parts = (
+        ((title, Measurements(motion, viscosity)) for title, motion in rungs(folder, files))
+        if folder.config.get("exchange_every")
+        else (
+            (title, _measured(file, model, viscosity))
+            for title, same in alike(files).items()
+            for file in same
+        )
+    )
+    formula = ""
+    for title, measured in parts:
+        if title not in groups and len(groups) < _MAX_SHOWN:
+            formula = formula or _formula(measured.motion.numbers)
+            shown += _sections(title, measured, samples)
+        groups.setdefault(title, []).append(dynamics_numbers(measured))
+        drawn.setdefault(title, []).append(curves(measured))
+    warnings = {line: None for rows in groups.values() for row in rows for line in row.pop("warnings", [])}
+    found = {title: means(rows) if len(rows) > 1 else rows[0] for title, rows in groups.items()}
+    lines = {title: means(rows) if len(rows) > 1 else rows[0] for title, rows in drawn.items()}
+    page = Page(f"Molecular dynamics, {folder.path.name}", f"{formula} · {len(files)} replicas")
+    page.add(section(groups), *shown, *provenance_sections(folder.provenance))
+    [first, *others] = found
+    return {
+        "task": "md",
+        "replicas": len(files),
+        **({"at": found} if others else found[first]),
+        **({"warnings": list(warnings)} if warnings else {}),
+        "report": str(page.write(out)),
+        **(
+            {}
+            if folder.config.get("exchange_every")
+            else {"each": [r for rows in groups.values() for r in rows]}
+        ),
+        "curves": lines if others else lines[first],
+    }
+
+
+def _measured(path: Path, model: Any, viscosity: float | None) -> "Measurements":
+    """Of a trajectory of a run, with dipoles where its model has them."""
+    from adiabat.io.trajectory import read_trajectory
+    from adiabat.report.measurements import Measurements
+    from adiabat.tasks.motions import trajectory_motion
+
+    motion = trajectory_motion(path)
+    dipoles = None if model is None else _dipoles(model, read_trajectory(path))
+    return Measurements(dataclasses.replace(motion, dipoles=dipoles), viscosity)
 
 
 def _analyze_train(folder: RunFolder, out: Path) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def trajectory_motion(path: Path) -> "Motion":
     trajectory = read_trajectory(path)
     integrator = settings_of(path).get("integrator", {})
     kelvin = None if integrator.get("kind") == "velocity_verlet" else integrator.get("temperature")
-    motion = Motion.of(trajectory, trajectory.template.numbers, kelvin, _relaxation_time(integrator))
+    motion = Motion.of(trajectory, trajectory.template.numbers, kelvin, relaxation_time(integrator))
     return dataclasses.replace(
         motion,
         friction=integrator.get("friction"),
@@ -94,7 +94,7 @@ def _beads_in_turn(path: Path, n_frames: int) -> np.ndarray | None:
     return found
 
 
-def _relaxation_time(integrator: Mapping[str, Any]) -> float | None:
+def relaxation_time(integrator: Mapping[str, Any]) -> float | None:
     """In which a thermostat brings the kinetic energy back [fs]."""
     friction = integrator.get("friction")
     return 0.5 / friction if friction else integrator.get("relaxation_time")
