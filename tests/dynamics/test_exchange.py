@@ -14,10 +14,14 @@ from adiabat.base import ConfigError, DataError
 from adiabat.base.runs import RunFolder
 from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics import (
+    CellRescaling,
+    ConstantPressure,
     Langevin,
+    MultipleTimeSteps,
     NoseHoover,
     ReplicaExchange,
     VelocityRescaling,
+    VelocityVerlet,
     at_temperature,
     run_replicas,
 )
@@ -26,6 +30,7 @@ from adiabat.dynamics.joined import concatenated
 from adiabat.dynamics.state import State
 from adiabat.io.trajectory import read_trajectory
 from adiabat.potentials import AbstractPotential, LennardJones
+from adiabat.sampling import Biased, Distance, Restraint
 from adiabat.system import Batch, Neighbors, System
 from adiabat.tasks.replicas import md_replicas, of_replicas
 from adiabat.testing import EinsteinCrystal, systems
@@ -172,6 +177,17 @@ def test_md_replicas_exchange(tmp_path):
 def test_what_cannot_exchange_is_refused():
     with pytest.raises(ConfigError, match="NoseHoover"):
         exchanging(lambda **options: NoseHoover(relaxation_time=400, **options), steps=1)
+    ladder = eqx.tree_at(lambda t: t.temperature, Langevin(), jnp.array(LADDER))
+    spring = Restraint(variables=[Distance(atoms=[0, 1])], centers=[1.0], stiffness=[1.0])
+    for thermostat, why, remedy in (
+        (Biased(integrator=ladder, bias=spring), "under a bias", "leave the exchange or the bias out"),
+        (ConstantPressure(thermostat=ladder, barostat=CellRescaling()), "the pressure", "constant volume"),
+        (MultipleTimeSteps(integrator=ladder, inner=SPRINGS), "MultipleTimeSteps", "without --inner"),
+        (VelocityVerlet(), "no temperature", "langevin"),
+    ):
+        with pytest.raises(ConfigError, match=why) as refused:
+            ReplicaExchange(thermostat=thermostat, every=10)
+        assert remedy in str(refused.value.hint)
     for ladder in ((100.0,), (100.0, 100.0), (130.0, 100.0)):
         with pytest.raises(ConfigError, match="ascending"):
             exchanging(ladder=ladder, steps=1)

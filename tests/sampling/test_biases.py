@@ -10,7 +10,15 @@ import pytest
 
 from adiabat.base import ConfigError, UnsupportedError
 from adiabat.base.units import BOLTZMANN, KJ_PER_MOL
-from adiabat.dynamics import Langevin, VelocityVerlet, run_dynamics, run_replicas
+from adiabat.dynamics import (
+    CellRescaling,
+    ConstantPressure,
+    Langevin,
+    MultipleTimeSteps,
+    VelocityVerlet,
+    run_dynamics,
+    run_replicas,
+)
 from adiabat.io.plumed import read_plumed
 from adiabat.io.trajectory import read_trajectory
 from adiabat.potentials import LennardJones
@@ -301,6 +309,15 @@ def test_what_makes_no_sense_is_refused():
         (lambda: OPES(variables=[X], widths=[0.1], barrier=-1), "barrier"),
         (lambda: Restraint(variables=[X], centers=[np.nan], stiffness=[1.0]), "finite"),
         (lambda: MovingRestraint(variables=[X], start=[0], end=[1], stiffness=[1], steps=0), "1 or more"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            wrong()
+    # Whatever is around a bias evaluates the potential without it.
+    inner = Biased(integrator=LANGEVIN, bias=HILLS)
+    for wrong, match in (
+        (lambda: ConstantPressure(thermostat=inner, barostat=CellRescaling()), "would not feel the bias"),
+        (lambda: MultipleTimeSteps(integrator=inner, inner=POTENTIAL), "would not feel the bias"),
+        (lambda: Biased(integrator=inner, bias=KERNELS), "a bias already"),
     ):
         with pytest.raises(ConfigError, match=match):
             wrong()

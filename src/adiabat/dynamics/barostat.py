@@ -120,7 +120,7 @@ class ConstantPressure(AbstractWrapper):
         barostat: `CellRescaling(...)` or `MonteCarloBarostat(...)`.
 
     Raises:
-        ConfigError: the thermostat is none, or path integrals.
+        ConfigError: the thermostat is none, or path integrals, or has a bias or a barostat itself.
     """
 
     thermostat: AbstractIntegrator
@@ -134,6 +134,13 @@ class ConstantPressure(AbstractWrapper):
             )
         if isinstance(thermostat, PathIntegral):
             raise ConfigError("path integrals at constant pressure are not there yet", "choose Langevin")
+        if thermostat.adds_energy:
+            raise ConfigError(
+                "the moves of the cell would not feel the bias",
+                "put the bias around: Biased(integrator=ConstantPressure(...), bias=...)",
+            )
+        if thermostat.changes_cell:
+            raise ConfigError("there is a barostat already", "give the thermostat without one")
         self.thermostat = thermostat
         self.barostat = barostat
 

@@ -17,6 +17,7 @@ from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.dynamics.noise import uniform
 from adiabat.dynamics.state import Info, State
 from adiabat.dynamics.velocity_rescaling import VelocityRescaling
+from adiabat.dynamics.verlet import VelocityVerlet
 from adiabat.dynamics.wrapper import AbstractWrapper
 from adiabat.io.trajectory import Trajectory
 from adiabat.potentials import AbstractPotential
@@ -154,10 +155,7 @@ def check_ladder(thermostat: AbstractIntegrator, every: int) -> None:
         ConfigError: a ladder that does not ascend, or a thermostat that keeps an energy of its own.
     """
     if not isinstance(thermostat, (Langevin, VelocityRescaling)):
-        raise ConfigError(
-            f"replica exchange is not there with {type(thermostat).__name__}",
-            "choose langevin or velocity_rescaling",
-        )
+        raise ConfigError(*_why_not(thermostat))
     ladder = np.atleast_1d(np.asarray(thermostat.temperature))
     if len(ladder) < 2 or np.any(np.diff(ladder) <= 0):
         raise ConfigError(
@@ -166,6 +164,30 @@ def check_ladder(thermostat: AbstractIntegrator, every: int) -> None:
         )
     if every < 1:
         raise ConfigError(f"replicas exchange every 1 or more steps, not every {every}")
+
+
+def _why_not(thermostat: AbstractIntegrator) -> tuple[str, str]:
+    """What keeps replicas under such an integrator from exchanging, and what to do."""
+    if thermostat.adds_energy:
+        return (
+            "replicas do not exchange temperatures under a bias: each builds its own at one temperature, "
+            "and a swap would take it to another",
+            "leave the exchange or the bias out; replicas at one temperature may share one (bias.shared)",
+        )
+    if thermostat.changes_cell:
+        return (
+            "replicas do not exchange temperatures at constant pressure: swaps are decided by energies, "
+            "without the work of the pressure",
+            "exchange at constant volume, in a cell of the density that a run with the barostat has found",
+        )
+    if isinstance(thermostat, AbstractWrapper):
+        return (
+            f"replicas do not exchange under {type(thermostat).__name__}",
+            "with single time steps, without --inner, they do",
+        )
+    name = type(thermostat).__name__
+    what = "no temperature" if isinstance(thermostat, VelocityVerlet) else "an energy of its own"
+    return f"replicas do not exchange under {name}, which has {what}", "choose langevin or velocity_rescaling"
 
 
 def at_temperature(trajectories: Sequence[Trajectory], temperature: float) -> Trajectory:

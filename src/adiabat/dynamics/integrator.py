@@ -40,6 +40,8 @@ class AbstractIntegrator(eqx.Module):
 
     changes_cell: ClassVar[bool] = False
     """Whether the cell moves."""
+    adds_energy: ClassVar[bool] = False
+    """Whether it adds an energy to the potential, of which an integrator around it would not know."""
     keeps_constraints: ClassVar[bool] = False
     """Whether a step leaves the lengths of `State.constraints` what they are."""
 

@@ -40,7 +40,8 @@ class MultipleTimeSteps(AbstractWrapper):
         inner_steps: into which each timestep is divided.
 
     Raises:
-        ConfigError: less than one inner step, or an integrator of several time steps itself.
+        ConfigError: less than one inner step, or an integrator of several time steps, with a barostat or
+            under a bias.
     """
 
     integrator: AbstractIntegrator
@@ -54,6 +55,11 @@ class MultipleTimeSteps(AbstractWrapper):
             raise ConfigError(
                 f"{type(integrator).__name__} cannot do the inner steps",
                 "choose Langevin; at constant pressure, make MultipleTimeSteps(...) the thermostat",
+            )
+        if integrator.adds_energy:
+            raise ConfigError(
+                "the long steps would not feel the bias",
+                "put the bias around: Biased(integrator=MultipleTimeSteps(...), bias=...)",
             )
         self.integrator = integrator
         self.inner = inner

@@ -39,6 +39,11 @@ class AbstractWrapper(AbstractIntegrator):
         return self.integrator.changes_cell
 
     @property
+    def adds_energy(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the integrator does."""
+        return self.integrator.adds_energy
+
+    @property
     def keeps_constraints(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the integrator does."""
         return self.integrator.keeps_constraints

@@ -1,6 +1,7 @@
 """An integrator under a bias."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -39,16 +40,20 @@ class Biased(AbstractWrapper):
 
     Raises:
         UnsupportedError: the integrator moves quantum nuclei.
+        ConfigError: the integrator has a bias already.
     """
 
     integrator: AbstractIntegrator
     bias: AbstractBias
+    adds_energy: ClassVar[bool] = True  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(self, *, integrator: AbstractIntegrator, bias: AbstractBias):
         if isinstance(integrator, PathIntegral):
             raise UnsupportedError(
                 "a bias on quantum nuclei is not there yet", "choose a classical thermostat"
             )
+        if integrator.adds_energy:
+            raise ConfigError("there is a bias already", "put one bias on the variables of both")
         self.integrator = integrator
         self.bias = bias
 
