@@ -6,7 +6,7 @@ from sklearn import metrics
 from adiabat.base import ConfigError, DataError
 from adiabat.properties import Standardizer, Table
 from adiabat.properties.calibration import Calibration, clues
-from adiabat.properties.domain import Domain
+from adiabat.properties.domain import VERDICTS, Domain
 from adiabat.properties.evaluate import area_under_precision, area_under_roc, compare, scores
 from adiabat.properties.inputs import encode, find_inputs
 from adiabat.properties.model import (
@@ -18,6 +18,7 @@ from adiabat.properties.model import (
 )
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.splits import split_randomly
+from adiabat.tasks.property_predict import predict_properties
 
 KINDS = ("mean", "gaussian-process")
 
@@ -219,3 +220,51 @@ def test_domain():
     assert placed.verdict[2] == 0
     assert placed.similarity[0] == 1.0
     assert domain.smiles[placed.neighbors[0, 0]] == "CCCCO"
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Of molecules measured from 290 to 310 K, from 2000 to 2010, in two solvents."""
+    columns = {
+        "T": [str(290 + k % 21) for k in range(100)],
+        "year": [str(2000 + k % 11) for k in range(100)],
+        "solvent": ["O", "CCO"] * 50,
+    }
+    inputs = find_inputs(columns, ["year", "solvent", "T"], ["solvent"], ["T"])
+    table = table_of(SMILES, VALUES)
+    molecules = Molecules(table.smiles, encode(inputs, columns, len(table)))
+    return fit_property_model(table, molecules, kinds=("mean",), inputs=inputs)[0]
+
+
+class TestKnownInputs:
+    @pytest.mark.parametrize(
+        ("asked", "verdict", "reason"),
+        [
+            ({}, "inside", ""),
+            ({"T": "290"}, "inside", ""),
+            ({"T": "311"}, "border", "T 311, known 290 to 310"),
+            ({"T": "25"}, "outside", "T 25, known 290 to 310"),
+            ({"T": "3000"}, "outside", "T 3000, known 290 to 310"),
+            ({"year": "2024"}, "outside", "year 2024, known 2000 to 2010"),
+            ({"solvent": "OCC"}, "inside", ""),
+            ({"solvent": "c1ccccc1"}, "outside", "solvent is new"),
+            ({"solvent": "CO", "T": "25"}, "outside", "solvent is new; T 25, known 290 to 310"),
+        ],
+    )
+    def test_inputs_belong_to_the_domain(self, model, tmp_path, asked, verdict, reason):
+        save_property_model(tmp_path / "m.safetensors", model)
+        columns = {
+            name: [cell] for name, cell in ({"T": "300", "year": "2005", "solvent": "O"} | asked).items()
+        }
+        for own in (model, load_property_model(tmp_path / "m.safetensors")):
+            molecule = Molecules(("CCCCO",), encode(own.inputs, columns, 1))
+            placed = own.domain.place(molecule)
+            assert VERDICTS[placed.verdict[0]] == verdict
+            assert placed.unknown[0] == reason
+
+    def test_a_prediction_names_the_input(self, model, tmp_path):
+        save_property_model(tmp_path / "m.safetensors", model)
+        (tmp_path / "asked.csv").write_text("smiles,T,year,solvent\nCCCCO,300,2005,O\nCCCCO,3000,2005,O\n")
+        rows = predict_properties(tmp_path / "m.safetensors", tmp_path / "asked.csv")
+        assert [row["domain"] for row in rows] == ["inside", "outside"]
+        assert [row["unknown inputs"] for row in rows] == ["", "T 3000, known 290 to 310"]

@@ -173,7 +173,8 @@ def _doubts(model: PropertyModel, target: Target, prediction: Prediction) -> tup
             f"the model has not learned what its teacher says: R² is {taught:.2f}, less than {least:g}"
         )
     if VERDICTS[prediction.placed.verdict[0]] == "outside":
-        found.append("the molecule is outside of what the model knows")
+        unknown = prediction.placed.unknown[0]
+        found.append("the molecule is outside of what the model knows" + (f": {unknown}" if unknown else ""))
     return tuple(found)
 
 

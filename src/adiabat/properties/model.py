@@ -212,7 +212,7 @@ def fit_property_model(
         members={stacked[k]: done[stacked[k]][0] for k in used},
         weights=weights[used],
         calibration=calibration,
-        domain=Domain.of(known),
+        domain=Domain.of(known, inputs),
         inputs=tuple(inputs),
         standardizer=standardizer or Standardizer(),
         reversible=reversible,
@@ -328,13 +328,14 @@ def _rebuilt(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> PropertyM
     targets = tuple(Target(**target) for target in header["targets"])
     if arrays["weights"].shape != (len(members), len(targets)):
         raise DataError("the weights of the model do not fit its members")
+    inputs = tuple(Input(one["name"], one["kind"], tuple(one["levels"])) for one in header["inputs"])
     return PropertyModel(
         targets=targets,
         members=members,
         weights=arrays["weights"],
         calibration=Calibration.restored(part("calibration")),
-        domain=Domain.restored(part("domain"), header["smiles"]),
-        inputs=tuple(Input(one["name"], one["kind"], tuple(one["levels"])) for one in header["inputs"]),
+        domain=Domain.restored(part("domain"), header["smiles"], inputs),
+        inputs=inputs,
         standardizer=STANDARDIZERS[header["of"]](**header["standardizer"]),
         reversible=bool(header["reversible"]),
         summary=header["summary"],

@@ -35,16 +35,17 @@ def predictions_csv(
 ) -> str:
     """All molecules with what was measured and predicted; those of training by predictors that had not seen
     them."""
-    names = [target.name for target in model.targets]
-    values = [f"{name}{ending}" for name in names for ending in ("", " predicted", " lower", " upper")]
+    targets = [target.name for target in model.targets]
+    values = [f"{name}{ending}" for name in targets for ending in ("", " predicted", " lower", " upper")]
     nothing = np.full(train.values.shape, np.nan)
     learned = (train.values, validation.values["stack"], nothing, nothing)
-    rows = _rows(train, "train", learned, [[""] * len(PLACE)] * len(train))
+    names = places_of(model)
+    rows = _rows(train, "train", learned, [[""] * len(names)] * len(train))
     if test is not None and prediction is not None:
         found = (test.values, prediction.values, prediction.lower, prediction.upper)
         places = [place(model, prediction, k) for k in range(len(test))]
         rows = (*rows, *_rows(test, "test", found, places))
-    return as_csv(["row", "smiles", *sure_names(model), "part", *values, *PLACE], rows)
+    return as_csv(["row", "smiles", *sure_names(model), "part", *values, *names], rows)
 
 
 def sure_names(model: PropertyModel) -> tuple[str, ...]:
@@ -52,11 +53,19 @@ def sure_names(model: PropertyModel) -> tuple[str, ...]:
     return (MAP_CONFIDENCE,) if isinstance(model.standardizer, ReactionStandardizer) else ()
 
 
+def places_of(model: PropertyModel) -> tuple[str, ...]:
+    """The columns of `place`."""
+    asks = any(not one.is_computed for one in model.inputs)
+    return (*PLACE, "unknown inputs") if asks else PLACE
+
+
 def place(model: PropertyModel, prediction: Prediction, k: int) -> list[str]:
-    """Where a molecule lies: verdict, similarity and the most alike known molecule."""
+    """Where a molecule lies: verdict, similarity and the most alike known molecule; of a model with inputs,
+    which of them are not as in training."""
     placed = prediction.placed
     known = model.domain.smiles[placed.neighbors[k, 0]]
-    return [VERDICTS[placed.verdict[k]], f"{placed.similarity[k]:.3f}", known]
+    found = [VERDICTS[placed.verdict[k]], f"{placed.similarity[k]:.3f}", known, placed.unknown[k]]
+    return found[: len(places_of(model))]
 
 
 def cell(value: float) -> str:

@@ -14,7 +14,7 @@ from adiabat.properties.model import PropertyModel, load_property_model
 from adiabat.properties.rates import log10_equilibrium, log10_rate
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.tasks.precision import enable
-from adiabat.tasks.property_files import PLACE, as_csv, cell, place, sure_names
+from adiabat.tasks.property_files import as_csv, cell, place, places_of, sure_names
 from adiabat.tasks.property_molecules import Asked, read_asked, usable
 
 _BATCH = 512
@@ -49,9 +49,10 @@ def predict_properties(
         for each molecule `smiles`; `standardized` where the prediction is of another molecule than was
         written (without a salt, a charge), or of a reaction that was mapped here; of reactions how sure the
         map is (`map confidence`, 1 where it was written); of each target the value, `NAME lower` and
-        `NAME upper`; where it lies (`domain`, `similarity`, `nearest`); and `error`, empty where all went
-        well. With a temperature also `log10 k` with `lower` and `upper`, and where the model knows both
-        directions `log10 k reverse` and `log10 K`.
+        `NAME upper`; where it lies (`domain`, `similarity`, `nearest`; of a model with inputs `unknown
+        inputs`, those not as in training); and `error`, empty where all went well. With a temperature also
+        `log10 k` with `lower` and `upper`, and where the model knows both directions `log10 k reverse` and
+        `log10 K`.
 
     Raises:
         DataError: no such file, a damaged one, or none of the molecules could be predicted.
@@ -81,7 +82,7 @@ def predict_properties(
 def _rows(model: PropertyModel, asked: Asked, level: float, rates: "_Rates | None") -> list[dict[str, Any]]:
     names = [f"{target.name}{end}" for target in model.targets for end in ("", " lower", " upper")]
     empty = dict.fromkeys(
-        [STANDARDIZED, *sure_names(model), *names, *(rates.names if rates else ()), *PLACE], ""
+        [STANDARDIZED, *sure_names(model), *names, *(rates.names if rates else ()), *places_of(model)], ""
     )
     molecules, index, reasons, sure = usable(model, asked)
     rows: list[dict[str, Any]] = [
@@ -99,7 +100,7 @@ def _rows(model: PropertyModel, asked: Asked, level: float, rates: "_Rates | Non
         rows[k] |= dict(zip(names, map(cell, arrays[j].tolist()), strict=True))
         if rates:
             rows[k] |= dict(zip(rates.names, map(cell, rates(arrays[j])), strict=True))
-        rows[k] |= dict(zip(PLACE, place(model, found, j), strict=True))
+        rows[k] |= dict(zip(places_of(model), place(model, found, j), strict=True))
     return rows
 
 
