@@ -13,8 +13,33 @@ from adiabat.base import DataError
 from adiabat.system import System, batch_systems, cell_list, gather, neighbor_list, neighbors
 from adiabat.system.cell_list import has_one_image, table_by_cells
 from adiabat.system.device_neighbors import device_neighbor_list, is_for_device
-from adiabat.system.neighbors import _sorted, _table, filled_cell
+from adiabat.system.neighbors import _sorted, _table, filled_cell, pairs_within
 from adiabat.system.order import working_order
+
+
+def test_a_flat_structure_that_is_far_too_large_is_refused():
+    """The grid of vesin would have no cell along its shortest vector, and end the process."""
+    positions = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 3.0]])
+    for cell, seen in (([10, 10, 1e7], False), ([4, 1e5, 1e5], False), ([1e7, 1e7, 1e7], True)):
+        if seen:
+            assert len(pairs_within(positions, np.diag(cell), (True,) * 3, 3.0)[0]) == 1
+            continue
+        with pytest.raises(DataError, match="too far, for so flat a one"):
+            pairs_within(positions, np.diag(cell), (True,) * 3, 3.0)
+
+
+def test_a_dense_slab_behind_a_thin_gas():
+    """The atoms that come first, from which the memory is guessed, say nothing of the rest."""
+    random = np.random.default_rng(0)
+    gas = random.uniform(0, 1, (300, 3)) * [30, 30, 150] + [0, 0, 40]
+    grid = np.stack(np.meshgrid(*[np.arange(0, 30, 2.0)] * 2, np.arange(0, 36, 2.0), indexing="ij"), axis=-1)
+    slab = grid.reshape(-1, 3) + random.normal(scale=0.1, size=(grid.size // 3, 3))
+    positions, cell = np.concatenate([gas, slab]), np.diag([30.0, 30.0, 200.0])
+    system = System.create(np.full(len(positions), 18), positions, cell=cell, pbc=True)
+    found = neighbor_list(system, 6.0)
+    assert np.sum(found.mask) == 2 * len(pairs_within(positions, cell, (True,) * 3, 6.0)[0])
+    assert np.sum(found.mask[:256]) < 0.02 * np.sum(found.mask)
+
 
 needs_compiler = pytest.mark.skipif(cell_list._library() is None, reason="there is no C++ compiler")
 

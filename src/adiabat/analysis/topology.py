@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabat.system import filled_cell
+from adiabat.system.neighbors import pairs_within
 
 BOND_SCALE = 1.25
 """Two atoms are bonded when closer than this many sums of their covalent radii."""
@@ -33,26 +34,24 @@ def find_bonds(
 
     Returns:
         Pairs i < j, sorted, each once, shape (n_bonds, 2).
-    """
-    import vesin
 
+    Raises:
+        DataError: so large and flat a structure that no grid of cells suits it.
+    """
     radii = bonded_radii(numbers)
-    finder = vesin.NeighborList(cutoff=float(2 * scale * radii.max()), full_list=False, n_threads=1)
     points = np.ascontiguousarray(positions, dtype=np.float64)
-    i, j, distance = finder.compute(points, *filled(cell), quantities="ijd")
+    i, j, _, distance = pairs_within(points, *filled(cell), float(2 * scale * radii.max()))
     i, j = np.asarray(i, dtype=np.int64), np.asarray(j, dtype=np.int64)
     near = (distance < scale * (radii[i] + radii[j])) & (i != j)
     pairs = np.sort(np.stack([i[near], j[near]], axis=1), axis=1)
     return np.unique(pairs, axis=0) if len(pairs) else np.zeros((0, 2), dtype=np.int64)
 
 
-def filled(cell: np.ndarray | None) -> tuple[np.ndarray, list[bool]]:
+def filled(cell: np.ndarray | None) -> tuple[np.ndarray, tuple[bool, bool, bool]]:
     """A cell that vesin takes, and along which of its vectors the system repeats."""
-    if cell is None:
-        return np.zeros((3, 3)), [False] * 3
-    box = np.asarray(cell, dtype=np.float64)
-    periodic = box.any(axis=1).tolist()
-    return (box if all(periodic) else filled_cell(box, tuple(periodic))), periodic
+    box = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=np.float64)
+    a, b, c = (bool(one) for one in box.any(axis=1))
+    return filled_cell(box, (a, b, c)), (a, b, c)
 
 
 def common_bonds(numbers: np.ndarray, frames: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:

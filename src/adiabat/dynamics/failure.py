@@ -8,13 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from adiabat.analysis.topology import bonded_radii
 from adiabat.base import SimulationError
 from adiabat.base.units import FEMTOSECOND
 from adiabat.dynamics.guard import Verdict, fastest_atom, step_lengths
 from adiabat.dynamics.state import Info, State
 from adiabat.io.write import write_extxyz
 from adiabat.system import Batch
+from adiabat.system.neighbors import pairs_within
 
+# Of the sum of covalent radii: no vibration brings atoms so near.
+_CROWDED = 0.5
 LAST_GOOD, OFFENDING = "last_good.xyz", "offending.xyz"
 
 
@@ -48,13 +52,33 @@ def fail(
             reason = "atoms moved so far that the lengths of their constraints could not be restored"
         case _:
             reason = "the energy, a force or a position is not a finite number"
-    hint = "try a shorter timestep, relax the structure first, or train on more of what happens here"
+    timestep = float(after.time) / max(int(attempt.step), 1)
+    hint = (
+        f"try a shorter timestep than {timestep:g} fs (0.5 fs with hydrogen, 1 to 2 fs without), relax the "
+        "structure first, or train on more of what happens here"
+    )
+    reason += _crowded(good)
     if folder is not None:
         _write(folder / LAST_GOOD, good)
         _write(folder / OFFENDING, attempt)
         hint += f"; the frames before and after are {LAST_GOOD} and {OFFENDING} in {folder}"
     when = f"step {int(attempt.step)} ({float(after.time):g} fs)"
     raise SimulationError(f"{name} failed at {when}: {reason}", hint)
+
+
+def _crowded(state: State) -> str:
+    """Says so if two atoms of a structure are much nearer than any bond."""
+    if isinstance(state.system, Batch):
+        return ""
+    system = jax.tree.map(np.asarray, state.system)
+    numbers, box = system.numbers, np.where(np.array(system.pbc)[:, None], system.cell, 0.0)
+    first, second, _, distance = pairs_within(system.positions, box, system.pbc, _CROWDED * 6.0)
+    radii = bonded_radii(numbers)
+    ratio = distance / (radii[first] + radii[second])
+    if not len(ratio) or ratio.min() > _CROWDED:
+        return ""
+    worst = int(ratio.argmin())
+    return f"; before it, atoms {first[worst]} and {second[worst]} were {distance[worst]:.2g} Å apart"
 
 
 def culprit(good: State, attempt: State, verdict: Verdict, infos: tuple[Info, Info]) -> int:

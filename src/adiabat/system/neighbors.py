@@ -11,10 +11,14 @@ from adiabat.base import DataError
 from adiabat.system.cell_list import MAX_NEIGHBORS, SAME_PLACE, Table, just_enough, table_by_cells
 from adiabat.system.edges import gather, squared_lengths
 from adiabat.system.order import FEW_ATOMS, working_order
-from adiabat.system.system import System
+from adiabat.system.system import System, cell_heights
 
 if TYPE_CHECKING:
     from adiabat.system.batch import Batch
+
+
+# Of the grid of vesin.
+_MOST_CELLS = 1e5
 
 
 class Neighbors(eqx.Module):
@@ -216,7 +220,7 @@ def _directed_edges(
     positions: np.ndarray, cell: np.ndarray, pbc: tuple[bool, bool, bool], radius: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """i, j and lattice shift of each edge, sorted by i and j, and the number of the edge that points back."""
-    first, second, shift, distance = _pairs(positions, cell, pbc, radius)
+    first, second, shift, distance = pairs_within(positions, cell, pbc, radius)
     if len(distance) and distance.min() < SAME_PLACE:
         edge = int(distance.argmin())
         raise DataError(
@@ -250,10 +254,14 @@ def _sorted(numbers: np.ndarray, limit: int) -> np.ndarray:
     return order[np.argsort((numbers >> 16)[order].astype(np.uint16), kind="stable")]
 
 
-def _pairs(
+def pairs_within(
     positions: np.ndarray, cell: np.ndarray, pbc: tuple[bool, bool, bool], radius: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """i, j, lattice shift and distance of each pair, found once."""
+    """i, j, lattice shift and distance [Å] of each pair within a radius [Å], found once.
+
+    Raises:
+        DataError: so large and flat a structure that no grid of cells suits it.
+    """
     # vesin walks through cells as small as the molecule as far as the radius: a minute for water and 1000 Å.
     if not any(pbc) and np.linalg.norm(np.ptp(positions, axis=0)) < radius:
         first, second = np.triu_indices(len(positions), 1)
@@ -263,8 +271,23 @@ def _pairs(
 
     finder = vesin.NeighborList(cutoff=radius, full_list=False, n_threads=1)
     box = cell if all(pbc) else filled_cell(cell, pbc)
+    _check_grid(positions, box, pbc, radius)
     first, second, shift, distance = finder.compute(positions, box, periodic=list(pbc), quantities="ijSd")
     return first, second, shift, distance
+
+
+def _check_grid(positions: np.ndarray, box: np.ndarray, pbc: tuple[bool, bool, bool], radius: float) -> None:
+    """Raise DataError where vesin would end the process: it makes its grid of cells coarser along all directions
+    alike until it has few enough, and would be left with none along the shortest."""
+    fractions = positions @ np.linalg.inv(box)
+    extent = np.where(pbc, 1.0, np.ptp(fractions, axis=0)) * cell_heights(box)
+    cells = np.maximum(np.floor(extent / radius), 1.0)
+    if cells.min() < 2 * np.cbrt(cells.prod() / _MOST_CELLS) and cells.prod() > _MOST_CELLS:
+        raise DataError(
+            f"the structure extends over {' x '.join(f'{length:.4g}' for length in extent)} Å: too far, for "
+            "so flat a one, to look for neighbors in",
+            "check that the cell and the positions are in Å, and take empty space out of the cell",
+        )
 
 
 def filled_cell(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> np.ndarray:
