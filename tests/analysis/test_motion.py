@@ -39,6 +39,24 @@ def test_velocities_and_displacements_give_the_same_diffusion():
     np.testing.assert_allclose(decay, 3 * thermal * phi ** np.arange(40), atol=0.03 * 3 * thermal)
 
 
+def test_both_diffusion_coefficients_see_velocities_that_reverse():
+    """Steps at random, of which a part is taken back within a picosecond: free at first, and slow at last."""
+    rng, step, n = np.random.default_rng(0), 10.0, 6000
+    free, caged, memory = 2e-3, 5e-4, 800.0  # Å^2/fs at first and at last, and the time between [fs]
+    phi = np.exp(-step / memory)
+    noise = rng.normal(size=(n, 100, 3)) * np.sqrt(2 * free * step)
+    back = (1 - np.sqrt(caged / free)) * lfilter([1 - phi], [1.0, -phi], noise, axis=0)
+    moved = noise - np.concatenate([np.zeros((1, 100, 3)), back[:-1]])
+    time = step * np.arange(n)
+    exact = caged * 0.1
+    for found in (
+        analysis.green_kubo_diffusion(time, moved / step),
+        analysis.diffusion_coefficient(time, np.cumsum(moved, axis=0)),
+    ):
+        assert found.mean == pytest.approx(exact, rel=0.1)
+        assert abs(found.mean - exact) < 4 * found.error
+
+
 def test_an_autocorrelation_equals_its_definition():
     velocities = np.random.default_rng(0).normal(size=(25, 4, 3)) + 0.3
     direct = [np.mean(np.sum(velocities[k:] * velocities[: 25 - k], axis=2)) for k in range(12)]
