@@ -152,6 +152,14 @@ def test_a_drift_is_judged_by_what_the_thermostat_makes_of_it(trajectory):
     assert verdict(None).status == "poor"
 
 
+def test_the_line_drawn_through_the_energy_is_its_drift(trajectory):
+    trajectory.conserved = -4000 + 9 * 0.05 * trajectory.time / 1e6
+    [section] = dynamics_sections(title="NVE", numbers=NUMBERS, trajectory=trajectory)
+    energy, line = cards([section], Chart)[0].series
+    np.testing.assert_allclose(line.values, energy.values, atol=1e-3)  # meV/atom, of 50
+    assert np.ptp(line.values) == pytest.approx(0.05 * np.ptp(trajectory.time) / 1e6 * 1000)
+
+
 def test_a_short_run_is_not_judged(trajectory):
     trajectory.time = trajectory.time / 5000
     trajectory.conserved = trajectory.conserved * 1.0 + np.random.default_rng(0).normal(scale=1e-3, size=200)

@@ -130,7 +130,7 @@ def _energy(title: str, motion: Motion, n_atoms: int) -> tuple[list[Chart], list
     shown = motion.thinned(_MAX_POINTS)
     to_mev = 1000 / n_atoms
     relative = (motion.conserved - drift.intercept) * to_mev
-    trend = drift.slope * 1e-3 * motion.picoseconds  # eV/atom/ns = meV/atom/ps
+    trend = drift.slope * motion.picoseconds  # eV/atom/ns = meV/atom/ps
     trend = trend - trend[0]
     text = with_error(drift.slope, drift.error, "eV/atom/ns")
     chart = Chart(
