@@ -64,6 +64,7 @@ def test_means_have_errors_from_the_spread_over_replicas(tmp_path):
     assert "distributions" not in found["curves"]
     html = (run / "report.html").read_text()
     assert "NVT at 300 K (4)" in html
+    assert "NVT at 300 K, replica-000" in html  # of one of them all is shown
     assert "error by their own" in html
 
 

@@ -121,20 +121,19 @@ def _analyze_replicas(
     files, model = trajectory_files(folder.path), folder.config.get("model")
     samples = _references(reference, model)
     shown, groups, drawn = [], {}, {}
-    parts = (
-        ((title, Measurements(motion, viscosity)) for title, motion in rungs(folder, files))
-        if folder.config.get("exchange_every")
-        else (
-            (title, _measured(file, model, viscosity))
+    if folder.config.get("exchange_every"):
+        parts = ((title, title, Measurements(motion, viscosity)) for title, motion in rungs(folder, files))
+    else:
+        parts = (
+            (title, f"{title}, {file.parent.name}", _measured(file, model, viscosity))
             for title, same in alike(files).items()
             for file in same
         )
-    )
     formula = ""
-    for title, measured in parts:
+    for title, name, measured in parts:
         if title not in groups and len(groups) < _MAX_SHOWN:
             formula = formula or _formula(measured.motion.numbers)
-            shown += _sections(title, measured, samples)
+            shown += _sections(name, measured, samples)
         groups.setdefault(title, []).append(dynamics_numbers(measured))
         drawn.setdefault(title, []).append(curves(measured))
     warnings = {line: None for rows in groups.values() for row in rows for line in row.pop("warnings", [])}

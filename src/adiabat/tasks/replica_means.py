@@ -89,9 +89,11 @@ def section(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> "Section":
         columns += [f"{title} ({len(rows)})", "error by their own"] if several else [title]
         flat = [dict(_flat(row)) for row in rows]
         for name, (value, error) in dict(_flat(means(rows) if several else rows[0])).items():
+            if error is None:
+                continue  # such as the length
             own = [error for one in flat if name in one for error in one[name][1:] if error is not None]
             line = cells.setdefault(name, {})
-            line[columns[-1 - several]] = number(value) if error is None else with_error(value, error)
+            line[columns[-1 - several]] = with_error(value, error)
             if several:
                 rms = np.sqrt(np.mean(np.square(own)) / len(rows)) if len(own) == len(rows) else None
                 line[columns[-1]] = number(rms, 2)
