@@ -99,6 +99,17 @@ def test_the_sampling_of_vibrations_is_judged(step, status):
         assert "4.2 fs" in verdict.trust
 
 
+def test_heights_of_one_run_of_a_molecule_without_friction_are_not_trusted():
+    for friction, told in ((None, True), (0.001, False)):
+        [section] = sections_of(Measurements(dataclasses.replace(vibrating(4.0, n=2300), friction=friction)))
+        [verdict] = [one for one in section.verdicts if one.label.startswith("Vibrations")]
+        [states] = [
+            card for card in flat(section) if getattr(card, "title", "") == "Vibrational density of states"
+        ]
+        assert ("heights need several runs" in verdict.trust) == told
+        assert ("Average over replicas" in states.caption) == told
+
+
 def test_frames_far_apart_give_no_spectrum():
     measured = Measurements(vibrating(50.0))
     [section] = sections_of(measured)

@@ -336,6 +336,12 @@ class Measurements:
         return found
 
     @property
+    def keeps_energies(self) -> bool:
+        """Whether each mode keeps for long the energy that it began with, so that a run does not know how
+        large modes are on average: of a molecule whose atoms have no thermostat each."""
+        return self.motion.cell is None and not self.motion.friction
+
+    @property
     def _gentler(self) -> str:
         """What to do instead; path integrals have no other thermostat."""
         others = "." if self.motion.quantum_kinetic is not None else ", velocity_rescaling, or nve."

@@ -58,6 +58,8 @@ def _verdict(title: str, measured: Measurements) -> Verdict:
         status = "fair"
         cause = f"the thermostat's friction of {measured.motion.friction:g} 1/fs"
         remarks.append(f"{cause} widens lines by {measured.widened:.0f} 1/cm")
+    if measured.keeps_energies:
+        remarks.append("heights need several runs: without friction the modes keep their energies")
     remarks = remarks or ["nuclei are classical, and stiff bonds as anharmonic as at this temperature"]
     return Verdict(f"Vibrations, {title}", value, status, bar, "; ".join(remarks))
 
@@ -79,9 +81,18 @@ def _states(measured: Measurements) -> Chart:
         title="Vibrational density of states",
         caption="From the velocities; its integral is the number of degrees of freedom, "
         f"{measured.motion.degrees_of_freedom}. Lines are at least {number(whole.resolution, 2)} 1/cm wide, "
-        "bands are two standard errors. Energy passes slowly between stiff and soft motion: in a short run "
-        "heights say how much energy each had.",
+        f"bands are two standard errors. {_energies(measured)}",
     )
+
+
+def _energies(measured: Measurements) -> str:
+    """What the heights of lines say of a single run."""
+    if measured.keeps_energies:
+        return (
+            "Without friction energy passes slowly between the modes of a molecule: heights say how much each "
+            "had in this run, which the bands do not count. Average over replicas."
+        )
+    return "In a run shorter than a few picoseconds heights say how much energy each motion had."
 
 
 def _autocorrelation(measured: Measurements) -> Chart:
