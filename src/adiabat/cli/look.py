@@ -88,7 +88,12 @@ def free_energy(
     ] = None,
     temperature: Annotated[
         float | None,
-        option_of("temperature", "--temperature", "A bare number: K.", "that of the runs"),
+        option_of(
+            "temperature",
+            "--temperature",
+            "Of the frames that are taken, where replicas have several (a bare number: K).",
+            "the lowest of exchanging ones",
+        ),
     ] = None,
     bins: Annotated[int, typer.Option(metavar="N", min=1, help="Of the profile.")] = 60,
     limits: Annotated[

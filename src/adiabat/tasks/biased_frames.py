@@ -58,7 +58,7 @@ def read_frames(
     Args:
         run: a folder of `adiabat md`.
         extra: variables to compute beside those that were recorded.
-        temperature: [K]; that of the run by default, of exchanging replicas the lowest.
+        temperature: of the frames to take [K]; all by default, of exchanging replicas those at the lowest.
 
     Raises:
         DataError: no such run, or one without frames.
@@ -78,6 +78,8 @@ def read_frames(
     integrators = [one.get("integrator", {}) for one in each]
     if any(one.get("kind") == "velocity_verlet" for one in integrators):
         raise ConfigError(f"{run} was simulated at constant energy", "free energies need a thermostat")
+    if any(one.get("kind") == "path_integral" for one in integrators):
+        raise ConfigError(f"{run} has quantum nuclei", "free energies are there for classical ones")
     kelvins = [float(one["temperature"]) for one in integrators]
     biased = each[0].get("bias", {"kind": "none"})["kind"] != "none"
     files = trajectory_files(run)
@@ -87,7 +89,9 @@ def read_frames(
         trajectories = [at_temperature(trajectories, kelvins[0])]
         each = each[:1]
     if biased:
-        rows = _recorded(run, files, each, temperature)
+        rows = _recorded(
+            run, files, each[0]["bias"]["kind"], kelvins[0] if temperature is None else temperature
+        )
     else:
         rows = [({}, {}, {}, np.zeros(len(one)), np.zeros(len(one)), one.times) for one in trajectories]
     found = []
@@ -97,7 +101,7 @@ def read_frames(
             BiasedFrames(
                 run=run,
                 settings=each[number],
-                temperature=kelvins[number] if temperature is None else temperature,
+                temperature=kelvins[number],
                 times=times,
                 values=values | {name: column[: len(times)] for name, column in computed.items()},
                 units=units | {one.name: one.unit for one in extra},
@@ -106,19 +110,20 @@ def read_frames(
                 work=work,
             )
         )
-    return found
+    chosen = [one for one in found if temperature is None or abs(one.temperature - temperature) < 1e-6]
+    if not chosen:
+        there = ", ".join(f"{kelvin:g}" for kelvin in sorted(set(kelvins)))
+        raise ConfigError(f"{run} has no frames at {temperature:g} K", f"it has some at {there} K")
+    return chosen
 
 
-def _recorded(
-    run: Path, files: list[Path], each: list[dict[str, Any]], temperature: float | None
-) -> list[tuple[Any, ...]]:
+def _recorded(run: Path, files: list[Path], kind: str, temperature: float) -> list[tuple[Any, ...]]:
     """Of each trajectory values, units, periods, bias, work and times."""
     from adiabat.io.plumed import COLVAR, plumed_unit, read_plumed
     from adiabat.io.trajectory import TrajectoryReader
     from adiabat.sampling import read_biased_run
 
-    kelvin = each[0]["integrator"]["temperature"] if temperature is None else temperature
-    read = read_biased_run(run, kelvin if each[0]["bias"]["kind"] == "metadynamics" else None)
+    read = read_biased_run(run, temperature if kind == "metadynamics" else None)
     with TrajectoryReader(files[0]) as reader:
         units = {name: reader.units[name] for name in read.values}
     table = read_plumed(files[0].with_name(COLVAR))

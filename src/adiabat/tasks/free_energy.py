@@ -63,7 +63,8 @@ def free_energy(
         states: an interval of the variable, which is compared with all else, or two, of which the second is
             compared with the first, in the unit of the variable (Å, rad). Of a variable that repeats an
             interval may go through its end, from high to low.
-        temperature: [K]; by default that of the runs, of exchanging replicas the lowest.
+        temperature: of the frames that are taken where replicas have several [K]; of exchanging ones the
+            lowest by default.
         bins: of the profile.
         limits: of the profile, in the unit of the variable; by default all values.
         skip: share of each trajectory to leave out at its beginning; by default a fifth, of metadynamics a
@@ -133,20 +134,17 @@ def _kind(frames: list[BiasedFrames]) -> str:
     Raises:
         ConfigError: of several kinds or at several temperatures; several runs that are none of windows.
     """
-    kinds, kelvins = (
-        {get(one) for one in frames} for get in (lambda f: f.spring["kind"], lambda f: f.temperature)
-    )
+    kinds = sorted({one.spring["kind"] for one in frames})
     if len(kinds) > 1:
-        raise ConfigError(f"these runs are under several kinds of bias: {', '.join(sorted(kinds))}")
-    kind = kinds.pop()
+        raise ConfigError(f"these runs are under several kinds of bias: {', '.join(kinds)}")
+    kelvins = sorted({one.temperature for one in frames})
     if len(kelvins) > 1:
-        shown = ", ".join(f"{kelvin:g}" for kelvin in sorted(kelvins))
-        raise ConfigError(f"these runs are at several temperatures: {shown} K", "give those at one")
+        shown = ", ".join(f"{kelvin:g}" for kelvin in kelvins)
+        raise ConfigError(f"these frames are at several temperatures: {shown} K", "choose one: --temperature")
+    (kind,) = kinds
     if len({one.run for one in frames}) > 1 and kind not in ("restraint", "moving_restraint"):
         raise ConfigError(
-            f"each run under {kind} has weights of its own"
-            if kind != "none"
-            else "several runs without a bias",
+            f"the frames of each run (bias: {kind}) have weights of their own",
             "give one run; several walkers are made by --replicas",
         )
     if kind not in (*_METHODS, "moving_restraint"):
