@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.sampling.known_answers import KELVIN, THERMAL, Coordinate
 
 import adiabat as package
 from adiabat.base.units import KJ_PER_MOL
@@ -13,6 +12,7 @@ from adiabat.cli.options import interval
 from adiabat.dynamics import Langevin
 from adiabat.sampling import OPES, Distance, Metadynamics, MovingRestraint, Restraint
 from adiabat.system import System
+from adiabat.testing.free_energies import KELVIN, THERMAL, Coordinate
 from adiabat.testing.surfaces import DoubleWell
 
 WELL, X = DoubleWell(unit=THERMAL), Coordinate()
