@@ -214,7 +214,7 @@ def test_a_configuration_makes_a_bias(tmp_path):
     assert bias.variables[1].members() == (6, 8, 14, 16)
     assert chosen["bias"]["every"] == 500
     (tmp_path / "md.toml").write_text(TOML.replace("atoms = [6", "atms = [6"))
-    with pytest.raises(ConfigError, match=r"line 18: unknown key 'variables\.atms'"):
+    with pytest.raises(ConfigError, match=r"line 18: unknown key 'variables\.1\.atms'"):
         settings("md", tmp_path / "md.toml")
     (tmp_path / "md.toml").write_text(TOML.replace('"torsion"\natoms = [6, 8', '"torsion"\natoms = [8'))
     with pytest.raises(ConfigError, match="'psi' needs 4 atoms"):
