@@ -277,8 +277,8 @@ def pairs_within(
 
 
 def _check_grid(positions: np.ndarray, box: np.ndarray, pbc: tuple[bool, bool, bool], radius: float) -> None:
-    """Raise DataError where vesin would end the process: it makes its grid of cells coarser along all directions
-    alike until it has few enough, and would be left with none along the shortest."""
+    """Raise DataError where vesin would end the process: it makes its grid of cells coarser along all
+    directions alike until it has few enough, and would be left with none along the shortest."""
     fractions = positions @ np.linalg.inv(box)
     extent = np.where(pbc, 1.0, np.ptp(fractions, axis=0)) * cell_heights(box)
     cells = np.maximum(np.floor(extent / radius), 1.0)
