@@ -7,6 +7,7 @@ from rdkit.Chem import rdMolDescriptors
 
 from adiabat.explain.anatomy import Anatomy
 from adiabat.explain.fragments import fragment_smiles, fragments
+from adiabat.explain.graph import _integrated
 from adiabat.properties.descriptors import descriptor_names, descriptors
 from adiabat.properties.molecules import Molecules
 
@@ -123,3 +124,21 @@ def test_fragments_are_joined_until_they_are_few():
     assert fragments(salt, 3)[0] == 0
     assert len(fragment_smiles(salt, fragments(salt, 3))) == 3
     assert rdMolDescriptors.CalcNumHeavyAtoms(salt) == 14
+
+
+def test_steps_that_have_more_than_one_corner_are_those_that_are_halved():
+    """Of |t - 0.3| by one atom and 0.5 max(t - 0.62, 0) - max(t - 0.68, 0) by the other."""
+    times = np.linspace(0, 1, 11)
+
+    def along(at):
+        first, later, last = at > 0.3, at > 0.62, at > 0.68
+        value = np.abs(at - 0.3) + 0.5 * later * (at - 0.62) - last * (at - 0.68)
+        return value[None, None], np.stack([2.0 * first - 1, 0.5 * later - last], axis=1)[None, None]
+
+    found, missing = _integrated(times, *along(times))
+    assert np.flatnonzero(missing > 1e-12).tolist() == [6]
+    assert found[0, 0] == pytest.approx(0.7 - 0.3)
+    finer = np.sort(np.append(times, 0.65))
+    found, missing = _integrated(finer, *along(finer))
+    assert missing.max() < 1e-12
+    assert found[:, 0] == pytest.approx([0.4, 0.5 * 0.38 - 0.32])

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from adiabat.explain.anatomy import Anatomy
 from adiabat.explain.fragments import fragment_smiles, fragments
@@ -97,6 +99,12 @@ def explain(model: PropertyModel, molecules: Molecules, row: int = 0, *, level: 
         row: which of them.
         level: of the interval.
     """
+    # Small products: threads of BLAS would mostly wait for each other, and take the cores from XLA's.
+    with _pools().limit(limits=1, user_api="blas"):
+        return _explained(model, molecules, row, level)
+
+
+def _explained(model: PropertyModel, molecules: Molecules, row: int, level: float) -> Explanation:
     from rdkit import Chem
 
     anatomy = Anatomy.of(molecules, row)
@@ -107,6 +115,11 @@ def explain(model: PropertyModel, molecules: Molecules, row: int = 0, *, level: 
     worth = (model.weights[:, None] * np.stack(said)).sum(axis=0)
     each = {kind: of_atoms(member, anatomy) for kind, member in model.members.items()}
     return _in_units(model, anatomy, pieces, fragment_smiles(mol, pieces), worth, each, level)
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _in_units(

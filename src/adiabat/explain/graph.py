@@ -26,34 +26,49 @@ def of_graphs(model: GraphEnsemble, anatomy: Anatomy) -> np.ndarray:
 
     The networks have corners, where gradients jump and rules for smooth functions fail. Of each step the
     gradients at its two ends are mixed so that they add up to what changes along it, which is exact where
-    the step has one corner. There are twice as many steps until all contributions add up.
+    the step has one corner. Those that do not add up are halved, the worst first, until all contributions do.
 
     Returns:
         shape (n_atoms, n_targets).
     """
     whole = model.predict(anatomy.molecule).mean[0]
     nothing = model.predict(anatomy.with_atoms(np.zeros((1, anatomy.n_atoms), bool))).mean[0]
-    points = 2 * _POINTS
+    times = np.linspace(0, 1, 2 * _POINTS)
+    halves = [_gradients(model, anatomy, some) for some in times.reshape(-1, _POINTS)]
+    values, slopes = (np.concatenate(arrays, axis=2) for arrays in zip(*halves, strict=True))
     while True:
-        found = _integrated(model, anatomy, points)
-        points *= 2
-        if np.abs(found.sum(axis=0) - (whole - nothing)).max() < TOLERANCE or points > MOST_POINTS:
+        found, missing = _integrated(times, values, slopes)
+        if np.abs(found.sum(axis=0) - (whole - nothing)).max() < TOLERANCE or len(times) >= MOST_POINTS:
             return found
+        worst = np.argsort(-missing)[:_POINTS]
+        middle = (times[worst] + times[worst + 1]) / 2
+        more = _gradients(model, anatomy, middle)
+        order = np.argsort(times := np.append(times, middle))
+        times = times[order]
+        values, slopes = (
+            np.concatenate(both, axis=2)[:, :, order] for both in zip((values, slopes), more, strict=True)
+        )
 
 
-def _integrated(model: GraphEnsemble, anatomy: Anatomy, points: int) -> np.ndarray:
-    times = np.linspace(0, 1, points)
-    parts = [_gradients(model, anatomy, some) for some in times.reshape(-1, _POINTS)]
-    # (n_members, n_targets, n_points), and of atoms with these axes before.
-    values, slopes = (np.concatenate(arrays, axis=2) for arrays in zip(*parts, strict=True))
-    step = times[1]
+def _integrated(times: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The integrals, shape (n_atoms, n_targets), and by how much members do not add up in each step, shape
+    (n_points - 1,).
+
+    Args:
+        times: ascending, shape (n_points,).
+        values: of members at these, shape (n_members, n_targets, n_points).
+        slopes: by the presence of atoms, with these axes and n_atoms behind them.
+    """
+    step = np.diff(times)
     begin, end = slopes[:, :, :-1], slopes[:, :, 1:]
     wanted = np.diff(values, axis=2) / step
     first, last = begin.sum(axis=3), end.sum(axis=3)
     apart = first - last
     share = np.divide(wanted - last, apart, out=np.full_like(apart, 0.5), where=np.abs(apart) > 1e-6)
-    share = np.clip(share, 0.0, 1.0)[..., None]
-    return (step * (share * begin + (1 - share) * end)).sum(axis=2).mean(axis=0).T
+    share = np.clip(share, 0.0, 1.0)
+    missing = step * np.abs(wanted - share * first - (1 - share) * last)
+    mixed = share[..., None] * begin + (1 - share[..., None]) * end
+    return (step[:, None] * mixed).sum(axis=2).mean(axis=0).T, missing.sum(axis=(0, 1))
 
 
 def _gradients(model: GraphEnsemble, anatomy: Anatomy, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
