@@ -20,7 +20,8 @@ PAGES = [page for page in PAGES if "reference" not in page.parts and examples(pa
 SLOW = [page for page in PAGES if page.parent.name == "how-to" or page.name == "tour.md"]
 NEEDS = re.compile(r"<!-- the examples start from: ([^>]*) -->")
 
-# 60 geometries of ethanol with the energies and forces of GFN2-xTB, and a small model of them.
+# 60 geometries of ethanol with the energies and forces of GFN2-xTB, and a small model of them. A table of
+# molecules with a computed stand-in for a measured value, and others to choose from.
 PREPARE = """
 import numpy as np
 import ase.build, ase.io
@@ -33,6 +34,14 @@ for _ in range(60):
     frames.append(frame)
 ase.io.write("structures.xyz", frames)
 ase.io.write("start.xyz", ethanol)
+from rdkit import Chem
+from rdkit.Chem import Crippen
+names = ["C" * n + end for n in range(1, 9) for end in ("O", "N", "C#N", "C1CCNCC1", "c1ccncc1", "c1ccccc1")]
+with open("solubility.csv", "w") as file:
+    file.write("smiles,logS\\n")
+    file.writelines(f"{name},{-Crippen.MolLogP(Chem.MolFromSmiles(name)):.2f}\\n" for name in names)
+with open("library.smi", "w") as file:
+    file.writelines(f"C{name}\\n" for name in names)
 """
 SMALL = ["--steps", "300", "--set", "model.n_interactions=1", "--set", "model.channels=16"]
 ADIABAT = [sys.executable, "-m", "adiabat"]
