@@ -210,6 +210,14 @@ class TestModel:
             load_property_model(path)
 
 
+def test_molecules_larger_than_all_known_are_outside():
+    """A longer chain is alike to long chains, and is not known all the same."""
+    domain = Domain.of(Molecules(tuple(SMILES)))
+    assert domain.largest == 26
+    asked = Molecules(tuple("C" * n + "c1ccccc1" for n in (20, 22, 23, 60)))
+    assert domain.place(asked).verdict.tolist() == [2, 1, 0, 0]
+
+
 def test_domain():
     known = Molecules(tuple(SMILES))
     domain = Domain.of(known)

@@ -241,7 +241,16 @@ def test_better_molecules_by_the_command(data, tmp_path):
     said = answer.json
     assert said["n_evaluated"] == 30
     assert said["best"][0]["logS"] > 0.9
-    assert (tmp_path / "run" / "candidates.csv").read_text().startswith("smiles,logS,logS error,desirability")
+    rows = rows_of(tmp_path / "run" / "candidates.csv")
+    assert {row["domain"] for row in rows} <= {"inside", "border"}
+    assert float(rows[0]["logS lower"]) < float(rows[0]["logS"]) < float(rows[0]["logS upper"])
+    widths = [float(row["logS upper"]) - float(row["logS lower"]) for row in rows]
+    widths = [width / float(row["logS error"]) for width, row in zip(widths, rows, strict=True)]
+    assert all(a >= b - 1e-3 for a, b in itertools.pairwise(widths))  # the best is the most suspicious
+    assert said["best"][0]["domain"] == rows[0]["domain"]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Domain of the best" in page
+    assert "Desirability says how well" in page
     answer = adiabat(*words, "--objective", "logS is high", "--force")
     assert answer.code == 2
     assert "is not an objective" in answer.err

@@ -262,6 +262,9 @@ def optimize(
     caution: Annotated[
         float, typer.Option(metavar="N", help="Take each value by its worst within N standard errors.")
     ] = 1.0,
+    outside: Annotated[
+        bool, typer.Option("--outside", help="Propose molecules that the models do not know, too.")
+    ] = False,
     seed: Seed = None,
     out: RunOut = Path("run-optimize"),
     resume: Resume = False,
@@ -287,11 +290,12 @@ def optimize(
         fragments=fragments,
         evaluations=evaluations,
         caution=caution,
+        outside=outside,
         seed=seed or 0,
         resume=resume,
         force=force,
     )
-    summary = summary_of(made.found)
+    summary = summary_of(made.found, made.scores)
     files = {"candidates": str(made.folder / CANDIDATES), "report": str(made.report)}
     if json:
         print_result({**summary, **files}, as_json=True)

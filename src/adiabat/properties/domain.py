@@ -9,7 +9,7 @@ import numpy as np
 
 from adiabat.properties.fingerprints import Known, nearest
 from adiabat.properties.inputs import Input
-from adiabat.properties.known_inputs import KnownInputs
+from adiabat.properties.known_inputs import TOLERANCE, KnownInputs
 from adiabat.properties.molecules import Molecules
 
 VERDICTS = ("outside", "border", "inside")
@@ -45,6 +45,7 @@ class Domain:
         features: whether a feature of atoms (an element, a charge) is known, shape (n_atom_features,); that
             one of handedness is not makes no molecule strange.
         inputs: the temperatures, solvents and other inputs they were measured with.
+        largest: the number of heavy atoms of the largest; infinite where a model does not say.
     """
 
     counts: np.ndarray
@@ -52,15 +53,18 @@ class Domain:
     limits: np.ndarray
     features: np.ndarray
     inputs: KnownInputs = field(default_factory=KnownInputs)
+    largest: float = np.inf
 
     def place(self, molecules: Molecules) -> Placed:
         """Where molecules lie: outside are those with an element, charge or hybridization that no known one
-        has, or alike to none, or with an input far from those known."""
+        has, alike to none, larger than all by more than a tenth, or with an input far from those known."""
         neighbors, similarity = nearest(molecules.sparse_counts, self._known, NEIGHBORS)
         verdict = np.searchsorted(self.limits, similarity[:, 0], side="right")
         strange = molecules.have_atoms(~self.features)
         given, unknown = self.inputs.place(molecules.inputs)
-        verdict = np.minimum(np.where(strange, 0, verdict), given)
+        # Fingerprints do not see length: that of a longer chain is more of the same.
+        size = np.searchsorted([self.largest, (1 + TOLERANCE) * self.largest], molecules.sizes)
+        verdict = np.min([np.where(strange, 0, verdict), given, 2 - size], axis=0)
         return Placed(verdict, similarity[:, 0], neighbors, unknown)
 
     @cached_property
@@ -76,18 +80,20 @@ class Domain:
         _, similarity = nearest(molecules.counts, molecules.counts, 2)
         limits = np.quantile(similarity[:, -1], [_OUTSIDE, _BORDER])
         features = np.any([one.atoms.any(axis=0) for one in molecules.graphs], axis=0)
-        return cls(molecules.counts, molecules.smiles, limits, features, known)
+        largest = float(molecules.sizes.max())
+        return cls(molecules.counts, molecules.smiles, limits, features, known, largest)
 
     def stored(self) -> dict[str, np.ndarray]:
         """The arrays by name; the SMILES strings are text."""
         own = {"counts": self.counts, "limits": self.limits, "features": self.features}
-        return own | self.inputs.stored()
+        return own | self.inputs.stored() | {"largest": np.array([self.largest])}
 
     @classmethod
     def restored(cls, arrays: Mapping[str, Any], smiles: Sequence[str], inputs: Sequence[Input] = ()) -> Self:
         """From the arrays by name."""
         known = KnownInputs.restored(arrays, inputs)
-        return cls(arrays["counts"], tuple(smiles), arrays["limits"], arrays["features"], known)
+        largest = float(arrays["largest"][0]) if "largest" in arrays else np.inf
+        return cls(arrays["counts"], tuple(smiles), arrays["limits"], arrays["features"], known, largest)
 
 
 def similarity_to_others(molecules: Molecules, folds: np.ndarray) -> np.ndarray:

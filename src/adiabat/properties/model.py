@@ -46,6 +46,8 @@ class Target(NamedTuple):
         is_class: 0 or 1, predicted is the probability of 1.
         center: what is subtracted before learning.
         scale: what is divided by then.
+        low: the lowest measured value; infinite where a model does not say.
+        high: the highest.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Target(NamedTuple):
     is_class: bool
     center: float
     scale: float
+    low: float = -np.inf
+    high: float = np.inf
 
 
 class Prediction(NamedTuple):
@@ -284,7 +288,7 @@ def save_property_model(path: str | os.PathLike, model: PropertyModel) -> None:
         arrays |= {f"{kind}/{name}": array for name, array in own.items()}
     header = {
         "revision": REVISION,
-        "targets": [target._asdict() for target in model.targets],
+        "targets": [_plain(target) for target in model.targets],
         "members": settings,
         "inputs": [one._asdict() for one in model.inputs],
         "of": next(name for name, kind in STANDARDIZERS.items() if isinstance(model.standardizer, kind)),
@@ -314,6 +318,11 @@ def load_property_model(path: str | os.PathLike) -> PropertyModel:
         )
     with understood(path, "a property model"):
         return _rebuilt(arrays, header)
+
+
+def _plain(target: Target) -> dict[str, Any]:
+    """Without what is infinite, which JSON cannot hold."""
+    return {k: v for k, v in target._asdict().items() if not (isinstance(v, float) and np.isinf(v))}
 
 
 def _rebuilt(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> PropertyModel:
@@ -366,7 +375,7 @@ def _target(name: str, unit: str, values: np.ndarray, limits: np.ndarray) -> Tar
             "compute with",
             "give them in another unit, or their logarithms",
         )
-    return Target(name, unit, False, *moments(values, limits))
+    return Target(name, unit, False, *moments(values, limits), float(exact.min()), float(exact.max()))
 
 
 def _units_of(targets: Sequence[Target]) -> tuple[np.ndarray, np.ndarray]:

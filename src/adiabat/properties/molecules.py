@@ -87,6 +87,13 @@ class Molecules:
         return tuple(one for _, mols in self._blocks() for one in unlabeled_graphs(mols))
 
     @property
+    def sizes(self) -> np.ndarray:
+        """Numbers of heavy atoms, shape (n_molecules,)."""
+        if self.mols is not None:
+            return np.array([mol.GetNumAtoms() for mol in self.mols], int)
+        return np.array([len(one.atoms) for one in self.unlabeled], int)
+
+    @property
     def numbers(self) -> np.ndarray:
         """Descriptors and inputs side by side, shape (n_molecules, n_numbers), float64."""
         return np.concatenate([self.descriptors, self.inputs], axis=1).astype(float)

@@ -57,6 +57,11 @@ class Reactions(Molecules):
         """The condensed graph of each."""
         return condensed_graphs(self.smiles)
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """Numbers of atoms in the graphs, shape (n_reactions,)."""
+        return np.array([len(one.atoms) for one in self.graphs], int)
+
     def have_atoms(self, features: np.ndarray) -> np.ndarray:
         """As of molecules, from the graphs."""
         return np.array([(one.atoms.any(axis=0) & features).any() for one in self.graphs], bool)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adiabat.properties.optimize import Optimization, Step
+from adiabat.properties.domain import VERDICTS
+from adiabat.properties.optimize import Optimization, Step, Trust
 from adiabat.properties.optimize.objectives import weights
 from adiabat.report.cards import Columns, Figure, Section, Table, Text, Verdict
 from adiabat.report.explanations import reason_figures
-from adiabat.report.formatting import number, with_error
+from adiabat.report.formatting import interval, number, with_error
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 
 _SIZE = 260, 190
 _SECONDS = 1
+_DESIRABLE = (
+    "Desirability says how well a value is as wished: 1 within the goal, less by one for each scale (the "
+    "standard deviation among the first molecules) that the value is away from it. What is to be maximized "
+    "or minimized has no goal: its desirability is the value in such scales. Each value is taken by its "
+    "worst within the uncertainties named above; with several objectives it is the weighted mean."
+)
+_SELECTED = (
+    " Intervals are wider than those of a molecule picked blindly: the k-th best of n was chosen because its "
+    "errors may be in its favor, and its interval leaves out 10 % times k/n (Benjamini and Yekutieli 2005, "
+    "doi:10.1198/016214504000001907). A value farther out than all measured ones is at least as "
+    "uncertain as it is far out. Domain: inside where the model knows molecules as alike as nine in ten of "
+    "its own are to each other, outside where it knows none, at the border in between."
+)
 _SOURCES = (
     "Jensen 2019, doi:10.1039/C8SC05372C",
     "Derringer and Suich 1980, doi:10.1080/00224065.1980.11980968",
@@ -30,6 +44,7 @@ def candidate_sections(
     count: int = 10,
     shown: int = 3,
     why: "Callable[[str], Sequence[Explanation]] | None" = None,
+    trust: Callable[[Sequence[int]], Trust] | None = None,
 ) -> list[Section]:
     """What a search for better molecules found.
 
@@ -38,6 +53,7 @@ def candidate_sections(
         count: how many of the best, and of the front, are listed.
         shown: of how many of the best the steps are shown that led to them.
         why: explains a molecule by each model; without, what atoms bring is not shown.
+        trust: how far models know molecules (`ModelScores.trust`), where the scores are those of models.
     """
     best = found.best(count)
     if not best:
@@ -61,8 +77,8 @@ def candidate_sections(
     sections = [
         Section(
             "Best molecules",
-            [Columns(pictures), _table(found, best)],
-            [verdict],
+            [Columns(pictures), _table(found, best, trust), Text(_DESIRABLE)],
+            [verdict, *([_known(trust(best))] if trust else [])],
             f"{len(found.archive)} molecules were evaluated; {found.done}.",
             _SOURCES,
         )
@@ -70,7 +86,7 @@ def candidate_sections(
     if len(found.objectives) > 1:
         front = sorted(found.front(), key=lambda k: -total[k])[:count]
         lead = "Molecules that no other is better than in everything, the most desirable first."
-        sections.append(Section("Pareto front", [_table(found, front)], lead=lead))
+        sections.append(Section("Pareto front", [_table(found, front, trust)], lead=lead))
     return sections + [_history(found, k, rank, why) for rank, k in enumerate(best[:shown])]
 
 
@@ -88,11 +104,34 @@ def main_line(steps: list[Step]) -> list[Step]:
     return line[::-1]
 
 
-def _table(found: Optimization, index: list[int]) -> Table:
+def _table(found: Optimization, index: list[int], trust: Callable[[Sequence[int]], Trust] | None) -> Table:
     columns = ["molecule", *(objective.name for objective in found.objectives), "desirability"]
     total = found.total
     rows = [[found.archive.smiles[k], *_values(found, k), number(total[k])] for k in index]
-    return Table(columns, rows, "Values with their uncertainties; desirability is the weighted mean.")
+    caption = "Values with their uncertainties; desirability is the weighted mean."
+    if trust is not None:
+        known = trust(index)
+        names = [objective.name for objective in found.objectives]
+        shown = [j for j in range(len(names)) if np.isfinite(known.lower[:, j]).any()]
+        columns += [*(f"{names[j]}, 90 % interval" for j in shown), "domain"]
+        for k, row in enumerate(rows):
+            row += [interval(float(known.lower[k, j]), float(known.upper[k, j])) for j in shown]
+            row.append(f"{VERDICTS[known.verdict[k]]}, {known.similarity[k]:.2f} alike to {known.nearest[k]}")
+        caption += _SELECTED
+    return Table(columns, rows, caption)
+
+
+def _known(trust: Trust) -> Verdict:
+    """How many of the best are known to the models."""
+    inside = int((trust.verdict == VERDICTS.index("inside")).sum())
+    outside = int((trust.verdict == VERDICTS.index("outside")).sum())
+    return Verdict(
+        "Domain of the best",
+        f"{inside} of {len(trust.verdict)} inside, {outside} outside",
+        "poor" if outside else "good" if inside == len(trust.verdict) else "fair",
+        "good when the models know molecules like all of them; poor when they do not know one",
+        "values of molecules outside are guesses: measure before believing them",
+    )
 
 
 def _values(found: Optimization, k: int) -> list[str]:

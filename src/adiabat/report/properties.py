@@ -286,7 +286,8 @@ def _card(model: "PropertyModel") -> Section:
         **_written(model),
         "meant for": f"{_what(model)}s like those of training; the domain of each prediction says so",
         "inside the domain": f"{number(float(model.domain.limits[1]))} alike to a known one, or more",
-        "outside": f"less than {number(float(model.domain.limits[0]))}, or an element that none has"
+        "outside": f"less than {number(float(model.domain.limits[0]))}, an element that none has, more than "
+        f"a tenth above {model.domain.largest:g} heavy atoms"
         + (", or inputs that are not as in training" if model.inputs else ""),
     }
     return Section("Model card", [Facts(facts), weights])

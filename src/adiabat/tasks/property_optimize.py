@@ -5,18 +5,23 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from adiabat.base import ConfigError
 from adiabat.base.files import atomic_write
 from adiabat.base.runs import RunFolder
+from adiabat.properties.domain import VERDICTS
 from adiabat.properties.filters import Filters
 from adiabat.properties.library import read_library
-from adiabat.properties.model import PropertyModel, load_property_model
+from adiabat.properties.model import load_property_model
 from adiabat.properties.optimize import (
     Fragments,
     Limits,
+    ModelScores,
     Objective,
     Optimization,
     Search,
@@ -25,7 +30,7 @@ from adiabat.properties.optimize import (
 )
 from adiabat.tasks.explain import explaining
 from adiabat.tasks.precision import enable
-from adiabat.tasks.property_files import as_csv, cell
+from adiabat.tasks.property_files import PLACE, as_csv, cell
 from adiabat.tasks.train import REPORT_NAME
 
 CANDIDATES = "candidates.csv"
@@ -43,10 +48,12 @@ class Improvement:
 
     Attributes:
         found: the molecules.
+        scores: the models that were asked.
         folder: of the run.
     """
 
     found: Optimization
+    scores: ModelScores
     folder: Path
 
     @property
@@ -72,6 +79,7 @@ def optimize_by_models(
     fragments: str | os.PathLike | None = None,
     evaluations: int = 1000,
     caution: float = 1.0,
+    outside: bool = False,
     seed: int = 0,
     resume: bool = False,
     force: bool = False,
@@ -94,6 +102,7 @@ def optimize_by_models(
         fragments: a file of molecules whose groups may be put in.
         evaluations: how many molecules the models are asked for.
         caution: each value is taken by its worst within so many standard errors.
+        outside: propose molecules outside of what the models know, too.
         seed: of everything random.
         resume: go on with the run in the folder; `evaluations` may be another.
         force: start over in a folder that holds a run.
@@ -111,11 +120,14 @@ def optimize_by_models(
         for text, weight in zip(objectives, weights or [1.0] * len(objectives), strict=True)
     ]
     filters = Filters(rules=rules, forbidden=forbidden, required=required, most_sa=most_sa)
+    scores = scores_of([load_property_model(path) for path in models], asked)
     limits = Limits(
-        scaffold=scaffold, least_similarity=similarity, most_heavy_atoms=heavy_atoms, filters=filters
+        scaffold=scaffold,
+        least_similarity=similarity,
+        most_heavy_atoms=heavy_atoms,
+        filters=filters,
+        domains=() if outside else scores.domains,
     )
-    loaded = [load_property_model(path) for path in models]
-    scores = scores_of(loaded, asked)
     parts = None if fragments is None else Fragments(one.smiles for one in read_library(Path(fragments)))
     config: dict[str, Any] = {
         "start": list(start),
@@ -132,6 +144,7 @@ def optimize_by_models(
         "seed": seed,
     }
     config |= {"scaffold": scaffold} if scaffold else {}
+    config |= {"outside": True} if outside else {}
     config |= {"most_sa": most_sa} if most_sa is not None else {}
     config |= {"fragments": os.fspath(fragments)} if fragments is not None else {}
     with RunFolder.create(
@@ -154,11 +167,10 @@ def optimize_by_models(
             folder=run.path / "checkpoints",
             seed=seed,
         )
-        atomic_write(run.path / CANDIDATES, candidates_csv(found))
-        run.result(**summary_of(found))
-        names = {objective.name for objective in asked}
-        _report(run, found, [one for one in loaded if names & {target.name for target in one.targets}])
-    return Improvement(found, run.path)
+        atomic_write(run.path / CANDIDATES, candidates_csv(found, scores))
+        run.result(**summary_of(found, scores))
+        _report(run, found, scores)
+    return Improvement(found, scores, run.path)
 
 
 def read_objective(text: str, weight: float = 1.0) -> Objective:
@@ -181,44 +193,56 @@ def read_objective(text: str, weight: float = 1.0) -> Objective:
     return Objective(name, (low, math.inf) if match["sign"] == ">=" else (-math.inf, low), weight)
 
 
-def candidates_csv(found: Optimization) -> str:
-    """The best molecules with values, errors, desirability, whether on the front, parents and edit."""
+def candidates_csv(found: Optimization, scores: ModelScores) -> str:
+    """The best molecules with values, intervals, errors, desirability, domain, whether on the front, parents
+    and edit."""
     names = [objective.name for objective in found.objectives]
     front, total, archive = set(found.front()), found.total, found.archive
     header = [
         "smiles",
-        *(f"{name}{end}" for name in names for end in ("", " error")),
+        *(f"{name}{end}" for name in names for end in ("", " lower", " upper", " error")),
         "desirability",
+        *PLACE,
         "front",
         "edit",
         "parents",
     ]
     rows = []
-    for k in found.best(_LISTED):
-        values = [cell(array[k, j]) for j in range(len(names)) for array in (archive.mean, archive.spread)]
+    best = found.best(_LISTED)
+    trust = scores.trust(found, best)
+    for row, k in enumerate(best):
+        said = archive.mean[k], trust.lower[row], trust.upper[row], archive.spread[k]
+        values = [cell(array[j]) for j in range(len(names)) for array in said]
+        place = [VERDICTS[trust.verdict[row]], f"{trust.similarity[row]:.3f}", trust.nearest[row]]
         origin = archive.origins[archive.smiles[k]]
-        row = [archive.smiles[k], *values, cell(total[k]), "yes" if k in front else "no", origin.edit]
-        rows.append([*row, " ".join(origin.parents)])
+        last = ["yes" if k in front else "no", origin.edit, " ".join(origin.parents)]
+        rows.append([archive.smiles[k], *values, cell(total[k]), *place, *last])
     return as_csv(header, rows)
 
 
-def summary_of(found: Optimization) -> dict[str, Any]:
-    """The best molecules with their values, as JSON holds them."""
+def summary_of(found: Optimization, scores: ModelScores) -> dict[str, Any]:
+    """The best molecules with their values, ends of intervals (none of classes) and domain, as JSON holds
+    them."""
     names = [objective.name for objective in found.objectives]
     total, archive = found.total, found.archive
-    best = [
-        {"smiles": archive.smiles[k], "desirability": total[k]}
-        | dict(zip(names, archive.mean[k].tolist(), strict=True))
-        for k in found.best(_BEST)
-    ]
+    index = found.best(_BEST)
+    trust = scores.trust(found, index)
+    best = []
+    for row, k in enumerate(index):
+        one = {"smiles": archive.smiles[k], "desirability": total[k]}
+        for j, name in enumerate(names):
+            one[name] = float(archive.mean[k, j])
+            if np.isfinite(trust.lower[row, j]):
+                one |= {f"{name} lower": trust.lower[row, j], f"{name} upper": trust.upper[row, j]}
+        best.append(one | {"domain": VERDICTS[trust.verdict[row]]})
     return {"n_evaluated": len(archive), "n_front": len(found.front()), "ended": found.done, "best": best}
 
 
-def _report(run: RunFolder, found: Optimization, models: Sequence[PropertyModel]) -> None:
+def _report(run: RunFolder, found: Optimization, scores: ModelScores) -> None:
     from adiabat.report import Page, candidate_sections, provenance_sections
 
     page = Page("Improved molecules", f"{len(found.archive)} molecules evaluated")
-    with explaining(models) as why:
-        page.add(*candidate_sections(found, why=why))
+    with explaining(scores.models) as why:
+        page.add(*candidate_sections(found, why=why, trust=partial(scores.trust, found)))
     page.add(*provenance_sections(run.provenance))
     page.write(run.path / REPORT_NAME)

@@ -9,7 +9,7 @@ from adiabat.properties.optimize.choose import choose_molecules
 from adiabat.properties.optimize.edits import Edits
 from adiabat.properties.optimize.fragments import Fragments
 from adiabat.properties.optimize.limits import Limits
-from adiabat.properties.optimize.models import scores_of
+from adiabat.properties.optimize.models import ModelScores, Trust, scores_of
 from adiabat.properties.optimize.objectives import Objective
 from adiabat.properties.optimize.search import Scores, optimize_molecules
 from adiabat.properties.optimize.settings import Optimization, Search
@@ -20,12 +20,14 @@ __all__ = [
     "Edits",
     "Fragments",
     "Limits",
+    "ModelScores",
     "Objective",
     "Optimization",
     "Origin",
     "Scores",
     "Search",
     "Step",
+    "Trust",
     "choose_molecules",
     "expected_improvement",
     "optimize_molecules",

@@ -1,15 +1,20 @@
 """What every molecule that is proposed must keep."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adiabat.base import ConfigError
+from adiabat.properties.domain import Domain
 from adiabat.properties.filters import Filters
 from adiabat.properties.fingerprints import count_morgan, similarities
+from adiabat.properties.known_inputs import OUTSIDE
+from adiabat.properties.molecules import Molecules
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
+
+OUT_OF_DOMAIN = "outside of what a model knows"
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Limits:
             that the search starts from.
         most_heavy_atoms: in a molecule.
         filters: alerts, patterns, drug-likeness, and how hard a synthesis may be (`most_sa`).
+        domains: of models; no molecule is outside of one. A search finds the errors of a model where it does
+            not know the molecules.
 
     Raises:
         ConfigError: limits that no molecule can keep.
@@ -31,6 +38,7 @@ class Limits:
     least_similarity: float = 0.0
     most_heavy_atoms: int = 60
     filters: Filters | None = None
+    domains: tuple[Domain, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.least_similarity < 1:
@@ -67,7 +75,12 @@ class Limits:
                 alike = similarities(count_morgan([Chem.MolToSmiles(mol)]), prints).max()
                 if alike < self.least_similarity:
                     return f"similarity below {self.least_similarity}"
-            return self.filters.reason(mol) if self.filters is not None else ""
+            if self.filters is not None and (told := self.filters.reason(mol)):
+                return told
+            asked = Molecules((Chem.MolToSmiles(mol),), mols=(mol,))
+            if any(domain.place(asked).verdict[0] == OUTSIDE for domain in self.domains):
+                return OUT_OF_DOMAIN
+            return ""
 
         return reason
 
