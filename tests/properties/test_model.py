@@ -7,7 +7,7 @@ from adiabat.base import ConfigError, DataError
 from adiabat.properties import Standardizer, Table
 from adiabat.properties.calibration import Calibration, clues
 from adiabat.properties.domain import VERDICTS, Domain
-from adiabat.properties.evaluate import area_under_precision, area_under_roc, compare, scores
+from adiabat.properties.evaluate import area_under_precision, area_under_roc, compare, reliability, scores
 from adiabat.properties.inputs import encode, find_inputs
 from adiabat.properties.model import (
     find_targets,
@@ -73,6 +73,26 @@ class TestCalibration:
         fitted = own.probabilities(raw, np.array([True]))
         np.testing.assert_allclose(fitted, 1 / (1 + np.exp(-odds / 2)), atol=0.02)
 
+    def test_sets_hold_either_class(self):
+        """Nine in ten of the molecules of a rare class too, which a threshold for both would miss."""
+        random = np.random.default_rng(0)
+        odds = random.normal(size=(40000, 1)) * 1.5 - 2.5
+        probability = 1 / (1 + np.exp(-odds))
+        values = (random.random(odds.shape) < probability).astype(float)
+        own = Calibration.fitted(np.zeros_like(odds), clues(odds, odds, np.ones(len(odds))))
+        own = own.with_classes(probability[:20000], values[:20000], np.array([True]))
+        fitted = own.probabilities(probability[20000:], np.array([True]))
+        for level in (0.5, 0.9):
+            lower, upper = own.possible(fitted, level)
+            inside = (lower <= values[20000:]) & (values[20000:] <= upper)
+            for k in (0, 1):
+                share = inside[values[20000:] == k].mean()
+                assert share > level - 0.02
+                # Of the rare class no more than that; the common one is also in where it is the likelier one.
+                assert k == 0 or share < level + 0.02
+        assert (lower <= upper).all()
+        assert own._replace(members=np.zeros((1, 2), int)).possible(fitted, 0.9)[1].min() == 1.0
+
 
 class TestInputs:
     def test_numbers_words_and_solvents(self):
@@ -115,6 +135,13 @@ class TestEvaluate:
             metrics.average_precision_score(true, said), abs=1e-12
         )
 
+    def test_reliability_by_hand(self):
+        said = np.array([0.05, 0.15, 0.5, 0.5, 0.95, 1.0])
+        found = reliability(np.array([0.0, 1.0, 1.0, 0.0, 1.0, 1.0]), said)
+        assert [one.count for one in found] == [2, 2, 2]
+        np.testing.assert_allclose([one.predicted for one in found], [0.1, 0.5, 0.975])
+        np.testing.assert_allclose([one.true for one in found], [0.5, 0.5, 1.0])
+
     def test_intervals_hold_the_figure(self):
         random = np.random.default_rng(0)
         true = random.normal(size=400)
@@ -151,7 +178,10 @@ class TestModel:
         again = load_property_model(tmp_path / "m.safetensors").predict(molecules)
         np.testing.assert_allclose(again.values, found.values, atol=1e-9)
         np.testing.assert_allclose(again.lower, found.lower, atol=1e-6)
-        assert np.isnan(found.lower[:, 1]).all()
+        assert np.isnan(found.errors[:, 1]).all()
+        assert set(np.unique(found.lower[:, 1])) | set(np.unique(found.upper[:, 1])) <= {0.0, 1.0}
+        assert (found.lower <= found.upper).all()
+        np.testing.assert_array_equal(again.upper[:, 1], found.upper[:, 1])
         assert ((found.values[:, 1] > 0) & (found.values[:, 1] < 1)).all()
         assert set(validation.values) == {*KINDS, "stack"}
 

@@ -20,19 +20,26 @@ class Calibration(NamedTuple):
     likelihood; the interval is as many standard errors wide as left-out molecules had to be, the conformal
     prediction with normalized residuals (Papadopoulos et al. 2008; Lei et al. 2018,
     doi 10.1080/01621459.2017.1307116). Probabilities of classes go through a logistic function of their
-    logarithmic odds (Platt 1999).
+    logarithmic odds (Platt 1999), and a class is within what is possible as long as its probability is not
+    lower than it is for a given share of the left-out molecules of that class (class-conditional conformal
+    sets: Vovk et al. 2005, Sadinle et al. 2019, doi 10.1080/01621459.2017.1395341).
 
     Attributes:
         coefficients: of the variance, not negative, shape (n_targets, n_clues).
         quantiles: of absolute residuals in standard errors at 0, 0.5 % ... 100 %, shape (n_targets, 201).
         counts: of the residuals behind them, shape (n_targets,).
         logistic: offset and slope of each class, zero and one of other targets; shape (n_targets, 2).
+        missed: of molecules that are not in a class, then of those that are, quantiles of the probability of
+            what they are not, shape (n_targets, 2, 201).
+        members: how many these are, shape (n_targets, 2).
     """
 
     coefficients: np.ndarray
     quantiles: np.ndarray
     counts: np.ndarray
     logistic: np.ndarray
+    missed: np.ndarray
+    members: np.ndarray
 
     def errors(self, found: np.ndarray) -> np.ndarray:
         """Standard errors, shape (n_molecules, n_targets), from `clues`."""
@@ -43,19 +50,26 @@ class Calibration(NamedTuple):
 
         Infinite where there are too few residuals to say.
         """
-        # One more than was seen: the new molecule may be the worst of all (finite-sample correction).
-        share = np.ceil(level * (self.counts + 1)) / np.maximum(self.counts, 1)
-        found = [
-            np.interp(one, _GRID, own) if one <= 1 else np.inf
-            for one, own in zip(share, self.quantiles, strict=True)
-        ]
-        return np.array(found)
+        return _holding(level, self.quantiles, self.counts)
 
     def probabilities(self, raw: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Calibrated ones of the targets that are classes; other values stay."""
         odds = _log_odds(raw)
         fitted = 1 / (1 + np.exp(-(self.logistic[:, 0] + self.logistic[:, 1] * odds)))
         return np.where(classes, fitted, raw)
+
+    def possible(self, probability: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest of 0 and 1 that is possible, both of shape (n_molecules, n_targets). Of
+        either class this share is held; the more likely one is always possible.
+
+        Args:
+            probability: calibrated, shape (n_molecules, n_targets).
+            level: share of true classes.
+        """
+        most = np.stack([_holding(level, self.missed[:, k], self.members[:, k]) for k in (0, 1)])
+        none = (probability <= most[0]) | (probability < 0.5)
+        one = (1 - probability <= most[1]) | (probability >= 0.5)
+        return np.where(none, 0.0, 1.0), np.where(one, 1.0, 0.0)
 
     @classmethod
     def fitted(cls, residuals: np.ndarray, found: np.ndarray, counts: np.ndarray | None = None) -> Self:
@@ -82,15 +96,23 @@ class Calibration(NamedTuple):
             ratio = np.sqrt(squared / (own @ coefficients[target]))
             quantiles[target] = np.quantile(ratio, _GRID, method="higher")
         logistic = np.tile([0.0, 1.0], (count, 1))
-        return cls(coefficients, quantiles, counts.astype(np.int64), logistic)
+        nothing = np.zeros((count, 2, len(_GRID))), np.zeros((count, 2), np.int64)
+        return cls(coefficients, quantiles, counts.astype(np.int64), logistic, *nothing)
 
     def with_classes(self, raw: np.ndarray, values: np.ndarray, classes: np.ndarray) -> "Calibration":
-        """With the logistic functions of classes, from probabilities of molecules that were left out."""
-        logistic = self.logistic.copy()
+        """With what it takes for classes, from probabilities of molecules that were left out."""
+        logistic, missed, members = self.logistic.copy(), self.missed.copy(), self.members.copy()
         for target in np.flatnonzero(classes):
             rows = np.flatnonzero(~np.isnan(values[:, target]))
             logistic[target] = _platt(raw[rows, target], values[rows, target])
-        return self._replace(logistic=logistic)
+        fitted = self._replace(logistic=logistic).probabilities(raw, classes)
+        for target in np.flatnonzero(classes):
+            for k in (0, 1):
+                own = np.abs(fitted[values[:, target] == k, target] - k)
+                members[target, k] = len(own)
+                if len(own):
+                    missed[target, k] = np.quantile(own, _GRID, method="higher")
+        return self._replace(logistic=logistic, missed=missed, members=members)
 
     def stored(self) -> dict[str, np.ndarray]:
         """The arrays by name."""
@@ -98,17 +120,35 @@ class Calibration(NamedTuple):
 
     @classmethod
     def restored(cls, arrays: Mapping[str, Any]) -> Self:
-        """From the arrays by name.
+        """From the arrays by name; those of classes are not in older files, in which any is possible.
 
         Raises:
             DataError: they do not fit together.
         """
-        found = cls(**arrays)
-        count = len(found.counts)
+        count = len(arrays["counts"])
+        nothing = {"missed": np.zeros((count, 2, len(_GRID))), "members": np.zeros((count, 2), np.int64)}
+        found = cls(**{**nothing, **arrays})
         shapes = [array.shape[0] == count for array in found]
         if not all(shapes) or found.quantiles.shape[1] != len(_GRID) or (found.coefficients < 0).any():
             raise DataError("the calibration of the model does not fit together")
         return found
+
+
+def _holding(level: float, quantiles: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The quantile that holds a share of what is new, shape (n_targets,); infinite where too little was seen.
+
+    Args:
+        level: the share.
+        quantiles: shape (n_targets, 201).
+        counts: what they are of, shape (n_targets,).
+    """
+    # One more than was seen: the new molecule may be the worst of all (finite-sample correction).
+    share = np.ceil(level * (counts + 1)) / np.maximum(counts, 1)
+    found = [
+        np.interp(one, _GRID, own) if one <= 1 and count else np.inf
+        for one, own, count in zip(share, quantiles, counts, strict=True)
+    ]
+    return np.array(found)
 
 
 def clues(spread: np.ndarray, disagreement: np.ndarray, similarity: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from scipy import stats
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 _RESAMPLED = 1000
+_BINS = 5
 
 
 class Score(NamedTuple):
@@ -28,6 +29,35 @@ class Comparison(NamedTuple):
 
     difference: float
     p_value: float
+
+
+class Reliability(NamedTuple):
+    """Molecules of about one probability.
+
+    Attributes:
+        count: how many.
+        predicted: their mean probability.
+        true: the share that is in the class.
+    """
+
+    count: int
+    predicted: float
+    true: float
+
+
+def reliability(true: np.ndarray, predicted: np.ndarray) -> list[Reliability]:
+    """How often molecules are in a class, in bins of a fifth of its probability; empty bins are left out.
+
+    Args:
+        true: 0 or 1, shape (n_molecules,).
+        predicted: probabilities, shape (n_molecules,).
+    """
+    bins = np.minimum((predicted * _BINS).astype(int), _BINS - 1)
+    return [
+        Reliability(int(own.sum()), float(predicted[own].mean()), float(true[own].mean()))
+        for own in (bins == k for k in range(_BINS))
+        if own.any()
+    ]
 
 
 def scores(true: np.ndarray, predicted: np.ndarray, *, is_class: bool, seed: int = 0) -> dict[str, Score]:

@@ -1,11 +1,21 @@
 """A property model on molecules that were held out, beside every other kind and with fewer molecules."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from adiabat.properties.evaluate import LEVELS, Comparison, Score, compare, coverage, rmse, scores
+from adiabat.properties.evaluate import (
+    LEVELS,
+    Comparison,
+    Reliability,
+    Score,
+    compare,
+    coverage,
+    reliability,
+    rmse,
+    scores,
+)
 from adiabat.properties.model import Prediction, PropertyModel, Target, labels_of
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import AbstractPredictor, predictors
@@ -24,10 +34,12 @@ class Holdout:
         scores: figures with 95 % intervals, of the "model" and of each kind of predictor; empty where the
             test part has no value.
         comparisons: of the model with each kind.
-        coverage: the share of true values in the intervals of each level; empty of a class.
+        coverage: the share of true values in the intervals of each level; of a class, in the sets of 0 and 1.
         curve: how many molecules were trained on, and the error then (RMSE; of a class 1 - AUROC).
         limits: how many limits (`<5`) the test part has beside its values, which all else is of, and what
             share of the predictions is on their right side; zero of none.
+        single: the share of the sets of each level that name one class; empty of numbers.
+        reliability: of a class, how often molecules of about one probability are in it; see `reliability`.
     """
 
     scores: dict[str, dict[str, Score]]
@@ -35,6 +47,8 @@ class Holdout:
     coverage: dict[float, float]
     curve: list[tuple[int, float]]
     limits: tuple[int, float]
+    single: dict[float, float] = field(default_factory=dict)
+    reliability: list[Reliability] = field(default_factory=list)
 
 
 def hold_out(
@@ -62,21 +76,31 @@ def hold_out(
         if not rows.any():
             found[target.name] = Holdout({}, {}, {}, [], limits)
             continue
-        true, own, error = (a[rows, k] for a in (table.values, prediction.values, prediction.errors))
+        true, own = table.values[rows, k], prediction.values[rows, k]
         named = {kind: target.center + target.scale * mean[rows, k] for kind, mean in theirs.items()}
         is_class = target.is_class
-        widths = {} if is_class else {level: model.calibration.width(level)[k] for level in LEVELS}
+        ends = {level: _ends(model, prediction, rows, k, level) for level in LEVELS}
         found[target.name] = Holdout(
             {name: scores(true, one, is_class=is_class) for name, one in {"model": own, **named}.items()},
             {kind: compare(true, own, one, is_class=is_class) for kind, one in named.items()},
-            {
-                level: coverage(true, own - width * error, own + width * error)
-                for level, width in widths.items()
-            },
+            {level: coverage(true, *own) for level, own in ends.items()},
             curves[k],
             limits,
+            {level: float(np.mean(a == b)) for level, (a, b) in ends.items()} if is_class else {},
+            reliability(true, own) if is_class else [],
         )
     return found
+
+
+def _ends(
+    model: PropertyModel, prediction: Prediction, rows: np.ndarray, k: int, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper ends of the intervals, or sets, of a level."""
+    if model.targets[k].is_class:
+        lower, upper = model.calibration.possible(prediction.values, level)
+        return lower[rows, k], upper[rows, k]
+    own, half = prediction.values[rows, k], model.calibration.width(level)[k] * prediction.errors[rows, k]
+    return own - half, own + half
 
 
 def _right_side(table: Table, prediction: Prediction, k: int) -> tuple[int, float]:

@@ -64,8 +64,9 @@ class Prediction(NamedTuple):
 
     Attributes:
         values: probabilities of classes; shape (n_molecules, n_targets).
-        errors: standard errors, likewise.
-        lower: end of the interval that holds the asked-for share of true values; NaN of classes.
+        errors: standard errors, likewise; NaN of classes.
+        lower: end of the interval that holds the asked-for share of true values; of a class the lowest of 0
+            and 1 that is possible: 0 to 0, 1 to 1, or 0 to 1 where the model cannot tell.
         upper: likewise.
         placed: where the molecules lie in the domain.
     """
@@ -154,9 +155,11 @@ class PropertyModel:
         half = self.calibration.width(level) * errors
         scale = _units_of(self.targets)[1]
         values = self.in_units(mean)
-        unknown = np.where([target.is_class for target in self.targets], np.nan, 1.0)
-        half = half * scale * unknown
-        return Prediction(values, errors * scale * unknown, values - half, values + half, placed)
+        classes = np.array([target.is_class for target in self.targets])
+        half = half * scale
+        lowest, highest = self.calibration.possible(values, level)
+        lower, upper = np.where(classes, lowest, values - half), np.where(classes, highest, values + half)
+        return Prediction(values, np.where(classes, np.nan, errors * scale), lower, upper, placed)
 
     def in_units(self, mean: np.ndarray) -> np.ndarray:
         """Weighed means of the members, shape (n_molecules, n_targets), in the units of the targets;

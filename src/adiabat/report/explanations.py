@@ -138,8 +138,11 @@ def _of_target(one: "Explanation", k: int) -> list[Any]:
 def _facts(one: "Explanation", k: int) -> dict[str, str]:
     said, unit = one.prediction, _unit(one, k)
     facts = {"prediction": f"{number(float(said.values[0, k]))} {unit}".strip()}
-    if np.isfinite(said.lower[0, k]):
-        facts["interval"] = interval(float(said.lower[0, k]), float(said.upper[0, k]))
+    lower, upper = float(said.lower[0, k]), float(said.upper[0, k])
+    if one.targets[k].is_class:
+        facts["possible, nine in ten"] = f"{lower:g}" if lower == upper else "0 and 1"
+    else:
+        facts["interval"] = interval(lower, upper)
     place, alike = VERDICTS[said.placed.verdict[0]], said.placed.similarity[0]
     facts["domain"] = f"{place}, {alike:.2f} alike to the nearest"
     facts["without any atom"] = f"{number(float(one.baseline[k]))} {unit}".strip()

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 COVERED = (0.86, 0.94)
 SIGNIFICANT = 0.05
 _WORST, _SHOWN = 8, 20
+_RELIABILITY = (
+    "Test molecules by their probability to be in the class. Probabilities are calibrated where the last two "
+    "columns agree."
+)
 
 
 def property_sections(
@@ -152,7 +156,13 @@ def _tested(target: "Target", found: "Holdout") -> Section:
     boxes: list[Any] = []
     if found.coverage:
         shares = {f"{level:.0%} intervals": f"{share:.1%}" for level, share in found.coverage.items()}
-        boxes.append(Facts(shares, title="Test values inside"))
+        title = "Test molecules whose class is in the set" if target.is_class else "Test values inside"
+        if target.is_class:
+            shares = {
+                f"{level:.0%} sets": f"{share:.1%}; one class in {found.single[level]:.0%}"
+                for level, share in found.coverage.items()
+            }
+        boxes.append(Facts(shares, title=title))
     if found.limits[0]:
         boxes.append(Facts({"on the right side": _right_side(found)}, title="Test limits (< or >)"))
     if len(found.curve) > 1:
@@ -169,6 +179,9 @@ def _tested(target: "Target", found: "Holdout") -> Section:
             )
         )
     cards += [Columns(boxes)] if len(boxes) > 1 else boxes
+    if found.reliability:
+        bins = [[str(one.count), number(one.predicted, 2), number(one.true, 2)] for one in found.reliability]
+        cards.append(Table(["molecules", "mean probability", "share in the class"], bins, _RELIABILITY))
     return Section(
         f"Test: {target.name}", cards, verdicts=_verdicts(target, found), citations=("conformal", "wilcoxon")
     )
@@ -201,7 +214,18 @@ def _verdicts(target: "Target", found: "Holdout") -> list[Verdict]:
             f"95 % interval {number(figure.lower)} to {number(figure.upper)}",
         )
     ]
-    if 0.9 in found.coverage:
+    if target.is_class and 0.9 in found.coverage:
+        share = found.coverage[0.9]
+        verdicts.append(
+            Verdict(
+                "90 % sets",
+                f"hold {share:.0%}",
+                "good" if share >= COVERED[0] else "fair",
+                "good from 86 % of the test molecules on",
+                f"{found.single[0.9]:.0%} of the sets name one class, the others both: the model cannot tell",
+            )
+        )
+    elif 0.9 in found.coverage:
         share = found.coverage[0.9]
         inside = COVERED[0] <= share <= COVERED[1]
         verdicts.append(

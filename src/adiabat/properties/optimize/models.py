@@ -83,6 +83,7 @@ class ModelScores:
         beyond = [
             np.maximum(t.low - x, x - t.high) for t, x in zip(targets, archive.mean[index].T, strict=True)
         ]
+        # The set of a class says nothing of how far its probability is off.
         half = np.where([t.is_class for t in targets], np.nan, np.maximum(half, np.stack(beyond, axis=1)))
         placed = [self._placed(model, [archive.smiles[k] for k in index]) for model in self.models]
         similarity = np.stack([one.similarity for one in placed])
