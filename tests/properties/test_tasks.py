@@ -6,7 +6,7 @@ import pytest
 
 from adiabat.base import ConfigError, DataError
 from adiabat.base.runs import RunFolder
-from adiabat.properties import trees
+from adiabat.properties import read_table, trees
 from adiabat.properties.model import load_property_model
 from adiabat.tasks.property_predict import predict_properties
 from adiabat.tasks.property_train import train_property
@@ -167,7 +167,6 @@ def test_wrong_input(data, tmp_path):
     for one, other, words in (
         ("1e300", "0", "another unit"),
         ("1e-300", "0", "another unit"),
-        ("yes", "no", "0 and 1"),
     ):
         rows = [f"{'C' * n}O,{one if n % 2 else other}\n" for n in range(20)]
         (tmp_path / "odd.csv").write_text("smiles,y\n" + "".join(rows))
@@ -254,3 +253,66 @@ def test_better_molecules_by_the_command(data, tmp_path):
     answer = adiabat(*words, "--objective", "logS is high", "--force")
     assert answer.code == 2
     assert "is not an objective" in answer.err
+
+
+def test_two_words_are_a_class(tmp_path):
+    """The probability is that of the word that is not a negation, also for a test of one word only."""
+    rows = [
+        (f"{'C' * n}{end}", end in ("N", "C1CCNCC1")) for n in range(1, 25) for end in ("O", "N", "Cl", *ENDS)
+    ]
+    rows = list(dict(rows).items())
+    path = tmp_path / "words.csv"
+    text = [f"{smiles},{'Active' if active else 'inactive'}\n" for smiles, active in rows]
+    path.write_text("smiles,assay\n" + "".join(text) + "CCF,\nCCBr,NA\n")
+    made = train_property(path, out=tmp_path / "run", targets=["assay"], kinds=("forest", "mean"))
+    assert made.model.targets[0].words == ("inactive", "Active")
+    assert load_property_model(tmp_path / "run").targets == made.model.targets
+    assert made.tests["assay"].scores["model"]["AUROC"].value > 0.95
+    assert made.tests["assay"].coverage[0.9] > 0.8
+    assert sum(one.count for one in made.tests["assay"].reliability) == made.model.summary["n_test"]
+    page = made.report.read_text()
+    assert "the probability of Active, not inactive" in page
+    assert "90 % sets" in page
+    assert "share in the class" in page
+    said = predict_properties(tmp_path / "run", ["CCCCCCN", "CCCCCCO"])
+    assert float(said[0]["assay"]) > 0.8 > 0.2 > float(said[1]["assay"])
+    assert [(row["assay lower"], row["assay upper"]) for row in said] == [("1", "1"), ("0", "0")]
+    only = tmp_path / "only.csv"
+    only.write_text("smiles,assay\nCCCCCCCCN,ACTIVE\n")
+    made = train_property(path, out=tmp_path / "only", targets=["assay"], kinds=("mean",), test=only)
+    assert made.model.summary["n_test"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "advice"),
+    [
+        (("low", "medium", "high"), "3 different words ('high', 'low', 'medium')", "0 and 1 for each word"),
+        (("active",), "all of 'assay' are 'active'", ""),
+    ],
+)
+def test_words_that_are_no_class(tmp_path, words, told, advice):
+    path = tmp_path / "words.csv"
+    cells = [f"{'C' * n}O,{words[n % len(words)]}\n" for n in range(1, 31)]
+    path.write_text("smiles,assay\n" + "".join(cells))
+    with pytest.raises(DataError) as error:
+        train_property(path, out=tmp_path / "run", targets=["assay"], kinds=("mean",))
+    assert told in error.value.message
+    assert advice in str(error.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("no", "yes"),
+        ("False", "True"),
+        ("nontoxic", "toxic"),
+        ("low", "high"),
+        ("unbound", "bound"),
+        ("a", "b"),
+    ],
+)
+def test_which_word_is_the_class(tmp_path, one, other):
+    for cells in (f"C,{one}\nCC,{other}\n", f"C,{other}\nCC,{one}\n"):
+        path = tmp_path / "words.csv"
+        path.write_text("smiles,x\n" + cells)
+        assert read_table(path, smiles="smiles", targets=["x"]).words == {"x": (one, other)}

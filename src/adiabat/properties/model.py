@@ -48,6 +48,7 @@ class Target(NamedTuple):
         scale: what is divided by then.
         low: the lowest measured value; infinite where a model does not say.
         high: the highest.
+        words: of a class that was written as words, those for 0 and for 1.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Target(NamedTuple):
     scale: float
     low: float = -np.inf
     high: float = np.inf
+    words: tuple[str, ...] = ()
 
 
 class Prediction(NamedTuple):
@@ -253,6 +255,7 @@ def find_targets(table: Table, *, reversible: bool = False) -> tuple[Target, ...
         _target(name, unit, table.values[rows, k], table.limits[rows, k])
         for k, (name, unit, rows) in enumerate(zip(table.targets, units, known.T, strict=True))
     )
+    found = tuple(one._replace(words=table.words.get(one.name, ())) for one in found)
     if not reversible:
         return found
     if len(found) > 2 or any(target.is_class for target in found):
@@ -337,7 +340,7 @@ def _rebuilt(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> PropertyM
         kind: predictors.get(kind).restored(part(kind), settings)
         for kind, settings in header["members"].items()
     }
-    targets = tuple(Target(**target) for target in header["targets"])
+    targets = tuple(Target(**{**one, "words": tuple(one.get("words", ()))}) for one in header["targets"])
     if arrays["weights"].shape != (len(members), len(targets)):
         raise DataError("the weights of the model do not fit its members")
     inputs = tuple(Input(one["name"], one["kind"], tuple(one["levels"])) for one in header["inputs"])

@@ -1,7 +1,7 @@
 """Tables of molecules with measured values, as files have them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,9 @@ from adiabat.base import ConfigError, DataError
 
 # What tables write where nothing was measured.
 _ABSENT = {"", "na", "n/a", "nan", "none", "null", "-", "nd", "n.d."}
+# Words for what is not in a class; of other two, the first in the alphabet.
+_NO = {"no", "n", "false", "f", "negative", "neg", "inactive", "low", "fail", "failed", "absent", "off"}
+_NOT = ("in", "im", "un", "non", "non-", "non ", "not ", "not-")
 _CENSORED = re.compile(r"^\s*(<=|>=|<|>|≤|≥)\s*(.+)$")
 
 
@@ -36,6 +39,7 @@ class Table:
         units: of the targets, as they were given; kept, never converted.
         columns: further columns by name: inputs, groups, dates.
         rejected: rows of the file that are not here.
+        words: of targets that are written as two words (inactive, active), the one for 0 and the one for 1.
     """
 
     smiles: tuple[str, ...]
@@ -46,6 +50,7 @@ class Table:
     units: tuple[str, ...] = ()
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
+    words: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.smiles)
@@ -75,11 +80,13 @@ def read_table(
     targets: Sequence[str],
     columns: Sequence[str] = (),
     units: Sequence[str] = (),
+    words: Mapping[str, tuple[str, str]] | None = None,
 ) -> Table:
     """A CSV, TSV or Parquet file, also compressed by gzip, with a header.
 
     A row without any value, or with one that is not a number, is left out and named in `rejected`; the rest
-    goes on. `<5`, `> 10`, `≤3` are limits.
+    goes on. `<5`, `> 10`, `≤3` are limits. A target of two words instead of numbers, such as inactive and
+    active, is a class of 0 and 1.
 
     Args:
         path: the file.
@@ -87,9 +94,11 @@ def read_table(
         targets: the columns of measured values.
         columns: further columns to keep.
         units: of the targets.
+        words: those for 0 and for 1 of targets that are classes of words; by default as they are found.
 
     Raises:
-        DataError: no such file, a damaged one, or no row that can be used.
+        DataError: no such file, a damaged one, no row that can be used, or a target of one word or of more
+            than two.
         ConfigError: a column that the file does not have; another number of units than of targets.
     """
     if units and len(units) != len(targets):
@@ -97,6 +106,12 @@ def read_table(
     if not targets:
         raise ConfigError("there is no column of measured values", "name one by --target")
     strings = read_strings(Path(path), [smiles, *targets, *columns])
+    if words is None:
+        found = {name: _two_words(name, strings[name]) for name in targets}
+        words = {name: own for name, own in found.items() if own}
+    for name, (no, yes) in words.items():
+        number = {no.lower(): "0", yes.lower(): "1"}
+        strings[name] = [number.get(cell.strip().lower(), cell) for cell in strings[name]]
     values = np.full((len(strings[smiles]), len(targets)), np.nan)
     limits = np.zeros(values.shape, np.int8)
     rejected: list[Rejected] = []
@@ -122,11 +137,41 @@ def read_table(
         units=tuple(units),
         columns={name: np.array(strings[name], dtype=str) for name in columns},
         rejected=tuple(rejected),
+        words=dict(words),
     )
     if not kept:
         why = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else "it has no rows"
         raise DataError(f"{path} has no molecule with a value; {why}", "write classes as 0 and 1")
     return whole.taken(kept)
+
+
+def _two_words(name: str, cells: Sequence[str]) -> tuple[str, str] | None:
+    """What a column without any number says of molecules that are not in the class, and of those that are."""
+    present = {cell.strip().lower(): cell.strip() for cell in reversed(cells)}
+    words = sorted(present.keys() - _ABSENT)
+    if not words or any(map(_is_value, words)):
+        return None
+    if len(words) == 1:
+        raise DataError(f"all of {name!r} are {present[words[0]]!r}: there is nothing to learn")
+    if len(words) > 2:
+        shown = ", ".join(repr(present[word]) for word in words[:4]) + (", ..." if len(words) > 4 else "")
+        raise DataError(
+            f"{name!r} has {len(words)} different words ({shown}); a target is a number or one of two words",
+            "make a column of 0 and 1 for each word and name each by --target; or write words that have an "
+            "order as 0, 1, 2",
+        )
+    first, second = words
+    if second in _NO or second in [prefix + first for prefix in _NOT]:
+        first, second = second, first
+    return present[first], present[second]
+
+
+def _is_value(text: str) -> bool:
+    try:
+        measured_value(text)
+    except ValueError:
+        return False
+    return True
 
 
 def measured_value(cell: str) -> tuple[float, int]:

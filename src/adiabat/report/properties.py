@@ -303,7 +303,7 @@ def _card(model: "PropertyModel") -> Section:
     )
     is_reaction = _what(model) == "reaction"
     facts = {
-        "predicts": ", ".join(f"{t.name}{f' [{t.unit}]' if t.unit else ''}" for t in model.targets),
+        "predicts": ", ".join(map(_named, model.targets)),
         "from": ("reaction SMILES" if is_reaction else "SMILES")
         + "".join(f", {one.name} ({one.kind})" for one in model.inputs),
         **({"graph networks began with": model.summary["start"]} if "start" in model.summary else {}),
@@ -315,6 +315,13 @@ def _card(model: "PropertyModel") -> Section:
         + (", or inputs that are not as in training" if model.inputs else ""),
     }
     return Section("Model card", [Facts(facts), weights])
+
+
+def _named(target: "Target") -> str:
+    """A target with its unit, or with what its probability is of."""
+    if target.words:
+        return f"{target.name}: the probability of {target.words[1]}, not {target.words[0]}"
+    return target.name + (f" [{target.unit}]" if target.unit else "")
 
 
 def _written(model: "PropertyModel") -> dict[str, str]:

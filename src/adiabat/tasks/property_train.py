@@ -271,7 +271,9 @@ def _read(config: Mapping[str, Any], standardizer: AnyStandardizer, computed: Se
     by = config.get("by")
     sure: dict[str, float] = {}
 
-    def read(path: str, columns: Sequence[str]) -> Curation:
+    def read(
+        path: str, columns: Sequence[str], words: Mapping[str, tuple[str, str]] | None = None
+    ) -> Curation:
         with progress("reading molecules", unit="") as bar:
             table = read_table(
                 path,
@@ -279,6 +281,7 @@ def _read(config: Mapping[str, Any], standardizer: AnyStandardizer, computed: Se
                 targets=config["targets"],
                 columns=columns,
                 units=config["units"],
+                words=words,
             )
 
             def standardized(text: str) -> str:
@@ -303,7 +306,7 @@ def _read(config: Mapping[str, Any], standardizer: AnyStandardizer, computed: Se
         return _Parts(whole, known(train), known(test), _rows(train, test))
     whole = joined(rows, keep=depends)
     if "test" in config:
-        tested = joined(read(config["test"], depends), keep=depends)
+        tested = joined(read(config["test"], depends, rows.table.words), keep=depends)
         return _Parts(whole, known(whole.table), known(tested.table), {"test": config["test"]}, tested)
     if config["split"] == "none":
         return _Parts(whole, known(whole.table), None, {"train": whole.table.rows.tolist()})
