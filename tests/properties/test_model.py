@@ -60,6 +60,10 @@ class TestCalibration:
         own = Calibration.fitted(np.ones((5, 1)), np.ones((5, 1, 4)))
         assert np.isinf(own.width(0.9)).all()
         assert np.isfinite(own.width(0.5)).all()
+        for level, least in ((0.8, 4), (0.9, 9), (0.95, 19)):  # what the report says
+            for count in (least - 1, least):
+                own = Calibration.fitted(np.ones((count, 1)), np.ones((count, 1, 4)))
+                assert np.isfinite(own.width(level)).all() == (count == least)
 
     def test_probabilities_that_are_too_sure(self):
         """Odds twice too large: the logistic function halves them."""

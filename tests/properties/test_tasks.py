@@ -57,6 +57,8 @@ def test_from_table_to_predictions(data, tmp_path):
     assert "log M" in page
     values = predict_properties(tmp_path / "run", ["CCCCO", "OCCCC", "not one", "CCCBr", "[Na+].CC[O-]"])
     assert [row["standardized"] for row in values] == ["", "", "", "", "CCO"]
+    for word in ("at the border in between", "Limits: a cell such as", "from -inf to inf promises nothing"):
+        assert word in page
     assert float(values[0]["logS"]) == pytest.approx(2.0, abs=0.2)
     assert values[0]["logS"] == values[1]["logS"]
     assert values[0]["domain"] == "inside"

@@ -31,6 +31,25 @@ if TYPE_CHECKING:
 COVERED = (0.86, 0.94)
 SIGNIFICANT = 0.05
 _WORST, _SHOWN = 8, 20
+# What the words of tables and predictions mean.
+_DOMAIN = (
+    "Domain: a molecule is inside where it is as alike to a known one as nine in ten known ones are to "
+    "another, outside where it is less so than all but two in a hundred are, or has something that no known "
+    "one has, and at the border in between. Intervals of molecules outside are guesses."
+)
+_LIMITS = (
+    "Limits: a cell such as <5 or >100 says on which side of it the true value is. Models learn just that; "
+    "errors are of exact values only, and of limits it is counted how many predictions are on the right side."
+)
+_INTERVALS = (
+    "Intervals are as wide as molecules left out of training needed, so that they hold the share that is "
+    "asked for. One from -inf to inf promises nothing: fewer exact values were left out than that share "
+    "needs (4 for 80 %, 9 for 90 %, 19 for 95 %)."
+)
+_SETS = (
+    "Of a class the interval is the set of what is possible: 0 to 0, 1 to 1, or 0 to 1 where the model "
+    "cannot tell. Nine in ten molecules of either class are in theirs at 90 %."
+)
 _RELIABILITY = (
     "Test molecules by their probability to be in the class. Probabilities are calibrated where the last two "
     "columns agree."
@@ -314,7 +333,13 @@ def _card(model: "PropertyModel") -> Section:
         f"a tenth above {model.domain.largest:g} heavy atoms"
         + (", or inputs that are not as in training" if model.inputs else ""),
     }
-    return Section("Model card", [Facts(facts), weights])
+    return Section("Model card", [Facts(facts), weights, *map(Text, _meanings(model))])
+
+
+def _meanings(model: "PropertyModel") -> list[str]:
+    """What the words in predictions of this model mean."""
+    classes = [target.is_class for target in model.targets]
+    return [_DOMAIN, *([] if all(classes) else [_LIMITS, _INTERVALS]), *([_SETS] if any(classes) else [])]
 
 
 def _named(target: "Target") -> str:
