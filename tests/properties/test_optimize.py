@@ -430,16 +430,10 @@ def test_demands_that_nothing_meets(make, words):
 
 
 def test_property_models_are_asked_for_their_targets():
-    from adiabat.properties.model import fit_property_model
     from adiabat.properties.molecules import Molecules
     from adiabat.properties.optimize import scores_of
-    from adiabat.properties.table import Table
 
-    names = tuple("C" * n + end for n in range(1, 11) for end in ("O", "N", "C(=O)O", "Cl"))
-    mols = [Chem.MolFromSmiles(name) for name in names]
-    values = np.array([[Crippen.MolLogP(mol), Crippen.MolMR(mol)] for mol in mols])
-    table = Table(names, np.arange(len(names)), ("logP", "MR"), values, np.zeros(values.shape, int))
-    model, _ = fit_property_model(table, Molecules(names), kinds=["nearest"])
+    model = alkyls()
     scores = scores_of([model], [Objective("MR"), Objective("logP")])
     mean, spread = scores(["CCCO", "CCCCN"])
     said = model.predict(Molecules(("CCCO", "CCCCN")))
