@@ -89,8 +89,8 @@ def _energies(measured: Measurements) -> str:
     """What the heights of lines say of a single run."""
     if measured.keeps_energies:
         return (
-            "Without friction energy passes slowly between the modes of a molecule: heights say how much each "
-            "had in this run, which the bands do not count. Average over replicas."
+            "Without friction energy passes slowly between the modes of a molecule: heights say how much "
+            "each had in this run, which the bands do not count. Average over replicas."
         )
     return "In a run shorter than a few picoseconds heights say how much energy each motion had."
 
