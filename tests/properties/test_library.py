@@ -190,6 +190,18 @@ def test_a_zip_bomb_does_not_fill_the_memory(tmp_path, kind):
     assert peak < 20e6
 
 
+@pytest.mark.parametrize("split", [False, True])
+def test_a_record_that_announces_more_than_it_has_is_not_given_to_rdkit(tmp_path, split):
+    """RDKit made room for a hundred million atoms, 3 GB."""
+    block = Chem.MolToV3KMolBlock(Chem.MolFromSmiles("CCO"))
+    good = f"{block}$$$$\n"
+    counts = "COU-\nM  V30 NTS 100000000" if split else "COUNTS 100000000"
+    (tmp_path / "a.sdf").write_text(good.replace("COUNTS 3", counts) + good)
+    bad, fine = read_library(tmp_path / "a.sdf")
+    assert "announces 100000000 atoms" in bad.error
+    assert (fine.smiles, fine.error) == ("CCO", "")
+
+
 def test_rules():
     molecules = {
         "aspirin": ASPIRIN,

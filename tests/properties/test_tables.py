@@ -1,6 +1,7 @@
 """Tables of molecules: what is read, how molecules are written, what is joined and what is left out."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pyarrow
@@ -184,6 +185,38 @@ def test_parquet(tmp_path):
     assert table.values.tolist() == [[1.25]]
 
 
+def test_a_row_with_too_many_cells_is_left_out_by_its_number(tmp_path):
+    text = "smiles,y\nCCO,1.5\nCC,1,5\nCCC\nCCN,2\nCCS,caf\xe9\n"
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode("latin-1"))
+    table = read_table(path, smiles="smiles", targets=["y"])
+    assert table.smiles == ("CCO", "CCN")
+    assert [(row.row, row.reason) for row in table.rejected] == [
+        (2, "3 cells, the header has 2; decimals are written with a point"),
+        (3, "1 cells, the header has 2"),
+        (5, "it is not written in UTF-8"),
+    ]
+
+
+def test_a_table_that_unfolds_does_not_fill_the_memory(tmp_path, monkeypatch):
+    """Half a megabyte of gzip is 160 MB of text, of which nothing is kept but the columns asked for."""
+    path = tmp_path / "t.csv.gz"
+    with gzip.open(path, "wb", compresslevel=9) as file:
+        file.write(b"smiles,y,notes\n")
+        for _ in range(20):
+            file.write((b"CCO,1.5," + b"x" * 8000 + b"\n") * 1000)
+    tracemalloc.start()
+    assert len(read_table(path, smiles="smiles", targets=["y"])) == 20_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+    for name, most in (("MAX_ROWS", 19_999), ("MAX_CHARACTERS", 100_000)):
+        with monkeypatch.context() as changed:
+            changed.setattr(f"adiabat.properties.table.{name}", most)
+            with pytest.raises(UnsupportedError, match="too large to be read at once"):
+                read_table(path, smiles="smiles", targets=["y"])
+
+
 def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.csv").write_bytes("smiles,µM\nCCO,1\n".encode("latin-1"))
     with pytest.raises(DataError, match="not written in UTF-8"):
@@ -193,6 +226,12 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(ConfigError, match=r"'logs'") as caught:
         read_table(written(tmp_path, "t.csv"), smiles="smiles", targets=["logs"])
     assert "logS" in str(caught.value)
+    with pytest.raises(DataError, match=r"no molecule with a value; row 1: '1,5' is no.*point") as caught:
+        read_table(written(tmp_path, "t.csv", 'smiles,y\nCC,"1,5"\n'), smiles="smiles", targets=["y"])
+    assert "classes" not in str(caught.value)
+    with pytest.raises(DataError, match="'active' is not a number") as caught:
+        read_table(written(tmp_path, "t.csv", "smiles,y\nCC,active\n"), smiles="smiles", targets=["y"])
+    assert "write classes as 0 and 1" in str(caught.value)
     with pytest.raises(DataError, match="no molecule with a value"):
         read_table(written(tmp_path, "t.csv", "smiles,y\nCC,\n"), smiles="smiles", targets=["y"])
     (tmp_path / "bad.csv.gz").write_bytes(gzip.compress(CSV.encode())[:40])

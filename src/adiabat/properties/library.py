@@ -1,25 +1,24 @@
 """Libraries of molecules, read as streams: memory does not grow with their size."""
 
-import csv
 import gzip
 import io
 import itertools
-import zlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from adiabat.base import ConfigError, DataError, UnsupportedError, did_you_mean
+from adiabat.properties.rows import MAX_RECORD, Row, readable, rows_of_parquet, rows_of_text, text_lines
 
-# A longer record of an SD file, or line of another, is no molecule, and could be meant to fill the memory.
-MAX_RECORD = 1 << 20
-_BATCH = 1024
 KINDS = ("smi", "csv", "tsv", "sdf", "parquet")
 _SUFFIXES = {f".{kind}": kind for kind in KINDS} | {".smiles": "smi", ".txt": "smi"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 # The line of an SD record that counts its atoms tells its version, in which others of the kinds do not end.
 _COUNTS, _VERSIONS = 3, ("V2000", "V3000")
+# How many atoms and bonds a record of version 3000 announces; what version 2000 can is harmless.
+_ANNOUNCED = re.compile(r"M +V30 +COUNTS +(\d+) +(\d+)", re.IGNORECASE)
 # Instead of a file: standard input.
 STDIN = Path("-")
 
@@ -88,26 +87,33 @@ def read_library(
     if kind is not None and kind not in KINDS:
         raise ConfigError(f"there is no format {kind!r}", did_you_mean(kind, KINDS))
     kind = kind or _said(path)
-    called = library_name(path)
-    try:
-        with _opened(path) as file:
-            start = file.peek(len(_PARQUET))
-            if kind == "parquet" or (not kind and start.startswith(_PARQUET)):
-                yield from _of_parquet(file, smiles, name, called)
-                return
-            unpacked = gzip.GzipFile(fileobj=file) if start.startswith(_GZIP) else file
-            lines = text_lines(cast("BinaryIO", unpacked))
-            first = list(itertools.islice(lines, 0 if kind else _COUNTS + 1))
-            kind = kind or _guessed(first, smiles)
-            lines = itertools.chain(first, lines)
-            if kind == "sdf":
-                yield from _of_sdf(lines)
-            elif kind in _DELIMITERS:
-                yield from _of_csv(lines, _DELIMITERS[kind], smiles, name, called)
-            else:
-                yield from _of_lines(lines)
-    except (EOFError, OSError, zlib.error, csv.Error) as error:
-        raise DataError(f"{called} cannot be read to its end: {error}") from error
+    called, columns = library_name(path), [smiles, *([name] if name else [])]
+    with readable(called), _opened(path) as file:
+        start = file.peek(len(_PARQUET))
+        if kind == "parquet" or (not kind and start.startswith(_PARQUET)):
+            if not file.seekable():
+                raise UnsupportedError(
+                    f"{called}: Parquet is read from its end, and a stream has none before it is over",
+                    "give the file itself, or another format",
+                )
+            yield from _of_rows(rows_of_parquet(file, columns, called))
+            return
+        unpacked = gzip.GzipFile(fileobj=file) if start.startswith(_GZIP) else file
+        lines = text_lines(cast("BinaryIO", unpacked))
+        first = list(itertools.islice(lines, 0 if kind else _COUNTS + 1))
+        kind = kind or _guessed(first, smiles)
+        lines = itertools.chain(first, lines)
+        if kind == "sdf":
+            yield from _of_sdf(lines)
+        elif kind in _DELIMITERS:
+            yield from _of_rows(rows_of_text(lines, _DELIMITERS[kind], columns, called))
+        else:
+            yield from _of_lines(lines)
+
+
+def _of_rows(rows: Iterable[Row]) -> Iterator[Entry]:
+    for row in rows:
+        yield Entry(row.number, row.cells[0], "".join(row.cells[1:]), row.error)
 
 
 def _said(path: Path) -> str | None:
@@ -138,15 +144,6 @@ def _opened(path: Path) -> io.BufferedReader:
     return open(0, "rb", closefd=False) if path == STDIN else path.open("rb")
 
 
-def text_lines(file: BinaryIO) -> Iterator[str]:
-    """Lines with their ends; one that is too long comes as its beginning."""
-    text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
-    while line := text.readline(MAX_RECORD):
-        yield line
-        while len(line) == MAX_RECORD and not line.endswith(("\r", "\n")):
-            line = text.readline(MAX_RECORD)
-
-
 def _of_lines(lines: Iterable[str]) -> Iterator[Entry]:
     row = 0
     for line in lines:
@@ -155,67 +152,6 @@ def _of_lines(lines: Iterable[str]) -> Iterator[Entry]:
         row += 1
         first, _, rest = line.strip().partition("\t" if "\t" in line else " ")
         yield Entry(row, first, rest.strip())
-
-
-def _of_csv(
-    lines: Iterable[str], delimiter: str, smiles: str, name: str | None, called: str
-) -> Iterator[Entry]:
-    csv.field_size_limit(MAX_RECORD)
-    reader = csv.reader(lines, delimiter=delimiter)
-    header = next(reader, [])
-    column, named = _columns(header, smiles, name, called)
-    row, before = 0, reader.line_num
-    while (cells := _cells(reader)) is not None:
-        where = f"lines {before + 1} to {reader.line_num}: " if reader.line_num > before + 1 else ""
-        before = reader.line_num
-        if not cells:
-            continue
-        row += 1
-        if isinstance(cells, str):
-            yield Entry(row, "", error=f"{where}{cells}; is there a quotation mark without a second?")
-        elif len(cells) != len(header):
-            yield Entry(row, "", error=f"{where}{len(cells)} cells, the header has {len(header)}")
-        else:
-            yield Entry(row, cells[column], "" if named is None else cells[named])
-
-
-def _cells(reader: Iterator[list[str]]) -> list[str] | str | None:
-    """Of the next record, or what is wrong with it; None at the end."""
-    try:
-        return next(reader, None)
-    except csv.Error as error:
-        return str(error)
-
-
-def _of_parquet(file: BinaryIO, smiles: str, name: str | None, called: str) -> Iterator[Entry]:
-    import pyarrow
-    import pyarrow.parquet
-
-    if not file.seekable():
-        raise UnsupportedError(
-            f"{called}: Parquet is read from its end, and a stream has none before it is over",
-            "give the file itself, or another format",
-        )
-    try:
-        with pyarrow.parquet.ParquetFile(file) as table:
-            _columns(table.schema_arrow.names, smiles, name, called)
-            row = 0
-            wanted = [smiles, *([name] if name else [])]
-            for batch in table.iter_batches(_BATCH, columns=wanted):
-                names = batch[name].to_pylist() if name else [""] * len(batch)
-                for text, label in zip(batch[smiles].to_pylist(), names, strict=True):
-                    row += 1
-                    yield Entry(row, _text(text), _text(label))
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{called} cannot be read to its end: {str(error).splitlines()[0]}") from error
-
-
-def _columns(header: list[str], smiles: str, name: str | None, called: str) -> tuple[int, int | None]:
-    for wanted in filter(None, (smiles, name)):
-        if wanted not in header:
-            columns = ", ".join(map(repr, header[:30])) or "none"
-            raise ConfigError(f"{called} has no column {wanted!r}", f"its columns are {columns}")
-    return header.index(smiles), None if name is None else header.index(name)
 
 
 def sd_records(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:
@@ -239,6 +175,18 @@ def sd_records(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:
         yield lines, size
 
 
+def record_problem(record: Sequence[str], size: int) -> str:
+    """Why a record of `sd_records` must not be given to RDKit, which makes room for as many atoms as it
+    announces, or empty."""
+    if size > MAX_RECORD:
+        return f"the record is longer than {MAX_RECORD} characters"
+    # A line of version 3000 may go on in the next.
+    for found in _ANNOUNCED.finditer(re.sub(r"-\s*\n *M +V30 ?", "", "\n".join(record))):
+        if (count := max(map(int, found.groups()))) > len(record):
+            return f"it announces {count} atoms or bonds in {len(record)} lines"
+    return ""
+
+
 def _of_sdf(text: Iterable[str]) -> Iterator[Entry]:
     """The coordinates are not kept."""
     for row, (lines, size) in enumerate(sd_records(text), start=1):
@@ -249,8 +197,8 @@ def _of_record(lines: list[str], size: int, row: int) -> Entry:
     from rdkit import Chem, rdBase
 
     name = lines[0].strip() if lines else ""
-    if size > MAX_RECORD:
-        return Entry(row, "", name, f"the record is longer than {MAX_RECORD} characters")
+    if problem := record_problem(lines, size):
+        return Entry(row, "", name, problem)
     blocks = itertools.takewhile(lambda line: not line.startswith(">"), lines)
     if sum(line.startswith("M  END") for line in blocks) > 1:
         return Entry(row, "", name, "several molecules without $$$$ between them")
@@ -259,7 +207,3 @@ def _of_record(lines: list[str], size: int, row: int) -> Entry:
     if mol is None:
         return Entry(row, "", name, "RDKit cannot read the record")
     return Entry(row, Chem.MolToSmiles(mol), name)
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)

@@ -1,20 +1,23 @@
 """Tables of molecules with measured values, as files have them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from adiabat.base import ConfigError, DataError
+from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.properties.rows import read_rows
 
 # What tables write where nothing was measured.
 _ABSENT = {"", "na", "n/a", "nan", "none", "null", "-", "nd", "n.d."}
 # Words for what is not in a class; of other two, the first in the alphabet.
 _NO = {"no", "n", "false", "f", "negative", "neg", "inactive", "low", "fail", "failed", "absent", "off"}
 _NOT = ("in", "im", "un", "non", "non-", "non ", "not ", "not-")
+# Tables that are held in memory whole.
+MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 28
 _CENSORED = re.compile(r"^\s*(<=|>=|<|>|≤|≥)\s*(.+)$")
 
 
@@ -105,7 +108,7 @@ def read_table(
         raise ConfigError(f"{len(targets)} targets need as many units, got {len(units)}")
     if not targets:
         raise ConfigError("there is no column of measured values", "name one by --target")
-    strings = read_strings(Path(path), [smiles, *targets, *columns])
+    strings, errors = read_strings(Path(path), [smiles, *targets, *columns])
     if words is None:
         found = {name: _two_words(name, strings[name]) for name in targets}
         words = {name: own for name, own in found.items() if own}
@@ -118,6 +121,9 @@ def read_table(
     kept: list[int] = []
     for row, text in enumerate(strings[smiles]):
         cells = [strings[name][row] for name in targets]
+        if errors[row]:
+            rejected.append(Rejected(row + 1, text, errors[row]))
+            continue
         try:
             found = [measured_value(cell) for cell in cells]
         except ValueError as error:
@@ -141,7 +147,10 @@ def read_table(
     )
     if not kept:
         why = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else "it has no rows"
-        raise DataError(f"{path} has no molecule with a value; {why}", "write classes as 0 and 1")
+        letters = bool(rejected) and any(character.isalpha() for character in strings[targets[0]][0])
+        raise DataError(
+            f"{path} has no molecule with a value; {why}", "write classes as 0 and 1" if letters else None
+        )
     return whole.taken(kept)
 
 
@@ -185,7 +194,8 @@ def measured_value(cell: str) -> tuple[float, int]:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{cell!r} is not a number") from None
+        comma = "; write decimals with a point" if re.fullmatch(r"[+-]?\d+,\d+", text.strip()) else ""
+        raise ValueError(f"{cell!r} is not a number{comma}") from None
     if not np.isfinite(value):
         raise ValueError(f"{cell!r} is not a finite number")
     return value, sign
@@ -196,49 +206,54 @@ def is_class(values: np.ndarray) -> bool:
     return set(np.unique(values).tolist()) <= {0.0, 1.0}
 
 
-def read_strings(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
-    """Columns of a table as they are written, absent cells as empty strings.
+class Strings(NamedTuple):
+    """Columns of a table as they are written.
+
+    Attributes:
+        columns: by name; absent cells are empty strings.
+        errors: of each row, why it cannot be read, or empty; its cells are then empty.
+    """
+
+    columns: dict[str, list[str]]
+    errors: list[str]
+
+
+def read_strings(path: Path, names: Sequence[str]) -> Strings:
+    """Columns of a table that is held in memory whole.
 
     Raises:
         DataError: no such file, a damaged one, or two columns of one name.
         ConfigError: a column that the file does not have.
+        UnsupportedError: more than a million rows, or than 2^28 characters in the columns.
     """
-    import pyarrow
-    import pyarrow.csv
-    import pyarrow.parquet
+    names = list(dict.fromkeys(names))
+    columns: dict[str, list[str]] = {name: [] for name in names}
+    errors: list[str] = []
+    for row in bounded(read_rows(path, names), path, lambda row: sum(map(len, row.cells))):
+        errors.append(row.error)
+        for name, cell in zip(names, row.cells, strict=True):
+            columns[name].append(cell)
+    return Strings(columns, errors)
 
-    if not path.is_file():
-        raise DataError(f"there is no file {path}")
-    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    try:
-        if kind == ".parquet":
-            table = pyarrow.parquet.read_table(path)
-        else:
-            table = pyarrow.csv.read_csv(
-                path,
-                parse_options=pyarrow.csv.ParseOptions(
-                    delimiter="\t" if kind in (".tsv", ".tab") else ",", newlines_in_values=True
-                ),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False
-                ),
+
+def bounded[T](rows: Iterable[T], path: Path, size: Callable[[T], int]) -> Iterator[T]:
+    """The rows, up to as many as may be held in memory.
+
+    Args:
+        rows: of the file.
+        path: the file.
+        size: characters of a row.
+
+    Raises:
+        UnsupportedError: more than that.
+    """
+    total = 0
+    for number, row in enumerate(rows, start=1):
+        total += size(row)
+        if number > MAX_ROWS or total > MAX_CHARACTERS:
+            raise UnsupportedError(
+                f"{path} is too large to be read at once: more than {MAX_ROWS} rows, or {MAX_CHARACTERS} "
+                "characters in the columns asked for",
+                "take a part of it; adiabat screen reads files of any size",
             )
-        columns = table.column_names
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not written in UTF-8", "save it as CSV UTF-8") from error
-    except (pyarrow.ArrowException, OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    missing = [name for name in names if name not in columns]
-    if missing:
-        raise ConfigError(
-            f"{path} has no column {', '.join(map(repr, missing))}",
-            f"its columns are {', '.join(map(repr, columns[:30]))}",
-        )
-    repeated = [name for name in names if columns.count(name) > 1]
-    if repeated:
-        raise DataError(f"{path} has several columns {repeated[0]!r}", "rename them")
-    return {name: [_text(value) for value in table[name].to_pylist()] for name in dict.fromkeys(names)}
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+        yield row

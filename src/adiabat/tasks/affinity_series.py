@@ -115,7 +115,7 @@ def _curated(path: Path, known: Known, smiles: str, standardizer: Standardizer) 
     Raises:
         DataError: too few of them.
     """
-    texts = read_strings(path, [smiles])[smiles]
+    texts = read_strings(path, [smiles]).columns[smiles]
     first = {text.strip(): row for row, text in reversed(list(enumerate(texts, start=1)))}
     values = np.array(list(known.values.values()))[:, None]
     table = Table(

@@ -110,12 +110,14 @@ def read_targets(path: Path, *, value: str, unit: str, name: str) -> list[Target
         DataError: files that cannot be read.
     """
     try:
-        columns = read_strings(path, ["target", "protein", "ligands", "values"])
+        columns, errors = read_strings(path, ["target", "protein", "ligands", "values"])
     except ConfigError as error:
         if "'values'" not in error.message:
             raise
-        columns = read_strings(path, ["target", "protein", "ligands"])
+        columns, errors = read_strings(path, ["target", "protein", "ligands"])
         columns["values"] = [""] * len(columns["target"])
+    if bad := [f"row {row}: {error}" for row, error in enumerate(errors, start=1) if error]:
+        raise DataError(f"{path} cannot be read: {bad[0]}")
     if len(set(columns["target"])) < len(columns["target"]):
         raise ConfigError(f"{path} names a target twice", "all ligands of a target come in one SD file")
     rows = zip(*(columns[key] for key in ("target", "protein", "ligands", "values")), strict=True)

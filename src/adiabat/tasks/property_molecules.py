@@ -12,7 +12,7 @@ from adiabat.properties.inputs import encode, with_molecules
 from adiabat.properties.library import read_library
 from adiabat.properties.model import PropertyModel
 from adiabat.properties.molecules import Molecules
-from adiabat.properties.table import read_strings
+from adiabat.properties.table import bounded, read_strings
 
 
 class Asked(NamedTuple):
@@ -45,13 +45,15 @@ def read_asked(model: PropertyModel, molecules: str | os.PathLike | Sequence[str
     Raises:
         DataError: no such file, or a damaged one.
         ConfigError: a column is missing.
+        UnsupportedError: more rows than can be answered at once.
     """
     names = [one.name for one in model.inputs if not one.is_computed]
     if isinstance(molecules, (str, os.PathLike)):
         if names:
-            columns = read_strings(Path(molecules), [smiles, *names])
-            return Asked(columns.pop(smiles), columns)
-        library = list(read_library(Path(molecules), smiles=smiles))
+            columns, errors = read_strings(Path(molecules), [smiles, *names])
+            return Asked(columns.pop(smiles), columns, errors)
+        entries = read_library(Path(molecules), smiles=smiles)
+        library = list(bounded(entries, Path(molecules), lambda entry: len(entry.smiles)))
         return Asked([entry.smiles for entry in library], {}, [entry.error for entry in library])
     if names:
         raise ConfigError(f"the model needs a column {names[0]!r}", "give a file that has it")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from adiabat.base import ConfigError, DataError
-from adiabat.properties.library import MAX_RECORD, sd_records, text_lines
+from adiabat.properties.library import record_problem, sd_records
+from adiabat.properties.rows import text_lines
 from adiabat.properties.table import Rejected
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def read_ligands(path: str | Path) -> tuple[list[Ligand], list[Rejected]]:
             for row, (lines, size) in enumerate(records, start=1):
                 name = (lines[0].strip() if lines else "") or f"ligand {row}"
                 try:
-                    if size > MAX_RECORD:
-                        raise ValueError(f"the record is longer than {MAX_RECORD} characters")
+                    if problem := record_problem(lines, size):
+                        raise ValueError(problem)
                     if name in found:
                         raise ValueError("another pose of it was read before")
                     found[name] = _ligand(name, "\n".join(lines) + "\n$$$$\n")

@@ -87,7 +87,7 @@ def read_known(path: str | Path, *, value: str, unit: str, name: str = "name") -
     """
     by_row = unit not in UNITS
     try:
-        columns = read_strings(Path(path), [name, value, *([unit] if by_row else [])])
+        columns, errors = read_strings(Path(path), [name, value, *([unit] if by_row else [])])
     except ConfigError as error:
         if by_row and f"no column {unit!r}" in error.message:
             raise ConfigError(
@@ -96,15 +96,24 @@ def read_known(path: str | Path, *, value: str, unit: str, name: str = "name") -
             ) from error
         raise
     units = columns[unit] if by_row else [unit] * len(columns[name])
-    return known_of(columns[name], columns[value], units, str(path))
+    return known_of(columns[name], columns[value], units, str(path), errors)
 
 
-def known_of(names: Sequence[str], cells: Sequence[str], units: Sequence[str], source: str) -> Known:
-    """The same from cells as they are written; `source` is named in errors."""
+def known_of(
+    names: Sequence[str],
+    cells: Sequence[str],
+    units: Sequence[str],
+    source: str,
+    errors: Sequence[str] = (),
+) -> Known:
+    """The same from cells as they are written; `source` is named in errors. What could not be read has one of
+    `errors`."""
     found: dict[str, list[float]] = {}
     rejected: list[Rejected] = []
     for row, (name, cell, unit) in enumerate(zip(names, cells, units, strict=True), start=1):
         try:
+            if errors and errors[row - 1]:
+                raise ValueError(errors[row - 1])
             number, limit = measured_value(cell)
             if math.isnan(number):
                 continue

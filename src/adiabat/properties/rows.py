@@ -1,0 +1,148 @@
+"""Rows of tables, read as streams: memory does not grow with the size of a file."""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from adiabat.base import ConfigError, DataError
+
+# A longer row, or line of another file, is no molecule, and could be meant to fill the memory.
+MAX_RECORD = 1 << 20
+_BATCH = 1024
+# What decoding makes of bytes that are not UTF-8.
+_UNREADABLE = "\ufffd"
+
+
+class Row(NamedTuple):
+    """One row of a table.
+
+    Attributes:
+        number: in the file, the header being row 0.
+        cells: of the columns that were asked for, as written; empty strings where there is an error.
+        error: why it cannot be read, or empty.
+    """
+
+    number: int
+    cells: Sequence[str]
+    error: str = ""
+
+
+def read_rows(path: Path, names: Sequence[str]) -> Iterator[Row]:
+    """Columns of a table, a row after the other: Parquet, tab-separated (.tsv, .tab) or else CSV, text also
+    compressed by gzip. A row that cannot be read says why, and the rest goes on.
+
+    Args:
+        path: the file.
+        names: of the columns.
+
+    Raises:
+        DataError: no such file, one that ends too early, that is not UTF-8, or has two columns of one name.
+        ConfigError: a column that the file does not have.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    kind = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    with readable(str(path)), path.open("rb") as file:
+        if kind == ".parquet":
+            yield from rows_of_parquet(file, names, str(path))
+        else:
+            unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if path.suffix.lower() == ".gz" else file
+            delimiter = "\t" if kind in (".tsv", ".tab") else ","
+            yield from rows_of_text(text_lines(unpacked), delimiter, names, str(path))
+
+
+@contextmanager
+def readable(called: str) -> Iterator[None]:
+    """Says which file it is that cannot be read to its end."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, EOFError, OSError, zlib.error, csv.Error) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{called} cannot be read to its end: {reason}") from error
+
+
+def text_lines(file: BinaryIO) -> Iterator[str]:
+    """Lines with their ends; one that is too long comes as its beginning."""
+    text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
+    while line := text.readline(MAX_RECORD):
+        yield line
+        while len(line) == MAX_RECORD and not line.endswith(("\r", "\n")):
+            line = text.readline(MAX_RECORD)
+
+
+def rows_of_text(lines: Iterable[str], delimiter: str, names: Sequence[str], called: str) -> Iterator[Row]:
+    """As `read_rows`, from lines with a header; `called` is how errors speak of the file."""
+    csv.field_size_limit(MAX_RECORD)
+    reader = csv.reader(lines, delimiter=delimiter)
+    header = next(reader, [])
+    columns = _columns(header, names, called)
+    number, before = 0, reader.line_num
+    while (cells := _cells(reader)) is not None:
+        where = f"lines {before + 1} to {reader.line_num}: " if reader.line_num > before + 1 else ""
+        before = reader.line_num
+        if not cells:
+            continue
+        number += 1
+        error = _problem(cells, len(header), delimiter)
+        found = [""] * len(names) if error else [cells[column] for column in columns]
+        if not error and any(_UNREADABLE in cell for cell in found):
+            error = "it is not written in UTF-8"
+        yield Row(number, found, f"{where}{error}" if error else "")
+
+
+def _problem(cells: list[str] | str, count: int, delimiter: str) -> str:
+    if isinstance(cells, str):
+        return f"{cells}; is there a quotation mark without a second?"
+    if len(cells) == count:
+        return ""
+    comma = delimiter == "," and any(
+        one.isdigit() and other.isdigit()
+        for one, other in zip((cell[-1:] for cell in cells), (cell[:1] for cell in cells[1:]), strict=False)
+    )
+    hint = "; decimals are written with a point" if comma and len(cells) > count else ""
+    return f"{len(cells)} cells, the header has {count}{hint}"
+
+
+def _cells(reader: Iterator[list[str]]) -> list[str] | str | None:
+    """Of the next record, or what is wrong with it; None at the end."""
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        return str(error)
+
+
+def rows_of_parquet(file: BinaryIO, names: Sequence[str], called: str) -> Iterator[Row]:
+    """As `read_rows`, from a file that can be read from its end."""
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(file) as table:
+        _columns(table.schema_arrow.names, names, called)
+        number = 0
+        for batch in table.iter_batches(_BATCH, columns=list(dict.fromkeys(names))):
+            for cells in zip(*(batch[name].to_pylist() for name in names), strict=True):
+                number += 1
+                yield Row(number, [_text(cell) for cell in cells])
+
+
+def _columns(header: list[str], names: Sequence[str], called: str) -> list[int]:
+    if any(_UNREADABLE in name for name in header):
+        raise DataError(f"{called} is not written in UTF-8", "save it as CSV UTF-8")
+    if missing := [name for name in names if name not in header]:
+        columns = ", ".join(map(repr, header[:30])) or "none"
+        raise ConfigError(
+            f"{called} has no column {', '.join(map(repr, missing))}", f"its columns are {columns}"
+        )
+    if repeated := [name for name in names if header.count(name) > 1]:
+        raise DataError(f"{called} has several columns {repeated[0]!r}", "rename them")
+    return [header.index(name) for name in names]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
