@@ -123,8 +123,8 @@ class TestInputs:
 
     def test_what_training_did_not_have(self):
         (one,) = find_inputs({"x": ["a", "b"]}, ["x"])
-        with pytest.raises(DataError, match="row 1: x is 'c'"):
-            encode([one], {"x": ["c"]}, 1)
+        with pytest.raises(DataError, match="row 7: x is 'c'"):
+            encode([one], {"x": ["c"]}, 1, [7])
         with pytest.raises(ConfigError, match="needs a column 'x'"):
             encode([one], {}, 1)
 

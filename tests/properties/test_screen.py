@@ -148,11 +148,34 @@ def test_a_stream_is_ranked_as_the_whole(models):
         assert [table["row"].to_pylist() for table in other] == [t["row"].to_pylist() for t in lists[0]]
     best, front, different = lists[0]
     total = whole["desirability"].to_numpy()
-    assert best["row"].to_pylist() == (np.argsort(-total, kind="stable")[:6] + 1).tolist()
+    assert best["row"].to_pylist() == (np.argsort(-total[: len(NAMES)], kind="stable")[:6] + 1).tolist()
     wanted = pareto_front(wish.of(whole)) + 1
     assert set(front["row"].to_pylist()) == {int(k) for k in wanted if k <= len(NAMES)}
     assert len(different) <= 6
     assert different["row"][0] == best["row"][0]
+
+
+def test_copies_and_ties_do_not_depend_on_the_order_of_the_library(models):
+    """All of these are good enough: the best go first, each molecule once, however it is written."""
+    loaded = [load_property_model(models[0])]
+    wish = Wish((Objective("logS", (3.0, np.inf)),), np.ones(1), 1.0)
+    copies = ["OCCCCCCCCCCCCCCC", "C(CCCCCCCCCCCCCC)O", "CCCCCCCCCCCCCC[C](O)([H])[H]"] * 3
+    lists = []
+    for names in (NAMES + copies, copies + NAMES[::-1]):
+        whole = pyarrow.Table.from_batches(
+            [Screen(loaded, Filters(), wish, 0.9)([Entry(k + 1, name) for k, name in enumerate(names)])]
+        )
+        short = ShortList(20, wish, ())
+        for start in range(0, len(whole), 40):
+            short.add(whole.slice(start, 40))
+        best = short.best()
+        assert set(best["desirability"].to_pylist()) == {1.0}
+        low = best["logS"].to_numpy() - best["logS error"].to_numpy()
+        assert (np.diff(low) <= 1e-6).all()
+        lists.append((best["standardized"].to_pylist(), short.front()["standardized"].to_pylist()))
+    assert lists[0] == lists[1]
+    assert len(set(lists[0][0])) == 20
+    assert lists[0][1] == lists[0][0][:1]
 
 
 def test_filters_leave_out_before_models_are_asked(models, monkeypatch):
@@ -269,6 +292,16 @@ def test_a_worker_that_is_killed_is_replaced(models, tmp_path, monkeypatch):
 
 def test_wrong_input(models, library, tmp_path):
     run = {"out": tmp_path / "run", "workers": 1}
+    for wrong, said in (
+        ({"least_qed": 3.0}, "QED of 3 or more"),
+        ({"most_sa": 0.5}, "accessibility of 0.5 or less"),
+        ({"caution": -1.0}, "within -1 standard errors"),
+        ({"caution": float("nan")}, "within nan"),
+        ({"alike": 1.5}, "not 1.5"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            screen(models[:1], library, **wrong, **run)
+    assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigError, match="given twice"):
         screen([models[0], models[0] / "model.safetensors"], library, **run)
     with pytest.raises(ConfigError, match="no model predicts 'logP'"):

@@ -124,6 +124,26 @@ def test_values_of_the_test_are_not_joined_into_the_training(tmp_path, split, by
     assert found.model.summary["leakage"]["exact"] == pytest.approx(0.1)  # and it is said
 
 
+def test_a_target_with_few_values_is_left_out(data, tmp_path):
+    rows = [{**row, "pKa": "1" if k < 3 else ""} for k, row in enumerate(rows_of(data))]
+    path = tmp_path / "two.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows([*rows, {"smiles": "CCSCC", "pKa": "3", "year": 2000, "series": "0"}])
+    found = train_property(path, out=tmp_path / "run", targets=["pKa", "logS"], units=["", "M"], kinds=QUICK)
+    assert [(target.name, target.unit) for target in found.model.targets] == [("logS", "M")]
+    reason = "'pKa' has 4 values, at least 10 are needed"
+    summary = found.model.summary
+    assert reason.split(" has")[0] in summary["targets_left_out"]["pKa"]
+    assert summary["n_train"] + summary["n_test"] == 101  # not the one that has a pKa only
+    assert "the target pKa is left out" in found.report.read_text()
+    # Where nothing can be learned, the folder is free for the next try.
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"'pKa' has \d values"):
+            train_property(path, out=tmp_path / "again", targets=["pKa"], kinds=QUICK)
+
+
 def test_stopped_and_resumed(data, tmp_path, monkeypatch):
     """The model is that of an unbroken run, byte for byte."""
     kinds = ("mean", "nearest", "forest", "gaussian-process")

@@ -143,6 +143,8 @@ def train(
         return
     if summary["n_rejected"]:
         note(f"{summary['n_rejected']} rows are left out: {found.folder / 'rejected.csv'} says why")
+    for name, reason in summary.get("targets_left_out", {}).items():
+        note(f"the target {name!r} is left out: {reason}")
     if summary.get("n_rejected_test"):
         left_out = f"{summary['n_rejected_test']} rows of {test} are left out"
         note(f"{left_out} of the test: {found.folder / 'rejected.csv'} says why")

@@ -30,7 +30,7 @@ class Filters:
             doi 10.1186/1758-2946-1-8).
 
     Raises:
-        ConfigError: another rule, or a pattern that is not SMARTS.
+        ConfigError: another rule, a pattern that is not SMARTS, or a limit that no molecule keeps.
     """
 
     def __init__(
@@ -46,6 +46,17 @@ class Filters:
         if unknown:
             raise ConfigError(
                 f"there is no rule {unknown[0]!r}", f"choose from {', '.join((*ALERTS, *LIMITS))}"
+            )
+        # Each in the sense that NaN is refused as well.
+        if least_qed is not None and not least_qed < 1:
+            raise ConfigError(
+                f"no molecule has a QED of {least_qed:g} or more: it ends below 1",
+                "ask for at least 0.3 to 0.7",
+            )
+        if most_sa is not None and not most_sa >= 1:
+            raise ConfigError(
+                f"no molecule has a synthetic accessibility of {most_sa:g} or less: it begins at 1 (easy)",
+                "ask for at most 3 to 5",
             )
         self.rules = tuple(rules)
         self.least_qed, self.most_sa = least_qed, most_sa

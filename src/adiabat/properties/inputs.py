@@ -97,22 +97,32 @@ def find_inputs(
     for k, one in enumerate(found):
         if one.name in temperatures:
             found[k] = one._replace(kind="temperature")
-            _encoded(found[k], columns[one.name])
     return tuple(found)
 
 
-def encode(inputs: Sequence[Input], columns: Mapping[str, Sequence[str]], count: int) -> np.ndarray:
+def encode(
+    inputs: Sequence[Input],
+    columns: Mapping[str, Sequence[str]],
+    count: int,
+    rows: Sequence[int] | np.ndarray | None = None,
+) -> np.ndarray:
     """The columns as numbers, shape (count, n_numbers), float32.
+
+    Args:
+        inputs: of the model.
+        columns: cells as they are written, by name.
+        count: how many there are of each.
+        rows: numbers of the cells in their file, for errors.
 
     Raises:
         ConfigError: a column is not there, or an embedding is by another potential.
-        DataError: a cell that its column did not have in training, with the number of its row; also, like
+        DataError: a cell that its column did not have in training; also, like
             the others of `quantum` and `embedding`, a molecule that one of them cannot treat.
     """
     missing = [one.name for one in inputs if one.name not in columns]
     if missing:
         raise ConfigError(f"the model needs a column {missing[0]!r}", "it was trained with one")
-    parts = [_encoded(one, columns[one.name]) for one in inputs]
+    parts = [_encoded(one, columns[one.name], rows) for one in inputs]
     return np.concatenate([np.zeros((count, 0), np.float32), *parts], axis=1)
 
 
@@ -134,7 +144,7 @@ def _input(name: str, cells: list[str], is_molecule: bool) -> Input:
     return Input(name, "levels", tuple(words))
 
 
-def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
+def _encoded(one: Input, cells: Sequence[str], rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
     if one.kind == "embedding" and one.levels != (embedding_digest(),):
         raise ConfigError(
             "the model was trained with another learned potential than comes with this adiabat",
@@ -143,36 +153,37 @@ def _encoded(one: Input, cells: Sequence[str]) -> np.ndarray:
     found = np.zeros((len(cells), one.width), np.float32)
     known: dict[str, Any] = {}
     for row, cell in enumerate(text.strip() for text in cells):
+        where = "" if rows is None else f"row {rows[row]}: "
         if one.kind in ("number", "temperature"):
             if not _is_number(cell):
-                raise DataError(f"row {row + 1}: {one.name} is {cell!r}, not a number")
-            found[row] = float(cell) if one.kind == "number" else _reciprocal(float(cell), row, one.name)
+                raise DataError(f"{where}{one.name} is {cell!r}, not a number")
+            found[row] = (
+                float(cell) if one.kind == "number" else _reciprocal(float(cell), f"{where}{one.name}")
+            )
         elif one.kind == "levels":
             if cell not in one.levels:
-                raise DataError(
-                    f"row {row + 1}: {one.name} is {cell!r}", f"the model knows {', '.join(one.levels)}"
-                )
+                raise DataError(f"{where}{one.name} is {cell!r}", f"the model knows {', '.join(one.levels)}")
             found[row, one.levels.index(cell)] = 1.0
         else:
             if cell not in known:
                 if one.is_computed:
                     known[cell] = _COMPUTED[one.kind](cell)
                 else:
-                    known[cell] = _of_molecule(cell, row, one.name)
+                    known[cell] = _of_molecule(cell, f"{where}{one.name}")
             found[row] = known[cell]
     return found
 
 
-def _of_molecule(text: str, row: int, name: str) -> np.ndarray:
+def _of_molecule(text: str, name: str) -> np.ndarray:
     try:
         return descriptors([Standardizer(salts=True, charges=True)(text)])[0]
     except AdiabatError as error:
-        raise DataError(f"row {row + 1}: {name}: {error.message}") from error
+        raise DataError(f"{name}: {error.message}") from error
 
 
-def _reciprocal(temperature: float, row: int, name: str) -> float:
+def _reciprocal(temperature: float, name: str) -> float:
     if temperature <= 0:
-        raise DataError(f"row {row + 1}: {name} is {temperature:g}, a temperature is above 0 K")
+        raise DataError(f"{name} is {temperature:g}, a temperature is above 0 K")
     return 1000 / temperature
 
 

@@ -265,6 +265,17 @@ def find_targets(table: Table, *, reversible: bool = False) -> tuple[Target, ...
     return *values, difference._replace(center=0.0, scale=scale)
 
 
+def untaught(table: Table) -> dict[str, str]:
+    """Which targets cannot be learned, with the reason: too few values, one class, all equal."""
+    found = {}
+    for name in table.targets:
+        try:
+            find_targets(table.of_targets([name]))
+        except DataError as error:
+            found[name] = error.message
+    return found
+
+
 def labels_of(table: Table, targets: Sequence[Target], *, reversible: bool = False) -> Labels:
     """What is to be learned of a table."""
     center, scale = _units_of(targets)

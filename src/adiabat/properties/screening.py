@@ -40,14 +40,24 @@ class Wish(NamedTuple):
 
     def of(self, table: "pyarrow.Table | pyarrow.RecordBatch") -> np.ndarray:
         """Desirabilities of the molecules of a table, shape (n_molecules, n_objectives)."""
+        return desirabilities(self.objectives, *self._values(table), self.scales, self.caution)
 
+    def margin(self, table: "pyarrow.Table") -> np.ndarray:
+        """The weighted mean of how far within the goals molecules are, shape (n_molecules,)."""
+        mean, errors = self._values(table)
+        found = [
+            objective.margin(mean[:, k], errors[:, k], float(self.scales[k]), self.caution)
+            for k, objective in enumerate(self.objectives)
+        ]
+        return self.total(np.stack(found, axis=1))
+
+    def _values(self, table: "pyarrow.Table | pyarrow.RecordBatch") -> tuple[np.ndarray, np.ndarray]:
         def column(name: str) -> np.ndarray:
             return np.asarray(table[name].to_numpy(zero_copy_only=False), float)
 
         names = [objective.name for objective in self.objectives]
         mean = np.stack([column(name) for name in names], axis=1)
-        errors = np.nan_to_num(np.stack([column(f"{name} error") for name in names], axis=1))
-        return desirabilities(self.objectives, mean, errors, self.scales, self.caution)
+        return mean, np.nan_to_num(np.stack([column(f"{name} error") for name in names], axis=1))
 
     def total(self, found: np.ndarray) -> np.ndarray:
         """The weighted mean of desirabilities, shape (n_molecules,)."""

@@ -75,6 +75,19 @@ class Table:
             columns={name: column[index] for name, column in self.columns.items()},
         )
 
+    def of_targets(self, names: Sequence[str]) -> "Table":
+        """Only these values, of the molecules that have any of them."""
+        columns = [self.targets.index(name) for name in names]
+        values = self.values[:, columns]
+        found = replace(
+            self,
+            targets=tuple(names),
+            values=values,
+            limits=self.limits[:, columns],
+            units=tuple(self.units[k] for k in columns) if self.units else (),
+        )
+        return found.taken(np.flatnonzero(~np.isnan(values).all(axis=1)))
+
 
 def read_table(
     path: str | Path,

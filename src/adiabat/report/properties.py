@@ -133,6 +133,8 @@ def _data(
          + ", ".join(f"{value:g}" for value in c.values))
         for c in curation.conflicts[:_SHOWN]
     ]  # fmt: skip
+    for name, reason in found.get("targets_left_out", {}).items():
+        messages.append(("warning", f"the target {name} is left out", reason))
     rejected = [(f"row {row.row}", row.reason) for row in curation.table.rejected]
     if tested is not None:
         rejected += [(f"row {row.row} of the test file", row.reason) for row in tested.table.rejected]

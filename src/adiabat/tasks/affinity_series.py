@@ -82,9 +82,9 @@ def train_series(
         standardizer = Standardizer()
         known = read_known(Path(data), value=value, unit=unit, name=smiles)
         table = _curated(Path(data), known, smiles, standardizer)
-        atomic_write(run.path / REJECTED, as_csv(["row", "smiles", "reason"], table.rejected))
         values = table.values[:, 0]
         check_varied(values, os.fspath(data))
+        atomic_write(run.path / REJECTED, as_csv(["row", "smiles", "reason"], table.rejected))
         test = judge_series(table.smiles, values, seed=seed)
         orders = {name: [order] for name, order in test.orders.items()}
         taus, better = judged([values], orders, MODEL, seed)

@@ -128,6 +128,7 @@ def optimize_by_models(
         filters=filters,
         domains=() if outside else scores.domains,
     )
+    search = Search(evaluations=evaluations, caution=caution)
     parts = None if fragments is None else Fragments(one.smiles for one in read_library(Path(fragments)))
     config: dict[str, Any] = {
         "start": list(start),
@@ -162,7 +163,7 @@ def optimize_by_models(
             scores,
             asked,
             limits=limits,
-            search=Search(evaluations=evaluations, caution=caution),
+            search=search,
             fragments=parts,
             folder=run.path / "checkpoints",
             seed=seed,

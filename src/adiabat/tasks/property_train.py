@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ from adiabat.properties.model import (
     folds_of,
     labels_of,
     save_property_model,
+    untaught,
 )
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import AbstractPredictor, Estimate, predictors
@@ -110,6 +111,7 @@ class _Parts:
         test: to test with.
         split: rows of the parts.
         tested: of the other file to test with, where there is one.
+        untaught: targets that are left out, with the reason.
     """
 
     curation: Curation
@@ -117,11 +119,27 @@ class _Parts:
     test: Table | None
     split: dict[str, Any]
     tested: Curation | None = None
+    untaught: dict[str, str] = field(default_factory=dict)
 
     def rejected(self, config: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Rows left out, each with its file."""
         files = [(config["data"], self.curation), (config.get("test"), self.tested)]
         return [(*row, file) for file, found in files if found for row in found.table.rejected]
+
+    def teachable(self, *, reversible: bool) -> "_Parts":
+        """Without the targets that cannot be learned, where others can.
+
+        Raises:
+            DataError: there is none, or one of the two of a reaction cannot.
+        """
+        left_out = {} if reversible else untaught(self.train)
+        names = [name for name in self.train.targets if name not in left_out]
+        if not names or reversible:
+            find_targets(self.train, reversible=reversible)  # says why
+        if not left_out:
+            return self
+        test = None if self.test is None else self.test.of_targets(names)
+        return replace(self, train=self.train.of_targets(names), test=test, untaught=left_out)
 
 
 def train_property(
@@ -226,12 +244,14 @@ def train_property(
         run.note(**environment)
         standardizer = ReactionStandardizer() if reaction else Standardizer(tautomers=tautomers)
         parts = _read(config, standardizer, computed)
-        rejected = as_csv(["row", "smiles", "reason", "file"], parts.rejected(config))
-        atomic_write(run.path / REJECTED, rejected)
-        atomic_write(run.path / SPLIT, json.dumps(parts.split))
+        # What cannot be taught from is said before anything is left in the folder.
+        parts = parts.teachable(reversible=balance is not None)
         given = [*inputs, *solvents, *temperatures]
         found = (*find_inputs(_strings(parts.train), given, solvents, temperatures), *computed)
         molecules = _molecules(parts.train, found, standardizer)
+        rejected = as_csv(["row", "smiles", "reason", "file"], parts.rejected(config))
+        atomic_write(run.path / REJECTED, rejected)
+        atomic_write(run.path / SPLIT, json.dumps(parts.split))
         fitted = _fit_kinds(run, parts.train, molecules, kinds, seed, messages)
         model, validation = fit_property_model(
             parts.train,
@@ -365,7 +385,7 @@ def _strings(table: Table) -> dict[str, list[str]]:
 
 def _molecules(table: Table, inputs: Sequence[Input], standardizer: AnyStandardizer) -> Molecules:
     columns = with_molecules(inputs, _strings(table), table.smiles)
-    return described(standardizer, table.smiles, encode(inputs, columns, len(table)))
+    return described(standardizer, table.smiles, encode(inputs, columns, len(table), table.rows))
 
 
 def _fit_kinds(
@@ -494,6 +514,7 @@ def _summary(
             if one.limits[0]
         },
         "leakage": dict(leakage or {}),
+        **({"targets_left_out": parts.untaught} if parts.untaught else {}),
         **begun,
     }
 

@@ -141,6 +141,10 @@ def screen(
         raise ConfigError(f"the best {top} cannot be listed", "give --top at least 1")
     if explained < 0:
         raise ConfigError(f"{explained} molecules cannot be explained", "give --explained at least 0")
+    if not 0 <= caution < math.inf:
+        raise ConfigError(f"values cannot be the worst within {caution:g} standard errors", "give 0 or more")
+    if not 0 < alike <= 1:
+        raise ConfigError(f"similarities are from 0 to 1, not {alike:g}", "give --alike above 0, to 1")
     library = Path(library)
     loaded = [load_property_model(path) for path in models]
     digests = _digests(models)
@@ -196,7 +200,7 @@ def screen(
     ) as run:
         run.note(**environment)
         files = _Files(run.path)
-        short = ShortList(top, wish, verdicts)
+        short = ShortList(top, wish, verdicts, loaded[0].of_molecules)
         for part in files.resumed():
             short.add(part)
         entries = files.left(read_library(library, smiles=smiles, name=name, kind=kind))

@@ -45,11 +45,6 @@ class Limits:
             raise ConfigError(f"a similarity of at least {self.least_similarity} is not from 0 to below 1")
         if self.most_heavy_atoms < 1:
             raise ConfigError(f"molecules with at most {self.most_heavy_atoms} heavy atoms do not exist")
-        if self.filters is not None:
-            if self.filters.most_sa is not None and self.filters.most_sa < 1:
-                raise ConfigError("synthetic accessibility begins at 1 (easy)", "ask for at most 3 to 5")
-            if self.filters.least_qed is not None and self.filters.least_qed >= 1:
-                raise ConfigError("QED ends below 1", "ask for at least 0.3 to 0.7")
 
     def of(self, start: Sequence[str]) -> Callable[["Mol"], str]:
         """A function that says which limit a molecule breaks, in words; empty where it keeps all.

@@ -65,14 +65,22 @@ class Objective:
         Returns:
             shape (n,); NaN where the value is.
         """
+        if isinstance(self.goal, str):
+            worst = mean - caution * spread if self.goal == "maximize" else -(mean + caution * spread)
+            return worst / scale
+        return 1.0 + np.minimum(self.margin(mean, spread, scale, caution), 0.0)
+
+    def margin(self, mean: np.ndarray, spread: np.ndarray, scale: float, caution: float) -> np.ndarray:
+        """How far within the goal each molecule is, in scales, negative outside: what tells those apart that
+        are all as desirable as can be. Zero of a goal without an end.
+
+        Args:
+            mean, spread, scale, caution: as of `desirability`.
+        """
+        if isinstance(self.goal, str):
+            return np.zeros_like(mean)
         low, high = mean - caution * spread, mean + caution * spread
-        if self.goal == "maximize":
-            return low / scale
-        if self.goal == "minimize":
-            return -high / scale
-        ends = self._ends
-        distance = np.maximum(np.maximum(ends[0] - low, high - ends[1]), 0.0)
-        return 1.0 - distance / scale
+        return np.minimum(low - self._ends[0], self._ends[1] - high) / scale
 
 
 def desirabilities(

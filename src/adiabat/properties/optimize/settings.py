@@ -47,7 +47,7 @@ class Search:
         for name in ("evaluations", "batch", "first", "population", "proposals", "generations"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, which has to be 1 or more")
-        if self.pressure <= 0 or self.caution < 0 or not 0 < self.alike <= 1:
+        if self.pressure <= 0 or not 0 <= self.caution < float("inf") or not 0 < self.alike <= 1:
             raise ConfigError(
                 "the pressure has to be positive, the caution not negative, the similarity from 0 to 1"
             )
