@@ -169,8 +169,9 @@ def test_a_series_becomes_a_property_model(tmp_path):
     with pytest.raises(DataError, match="8 different ligands"):
         train_series(path, out=tmp_path / "few", value="IC50", unit="nM")
     path.write_text("\n".join(["smiles,IC50", *(f"{text},5" for text in smiles)]))
-    with pytest.raises(DataError, match="nothing to rank"):
-        train_series(path, out=tmp_path / "equal", value="IC50", unit="nM")
+    for _ in range(2):  # the folder is free for the next try
+        with pytest.raises(DataError, match="nothing to rank"):
+            train_series(path, out=tmp_path / "equal", value="IC50", unit="nM")
 
 
 def test_the_box_is_asked_for_once(folder, tmp_path):

@@ -125,6 +125,8 @@ class TestInputs:
         (one,) = find_inputs({"x": ["a", "b"]}, ["x"])
         with pytest.raises(DataError, match="row 7: x is 'c'"):
             encode([one], {"x": ["c"]}, 1, [7])
+        with pytest.raises(DataError, match=r"^x is 'c'"):  # of one molecule that is asked about
+            encode([one], {"x": ["c"]}, 1)
         with pytest.raises(ConfigError, match="needs a column 'x'"):
             encode([one], {}, 1)
 

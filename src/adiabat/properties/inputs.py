@@ -157,9 +157,8 @@ def _encoded(one: Input, cells: Sequence[str], rows: Sequence[int] | np.ndarray 
         if one.kind in ("number", "temperature"):
             if not _is_number(cell):
                 raise DataError(f"{where}{one.name} is {cell!r}, not a number")
-            found[row] = (
-                float(cell) if one.kind == "number" else _reciprocal(float(cell), f"{where}{one.name}")
-            )
+            value = float(cell)
+            found[row] = value if one.kind == "number" else _reciprocal(value, f"{where}{one.name}")
         elif one.kind == "levels":
             if cell not in one.levels:
                 raise DataError(f"{where}{one.name} is {cell!r}", f"the model knows {', '.join(one.levels)}")
