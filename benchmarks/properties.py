@@ -26,7 +26,7 @@ from adiabat.properties.predictor import predictors
 from adiabat.properties.table import Table
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_train import KINDS
-from benchmarks.property_kinds import BARS, SOURCES, SPLITS, parts, seeds_of
+from benchmarks.property_kinds import BARS, HOW_SPLIT, SOURCES, SPLITS, parts, seeds_of
 from benchmarks.record import record
 
 LEVEL = 0.9
@@ -112,6 +112,7 @@ def rows(
             found.append(measure(table, molecules, inputs, *parts(table, split, seed, data), seed))
             print(name, split, seed, found[-1], flush=True)
         made = _row(f"{name}, {split}", BARS.get((name, split), ""), SOURCES[name].unit, found)
+        made["note"] += HOW_SPLIT.get(split, "")
         made["note"] += f"; GFN2-xTB took {minutes:.1f} minutes before" if xtb else ""
         yield made
 

@@ -32,6 +32,7 @@ from adiabat.properties.reaction_standardizer import ReactionStandardizer, map_a
 from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import fit_kind
 from adiabat.tasks.precision import enable
+from benchmarks.property_kinds import HOW_SPLIT
 from benchmarks.record import record
 
 
@@ -175,7 +176,7 @@ def _row(name: str, split: str, found: Sequence[Found]) -> dict[str, Any]:
         f"{counted}: {', '.join(f'{value:.2f}' for value in errors['model'])}; alone: {beside}; "
         f"90 % intervals hold {np.mean([one.covered for one in found]):.0%}; "
         f"{np.mean([one.fitting for one in found]):.0f} s of fitting, "
-        f"{np.mean([one.processor for one in found]):.0f} s of processor"
+        f"{np.mean([one.processor for one in found]):.0f} s of processor{HOW_SPLIT.get(split, '')}"
     )
     return {
         "what": f"{name}, {split}, test MAE",

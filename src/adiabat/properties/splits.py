@@ -47,9 +47,9 @@ def split_molecules(
 ) -> Split:
     """Such that related molecules are in one part: a test of how a model does on new chemistry.
 
-    `scaffold`: those of one framework of rings (Bemis and Murcko 1996, doi 10.1021/jm9602928); molecules
-    without rings are of one. `cluster`: those as alike as 0.4 by the count-Morgan fingerprints of a leader.
-    Larger groups come to training first, in an order that the seed decides among equals.
+    `scaffold`: those of one framework of rings and linkers with its atoms (Bemis and Murcko 1996,
+    doi 10.1021/jm9602928), handedness aside; molecules without rings are of one. `cluster`: those as alike as
+    0.4 by the count-Morgan fingerprints of a leader. How groups are dealt out: `split_groups`.
 
     Args:
         smiles: standardized.
@@ -72,8 +72,11 @@ def split_molecules(
 def split_groups(groups: np.ndarray, sizes: Sequence[float] = SIZES, seed: int = 0) -> Split:
     """Molecules with equal numbers stay together; shape (n_molecules,).
 
-    Groups larger than half of validation or test go to training; the others are dealt out in random order, so
-    that the parts have about the sizes asked for.
+    Groups larger than half of validation or test come to training first; the others are dealt out in random
+    order, so that the parts have about the sizes asked for. With scaffolds that is the balanced split of
+    chemprop (Yang et al. 2019, doi 10.1021/acs.jcim.9b00237), but for molecules for which no part has room:
+    they go to the part that lacks most, there to the test. DeepChem and MoleculeNet sort scaffolds by size
+    instead, so that there is one split, and its test has the rarest ones only.
 
     Raises:
         ConfigError, DataError: as `split_molecules`.
