@@ -3,6 +3,7 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 
 from adiabat.base import DataError
+from adiabat.properties import trees
 from adiabat.properties.fingerprints import similarities
 from adiabat.properties.gaussian_process import GaussianProcess, Kernel, _likeliest, _Sites
 from adiabat.properties.molecules import Molecules
@@ -127,3 +128,17 @@ def test_settings_of_largest_likelihood():
 def test_similarity_of_counts():
     one, other = np.array([[2, 0, 3]], np.uint16), np.array([[1, 1, 3], [0, 0, 0], [2, 0, 3]], np.uint16)
     np.testing.assert_allclose(similarities(one, other), [[4 / 6, 0.0, 1.0]])
+
+
+def test_boosting_does_not_depend_on_threads(monkeypatch):
+    """Of small tables it takes one thread, of others as many as there are."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(60, 12)).astype(np.float32)
+    values = features[:, 0] + np.abs(features[:, 1])
+    found = []
+    for small in (trees._SMALL, 0):
+        monkeypatch.setattr(trees, "_SMALL", small)
+        found.append(trees.boosted(features, values, seed=3, rounds=5).arrays())
+    assert np.std(found[0]["value"]) > 0
+    for name, array in found[0].items():
+        np.testing.assert_array_equal(array, found[1][name])

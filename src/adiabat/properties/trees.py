@@ -189,6 +189,10 @@ class Boosting(_Grown):
         return boosted(features, values, seed)
 
 
+# Numbers of a table that one thread boosts as fast as several.
+_SMALL = 4_000_000
+
+
 def boosted(features: np.ndarray, values: np.ndarray, seed: int, rounds: int = 400) -> Trees:
     """Trees whose sum is the value.
 
@@ -202,6 +206,7 @@ def boosted(features: np.ndarray, values: np.ndarray, seed: int, rounds: int = 4
         DataError: a version of scikit-learn that keeps its trees in another way.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
 
     boosting = HistGradientBoostingRegressor(
         learning_rate=0.05,
@@ -213,7 +218,9 @@ def boosted(features: np.ndarray, values: np.ndarray, seed: int, rounds: int = 4
         early_stopping=False,  # pyright: ignore[reportArgumentType]
         random_state=seed,
     )
-    boosting.fit(features, values)
+    # It does not change the result. Below, threads wait for each other longer than they work.
+    with threadpool_limits(1 if features.size < _SMALL else None, user_api="openmp"):
+        boosting.fit(features, values)
     start = {"leaf": [True], "feature": [0], "threshold": [0.0], "left": [0], "right": [0]}
     start = {name: np.array(cells) for name, cells in start.items()}
     start["value"] = np.ravel(boosting._baseline_prediction)
