@@ -193,12 +193,12 @@ def front(pool: list[str], way: str, seed: int) -> dict[str, Any]:
     return {"hypervolume": hypervolume(best, REFERENCE), "front": np.round(best, 4).tolist()}
 
 
-def random_edits(start: list[str], count: int, seed: int) -> list[str]:
-    """The start, and children of any of the molecules so far."""
+def random_edits(start: list[str], count: int, seed: int, limits: Limits | None = None) -> list[str]:
+    """The start, and children of any of the molecules so far that keep the limits."""
     random, editor, reason, standardize = (
         np.random.default_rng(seed),
         Editor(),
-        Limits().of(start),
+        (limits or Limits()).of(start),
         Standardizer(),
     )
     found = dict.fromkeys(start)
