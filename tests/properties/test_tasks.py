@@ -1,5 +1,7 @@
 import csv
 import itertools
+import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +124,55 @@ def test_values_of_the_test_are_not_joined_into_the_training(tmp_path, split, by
     assert [(row["part"], float(row["y"])) for row in rows] == [("train", 1.2), ("test", 9.0)]
     assert found.model.summary["n_merged"] == 1
     assert found.model.summary["leakage"]["exact"] == pytest.approx(0.1)  # and it is said
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_a_test_row_that_cannot_be_asked_about_is_left_out(tmp_path, by_file):
+    """What a model refuses to answer is found before it is trained, not when it is tested."""
+    head, rows = (
+        "smiles,y,T,assay,part\n",
+        [f"{'C' * n}O,{n},{290 + n % 3},{'AB'[n % 2]}" for n in range(3, 33)],
+    )
+    known = "".join(f"{row},train\n" for row in rows[:25])
+    asked = "".join(f"{row},test\n" for row in [*rows[25:], "CCN,1,290,Z", "CCS,1,cold,A", "CCF,1,,A"])
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    one.write_text(head + known + ("" if by_file else asked))
+    other.write_text(head + asked)
+    where: dict[str, Any] = {"test": other} if by_file else {"split": "file", "by": "part"}
+    given: dict[str, Any] = {"targets": ["y"], "kinds": QUICK, "inputs": ["assay"], "temperatures": ["T"]}
+    found = train_property(one, out=tmp_path / "run", **given, **where)
+    assert found.model.summary["n_test"] == 5
+    rejected = rows_of(tmp_path / "run" / "rejected.csv")
+    first = 6 if by_file else 31
+    assert [(int(row["row"]), row["reason"]) for row in rejected] == [
+        (first, "assay is 'Z', which training did not have"),
+        (first + 1, "T is 'cold', not a number"),
+        (first + 2, "T is '', not a number"),
+    ]
+    left_out = found.model.summary["n_rejected_test" if by_file else "n_rejected"]
+    assert left_out == 3
+    if not by_file:
+        assert json.loads((tmp_path / "run" / "split.json").read_text())["test"] == [26, 27, 28, 29, 30]
+    other.write_text(head + "CCN,1,290,Z,test\n")
+    one.write_text(head + known)
+    with pytest.raises(
+        DataError, match="none of the 1 molecules to test with can be asked about; row 1: ass"
+    ):
+        train_property(one, out=tmp_path / "none", **given, test=other)
+
+
+@pytest.mark.parametrize("split", ["time", "group", "file"])
+def test_rows_of_which_the_column_of_a_split_says_nothing_are_left_out(tmp_path, split):
+    path = tmp_path / "years.csv"
+    part = {"time": "{}", "group": "g{}", "file": "{}"}[split]
+    rows = [f"{'C' * n}O,{n}," + part.format(2000 + n) for n in range(3, 43)]
+    if split == "file":
+        rows = [row[:-4] + ("test" if int(row[-4:]) > 2033 else "train") for row in rows]
+    path.write_text("smiles,y,by\n" + "\n".join([*rows[:20], "CCN,1,", "CCF,1,  ", *rows[20:]]) + "\n")
+    found = train_property(path, out=tmp_path / "run", targets=["y"], kinds=QUICK, split=split, by="by")
+    rejected = [(row["row"], row["reason"]) for row in rows_of(tmp_path / "run" / "rejected.csv")]
+    assert rejected == [("21", "by is empty"), ("22", "by is empty")]
+    assert found.model.summary["n_train"] + found.model.summary["n_test"] == 40
 
 
 def test_a_target_with_few_values_is_left_out(data, tmp_path):

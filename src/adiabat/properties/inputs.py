@@ -161,7 +161,8 @@ def _encoded(one: Input, cells: Sequence[str], rows: Sequence[int] | np.ndarray 
             found[row] = value if one.kind == "number" else _reciprocal(value, f"{where}{one.name}")
         elif one.kind == "levels":
             if cell not in one.levels:
-                raise DataError(f"{where}{one.name} is {cell!r}", f"the model knows {', '.join(one.levels)}")
+                said = f"{where}{one.name} is {cell!r}, which training did not have"
+                raise DataError(said, f"the model knows {', '.join(one.levels)}")
             found[row, one.levels.index(cell)] = 1.0
         else:
             if cell not in known:

@@ -168,15 +168,21 @@ def _numbers(names: Sequence[str]) -> np.ndarray:
 
 def _times(values: Sequence[str]) -> np.ndarray:
     try:
-        return np.array([float(value) for value in values])
+        found = np.array([float(value) for value in values])
     except ValueError:
-        pass
+        found = np.array([_seconds(value.strip()) for value in values])
+    if (unknown := np.flatnonzero(~np.isfinite(found))).size:
+        raise DataError(f"a column of times has {values[unknown[0]]!r}", "write dates as 2024-05-31")
+    return found
+
+
+def _seconds(text: str) -> float:
+    """Since 1970; not a number where the text is no date."""
     try:
-        return np.array([np.datetime64(value.strip(), "s") for value in values]).astype(float)
-    except ValueError as error:
-        raise DataError(
-            f"a column of times has {str(error).split(': ')[-1]}", "write dates as 2024-05-31"
-        ) from error
+        found = np.datetime64(text, "s")
+    except ValueError:
+        return np.nan
+    return np.nan if np.isnat(found) else float(found.astype(float))
 
 
 def _checked(split: Split, shares: np.ndarray) -> Split:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from adiabat.base import ConfigError
+from adiabat.base import AdiabatError, ConfigError, DataError
 from adiabat.base.files import atomic_write
 from adiabat.base.interrupts import interruptible
 from adiabat.base.progress import progress
@@ -63,6 +63,7 @@ from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import fit_kind
 from adiabat.properties.student import Student
+from adiabat.properties.table import Rejected
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import MAP_CONFIDENCE, as_csv, predictions_csv
 from adiabat.tasks.train import REPORT_NAME
@@ -140,6 +141,38 @@ class _Parts:
             return self
         test = None if self.test is None else self.test.of_targets(names)
         return replace(self, train=self.train.of_targets(names), test=test, untaught=left_out)
+
+    def answerable(self, inputs: Sequence[Input]) -> "_Parts":
+        """Without the test rows that a model with these inputs refuses to answer: with a word that training
+        does not have, or a cell that cannot be read.
+
+        Raises:
+            DataError: none is left.
+        """
+        table = self.test
+        if table is None:
+            return self
+        kept, rejected = [], []
+        for row, cells in enumerate(zip(*(table.columns[one.name] for one in inputs), strict=True)):
+            try:
+                encode(inputs, {one.name: [str(cell)] for one, cell in zip(inputs, cells, strict=True)}, 1)
+            except AdiabatError as error:
+                rejected.append(Rejected(int(table.rows[row]), table.smiles[row], error.message))
+            else:
+                kept.append(row)
+        if not rejected:
+            return self
+        if not kept:
+            raise DataError(
+                f"none of the {len(table)} molecules to test with can be asked about; row {rejected[0].row}: "
+                f"{rejected[0].reason}",
+                "the inputs of the test must be among those of the training",
+            )
+        test = table.taken(kept)
+        if self.tested is not None:
+            return replace(self, test=test, tested=_without(self.tested, rejected))
+        split = self.split | {"test": test.rows.tolist()}
+        return replace(self, test=test, split=split, curation=_without(self.curation, rejected))
 
 
 def train_property(
@@ -247,7 +280,9 @@ def train_property(
         # What cannot be taught from is said before anything is left in the folder.
         parts = parts.teachable(reversible=balance is not None)
         given = [*inputs, *solvents, *temperatures]
-        found = (*find_inputs(_strings(parts.train), given, solvents, temperatures), *computed)
+        asked = find_inputs(_strings(parts.train), given, solvents, temperatures)
+        parts = parts.answerable(asked)
+        found = (*asked, *computed)
         molecules = _molecules(parts.train, found, standardizer)
         rejected = as_csv(["row", "smiles", "reason", "file"], parts.rejected(config))
         atomic_write(run.path / REJECTED, rejected)
@@ -335,6 +370,12 @@ def _read(config: Mapping[str, Any], standardizer: AnyStandardizer, computed: Se
     return _Parts(whole, train, test, _rows(train, test))
 
 
+def _without(curation: Curation, rejected: Sequence[Rejected]) -> Curation:
+    """With further rows that are left out."""
+    everything = tuple(sorted((*curation.table.rejected, *rejected)))
+    return replace(curation, table=replace(curation.table, rejected=everything))
+
+
 def _rows(train: Table, test: Table) -> dict[str, Any]:
     return {"train": train.rows.tolist(), "test": test.rows.tolist()}
 
@@ -357,7 +398,9 @@ def _split(table: Table, split: str, seed: int, standardizer: AnyStandardizer) -
 def _split_by(
     rows: Curation, depends: Sequence[str], config: Mapping[str, Any]
 ) -> tuple[Curation, Table, Table]:
-    """By a column. Rows of one molecule are joined within each part: none sees the values of another."""
+    """By a column. Rows of one molecule are joined within each part: none sees the values of another. Those
+    of which the column says nothing are left out."""
+    rows = _placed(rows, config["by"])
     column = [str(cell) for cell in rows.table.columns[config["by"]]]
     if config["split"] == "time":
         split = split_by_time(column, SIZES)
@@ -377,6 +420,22 @@ def _split_by(
         tuple(conflict for part in parts for conflict in part.conflicts),
     )
     return whole, parts[0].table, parts[1].table
+
+
+def _placed(rows: Curation, by: str) -> Curation:
+    """Without those of which a column says nothing.
+
+    Raises:
+        DataError: none is left.
+    """
+    table = rows.table
+    given = np.char.strip(table.columns[by]) != ""
+    if not given.any():
+        raise DataError(f"the column {by!r} is empty")
+    missing = [
+        Rejected(int(table.rows[k]), table.smiles[k], f"{by} is empty") for k in np.flatnonzero(~given)
+    ]
+    return _without(replace(rows, table=table.taken(np.flatnonzero(given))), missing)
 
 
 def _strings(table: Table) -> dict[str, list[str]]:
