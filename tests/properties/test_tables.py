@@ -40,6 +40,13 @@ DRUGS = (
         ("CC(=O)O.CC(=O)[O-].[Na+]", "CC(=O)O"),
         ("O.CCO", "CCO"),
         ("Cc1ccccc1O.CS(C)=O", "Cc1ccccc1O"),
+        # Salts of drugs: besylate, maleate, tartrate of two, citrate as an ion, tromethamine; an acid alone.
+        ("CN1CCN(C)CC1c1ccccc1.OS(=O)(=O)c1ccccc1", "CN1CCN(C)C(c2ccccc2)C1"),
+        (r"OC(=O)\C=C/C(O)=O.CN1CCN(C)CC1", "CN1CCN(C)CC1"),
+        ("CNC(C)CC.CNC(C)CC.O[C@H]([C@@H](O)C(O)=O)C(O)=O", "CCC(C)NC"),
+        ("C[NH+]1CCOCC1.OC(CC(O)=O)(CC([O-])=O)C(O)=O", "CN1CCOCC1"),
+        ("NC(CO)(CO)CO.CC(C(=O)O)c1ccccc1", "CC(C(=O)O)c1ccccc1"),
+        ("OC(=O)CC(O)(CC(O)=O)C(=O)[O-].[Na+]", "O=C(O)CC(O)(CC(=O)O)C(=O)O"),
         # What cannot be neutral stays an ion; as a counterion it goes.
         ("F[P-](F)(F)(F)(F)F", "F[P-](F)(F)(F)(F)F"),
         ("F[P-](F)(F)(F)(F)F.CC[n+]1ccn(C)c1", "CC[n+]1ccn(C)c1"),
@@ -67,7 +74,7 @@ def test_what_stays_is_chosen():
     assert Standardizer(charges=True)("[Na+].CC(=O)[O-]") == "CC(=O)[O-]"
     assert Standardizer(tautomers=True)("Oc1ccccn1") == Standardizer(tautomers=True)("O=c1cccc[nH]1")
     assert Standardizer()("Oc1ccccn1") != Standardizer()("O=c1cccc[nH]1")
-    mixture = "OC(=O)C(O)C(O)C(=O)O.CN1CCCC1c1cccnc1"
+    mixture = "OC(=O)c1ccncc1.CN1CCCC1c1cccnc1"
     with pytest.raises(DataError, match="mixture"):
         Standardizer()(mixture)
     assert Standardizer(mixtures=True)(mixture) == "CN1CCCC1c1cccnc1"
@@ -90,6 +97,7 @@ def test_what_stays_is_chosen():
         ("[Fe+2].c1cc[cH-]c1.c1cc[cH-]c1", UnsupportedError, "compound of Fe"),
         ("CC[Zn]CC", UnsupportedError, "compound of Zn"),
         ("CO.CCO", DataError, "mixture of CCO and CO"),
+        ("CCN(CC)CC.OC(=O)c1ccccc1", DataError, "mixture"),
         ("CS(C)=O.CCO", DataError, "mixture"),
         ("C1CCOC1.CCCCCC", DataError, "mixture"),
     ],
@@ -229,8 +237,11 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match=r"no molecule with a value; row 1: '1,5' is no.*point") as caught:
         read_table(written(tmp_path, "t.csv", 'smiles,y\nCC,"1,5"\n'), smiles="smiles", targets=["y"])
     assert "classes" not in str(caught.value)
+    active = written(tmp_path, "t.csv", "smiles,y\nCC,active\n")
+    with pytest.raises(DataError, match="all of 'y' are 'active'"):
+        read_table(active, smiles="smiles", targets=["y"])
     with pytest.raises(DataError, match="'active' is not a number") as caught:
-        read_table(written(tmp_path, "t.csv", "smiles,y\nCC,active\n"), smiles="smiles", targets=["y"])
+        read_table(active, smiles="smiles", targets=["y"], words={})
     assert "write classes as 0 and 1" in str(caught.value)
     with pytest.raises(DataError, match="no molecule with a value"):
         read_table(written(tmp_path, "t.csv", "smiles,y\nCC,\n"), smiles="smiles", targets=["y"])

@@ -152,11 +152,68 @@ class Standardizer:
         """Whether it is a counterion or a solvent."""
         from rdkit import Chem
 
-        return Chem.MolToSmiles(part) in _SOLVENTS or not self._salts.remove(part).GetNumAtoms()
+        if Chem.MolToSmiles(part) in _SOLVENTS or not self._salts.remove(part).GetNumAtoms():
+            return True
+        return Chem.MolToSmiles(self._uncharged(part), isomericSmiles=False) in _COUNTERIONS
 
 
 # Beside those of RDKit; the first is what standardizing makes of dimethyl sulfoxide.
 _SOLVENTS = {"C[S+](C)[O-]", "CC1CCCO1", "OCCO", "ClC(Cl)(Cl)Cl", "C[N+](=O)[O-]", "Clc1ccccc1"}
+# Acids and bases that drugs are given as salts of, neutral and without handedness, beside those of RDKit.
+_COUNTERIONS = {
+    # sulfonates and sulfates: besylate, tosylate, esylate, isethionate, edisylate, napsylate, camsylate ...
+    "O=S(=O)(O)c1ccccc1",
+    "Cc1ccc(S(=O)(=O)O)cc1",
+    "CCS(=O)(=O)O",
+    "O=S(=O)(O)CCO",
+    "O=S(=O)(O)CCS(=O)(=O)O",
+    "O=S(=O)(O)c1ccc2ccccc2c1",
+    "CC1(C)C2CCC1(CS(=O)(=O)O)C(=O)C2",
+    "O=S(=O)(O)NC1CCCCC1",
+    "COS(=O)(=O)O",
+    # acids: formate, carbonate, propionate, oxalate, malonate, succinate, maleate and fumarate, adipate
+    "O=CO",
+    "O=C(O)O",
+    "CCC(=O)O",
+    "O=C(O)C(=O)O",
+    "O=C(O)CC(=O)O",
+    "O=C(O)CCC(=O)O",
+    "O=C(O)C=CC(=O)O",
+    "O=C(O)CCCCC(=O)O",
+    # hydroxy acids: glycolate, lactate, malate, tartrate, citrate, gluconate, ascorbate, mandelate
+    "O=C(O)CO",
+    "CC(O)C(=O)O",
+    "O=C(O)CC(O)C(=O)O",
+    "O=C(O)C(O)C(O)C(=O)O",
+    "O=C(O)CC(O)(CC(=O)O)C(=O)O",
+    "O=C(O)C(O)C(O)C(O)C(O)CO",
+    "O=C1OC(C(O)CO)C(O)=C1O",
+    "O=C(O)C(O)c1ccccc1",
+    # aromatic acids: benzoate, salicylate, xinafoate, pamoate; hippurate
+    "O=C(O)c1ccccc1",
+    "O=C(O)c1ccccc1O",
+    "O=C(O)c1ccc2ccccc2c1O",
+    "O=C(O)c1cc2ccccc2c(Cc2c(O)c(C(=O)O)cc3ccccc23)c1O",
+    "O=C(O)CNC(=O)c1ccccc1",
+    # amino acids: lysine, arginine, aspartate, glutamate
+    "NCCCCC(N)C(=O)O",
+    "N=C(N)NCCCC(N)C(=O)O",
+    "NC(CC(=O)O)C(=O)O",
+    "NC(CCC(=O)O)C(=O)O",
+    # amines: meglumine, tromethamine, olamine, diolamine, trolamine, erbumine, benzathine, choline ...
+    "CNCC(O)C(O)C(O)C(O)CO",
+    "NC(CO)(CO)CO",
+    "NCCO",
+    "OCCNCCO",
+    "OCCN(CCO)CCO",
+    "CC(C)(C)N",
+    "c1ccc(CNCCNCc2ccccc2)cc1",
+    "C[N+](C)(C)CCO",
+    "NCCN",
+    "CCNCC",
+    "CCN(CC)CC",
+    "C1CCC(NC2CCCCC2)CC1",
+}
 # Of groups 1 and 2: their ions are taken away as counterions are.
 _IONS = {3, 4, 11, 12, 19, 20, 37, 38, 55, 56}
 _NONMETALS = {*range(1, 3), *range(5, 11), *range(14, 19), *range(32, 37), *range(52, 55), 85, 86}
