@@ -382,6 +382,8 @@ def test_words_that_are_no_class(tmp_path, words, told, advice):
         ("low", "high"),
         ("unbound", "bound"),
         ("a", "b"),
+        ("-", "+"),
+        ("BBB-", "BBB+"),
     ],
 )
 def test_which_word_is_the_class(tmp_path, one, other):
@@ -389,3 +391,25 @@ def test_which_word_is_the_class(tmp_path, one, other):
         path = tmp_path / "words.csv"
         path.write_text("smiles,x\n" + cells)
         assert read_table(path, smiles="smiles", targets=["x"]).words == {"x": (one, other)}
+
+
+@pytest.mark.parametrize("cells", [("1,5", "2,5"), ("<10 uM", "20 uM"), ("10 %", "20 %"), ("~5", "6 mg/L")])
+def test_numbers_that_cannot_be_read_are_no_words(tmp_path, cells):
+    path = tmp_path / "numbers.csv"
+    path.write_text("smiles,x\n" + "".join(f'C,"{cell}"\n' for cell in cells))
+    with pytest.raises(DataError, match=f"'{cells[0]}' is not a number") as error:
+        read_table(path, smiles="smiles", targets=["x"])
+    assert error.value.hint == ("leave units out of the cells" if "uM" in cells[0] else None)
+
+
+def test_the_command_says_which_word_a_probability_is_of(tmp_path):
+    from tests.cli.conftest import run as adiabat
+
+    path = tmp_path / "words.csv"
+    path.write_text("smiles,x\n" + "".join(f"{'C' * n}O,{'yes' if n > 9 else 'no'}\n" for n in range(1, 31)))
+    answer = adiabat(
+        "property", "train", path, "--target", "x", "--kind", "gaussian-process", "--out", tmp_path / "run"
+    )
+    assert answer.code == 0, answer.err
+    assert "x is the probability of 'yes', not 'no'" in answer.err
+    assert "class in 90% sets" in answer.out

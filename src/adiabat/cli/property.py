@@ -149,6 +149,10 @@ def train(
         left_out = f"{summary['n_rejected_test']} rows of {test} are left out"
         note(f"{left_out} of the test: {found.folder / 'rejected.csv'} says why")
     what = "reactions" if reaction else "molecules"
+    for target in found.model.targets:
+        if target.words:
+            note(f"{target.name} is the probability of {target.words[1]!r}, not {target.words[0]!r}")
+    classes = {target.name for target in found.model.targets if target.is_class}
     for name in found.validated:
         print(f"{name}, {summary['n_train']} {what}, cross-validation:")
         print_result(summary["cross_validation"][name])
@@ -156,7 +160,8 @@ def train(
             print(f"{name}, {summary['n_test']} test {what} ({summary['split']}):")
             print_result(summary["test"][name])
             for level, share in summary["coverage"].get(name, {}).items():
-                print_result({f"inside {level} intervals": f"{share:.1%}"})
+                held = f"class in {level} sets" if name in classes else f"inside {level} intervals"
+                print_result({held: f"{share:.1%}"})
             if limits := summary["limits"].get(name):
                 print_result({"limits on the right side": f"{limits['right_side']:.1%} of {limits['n']}"})
     note_files(files)

@@ -18,6 +18,8 @@ _NO = {"no", "n", "false", "f", "negative", "neg", "inactive", "low", "fail", "f
 _NOT = ("in", "im", "un", "non", "non-", "non ", "not ", "not-")
 # Tables that are held in memory whole.
 MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 28
+# What is a number with more than there should be, and no word: 1,5 and <10 uM and 20 %.
+_QUANTITY = re.compile(r"[<>=≤≥~±+-]*\s*\d[\d.,]*\s*(%|[a-zµμ]+(/[a-zµμ]+)?)?")
 _CENSORED = re.compile(r"^\s*(<=|>=|<|>|≤|≥)\s*(.+)$")
 
 
@@ -160,10 +162,11 @@ def read_table(
     )
     if not kept:
         why = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else "it has no rows"
-        letters = bool(rejected) and any(character.isalpha() for character in strings[targets[0]][0])
-        raise DataError(
-            f"{path} has no molecule with a value; {why}", "write classes as 0 and 1" if letters else None
-        )
+        cell, hint = strings[targets[0]][0] if rejected else "", None
+        if any(character.isalpha() for character in cell):
+            is_number = _QUANTITY.fullmatch(cell.strip().lower())
+            hint = "leave units out of the cells" if is_number else "write classes as 0 and 1"
+        raise DataError(f"{path} has no molecule with a value; {why}", hint)
     return whole.taken(kept)
 
 
@@ -171,7 +174,9 @@ def _two_words(name: str, cells: Sequence[str]) -> tuple[str, str] | None:
     """What a column without any number says of molecules that are not in the class, and of those that are."""
     present = {cell.strip().lower(): cell.strip() for cell in reversed(cells)}
     words = sorted(present.keys() - _ABSENT)
-    if not words or any(map(_is_value, words)):
+    if words == ["+"] and "-" in present:
+        return "-", "+"
+    if not words or any(_is_value(word) or _QUANTITY.fullmatch(word) for word in words):
         return None
     if len(words) == 1:
         raise DataError(f"all of {name!r} are {present[words[0]]!r}: there is nothing to learn")
@@ -183,7 +188,8 @@ def _two_words(name: str, cells: Sequence[str]) -> tuple[str, str] | None:
             "order as 0, 1, 2",
         )
     first, second = words
-    if second in _NO or second in [prefix + first for prefix in _NOT]:
+    signed = first.endswith("+") and second == first.removesuffix("+") + "-"
+    if signed or second in _NO or second in [prefix + first for prefix in _NOT]:
         first, second = second, first
     return present[first], present[second]
 
