@@ -306,9 +306,11 @@ class TestKnownInputs:
             assert VERDICTS[placed.verdict[0]] == verdict
             assert placed.unknown[0] == reason
 
-    def test_a_prediction_names_the_input(self, model, tmp_path):
+    def test_a_prediction_names_the_input(self, model, tmp_path, piped):
         save_property_model(tmp_path / "m.safetensors", model)
-        (tmp_path / "asked.csv").write_text("smiles,T,year,solvent\nCCCCO,300,2005,O\nCCCCO,3000,2005,O\n")
-        rows = predict_properties(tmp_path / "m.safetensors", tmp_path / "asked.csv")
-        assert [row["domain"] for row in rows] == ["inside", "outside"]
-        assert [row["unknown inputs"] for row in rows] == ["", "T 3000, known 290 to 310"]
+        asked = "smiles,T,year,solvent\nCCCCO,300,2005,O\nCCCCO,3000,2005,O\n"
+        (tmp_path / "asked.csv").write_text(asked)
+        for path in (tmp_path / "asked.csv", piped(asked.encode())):
+            rows = predict_properties(tmp_path / "m.safetensors", path)
+            assert [row["domain"] for row in rows] == ["inside", "outside"]
+            assert [row["unknown inputs"] for row in rows] == ["", "T 3000, known 290 to 310"]

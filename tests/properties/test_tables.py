@@ -1,6 +1,8 @@
 """Tables of molecules: what is read, how molecules are written, what is joined and what is left out."""
 
 import gzip
+import os
+import threading
 import tracemalloc
 
 import numpy as np
@@ -256,3 +258,22 @@ def test_files_that_cannot_be_read(tmp_path):
             read_table(written(tmp_path, "t.csv", "smiles,y\nhello,1\n"), smiles="smiles", targets=["y"]),
             Standardizer(),
         )
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_table_from_a_stream(tmp_path, piped, delimiter, zipped):
+    """Of standard input, a pipe with a name, and a file whose name says nothing."""
+    content = f"smiles{delimiter}y\r\nCCO{delimiter}1\r\nCCC{delimiter}<2\r\n".encode()
+    content = gzip.compress(content) if zipped else content
+    (tmp_path / "file").write_bytes(content)
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    for path in (piped(content), tmp_path / "pipe", tmp_path / "file"):
+        table = read_table(path, smiles="smiles", targets=["y"])
+        assert table.smiles == ("CCO", "CCC")
+        assert table.limits.tolist() == [[0], [-1]]
+    writer.join()
+    with pytest.raises(UnsupportedError, match="standard input: Parquet is read from its end"):
+        read_table(piped(b"PAR1PAR1"), smiles="smiles", targets=["y"])

@@ -149,10 +149,10 @@ def train(
         left_out = f"{summary['n_rejected_test']} rows of {test} are left out"
         note(f"{left_out} of the test: {found.folder / 'rejected.csv'} says why")
     what = "reactions" if reaction else "molecules"
-    for target in found.model.targets:
-        if target.words:
-            note(f"{target.name} is the probability of {target.words[1]!r}, not {target.words[0]!r}")
-    classes = {target.name for target in found.model.targets if target.is_class}
+    for one in found.model.targets:
+        if one.words:
+            note(f"{one.name} is the probability of {one.words[1]!r}, not {one.words[0]!r}")
+    classes = {one.name for one in found.model.targets if one.is_class}
     for name in found.validated:
         print(f"{name}, {summary['n_train']} {what}, cross-validation:")
         print_result(summary["cross_validation"][name])

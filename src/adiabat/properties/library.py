@@ -1,26 +1,37 @@
 """Libraries of molecules, read as streams: memory does not grow with their size."""
 
 import gzip
-import io
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from adiabat.base import ConfigError, DataError, UnsupportedError, did_you_mean
-from adiabat.properties.rows import MAX_RECORD, Row, readable, rows_of_parquet, rows_of_text, text_lines
+from adiabat.base import ConfigError, UnsupportedError, did_you_mean
+from adiabat.properties.rows import (
+    GZIP,
+    MAX_RECORD,
+    PARQUET,
+    STDIN,
+    Row,
+    check_ended,
+    check_there,
+    name_of,
+    opened,
+    readable,
+    rows_of_parquet,
+    rows_of_text,
+    suffix_of,
+    text_lines,
+)
 
 KINDS = ("smi", "csv", "tsv", "sdf", "parquet")
 _SUFFIXES = {f".{kind}": kind for kind in KINDS} | {".smiles": "smi", ".txt": "smi"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
-_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 # The line of an SD record that counts its atoms tells its version, in which others of the kinds do not end.
 _COUNTS, _VERSIONS = 3, ("V2000", "V3000")
 # How many atoms and bonds a record of version 3000 announces; what version 2000 can is harmless.
 _ANNOUNCED = re.compile(r"M +V30 +COUNTS +(\d+) +(\d+)", re.IGNORECASE)
-# Instead of a file: standard input.
-STDIN = Path("-")
 
 
 class Entry(NamedTuple):
@@ -42,26 +53,7 @@ class Entry(NamedTuple):
 def is_library(path: str | Path) -> bool:
     """Whether a file is called like one that `read_library` reads, or is standard input."""
     path = Path(path)
-    return (
-        path == STDIN
-        or (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower() in _SUFFIXES
-    )
-
-
-def library_name(path: str | Path) -> str:
-    """How a library is spoken of."""
-    return "standard input" if Path(path) == STDIN else str(path)
-
-
-def check_library(path: str | Path) -> None:
-    """Refuses what nothing can be read from.
-
-    Raises:
-        DataError: no such file, or a folder.
-    """
-    path = Path(path)
-    if path != STDIN and (not path.exists() or path.is_dir()):
-        raise DataError(f"there is no file {path}")
+    return path == STDIN or suffix_of(path) in _SUFFIXES
 
 
 def read_library(
@@ -83,22 +75,18 @@ def read_library(
         ConfigError: a column that a table does not have, or no such kind.
     """
     path = Path(path)
-    check_library(path)
+    check_there(path)
     if kind is not None and kind not in KINDS:
         raise ConfigError(f"there is no format {kind!r}", did_you_mean(kind, KINDS))
     kind = kind or _said(path)
-    called, columns = library_name(path), [smiles, *([name] if name else [])]
-    with readable(called), _opened(path) as file:
-        start = file.peek(len(_PARQUET))
-        if kind == "parquet" or (not kind and start.startswith(_PARQUET)):
-            if not file.seekable():
-                raise UnsupportedError(
-                    f"{called}: Parquet is read from its end, and a stream has none before it is over",
-                    "give the file itself, or another format",
-                )
+    called, columns = name_of(path), [smiles, *([name] if name else [])]
+    with readable(called), opened(path) as file:
+        start = file.peek(len(PARQUET))
+        if kind == "parquet" or (not kind and start.startswith(PARQUET)):
+            check_ended(file, called)
             yield from _of_rows(rows_of_parquet(file, columns, called))
             return
-        unpacked = gzip.GzipFile(fileobj=file) if start.startswith(_GZIP) else file
+        unpacked = gzip.GzipFile(fileobj=file) if start.startswith(GZIP) else file
         lines = text_lines(cast("BinaryIO", unpacked))
         first = list(itertools.islice(lines, 0 if kind else _COUNTS + 1))
         kind = kind or _guessed(first, smiles)
@@ -118,16 +106,12 @@ def _of_rows(rows: Iterable[Row]) -> Iterator[Entry]:
 
 def _said(path: Path) -> str | None:
     """The kind of file that a path is called like; None where it has no ending."""
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if suffix and suffix not in _SUFFIXES:
         raise UnsupportedError(
             f"{path.name} is none of the files that libraries come in", f"they end in {', '.join(_SUFFIXES)}"
         )
     return _SUFFIXES.get(suffix)
-
-
-def _suffix(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
 def _guessed(first: list[str], smiles: str) -> str:
@@ -138,10 +122,6 @@ def _guessed(first: list[str], smiles: str) -> str:
         if smiles in (cell.strip('"') for line in first[:1] for cell in line.rstrip("\r\n").split(delimiter)):
             return kind
     return "smi"
-
-
-def _opened(path: Path) -> io.BufferedReader:
-    return open(0, "rb", closefd=False) if path == STDIN else path.open("rb")
 
 
 def _of_lines(lines: Iterable[str]) -> Iterator[Entry]:

@@ -3,17 +3,21 @@
 import csv
 import gzip
 import io
+import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from adiabat.base import ConfigError, DataError
+from adiabat.base import ConfigError, DataError, UnsupportedError
 
 # A longer row, or line of another file, is no molecule, and could be meant to fill the memory.
 MAX_RECORD = 1 << 20
 _BATCH = 1024
+# Instead of a file: standard input.
+STDIN = Path("-")
+GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
 # What decoding makes of bytes that are not UTF-8.
 _UNREADABLE = "\ufffd"
 
@@ -33,27 +37,69 @@ class Row(NamedTuple):
 
 
 def read_rows(path: Path, names: Sequence[str]) -> Iterator[Row]:
-    """Columns of a table, a row after the other: Parquet, tab-separated (.tsv, .tab) or else CSV, text also
-    compressed by gzip. A row that cannot be read says why, and the rest goes on.
+    """Columns of a table, a row after the other: Parquet, tab-separated (.tsv, .tab, or another name and a
+    tab in its header) or else CSV, text also compressed by gzip. A row that cannot be read says why, and the
+    rest goes on.
 
     Args:
-        path: the file.
+        path: the file, or a pipe with a name; "-" is standard input.
         names: of the columns.
 
     Raises:
         DataError: no such file, one that ends too early, that is not UTF-8, or has two columns of one name.
+        UnsupportedError: Parquet in a stream.
         ConfigError: a column that the file does not have.
     """
-    if not path.is_file():
+    check_there(path)
+    kind = suffix_of(path)
+    with readable(called := name_of(path)), opened(path) as file:
+        start = file.peek(len(PARQUET))
+        if kind == ".parquet" or (not kind and start.startswith(PARQUET)):
+            check_ended(file, called)
+            yield from rows_of_parquet(file, names, called)
+            return
+        lines = text_lines(cast("BinaryIO", gzip.GzipFile(fileobj=file)) if start.startswith(GZIP) else file)
+        first = list(itertools.islice(lines, 1))
+        tabs = kind in (".tsv", ".tab") or (kind != ".csv" and "\t" in "".join(first))
+        yield from rows_of_text(itertools.chain(first, lines), "\t" if tabs else ",", names, called)
+
+
+def suffix_of(path: Path) -> str:
+    """How the name of a file ends, but for .gz."""
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def name_of(path: str | Path) -> str:
+    """How a file is spoken of."""
+    return "standard input" if Path(path) == STDIN else str(path)
+
+
+def check_there(path: Path) -> None:
+    """Refuses what nothing can be read from.
+
+    Raises:
+        DataError: no such file, or a folder.
+    """
+    if path != STDIN and (not path.exists() or path.is_dir()):
         raise DataError(f"there is no file {path}")
-    kind = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
-    with readable(str(path)), path.open("rb") as file:
-        if kind == ".parquet":
-            yield from rows_of_parquet(file, names, str(path))
-        else:
-            unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if path.suffix.lower() == ".gz" else file
-            delimiter = "\t" if kind in (".tsv", ".tab") else ","
-            yield from rows_of_text(text_lines(unpacked), delimiter, names, str(path))
+
+
+def check_ended(file: BinaryIO, called: str) -> None:
+    """Refuses a stream as a Parquet file.
+
+    Raises:
+        UnsupportedError: it is one.
+    """
+    if not file.seekable():
+        raise UnsupportedError(
+            f"{called}: Parquet is read from its end, and a stream has none before it is over",
+            "give the file itself, or another format",
+        )
+
+
+def opened(path: Path) -> io.BufferedReader:
+    """The file, a pipe with a name, or standard input, to be read once."""
+    return open(0, "rb", closefd=False) if path == STDIN else path.open("rb")
 
 
 @contextmanager

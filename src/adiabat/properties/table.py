@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
-from adiabat.properties.rows import read_rows
+from adiabat.properties.rows import name_of, read_rows
 
 # What tables write where nothing was measured.
 _ABSENT = {"", "na", "n/a", "nan", "none", "null", "-", "nd", "n.d."}
@@ -271,8 +271,8 @@ def bounded[T](rows: Iterable[T], path: Path, size: Callable[[T], int]) -> Itera
         total += size(row)
         if number > MAX_ROWS or total > MAX_CHARACTERS:
             raise UnsupportedError(
-                f"{path} is too large to be read at once: more than {MAX_ROWS} rows, or {MAX_CHARACTERS} "
-                "characters in the columns asked for",
+                f"{name_of(path)} is too large to be read at once: more than {MAX_ROWS} rows, or "
+                f"{MAX_CHARACTERS} characters in the columns asked for",
                 "take a part of it; adiabat screen reads files of any size",
             )
         yield row

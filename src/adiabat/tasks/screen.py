@@ -23,9 +23,10 @@ from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
 from adiabat.explain import Explanation
 from adiabat.properties.filters import Filters
-from adiabat.properties.library import Entry, check_library, library_name, read_library
+from adiabat.properties.library import Entry, read_library
 from adiabat.properties.model import MODEL_NAME, PropertyModel, load_property_model
 from adiabat.properties.optimize.objectives import Objective
+from adiabat.properties.rows import check_there, name_of
 from adiabat.properties.screening import Screen, Wish, place_names
 from adiabat.properties.shortlist import ShortList
 from adiabat.system.smiles import MAX_SMILES_LENGTH
@@ -157,7 +158,7 @@ def screen(
         "most_sa": most_sa,
     }
     Screen(loaded, Filters(**filters), wish, level)  # what is wrong is said before the first worker starts
-    check_library(library)
+    check_there(Path(library))
     config: dict[str, Any] = {
         "models": [os.fspath(path) for path in models],
         "digests": digests,
@@ -401,7 +402,7 @@ def _digests(models: Sequence[str | os.PathLike]) -> list[str]:
 
 def _nothing(files: _Files, library: Path) -> str:
     if not files.counts["read"]:
-        return f"{library_name(library)} has no molecules"
+        return f"{name_of(library)} has no molecules"
     if files.reasons:
         return f"none of the {files.counts['read']} molecules can be predicted: {files.reasons[0][2]}"
     return f"none of the {files.counts['read']} molecules passes the filters"
@@ -463,7 +464,7 @@ def _report(
     from adiabat.report.screening import screening_sections
 
     targets = [target for model in models for target in model.targets]
-    library = Path(library_name(run.config["library"])).name
+    library = Path(name_of(run.config["library"])).name
     page = Page("Screened molecules", f"{found.counts['read']} molecules of {library}")
     page.add(
         *screening_sections(
