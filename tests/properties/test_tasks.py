@@ -402,7 +402,7 @@ def test_numbers_that_cannot_be_read_are_no_words(tmp_path, cells):
     assert error.value.hint == ("leave units out of the cells" if "uM" in cells[0] else None)
 
 
-def test_the_command_says_which_word_a_probability_is_of(tmp_path):
+def test_the_commands_say_what_a_probability_is_of(tmp_path):
     from tests.cli.conftest import run as adiabat
 
     path = tmp_path / "words.csv"
@@ -413,3 +413,10 @@ def test_the_command_says_which_word_a_probability_is_of(tmp_path):
     assert answer.code == 0, answer.err
     assert "x is the probability of 'yes', not 'no'" in answer.err
     assert "class in 90% sets" in answer.out
+    (tmp_path / "asked.csv").write_text("smiles,z\nCCCCCCO,1\nCC[O-],2\nCCC\n")
+    answer = adiabat("property", "predict", tmp_path / "run", tmp_path / "asked.csv")
+    head, one, other, bad = answer.out.splitlines()
+    assert " ".join(head.split()) == ("smiles standardized x x lower x upper domain similarity nearest error")
+    assert one.split()[0] == "CCCCCCO"
+    assert other.split()[:2] == ["CC[O-]", "CCO"]
+    assert bad.strip() == "row 3: 1 cells, the header has 2"

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ class Settings:
 
 
 settings = Settings()
+# One long cell of a table must not make all others as wide.
+_WIDEST = 60
 
 
 def print_result(
@@ -43,6 +45,18 @@ def print_result(
                     found[f"{label}_error"] = result[f"{key}_error"]
         result = found
     print("\n".join(_aligned(_with_errors(result))))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows in columns of equal width, with their head.
+
+    Args:
+        rows: at least one, all with the same columns.
+    """
+    cells = [list(rows[0]), *(list(map(_text, row.values())) for row in rows)]
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*cells, strict=True)]
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _with_errors(values: Mapping[str, Any]) -> dict[str, Any]:

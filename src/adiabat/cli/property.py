@@ -7,7 +7,7 @@ import typer
 
 from adiabat.cli.app import app
 from adiabat.cli.options import Force, ForceFile, Json, Level, Resume, RunOut, Seed, Smiles
-from adiabat.cli.output import note, note_files, print_result
+from adiabat.cli.output import note, note_files, print_result, print_table
 
 property_app = typer.Typer(no_args_is_help=True, help="Models of measured properties of molecules.")
 app.add_typer(property_app, name="property", rich_help_panel="Predict properties of molecules")
@@ -214,9 +214,9 @@ def predict(
     if json:
         print_result({"molecules": rows}, as_json=True)
         return
-    if out is None:
-        for row in rows:
-            print("  ".join(str(value) for value in row.values() if value != ""))
+    if out is None and rows:
+        told = [key for key in rows[0] if any(row[key] != "" for row in rows)]
+        print_table([{key: row[key] for key in told} for row in rows])
     failed = sum(bool(row["error"]) for row in rows)
     note(f"{len(rows)} molecules, {failed} without a prediction" + (f": {out}" if out else ""))
 
@@ -307,8 +307,8 @@ def optimize(
     if json:
         print_result({**summary, **files}, as_json=True)
         return
-    for row in summary["best"]:
-        print("  ".join(value if isinstance(value, str) else f"{value:.4g}" for value in row.values()))
+    if summary["best"]:
+        print_table(summary["best"])
     note_files(files)
 
 

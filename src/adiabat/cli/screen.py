@@ -1,13 +1,13 @@
 """The command that ranks a library."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from adiabat.cli.app import app
 from adiabat.cli.options import Force, Json, Level, Resume, RunOut
-from adiabat.cli.output import note, note_files, print_result
+from adiabat.cli.output import note, note_files, print_result, print_table
 
 RANKING, FILTERS, WORK = "Ranking", "Filters: molecules that break one are not predicted", "Work"
 
@@ -160,24 +160,13 @@ def screen(
     if json:
         print_result({**summary, **files}, as_json=True)
         return
-    print("\n".join(_lines(summary["best"])))
+    if summary["best"]:
+        print_table(summary["best"])
+    else:
+        print("no molecule is inside of the models' domain; --outside ranks the others as well")
     counts = found.counts
     note(
         f"{counts['read']} molecules read, {counts['left_out']} left out by filters, "
         f"{counts['rejected']} rejected ({found.folder / REJECTED} says why)"
     )
     note_files(files)
-
-
-def _lines(rows: list[dict[str, Any]]) -> list[str]:
-    """A table in columns of equal width, with its head."""
-    if not rows:
-        return ["no molecule is inside of the models' domain; --outside ranks the others as well"]
-    cells = [list(rows[0])]
-    for row in rows:
-        cells.append([f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]

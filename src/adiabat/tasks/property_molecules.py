@@ -51,13 +51,22 @@ def read_asked(model: PropertyModel, molecules: str | os.PathLike | Sequence[str
     if isinstance(molecules, (str, os.PathLike)):
         if names:
             columns, errors = read_strings(Path(molecules), [smiles, *names])
-            return Asked(columns.pop(smiles), columns, errors)
+            return Asked(
+                columns.pop(smiles), columns, [_located(k, e) for k, e in enumerate(errors, start=1)]
+            )
         entries = read_library(Path(molecules), smiles=smiles)
         library = list(bounded(entries, Path(molecules), lambda entry: len(entry.smiles)))
-        return Asked([entry.smiles for entry in library], {}, [entry.error for entry in library])
+        return Asked(
+            [entry.smiles for entry in library], {}, [_located(one.row, one.error) for one in library]
+        )
     if names:
         raise ConfigError(f"the model needs a column {names[0]!r}", "give a file that has it")
     return Asked(list(molecules), {})
+
+
+def _located(row: int, error: str) -> str:
+    """With the row, because nothing else says which it is."""
+    return error and f"row {row}: {error}"
 
 
 class Usable(NamedTuple):
