@@ -96,6 +96,25 @@ def test_a_file_to_test_with(data, tmp_path):
     assert found.model.summary["n_rejected_test"] == 0
 
 
+def test_the_command_says_what_errors_are_of(data, tmp_path):
+    """Limits and gaps have no error; molecules of the training tell little."""
+    from tests.cli.conftest import run as adiabat
+
+    other = tmp_path / "other.csv"
+    other.write_text(
+        "smiles,logS\nCCCCCO,2.5\nCCCCCCCCCCCCCCCCCCCCCCCCCO,12.5\nCCCCCCCCCCCCCCCCCCCCCCCCCCO,>9\n"
+    )
+    words = ["property", "train", data, "--target", "logS", "--kind", "gaussian-process", "--test", other]
+    answer = adiabat(*words, "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    assert "logS, 101 molecules, 100 of them with an exact value, cross-validation:" in answer.out
+    assert "logS, 3 test molecules, 2 of them with an exact value (" in answer.out
+    assert "33% of the test molecules are in training as well" in answer.err
+    answer = adiabat(*words, "--out", tmp_path / "run", "--force", "--split", "scaffold")
+    assert answer.code == 2
+    assert "takes the place of the split 'scaffold'" in answer.err
+
+
 def test_rows_of_the_test_file_that_are_left_out_are_said(data, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text(

@@ -1,7 +1,7 @@
 """Commands on properties of molecules."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -149,15 +149,17 @@ def train(
         left_out = f"{summary['n_rejected_test']} rows of {test} are left out"
         note(f"{left_out} of the test: {found.folder / 'rejected.csv'} says why")
     what = "reactions" if reaction else "molecules"
+    if known := summary["leakage"].get("exact"):
+        note(f"{known:.0%} of the test {what} are in training as well: the errors say less of new ones")
     for one in found.model.targets:
         if one.words:
             note(f"{one.name} is the probability of {one.words[1]!r}, not {one.words[0]!r}")
     classes = {one.name for one in found.model.targets if one.is_class}
     for name in found.validated:
-        print(f"{name}, {summary['n_train']} {what}, cross-validation:")
+        print(f"{name}, {_counted(summary, 'train', name, what)}, cross-validation:")
         print_result(summary["cross_validation"][name])
         if name in summary["test"]:
-            print(f"{name}, {summary['n_test']} test {what} ({summary['split']}):")
+            print(f"{name}, {_counted(summary, 'test', name, f'test {what}')} ({summary['split']}):")
             print_result(summary["test"][name])
             for level, share in summary["coverage"].get(name, {}).items():
                 held = f"class in {level} sets" if name in classes else f"inside {level} intervals"
@@ -165,6 +167,12 @@ def train(
             if limits := summary["limits"].get(name):
                 print_result({"limits on the right side": f"{limits['right_side']:.1%} of {limits['n']}"})
     note_files(files)
+
+
+def _counted(summary: dict[str, Any], part: str, name: str, what: str) -> str:
+    """How many molecules a part has, and how many values errors are of where these are fewer."""
+    count, values = summary[f"n_{part}"], summary[f"n_{part}_values"][name]
+    return f"{count} {what}" + (f", {values} of them with an exact value" if values < count else "")
 
 
 @property_app.command(epilog="Example: adiabat property predict run-property molecules.smi --out values.csv")

@@ -241,6 +241,10 @@ def train_property(
         units = [*units, *units]  # a difference has the unit of what it is one of
     targets = [*targets, *([balance] if balance else [])]
     _check(split, by, kinds, targets)
+    if test is not None and split not in ("random", "none"):
+        raise ConfigError(
+            f"a file to test with takes the place of the split {split!r}", "leave --split or --test out"
+        )
     if balance and (reaction is None or len(targets) > 2):
         raise ConfigError(
             "a balance belongs to one target of a reaction", "give --reaction COLUMN and at most one --target"
@@ -553,6 +557,8 @@ def _summary(
         "split": run.config.get("test") or run.config["split"],
         "n_train": len(parts.train),
         "n_test": 0 if parts.test is None else len(parts.test),
+        "n_train_values": _counted(parts.train),
+        "n_test_values": {} if parts.test is None else _counted(parts.test),
         "n_rejected": len(parts.curation.table.rejected),
         **({"n_rejected_test": len(parts.tested.table.rejected)} if parts.tested else {}),
         "n_merged": parts.curation.merged,
@@ -576,6 +582,11 @@ def _summary(
         **({"targets_left_out": parts.untaught} if parts.untaught else {}),
         **begun,
     }
+
+
+def _counted(table: Table) -> dict[str, int]:
+    """How many values of each target errors are of: neither gaps nor limits."""
+    return dict(zip(table.targets, table.measured.sum(axis=0).tolist(), strict=True))
 
 
 def _valued(found: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, float]]:
