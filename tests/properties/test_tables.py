@@ -239,6 +239,10 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match=r"no molecule with a value; row 1: '1,5' is no.*point") as caught:
         read_table(written(tmp_path, "t.csv", 'smiles,y\nCC,"1,5"\n'), smiles="smiles", targets=["y"])
     assert "classes" not in str(caught.value)
+    with pytest.raises(
+        ConfigError, match=r"'smiles;y'; cells are separated by commas, those of .tsv by tabs"
+    ):
+        read_table(written(tmp_path, "t.csv", "smiles;y\nCC;1,5\n"), smiles="smiles", targets=["y"])
     active = written(tmp_path, "t.csv", "smiles,y\nCC,active\n")
     with pytest.raises(DataError, match="all of 'y' are 'active'"):
         read_table(active, smiles="smiles", targets=["y"])
@@ -277,3 +281,9 @@ def test_a_table_from_a_stream(tmp_path, piped, delimiter, zipped):
     writer.join()
     with pytest.raises(UnsupportedError, match="standard input: Parquet is read from its end"):
         read_table(piped(b"PAR1PAR1"), smiles="smiles", targets=["y"])
+
+
+def test_strings_of_parquet_may_be_bytes(tmp_path):
+    columns = {"smiles": pyarrow.array([b"CCO", b"CCC"]), "y": [1.5, 2.0]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", smiles="smiles", targets=["y"]).smiles == ("CCO", "CCC")

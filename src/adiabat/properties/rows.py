@@ -182,13 +182,16 @@ def _columns(header: list[str], names: Sequence[str], called: str) -> list[int]:
         raise DataError(f"{called} is not written in UTF-8", "save it as CSV UTF-8")
     if missing := [name for name in names if name not in header]:
         columns = ", ".join(map(repr, header[:30])) or "none"
-        raise ConfigError(
-            f"{called} has no column {', '.join(map(repr, missing))}", f"its columns are {columns}"
-        )
+        hint = f"its columns are {columns}"
+        if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
+            hint += "; cells are separated by commas, those of .tsv by tabs"
+        raise ConfigError(f"{called} has no column {', '.join(map(repr, missing))}", hint)
     if repeated := [name for name in names if header.count(name) > 1]:
         raise DataError(f"{called} has several columns {repeated[0]!r}", "rename them")
     return [header.index(name) for name in names]
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     return "" if value is None else str(value)
