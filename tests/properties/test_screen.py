@@ -123,7 +123,7 @@ def test_rows_that_are_no_molecules_are_told_as_they_were_read(models, tmp_path)
     path = tmp_path / "library.csv"
     path.write_text(f"smiles,name\nCCCCO,a\nCCCCO\n{'C' * 5000},b\n")
     predicted = predict_properties(models[0], path)
-    assert [row["error"] for row in predicted][:2] == ["", "1 cells, the header has 2"]
+    assert [row["error"] for row in predicted][:2] == ["", "row 2: 1 cells, the header has 2"]
     screen(models[:1], path, out=tmp_path / "run", workers=1)
     rejected = rows_of(tmp_path / "run" / "rejected.csv")
     assert [(row["row"], len(row["smiles"]), row["reason"]) for row in rejected] == [
