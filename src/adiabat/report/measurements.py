@@ -303,7 +303,7 @@ class Measurements:
             found.append(
                 "The run was under a bias. Bonds and other averages are those of the biased ensemble, and "
                 "time is not that of the system alone: heat capacity, diffusion, spectra and lifetimes are "
-                "left out. adiabat.sampling.free_energy_profile weighs the frames."
+                "left out. adiabat free-energy weighs the frames."
             )
         if motion.is_mixed:
             assert motion.rungs is not None
