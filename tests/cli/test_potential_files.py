@@ -10,7 +10,7 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
 import adiabat
-from adiabat.base import ConfigError, DataError
+from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.units import KCAL_PER_MOL
 from adiabat.potentials import (
     PME,
@@ -157,6 +157,27 @@ def test_md_relax_and_predict(adiabat, tmp_path):
     assert described["terms"][0]["sigma"] == "3.405 Å"
 
 
+def test_terms_of_numbered_atoms_predict_several_structures(adiabat, tmp_path):
+    """Of one size or not: the terms are of the first three atoms of each."""
+    several = [systems.water(1), systems.ethanol(), systems.water(1)]
+    ase.io.write(tmp_path / "water.xyz", [one.to_ase() for one in several])
+    file, out = written(tmp_path / "potential.toml", WATER), tmp_path / "predicted.xyz"
+    done = adiabat("predict", file, tmp_path / "water.xyz", "--out", out)
+    assert done.code == 0, done.err
+    potential = load_potential(file)
+    for one, atoms in zip(several, ase.io.read(out, ":"), strict=True):
+        assert isinstance(atoms, ase.Atoms)
+        assert atoms.get_potential_energy() == pytest.approx(energy(potential, one), abs=1e-6)
+
+
+def test_an_element_without_parameters_is_named(tmp_path):
+    atoms = bulk("KCl", "rocksalt", a=6.3, cubic=True)
+    mixture, charges = SALT.split("\n\n")[1:][::-1]
+    for text, message in ((mixture, "of Na Cl only; the structure also has K"), (charges, "of Na Cl only")):
+        with pytest.raises(UnsupportedError, match=message):
+            load_potential(written(tmp_path / "potential.toml", text)).check(System.from_ase(atoms))
+
+
 def test_from_python(tmp_path):
     atoms = bulk("Ar", "fcc", a=5.3, cubic=True)
     atoms.calc = adiabat.load(written(tmp_path / "argon.toml", ARGON)).calculator()
@@ -201,6 +222,7 @@ MIXTURE = '[[terms]]\nkind = "lennard_jones_mixture"\nkinds.Ar = [1, 1]\n'
         (BONDS + 'atoms = [[0, 1]]\nstiffness = "1 eV"\nlength = 1', ["line 4", "measures energy"]),
         (BONDS + "atoms = [[0, 1], [2]]\nstiffness = 1\nlength = 1", ["same length"]),
         (MIXTURE + "pairs.Ar = [1, 1]", ["'Ar' is no pair"]),
+        (MIXTURE.replace("[1, 1]", "[1]"), ["terms.0.kinds.Ar: value 2 is missing"]),
         ('[[terms]]\nkind = "embedded_atom"\nfile = "none.eam"', ["none.eam"]),
         ('[[terms]]\nkind = "learned"\nmodel = "none.safetensors"', ["none.safetensors"]),
     ],

@@ -260,7 +260,10 @@ def _config_error(error: Any, target: Callable[..., Any], where: str) -> ConfigE
             problems.append(f"unknown key {key!r}")
             hints.append(did_you_mean(name, names))
         elif problem["type"] == "missing":
-            problems.append(f"the key {key!r} is missing")
+            last = problem["loc"][-1]
+            inside = ".".join(filter(None, [where, *location[:-1]]))
+            text = f"the key {key!r} is missing"
+            problems.append(f"{inside}: value {last + 1} is missing" if isinstance(last, int) else text)
         elif problem["type"] == "quantity":
             problems.append(f"{key}: {problem['msg']}")
             hints.append(problem["ctx"]["hint"])

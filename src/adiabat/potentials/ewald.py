@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
+import ase.data
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -69,7 +70,9 @@ class AbstractEwald(AbstractPotential):
         charges = np.asarray(self.charges)
         if self.by_element and np.isnan(charges[np.asarray(system.numbers)]).any():
             known = np.flatnonzero(~np.isnan(charges[1:])) + 1
-            raise UnsupportedError(f"there are charges of the atomic numbers {known.tolist()} only")
+            raise UnsupportedError(
+                f"there are charges of {' '.join(ase.data.chemical_symbols[number] for number in known)} only"
+            )
         if not self.by_element and len(charges) != system.n_atoms:
             raise UnsupportedError(f"there are {len(charges)} charges for {system.n_atoms} atoms")
         if self.cells and not self.covers(system):

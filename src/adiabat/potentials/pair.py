@@ -4,6 +4,7 @@ import abc
 from collections.abc import Mapping
 from typing import Annotated
 
+import ase.data
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -140,7 +141,14 @@ class LennardJonesMixture(AbstractPairPotential):
         """Raise UnsupportedError when the system has an element that is none of the kinds."""
         unknown = sorted(set(np.asarray(system.numbers).tolist()) - {0, *self.elements})
         if unknown:
-            raise UnsupportedError(f"the kinds are the atomic numbers {self.elements}, not {unknown}")
+            known, lacking = (
+                " ".join(ase.data.chemical_symbols[number] for number in numbers)
+                for numbers in (self.elements, unknown)
+            )
+            raise UnsupportedError(
+                f"there are Lennard-Jones parameters of {known} only; the structure also has {lacking}",
+                f"add them, as kinds.{lacking.split()[0]} = [epsilon, sigma]",
+            )
 
     def pair_energies(
         self, squared: Float[Array, "n_atoms max_neighbors"], system: System | Batch, neighbors: Neighbors

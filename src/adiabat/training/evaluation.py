@@ -1,5 +1,6 @@
 """Errors of a potential on labelled structures."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -194,6 +195,8 @@ def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | 
     assert isinstance(batches.listed, Listed)
     samples = list(batches.listed.samples)
     with_stress = any(sample.system.is_periodic for sample in samples)
+    repeats = {tuple(sample.system.pbc) for sample in samples}
+    pbc = repeats.pop() if len(repeats) == 1 else None
     energies = np.full(len(samples), np.nan)
     forces: list[Any] = [None] * len(samples)
     atom_energies: list[Any] = [None] * len(samples)
@@ -201,7 +204,9 @@ def evaluate_batches(potential: AbstractPotential, batches: Batches, bar: Bar | 
     dipoles: list[Any] = [None] * len(samples)
     charges: list[Any] = [None] * len(samples)
     for bucket, numbers in batches.in_order():
-        prediction = _predict(potential, batches.make(bucket, numbers), with_stress)
+        data = batches.make(bucket, numbers)
+        data = dataclasses.replace(data, batch=dataclasses.replace(data.batch, pbc=pbc))
+        prediction = _predict(potential, data, with_stress)
         energy, force = np.asarray(prediction.energy), np.asarray(prediction.forces)
         of_atoms = np.asarray(prediction.atom_energies)
         has_charges = prediction.charges is not None
