@@ -273,6 +273,19 @@ def test_states_of_umbrella_windows():
         joined.difference(x < 9, x > 9)
 
 
+def test_a_state_of_few_frames_has_no_error_in_windows():
+    """Resamples that miss it know nothing: an infinite error, as of weighed frames."""
+    pytest.importorskip("pymbar")
+    series, restraints = windows_of_a_line()
+    windows = [Window.of(one) for one in restraints]
+    joined = JoinedWindows(series, windows, KELVIN)
+    every = np.concatenate(series)
+    rare = np.arange(len(every)) == 100
+    found = joined.difference(~rare, rare)
+    assert found.error == np.inf
+    assert "inf k_B T" in found.verdict
+
+
 def test_windows_repeat_with_their_variable():
     window = Window.of(Restraint(variables=[PHI], centers=[3.0], stiffness=[2.0]))
     np.testing.assert_allclose(

@@ -191,7 +191,9 @@ class JoinedWindows:
                 return float(-self._thermal * np.log(weights @ second[rows] / (weights @ first[rows])))
 
         value = again(np.arange(len(self.weights)), self.weights)
-        error = float(np.std([again(*one) for one in self._resampled], ddof=1))
+        resampled = np.array([again(*one) for one in self._resampled])
+        # A state that some resamples do not have is known to no accuracy.
+        error = float(np.std(resampled, ddof=1)) if np.isfinite(resampled).all() else np.inf
         drift = value - again(*self._before)
         return judged_difference(value, error, None, drift, self._thermal, self._problems())
 
