@@ -3,6 +3,8 @@
 import csv
 import shutil
 
+import ase.io
+import h5py
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ import adiabat as package
 from adiabat.base.units import KJ_PER_MOL
 from adiabat.cli.options import interval
 from adiabat.dynamics import Langevin
+from adiabat.potentials import HarmonicAngles, HarmonicBonds
 from adiabat.sampling import OPES, Distance, Metadynamics, MovingRestraint, Restraint
 from adiabat.system import System
 from adiabat.testing.free_energies import KELVIN, THERMAL, Coordinate
@@ -103,7 +106,15 @@ def test_what_does_not_go_together_is_refused(few, adiabat, tmp_path):
     other = changed("plain", ('"restraint"', '"none"'))
     hot = changed("hot", ("temperature = 300.0", "temperature = 400.0"))
     ballistic = changed("ballistic", ('kind = "langevin"', 'kind = "velocity_verlet"'))
+    ase.io.write(tmp_path / "c.xyz", ase.Atoms("C"))
+    other_x = f"[[variables]]\nkind = 'rmsd'\nreference = '{tmp_path / 'c.xyz'}'\nname = 'x'\n"
+    (tmp_path / "x.toml").write_text(other_x)
+    (tmp_path / "twice.toml").write_text(2 * other_x)
     for words, message in (
+        ([few, few.parent / "run" / "."], "is given twice"),
+        ([few, "--variables", tmp_path / "x.toml"], "another variable 'x'"),
+        ([few, "--variables", tmp_path / "twice.toml"], "two variables 'x'"),
+        ([few, "--limits", "10, 20"], "no frame is between 10 and 20: 'x' went from"),
         ([few, "--state", "1, -1"], "a state from 1 to -1 is empty"),
         ([few, "--state", "-2, 0", "--state", "-1, 1"], "the two states overlap"),
         ([few, "--state", "1, 2", "--state", "2, 3", "--state", "4, 5"], "3 states"),
@@ -181,6 +192,58 @@ def test_intervals():
         interval("1,nan")
 
 
+def chains(out, **options):
+    """Two replicas of a chain of four atoms, whose torsion is free."""
+    bonds = HarmonicBonds(atoms=[[0, 1], [1, 2], [2, 3]], stiffness=20.0, length=1.5)
+    angles = HarmonicAngles(atoms=[[0, 1, 2], [1, 2, 3]], stiffness=5.0, angle=1.9)
+    chain = System.create([6] * 4, [[-0.5, 1.4, 0], [0, 0, 0], [1.5, 0, 0], [2.0, 0, 1.4]])
+    thermostats = [Langevin(timestep=1, temperature=kelvin, friction=0.02) for kelvin in (300.0, 400.0)]
+    thermostats = thermostats if options else thermostats[:1] * 2
+    package.simulate_replicas([chain] * 2, bonds + angles, thermostats, steps=4000, out=out, **options)
+    (out / "phi.toml").write_text('[[variables]]\nkind = "torsion"\natoms = [0, 1, 2, 3]\nname = "phi"\n')
+    return out
+
+
+def cut(run):
+    """As a killed run may leave them: one replica has fewer frames than the other."""
+    with h5py.File(run / "replica-001" / "trajectory.h5", "r+") as file:
+        found = []
+        file.visititems(lambda _, one: found.append(one))
+        for one in found:
+            if isinstance(one, h5py.Dataset) and one.maxshape and one.maxshape[0] is None:
+                one.resize(len(one) - 5, axis=0)
+
+
+def test_states_through_the_end_of_a_period(adiabat, tmp_path):
+    """From 2 to -2 is from 2 to 4.28; of replicas of different lengths the frames that both have count."""
+    run = chains(tmp_path / "run")
+    words = ("free-energy", run, "--variables", run / "phi.toml", "--json")
+    through = f"2, {2 * np.pi - 2}"
+    found = [adiabat(*words, f"--state={ends}").json for ends in ("2, -2", through, "-2, 2")]
+    values = [one["difference_kj_per_mol"] for one in found]
+    assert values[0] == pytest.approx(values[1], abs=1e-9)
+    assert values[0] == pytest.approx(-values[2], abs=1e-9)
+    assert "is everything" in adiabat(*words, "--state=-4, 4").err
+    assert "from 1 to 1 is empty" in adiabat(*words, "--state=1, 1").err
+    cut(run)
+    assert adiabat(*words).json["frames"] == found[0]["frames"] - 10
+
+
+def test_replicas_of_different_lengths_that_exchange(adiabat, tmp_path):
+    run = chains(tmp_path / "run", exchange_every=50)
+    cut(run)
+    found = adiabat("free-energy", run, "--variables", run / "phi.toml", "--temperature", "400 K", "--json")
+    assert found.json["frames"] == 396
+    assert adiabat("analyze", run, "--json").json["at"]["300 K"]["frames"] == 396
+
+
+def test_of_a_hot_solute_only_the_first_temperature(adiabat, tmp_path):
+    run = chains(tmp_path / "run", exchange_every=50, solute=[0, 1])
+    words = ("free-energy", run, "--variables", run / "phi.toml", "--json")
+    assert adiabat(*words).json["temperature_k"] == 300
+    assert "true potential" in adiabat(*words, "--temperature", "400 K").err
+
+
 @pytest.mark.physics
 @pytest.mark.parametrize("kind", ["umbrella", "opes", "metadynamics", "steered"])
 def test_double_well(kind, adiabat, tmp_path):
@@ -221,8 +284,6 @@ def test_double_well(kind, adiabat, tmp_path):
 @pytest.mark.physics
 def test_frames_of_one_temperature(adiabat, tmp_path):
     """Of exchanging replicas the coldest; the variable is computed of the frames: two atoms on a spring."""
-    from adiabat.potentials import HarmonicBonds
-
     pair = System.create([6, 6], [[0.0, 0, 0], [1.5, 0, 0]])
     spring = HarmonicBonds(atoms=[[0, 1]], stiffness=5.0, length=1.5)
     ladder = [Langevin(timestep=2, temperature=kelvin, friction=0.02) for kelvin in (300.0, 500.0)]

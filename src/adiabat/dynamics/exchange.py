@@ -204,8 +204,9 @@ def at_temperature(trajectories: Sequence[Trajectory], temperature: float) -> Tr
         raise DataError(
             "these trajectories are not of exchanging replicas", "their frames have no temperature"
         )
+    length = min(map(len, trajectories))  # a killed run may have written more of one replica
     rows = np.array(
-        [np.abs(one.observables["target_temperature"] - temperature) < 1e-6 for one in trajectories]
+        [np.abs(one.observables["target_temperature"][:length] - temperature) < 1e-6 for one in trajectories]
     )
     if not np.all(rows.sum(axis=0) == 1):
         raise DataError(
@@ -213,4 +214,6 @@ def at_temperature(trajectories: Sequence[Trajectory], temperature: float) -> Tr
             "give all replicas of a run, and one of its temperatures",
         )
     holder, frame = np.argmax(rows, axis=0), np.arange(rows.shape[1])
-    return Trajectory.combined(trajectories, lambda arrays: np.stack(arrays)[holder, frame])
+    return Trajectory.combined(
+        trajectories, lambda arrays: np.stack([array[:length] for array in arrays])[holder, frame]
+    )

@@ -85,7 +85,13 @@ def read_frames(
     files = trajectory_files(run)
     trajectories = [read_trajectory(file) for file in files] if extra or not biased else []
     if folder.config.get("exchange_every"):
-        kelvins = [min(kelvins) if temperature is None else temperature]
+        lowest = kelvins[0] if folder.config.get("solute") else min(kelvins)
+        if folder.config.get("solute") and temperature is not None and abs(temperature - lowest) > 1e-6:
+            raise ConfigError(
+                f"only the frames of {run} at {lowest:g} K have the true potential",
+                "at the others it is scaled for the solute: leave --temperature out",
+            )
+        kelvins = [lowest if temperature is None else temperature]
         trajectories = [at_temperature(trajectories, kelvins[0])]
         each = each[:1]
     if biased:
@@ -93,17 +99,21 @@ def read_frames(
             run, files, each[0]["bias"]["kind"], kelvins[0] if temperature is None else temperature
         )
     else:
-        rows = [({}, {}, {}, np.zeros(len(one)), np.zeros(len(one)), one.times) for one in trajectories]
+        length = min(map(len, trajectories))  # a killed run may have written more of one replica
+        rows = [({}, {}, {}, np.zeros(length), np.zeros(length), one.times[:length]) for one in trajectories]
     found = []
     for number, (values, units, periods, bias, work, times) in enumerate(rows):
         computed = _computed(extra, trajectories[number]) if extra else {}
+        computed = {name: column[: len(times)] for name, column in computed.items()}
+        for name in computed.keys() & values.keys():
+            _check_same(run, name, computed[name] - values[name], periods[name])
         found.append(
             BiasedFrames(
                 run=run,
                 settings=each[number],
                 temperature=kelvins[number],
                 times=times,
-                values=values | {name: column[: len(times)] for name, column in computed.items()},
+                values=values | computed,
                 units=units | {one.name: one.unit for one in extra},
                 periods=periods | {one.name: one.period for one in extra},
                 bias=bias,
@@ -142,6 +152,16 @@ def _recorded(run: Path, files: list[Path], kind: str, temperature: float) -> li
         )
         for k in range(len(read.bias))
     ]
+
+
+def _check_same(run: Path, name: str, apart: np.ndarray, period: float | None) -> None:
+    """Raises ConfigError where what was computed of the frames is not what was recorded under its name."""
+    if period is not None:
+        apart = apart - period * np.round(apart / period)
+    if np.abs(apart).max(initial=0.0) > 1e-3:
+        raise ConfigError(
+            f"{run} has recorded another variable {name!r}", "give the one in the file another name"
+        )
 
 
 def _computed(extra: "Sequence[AbstractVariable]", trajectory: "Trajectory") -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adiabat.base import ConfigError, did_you_mean
+from adiabat.base import ConfigError, DataError, did_you_mean
 from adiabat.base.files import atomic_write, check_out
 from adiabat.base.units import KJ_PER_MOL
 from adiabat.tasks import precision
@@ -62,7 +62,7 @@ def free_energy(
         seen: a TOML file with tables `[[variables]]`, which are computed along the trajectories.
         states: an interval of the variable, which is compared with all else, or two, of which the second is
             compared with the first, in the unit of the variable (Å, rad). Of a variable that repeats an
-            interval may go through its end, from high to low.
+            interval may go through its end, as from 2.1 to -2.1 or to 4.2.
         temperature: of the frames that are taken where replicas have several [K]; of exchanging ones the
             lowest by default.
         bins: of the profile.
@@ -92,8 +92,15 @@ def free_energy(
         raise ConfigError(f"a share of {skip:g} cannot be left out", "as --skip 0.2")
     if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
         raise ConfigError(f"a profile from {limits[0]:g} to {limits[1]:g} has no bins", 'as --limits "0, 1"')
+    places = [Path(run).resolve() for run in runs]
+    for run, place in zip(runs, places, strict=True):
+        if places.count(place) > 1:
+            raise ConfigError(f"{run} is given twice", "its frames would count twice: give each run once")
     precision.enable()
     extra = [] if seen is None else read_variables(seen)
+    for one in extra:
+        if sum(other.name == one.name for other in extra) > 1:
+            raise ConfigError(f"{seen} has two variables {one.name!r}", "give each a name of its own")
     frames = [one for run in runs for one in read_frames(Path(run), extra, temperature)]
     kind = _kind(frames)
     name = _chosen(frames, variable or (extra[0].name if extra else None))
@@ -109,6 +116,7 @@ def free_energy(
         share = _SKIPPED.get(kind, 0.2) if skip is None else skip
         members = [_interval(*ends, period) for ends in states]
         kept = [slice(int(share * len(one.times)), None) for one in frames]
+        _check_limits(name, [one.values[name][rows] for one, rows in zip(frames, kept, strict=True)], limits)
         estimate, method = (
             (_joined, "MBAR") if kind == "restraint" and len(frames) > 1 else (_weighed, _METHODS[kind])
         )
@@ -170,13 +178,34 @@ def _chosen(frames: list[BiasedFrames], name: str | None) -> str:
     return found
 
 
+def _check_limits(name: str, values: list[np.ndarray], limits: tuple[float, float] | None) -> None:
+    """Raises DataError where a profile would have nothing in it."""
+    every = np.concatenate(values)
+    if not len(every):
+        raise DataError("no frames are left", "leave a smaller share out, or run longer")
+    lowest, highest = every.min(), every.max()
+    if limits is None and lowest == highest:
+        raise DataError(f"{name!r} is {lowest:g} in all frames: it has no profile")
+    low, high = limits or (lowest, highest)
+    if not np.any((every >= low) & (every <= high)):
+        raise DataError(
+            f"no frame is between {low:g} and {high:g}: {name!r} went from {lowest:.4g} to {highest:.4g}",
+            "choose other --limits",
+        )
+
+
 def _interval(low: float, high: float, period: float | None) -> Callable[[np.ndarray], np.ndarray]:
-    """Whether values are in an interval."""
-    if not low < high and period is None:
-        raise ConfigError(f"a state from {low:g} to {high:g} is empty", f'as --state "{high:g}, {low:g}"')
-    if low < high:
+    """Whether values are in an interval, of a variable that repeats modulo its period."""
+    if low == high or (low > high and (period is None or not np.isfinite([low, high]).all())):
+        raise ConfigError(
+            f"a state from {low:g} to {high:g} is empty", 'write the lower end first, as --state "-1.5, 0"'
+        )
+    if period is None or not np.isfinite([low, high]).all():
         return lambda values: (values >= low) & (values <= high)
-    return lambda values: (values >= low) | (values <= high)
+    width = high - low if low < high else (high - low) % period
+    if width >= period:
+        raise ConfigError(f"a state from {low:g} to {high:g} is everything: it repeats after {period:.4g}")
+    return lambda values: (values - low) % period <= width
 
 
 def _two_states(
