@@ -11,7 +11,7 @@ from adiabat.base import SimulationError, UnsupportedError
 from adiabat.dynamics import evaluate
 from adiabat.interfaces.domain import Domain, _evaluate
 from adiabat.networks.kernel import build
-from adiabat.potentials import Ewald, LennardJones, SumPotential
+from adiabat.potentials import Ewald, HarmonicBonds, LennardJones
 from adiabat.system import System, neighbor_list
 from adiabat.testing import systems
 
@@ -116,9 +116,11 @@ def test_a_domain_may_be_empty():
 
 
 def test_what_cannot_be_cut():
-    """A sum over waves sees all atoms, alone and in a sum; a network that explodes is told."""
+    """A sum over waves sees all atoms, alone and in a sum; terms of numbered atoms need the numbers of the
+    whole structure; a network that explodes is told."""
     ewald = Ewald(charges={11: 1.0, 17: -1.0}, cell=20.0 * np.eye(3))
-    for potential in (ewald, SumPotential(terms=(LennardJones(), ewald))):
+    bonds = HarmonicBonds(atoms=[[0, 1]], stiffness=1.0, length=1.0)
+    for potential in (ewald, bonds, LennardJones() + ewald, LennardJones() + bonds):
         with pytest.raises(UnsupportedError, match="however far"):
             Domain(potential, SKIN)
     domain = Domain(LennardJones(epsilon=np.nan), SKIN)

@@ -53,8 +53,9 @@ class Domain:
     def __init__(self, potential: AbstractPotential, skin: float):
         if potential.layers is None:
             raise UnsupportedError(
-                f"the energy of an atom by {type(potential).__name__} depends on atoms however far",
-                "domains need a potential that ends at some distance",
+                f"the energy of an atom by {type(potential).__name__} depends on atoms however far, or on "
+                "their numbers",
+                "domains need a potential that ends at some distance, and no terms of numbered atoms",
             )
         self.layers, self.reach = potential.layers, potential.layers * potential.cutoff
         self.cutoff, self.skin = potential.cutoff, skin

@@ -41,6 +41,12 @@ class AbstractBondedTerms(AbstractPotential):
     turns: ClassVar[bool] = False
     """Whether it is the energy of turning parts of a molecule against each other, which tempering scales."""
 
+    @property
+    def layers(self) -> int | None:
+        """None: the members of a group may be far from each other, and their numbers are those of the whole
+        structure."""
+        return None
+
     @abc.abstractmethod
     def term_energies(self, steps: Float[Array, "... n_terms n_steps 3"]) -> Float[Array, "... n_terms"]:
         """The energy of each group [eV] from the vectors [Å] that lead from each member to the next."""
