@@ -262,6 +262,8 @@ def _joined(
     if any([v["name"] for v in one.settings["variables"]] != held for one in frames):
         raise ConfigError("the windows are on several variables", "give those on the same variables")
     periods = [frames[0].periods[variable] for variable in held]
+    values = np.concatenate([one.values[name][rows] for one, rows in zip(frames, kept, strict=True)])
+    states = _two_states(values, members) if members else None
     joined = JoinedWindows(
         [
             np.stack([one.values[v][rows] for v in held], axis=1)
@@ -271,9 +273,8 @@ def _joined(
         temperature,
         seed=seed,
     )
-    values = np.concatenate([one.values[name][rows] for one, rows in zip(frames, kept, strict=True)])
     profile = joined.profile(values, bins=bins, limits=limits)
-    return profile, joined.difference(*_two_states(values, members)) if members else None
+    return profile, None if states is None else joined.difference(*states)
 
 
 def _steered(
