@@ -80,6 +80,10 @@ def test_columns_and_times():
     years = ["2024-05-31", "2019-01-01", "2022-03-04", "2020-01-01", "2023-01-01"]
     assert [part.tolist() for part in split_by_time(years, (0.6, 0.2, 0.2))] == [[1, 2, 3], [4], [0]]
     assert split_by_time(["3", "1", "2"], (1 / 3, 1 / 3, 1 / 3)).test.tolist() == [0]
+    years = [f"{2000 + n % 3}" for n in range(30)]  # none of 2002 is in training
+    split = split_by_time(years, (0.8, 0.0, 0.2))
+    assert [len(part) for part in split] == [20, 0, 10]
+    assert {years[k] for k in split.test} == {"2002"}
     for unknown in ("soon", "", "nan", "inf"):
         for known in ("2024-05-31", "2024"):
             with pytest.raises(DataError, match=f"times has '{unknown}'"):

@@ -123,15 +123,22 @@ def split_by_column(values: Sequence[str]) -> Split:
 
 def split_by_time(values: Sequence[str], sizes: Sequence[float] = SIZES) -> Split:
     """The earliest to train on, the latest to test with. Dates as 2024-05-31, or numbers such as years.
+    Molecules of one time are in one part, so that parts may be larger or smaller than asked for.
 
     Raises:
         DataError: a cell that is neither.
         ConfigError: shares that do not add up to one.
     """
-    order = np.argsort(_times(values), kind="stable")
+    times = _times(values)
+    order = np.argsort(times, kind="stable")
     shares = _shares(sizes)
-    ends = np.round(np.cumsum(shares) * len(order)).astype(int)
-    return _checked(Split(*(np.sort(part) for part in np.split(order, ends[:2]))), shares)
+    ends = np.round(np.cumsum(shares) * len(order)).astype(int)[:2]
+    # Where the next time begins; the nearest one ends a part, unless the part was to have all.
+    steps = np.flatnonzero(np.diff(times[order]) > 0) + 1
+    if len(steps):
+        near = steps[np.abs(steps[:, None] - ends).argmin(axis=0)]
+        ends = np.where(ends < len(order), near, ends)
+    return _checked(Split(*(np.sort(part) for part in np.split(order, ends))), shares)
 
 
 def scaffolds(smiles: Sequence[str]) -> list[str]:
