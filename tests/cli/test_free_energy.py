@@ -204,14 +204,14 @@ def chains(out, **options):
     return out
 
 
-def cut(run):
-    """As a killed run may leave them: one replica has fewer frames than the other."""
+def cut(run, leave=None):
+    """As a killed run may leave them: one replica has five frames less than the other, or as many as said."""
     with h5py.File(run / "replica-001" / "trajectory.h5", "r+") as file:
         found = []
         file.visititems(lambda _, one: found.append(one))
         for one in found:
             if isinstance(one, h5py.Dataset) and one.maxshape and one.maxshape[0] is None:
-                one.resize(len(one) - 5, axis=0)
+                one.resize(len(one) - 5 if leave is None else leave, axis=0)
 
 
 def test_states_through_the_end_of_a_period(adiabat, tmp_path):
@@ -227,6 +227,10 @@ def test_states_through_the_end_of_a_period(adiabat, tmp_path):
     assert "from 1 to 1 is empty" in adiabat(*words, "--state=1, 1").err
     cut(run)
     assert adiabat(*words).json["frames"] == found[0]["frames"] - 10
+    cut(run, leave=0)
+    for answer in (adiabat(*words), adiabat("analyze", run)):
+        assert answer.code == 2
+        assert "no frames yet" in answer.err
 
 
 def test_replicas_of_different_lengths_that_exchange(adiabat, tmp_path):

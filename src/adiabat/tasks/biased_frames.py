@@ -101,6 +101,8 @@ def read_frames(
     else:
         length = min(map(len, trajectories))  # a killed run may have written more of one replica
         rows = [({}, {}, {}, np.zeros(length), np.zeros(length), one.times[:length]) for one in trajectories]
+    if not all(len(times) for *_, times in rows):
+        raise DataError(f"{run} has no frames yet", "let it run longer")
     found = []
     for number, (values, units, periods, bias, work, times) in enumerate(rows):
         computed = _computed(extra, trajectories[number]) if extra else {}

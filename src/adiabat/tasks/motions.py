@@ -30,13 +30,15 @@ def trajectory_motion(path: Path) -> "Motion":
     say, and of path integrals with the positions of beads.
 
     Raises:
-        DataError: it is missing, damaged or of another kind.
+        DataError: it is missing, empty, damaged or of another kind.
     """
     from adiabat.dynamics.joined import BEAD
     from adiabat.io.trajectory import read_trajectory
     from adiabat.report.motion import Motion
 
     trajectory = read_trajectory(path)
+    if not len(trajectory):
+        raise DataError(f"{path} has no frames yet", "let the run go on, as with --resume")
     integrator = settings_of(path).get("integrator", {})
     kelvin = None if integrator.get("kind") == "velocity_verlet" else integrator.get("temperature")
     motion = Motion.of(trajectory, trajectory.template.numbers, kelvin, relaxation_time(integrator))
