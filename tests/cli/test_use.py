@@ -223,7 +223,7 @@ def test_md_with_an_inner_model(copper, adiabat, tmp_path):
     checked = adiabat("check", tmp_path / "run" / "config.toml", "--json").json
     known = [checked[key] for key in ("inner", "inner_steps", "hydrogen_mass")]
     assert known == [copper.run, 2, "3 amu"]
-    assert "should be 'none', 'hydrogens'" in adiabat(*words[:-2], "hydrogen", "--force").err
+    assert "should be 'none', 'hydrogens'" in adiabat(*words, "--constraints", "hydrogen", "--force").err
 
 
 def test_numbers_of_atoms():

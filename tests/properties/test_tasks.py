@@ -166,7 +166,7 @@ def test_a_test_row_that_cannot_be_asked_about_is_left_out(tmp_path, by_file):
     assert [(int(row["row"]), row["reason"]) for row in rejected] == [
         (first, "assay is 'Z', which training did not have"),
         (first + 1, "T is 'cold', not a number"),
-        (first + 2, "T is '', not a number"),
+        (first + 2, "T is empty"),
     ]
     left_out = found.model.summary["n_rejected_test" if by_file else "n_rejected"]
     assert left_out == 3
@@ -192,6 +192,20 @@ def test_rows_of_which_the_column_of_a_split_says_nothing_are_left_out(tmp_path,
     rejected = [(row["row"], row["reason"]) for row in rows_of(tmp_path / "run" / "rejected.csv")]
     assert rejected == [("21", "by is empty"), ("22", "by is empty")]
     assert found.model.summary["n_train"] + found.model.summary["n_test"] == 40
+
+
+def test_rows_without_an_input_are_left_out_wherever_they_are(tmp_path):
+    path = tmp_path / "warm.csv"
+    rows = [f"{'C' * n}O,{n},{290 + n}" for n in range(3, 43)]
+    path.write_text("smiles,y,T\n" + "\n".join([*rows[:20], "CCN,1,", *rows[20:]]) + "\n")
+    given: dict[str, Any] = {"targets": ["y"], "kinds": QUICK, "temperatures": ["T"]}
+    found = train_property(path, out=tmp_path / "run", split="none", **given)
+    rejected = [(row["row"], row["reason"]) for row in rows_of(tmp_path / "run" / "rejected.csv")]
+    assert rejected == [("21", "T is empty")]
+    assert found.model.summary["n_train"] == 40
+    path.write_text("smiles,y,T\n" + "\n".join(row[:-3] for row in rows) + "\n")
+    with pytest.raises(DataError, match="the column 'T' is empty"):
+        train_property(path, out=tmp_path / "none", **given)
 
 
 def test_a_target_with_few_values_is_left_out(data, tmp_path):

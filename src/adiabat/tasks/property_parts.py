@@ -136,7 +136,7 @@ def read_parts(config: Mapping[str, Any], standardizer: AnyStandardizer, compute
                 compute(computed, name)  # what cannot be treated is refused here
                 return name
 
-            return rewritten(table, standardized, changes=standardizer.changes)
+            return _complete(rewritten(table, standardized, changes=standardizer.changes), columns)
 
     def known(table: Table) -> Table:
         """With how sure the maps of reactions are."""
@@ -173,9 +173,7 @@ def _split(table: Table, split: str, seed: int, standardizer: AnyStandardizer) -
 def _split_by(
     rows: Curation, depends: Sequence[str], config: Mapping[str, Any]
 ) -> tuple[Curation, Table, Table]:
-    """By a column. Rows of one molecule are joined within each part: none sees the values of another. Those
-    of which the column says nothing are left out."""
-    rows = _placed(rows, config["by"])
+    """By a column. Rows of one molecule are joined within each part: none sees the values of another."""
     column = [str(cell) for cell in rows.table.columns[config["by"]]]
     if config["split"] == "time":
         split = split_by_time(column, SIZES)
@@ -216,17 +214,19 @@ def strings_of(table: Table) -> dict[str, list[str]]:
     return {name: [str(cell) for cell in column] for name, column in table.columns.items()}
 
 
-def _placed(rows: Curation, by: str) -> Curation:
-    """Without those of which a column says nothing.
+def _complete(rows: Curation, columns: Sequence[str]) -> Curation:
+    """Without those of which an input, or the column that splits, says nothing.
 
     Raises:
         DataError: none is left.
     """
-    table = rows.table
-    given = np.char.strip(table.columns[by]) != ""
-    if not given.any():
-        raise DataError(f"the column {by!r} is empty")
-    missing = [
-        Rejected(int(table.rows[k]), table.smiles[k], f"{by} is empty") for k in np.flatnonzero(~given)
-    ]
-    return _without(replace(rows, table=table.taken(np.flatnonzero(given))), missing)
+    for name in columns:
+        table = rows.table
+        given = np.char.strip(table.columns[name]) != ""
+        if not given.any():
+            raise DataError(f"the column {name!r} is empty")
+        missing = [
+            Rejected(int(table.rows[k]), table.smiles[k], f"{name} is empty") for k in np.flatnonzero(~given)
+        ]
+        rows = _without(replace(rows, table=table.taken(np.flatnonzero(given))), missing)
+    return rows
