@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_refused():
         PME(charges=[np.nan], cell=cell)
     with pytest.raises(UnsupportedError, match="images"):
         Ewald(charges=CHARGES, cell=cell).check(systems.water())
-    with pytest.raises(UnsupportedError, match="11, 17"):
+    with pytest.raises(UnsupportedError, match="charges of Na Cl only"):
         Ewald(charges=CHARGES, cell=cell).check(systems.copper(1))
     with pytest.raises(UnsupportedError, match="for 5 atoms"):
         PME(charges=[1.0], cell=cell).check(system)
