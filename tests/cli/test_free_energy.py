@@ -148,23 +148,6 @@ def test_work_of_steered_runs(adiabat, tmp_path):
     assert "75 % of their way" in adiabat("free-energy", run).err
 
 
-UMBRELLA = """\
-task = "md"
-model = '{model}'
-structure = '{start}'
-steps = 200
-record_every = 5
-[bias]
-kind = "umbrella"
-centers = [2.5, 2.6]
-stiffness = [20.0]
-[[variables]]
-kind = "distance"
-atoms = [0, 1]
-name = "d"
-"""
-
-
 @pytest.mark.slow
 def test_windows_are_replicas_or_runs(copper, adiabat, tmp_path):
     """Of one run of md, or a run folder for each window: the same frames, the same free energies."""
