@@ -1,6 +1,7 @@
 """Potential files: the same numbers as the potentials in Python, and errors that name the line."""
 
 import importlib.util
+import shutil
 
 import ase.io
 import equinox as eqx
@@ -12,6 +13,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 import adiabat
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.units import KCAL_PER_MOL
+from adiabat.io.trajectory import read_trajectory
+from adiabat.networks import load_model, save_model
 from adiabat.potentials import (
     PME,
     Ewald,
@@ -157,6 +160,33 @@ def test_md_relax_and_predict(adiabat, tmp_path):
     assert described["terms"][0]["sigma"] == "3.405 Å"
 
 
+def test_files_are_seen_from_the_potential_file(adiabat, copper, tmp_path, monkeypatch):
+    """Wherever the command runs; and a run does not go on with a learned term that was replaced."""
+    folder = tmp_path / "potentials"
+    folder.mkdir()
+    first = shutil.copy(f"{copper.run}/model.safetensors", folder / "first.safetensors")
+    text = '[[terms]]\nkind = "learned"\nmodel = "first.safetensors"\n\n[[terms]]\nkind = "morse"\n'
+    written(folder / "both.toml", text)
+    monkeypatch.chdir(tmp_path)
+    for file in ("potentials/both.toml", folder / "both.toml"):
+        assert load_potential(file).cutoff == 6.0
+    monkeypatch.chdir(folder)
+    assert load_potential("both.toml").cutoff == 6.0
+    monkeypatch.chdir(tmp_path)
+    words = ("md", "potentials/both.toml", copper.start, "--out", "run", "--record-every", 1)
+    assert adiabat(*words, "--steps", 2).code == 0
+    kept = read_trajectory("run/trajectory.h5").positions
+    other = load_model(first)
+    save_model(first, eqx.tree_at(lambda p: p.references, other, np.asarray(other.references) + 0.1))
+    for steps in (2, 4):
+        refused = adiabat(*words, "--steps", steps, "--resume")
+        assert refused.code == 2
+        assert "the potential of the run to be resumed had other numbers" in refused.err
+    assert np.array_equal(read_trajectory("run/trajectory.h5").positions, kept)
+    save_model(first, other)
+    assert adiabat(*words, "--steps", 4, "--resume").code == 0
+
+
 def test_terms_of_numbered_atoms_predict_several_structures(adiabat, tmp_path):
     """Of one size or not: the terms are of the first three atoms of each."""
     several = [systems.water(1), systems.ethanol(), systems.water(1)]
@@ -223,12 +253,13 @@ MIXTURE = '[[terms]]\nkind = "lennard_jones_mixture"\nkinds.Ar = [1, 1]\n'
         (BONDS + "atoms = [[0, 1], [2]]\nstiffness = 1\nlength = 1", ["same length"]),
         (MIXTURE + "pairs.Ar = [1, 1]", ["'Ar' is no pair"]),
         (MIXTURE.replace("[1, 1]", "[1]"), ["terms.0.kinds.Ar: value 2 is missing"]),
-        ('[[terms]]\nkind = "embedded_atom"\nfile = "none.eam"', ["none.eam"]),
-        ('[[terms]]\nkind = "learned"\nmodel = "none.safetensors"', ["none.safetensors"]),
+        ('[[terms]]\nkind = "embedded_atom"\nfile = "none.eam"', ["potentials/none.eam"]),
+        ('[[terms]]\nkind = "learned"\nmodel = "none.safetensors"', ["potentials/none.safetensors"]),
     ],
 )
 def test_what_is_wrong_is_said(text, words, tmp_path):
+    (tmp_path / "potentials").mkdir()
     with pytest.raises((ConfigError, DataError)) as refused:
-        load_potential(written(tmp_path / "potential.toml", text))
+        load_potential(written(tmp_path / "potentials" / "potential.toml", text))
     for word in words:
         assert word in str(refused.value) + str(refused.value.hint)

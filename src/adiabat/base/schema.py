@@ -14,6 +14,7 @@ build(Langevin, {"timestep": "0.25 fs"})
 import dataclasses
 import inspect
 import json
+import os
 import re
 import textwrap
 import typing
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Argument",
+    "Beside",
     "Numbers",
     "Supplied",
     "Unit",
@@ -40,6 +42,7 @@ __all__ = [
     "build_kind",
     "is_complete",
     "json_schema",
+    "placed",
     "resolve",
     "template",
 ]
@@ -47,6 +50,18 @@ __all__ = [
 
 class Supplied:
     """Marks an argument, as `Annotated[int, Supplied]`, that the code gives and no configuration."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Marks an argument, as `Annotated[str, Beside()]`, that names a file as seen from the configuration file
+    that it stands in.
+
+    Attributes:
+        but: names that are no paths.
+    """
+
+    but: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +153,8 @@ def arguments(target: Callable[..., Any]) -> tuple[Argument, ...]:
         if Supplied in typing.get_args(hints[name]):
             continue
         default = factories[name]() if name in factories else parameter.default
-        found.append(Argument(name, hints[name], default, docs.get(name, ""), _unit(hints[name])))
+        unit = _marked(hints[name], Unit)
+        found.append(Argument(name, hints[name], default, docs.get(name, ""), unit))
     return tuple(found)
 
 
@@ -187,6 +203,30 @@ def resolve(
     if is_complete(target):
         build(target, mapping, where)  # what the constructor itself refuses
     return {a.name: a.show(values.get(a.name, a.default)) for a in arguments(target)}
+
+
+def placed(
+    target: Callable[..., Any] | Registry, mapping: Mapping[str, Any], folder: str | os.PathLike
+) -> dict[str, Any]:
+    """The configuration of `target` with the files that it names `Beside` itself as seen from where the
+    program runs; what is wrong in it stays.
+
+    Args:
+        target: a class, a function, or a registry of them.
+        mapping: from a configuration file.
+        folder: that the file is in.
+    """
+    if isinstance(target, Registry):
+        if mapping.get("kind") not in target.names():
+            return dict(mapping)
+        target = target.get(mapping["kind"])
+    marks = {argument.name: _marked(argument.annotation, Beside) for argument in arguments(target)}
+    return {
+        key: os.path.join(folder, value)
+        if (mark := marks.get(key)) and isinstance(value, str) and value not in mark.but
+        else value
+        for key, value in mapping.items()
+    }
 
 
 def json_schema(target: Callable[..., Any]) -> dict[str, Any]:
@@ -312,12 +352,12 @@ def _argument_docs(docstring: str) -> dict[str, str]:
     return docs
 
 
-def _unit(annotation: Any) -> Unit | None:
-    """The unit marked anywhere in an annotation."""
+def _marked[Mark](annotation: Any, mark: type[Mark]) -> Mark | None:
+    """The mark of a type anywhere in an annotation."""
     for part in typing.get_args(annotation):
-        if isinstance(part, Unit):
+        if isinstance(part, mark):
             return part
-        if (found := _unit(part)) is not None:
+        if (found := _marked(part, mark)) is not None:
             return found
     return None
 

@@ -24,6 +24,8 @@ KIND = "dynamics"
 # Raised when a state gets another part.
 _FORMAT = 2
 _EXTRA = "extra "
+# Settings of which only a hash is kept.
+_HASHED = ("potential", "structure", "arrays of the integrator")
 
 
 class Restart:
@@ -128,9 +130,10 @@ class Restart:
         for name in self.settings | header["settings"]:
             value, known = (settings.get(name, "none") for settings in (self.settings, header["settings"]))
             if value != known:
+                values = f"{name} is {value}, but the run to be resumed has {known}"
                 raise ConfigError(
-                    f"{name} is {value}, but the run to be resumed has {known}",
-                    "resume with the same settings, or start over with --force",
+                    f"the {name} of the run to be resumed had other numbers" if name in _HASHED else values,
+                    "resume with the same settings and files, or start over with --force",
                 )
         verlet_list.skin, verlet_list.capacity = header["skin"], header["capacity"]
         if isinstance(verlet_list, VerletList) and verlet_list.inner is not None:

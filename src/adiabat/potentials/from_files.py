@@ -7,6 +7,7 @@ import ase.data
 import numpy as np
 
 from adiabat.base import ConfigError, did_you_mean
+from adiabat.base.schema import Beside
 from adiabat.base.units import Unit
 from adiabat.potentials.embedded_atom import EmbeddedAtom
 from adiabat.potentials.ewald import Ewald
@@ -44,11 +45,11 @@ def mixture_of(
     )
 
 
-def embedded_atom_from_file(*, file: str) -> EmbeddedAtom:
+def embedded_atom_from_file(*, file: Annotated[str, Beside()]) -> EmbeddedAtom:
     """The embedded-atom method, see `EmbeddedAtom`.
 
     Args:
-        file: of DYNAMO and LAMMPS, setfl (.eam.alloy) or funcfl (.eam).
+        file: of DYNAMO and LAMMPS, setfl (.eam.alloy) or funcfl (.eam), as seen from the potential file.
 
     Raises:
         DataError: not such a file, or damaged; the message names the line.

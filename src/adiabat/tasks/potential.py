@@ -2,10 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from adiabat.base import ConfigError, DataError
 from adiabat.base.registry import Registry
+from adiabat.base.schema import Beside
 
 if TYPE_CHECKING:
     from adiabat.potentials import AbstractPotential
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 SUFFIX = ".toml"
 
 
-def learned(*, model: str) -> Any:
+def learned(*, model: Annotated[str, Beside(but=("general",))]) -> Any:
     """A learned potential.
 
     Args:
-        model: a model file, a run folder, or "general".
+        model: a model file or a run folder, as seen from the potential file, or "general".
 
     Raises:
         DataError: no such file, or a damaged one.

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from adiabat.base import ConfigError, did_you_mean
@@ -135,6 +136,8 @@ def settings(
 ) -> dict[str, Any]:
     """The resolved settings of a task: those of a file, below what is `given`, below "a.b=c" overrides.
 
+    The terms of a potential file name files as seen from its folder.
+
     Args:
         task: such as "md".
         path: a TOML file; none is an empty one.
@@ -149,6 +152,8 @@ def settings(
     if of != task:
         hint = f"adiabat {of} --config {path}" if of in _TASKS else did_you_mean(str(of), _TASKS)
         raise ConfigError(f"{path} holds settings for {of!r}, not for {task!r}", hint=hint)
+    if path is not None:
+        config = _placed(task, config, Path(path).parent)
     for name, table in (given or {}).items():
         values = {key: value for key, value in table.items() if value is not None}
         if not name:
@@ -229,6 +234,19 @@ def sections(task: str) -> list[Section]:
 
 def _top_level(config: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in names}
+
+
+def _placed(task: str, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The configuration with the files of its tables [[...]] as seen from here; what is wrong stays."""
+    found = dict(config)
+    for section in sections(task):
+        rows = found.get(section.name)
+        if section.many and isinstance(rows, list):
+            found[section.name] = [
+                schemas.placed(section.target, row, folder) if isinstance(row, Mapping) else row
+                for row in rows
+            ]
+    return found
 
 
 def _refuse_unknown(config: Mapping[str, Any], names: list[str]) -> None:
