@@ -1,8 +1,10 @@
 """Coulomb energy of point charges in a periodic cell: Ewald sums, and what they share with meshes."""
 
 import abc
+import logging
 import math
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import NoReturn
 
 import ase.data
@@ -20,6 +22,10 @@ from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 from adiabat.system.system import LAST
 
+logger = logging.getLogger(__name__)
+
+# A smaller net charge [e] is one of charges that were rounded, and changes no energy that counts.
+_NEUTRAL = 1e-3
 # Of the series of cosine and sine up to an angle of pi / 8: what is left out is less than 1e-17.
 _TERMS = 7
 # By so much the vectors of the cell that waves or a mesh were chosen for may grow: what is left out grows
@@ -61,7 +67,7 @@ class AbstractEwald(AbstractPotential):
     def check(self, system: System) -> None:
         """Raise UnsupportedError for a structure that is not periodic along all directions, an element
         without a charge, another number of atoms than there are charges, or a cell that has grown by more
-        than a tenth from the one that was given."""
+        than a tenth from the one that was given. Of a net charge there is a warning, once."""
         if not system.is_periodic:
             raise UnsupportedError(
                 f"{type(self).__name__} sums over periodic images, which the structure lacks in part",
@@ -75,6 +81,10 @@ class AbstractEwald(AbstractPotential):
             )
         if not self.by_element and len(charges) != system.n_atoms:
             raise UnsupportedError(f"there are {len(charges)} charges for {system.n_atoms} atoms")
+        of_atoms = charges[np.asarray(system.numbers)] if self.by_element else charges
+        net = float(np.sum(of_atoms[np.asarray(system.mask)]))
+        if abs(net) > _NEUTRAL:
+            _warn_of_charge(round(net, 3))
         if self.cells and not self.covers(system):
             raise UnsupportedError(
                 f"{type(self).__name__} was made for a cell with vectors of {np.round(self.lengths, 2)} Å; "
@@ -188,6 +198,17 @@ class Ewald(AbstractEwald):
         if self.waves is None:
             self._unprepared()
         return wave_potential(jnp.asarray(self.waves), system, charges, self.screening)
+
+
+@cache
+def _warn_of_charge(net: float) -> None:
+    """Once in a process for each charge [e]: dynamics ask again whenever the cell has changed."""
+    logger.warning(
+        "the charges of a periodic cell add up to %+g e: a uniform background neutralizes it, with which "
+        "energies and pressures depend on the size of the cell, and constant pressure gives a wrong volume; "
+        "add ions of the opposite charge, or correct the charges, for a neutral one",
+        net,
+    )
 
 
 def wave_numbers(cell: ArrayLike, shortest: float) -> np.ndarray:
