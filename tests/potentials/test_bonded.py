@@ -136,6 +136,13 @@ def second_derivatives(potential, system, near):
 
 
 def test_what_does_not_fit_is_refused():
+    with pytest.raises(DataError, match="no bonds given") as refused:
+        HarmonicBonds(atoms=[], stiffness=1.0, length=1.0)
+    assert "atoms = [[0, 1]]" in str(refused.value.hint)
+    with pytest.raises(DataError, match="no torsions given"):
+        PeriodicTorsions(atoms=np.zeros((0, 4), int), barrier=1.0, periodicity=1, phase=0.0)
+    with pytest.raises(DataError, match="not negative"):
+        AllPairs(epsilon=-np.ones((4, 4)), sigma=np.ones((4, 4)), charges=np.ones((4, 4)))
     with pytest.raises(DataError, match="shape"):
         HarmonicBonds(atoms=[[0, 1, 2]], stiffness=1.0, length=1.0)
     with pytest.raises(DataError, match="different atoms"):

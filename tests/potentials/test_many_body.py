@@ -5,7 +5,7 @@ import equinox as eqx
 import numpy as np
 import pytest
 
-from adiabat.base import DataError, UnsupportedError
+from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.dynamics import evaluate
 from adiabat.potentials import EmbeddedAtom, StillingerWeber
 from adiabat.system import System, neighbor_list
@@ -28,6 +28,21 @@ def test_the_crystal_of_stillinger_and_weber():
     found = evaluate(StillingerWeber(), crystal, neighbor_list(crystal, StillingerWeber().cutoff))
     assert float(found.energy) == pytest.approx(-4 * 2.1683, rel=1e-8)
     np.testing.assert_allclose(found.stress, 0.0, atol=1e-8)
+
+
+def test_silicon_by_default():
+    """Another element with silicon's scales is refused; with its own, those of LAMMPS' Ge.sw, it is bound as
+    germanium is, by 3.86 eV."""
+    crystal = System.from_ase(ase.build.bulk("Ge", "diamond", a=5.653))
+    with pytest.raises(UnsupportedError, match="parameters of silicon here; the structure also has Ge"):
+        StillingerWeber(strength=31.0).check(crystal)
+    germanium = StillingerWeber(epsilon=1.93, sigma=2.181, strength=31.0)
+    germanium.check(crystal)
+    found = evaluate(germanium, crystal, neighbor_list(crystal, germanium.cutoff))
+    assert float(found.energy) / 2 == pytest.approx(-3.86, abs=0.01)
+    for wrong in ({"sigma": 0.0}, {"epsilon": -1.0}):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            StillingerWeber(**wrong)
 
 
 def tables(n: int = 400, cutoff: float = 5.0) -> dict:

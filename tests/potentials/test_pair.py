@@ -4,7 +4,7 @@ import equinox as eqx
 import numpy as np
 import pytest
 
-from adiabat.base import DataError, UnsupportedError
+from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.dynamics import evaluate
 from adiabat.potentials import LennardJones, LennardJonesMixture, Morse
 from adiabat.system import System, neighbor_list
@@ -104,5 +104,21 @@ def test_what_does_not_fit_is_refused():
         LennardJonesMixture(kinds=KINDS, pairs={(18, 54): (0.1, 3.0)})
     with pytest.raises(DataError, match="positive sigma"):
         LennardJonesMixture(kinds={18: (0.1, 0.0)})
+    # Two kinds of negative depths made wells of pairs: the root of their product is positive.
+    for kinds, pairs in (({18: (-0.1, 3.4)}, {}), (KINDS, {(18, 36): (-0.1, 3.4)})):
+        with pytest.raises(DataError, match=r"epsilon that is not negative.* Ar.* has -0.1 eV"):
+            LennardJonesMixture(kinds=kinds, pairs=pairs)
+    with pytest.raises(DataError, match="one kind"):
+        LennardJonesMixture(kinds={})
+    for kind, wrong in (
+        (LennardJones, {"epsilon": -0.01}),
+        (LennardJones, {"sigma": 0.0}),
+        (Morse, {"depth": -0.3}),
+        (Morse, {"steepness": 0.0}),
+        (Morse, {"distance": -2.8}),
+        (LennardJonesMixture, {"kinds": KINDS, "cutoff": -1.0}),
+    ):
+        with pytest.raises(ConfigError, match=f"^{list(wrong)[-1]} "):
+            kind(**wrong)
     with pytest.raises(UnsupportedError, match="the structure also has Cu"):
         LennardJonesMixture(kinds=KINDS).check(systems.copper(1))

@@ -28,7 +28,7 @@ class AllPairs(AbstractPotential):
         charges: product q_i q_j of each pair [e^2], shape (n_atoms, n_atoms).
 
     Raises:
-        DataError: matrices of different shapes, not symmetric or not finite.
+        DataError: matrices of different shapes, not symmetric or not finite; a negative epsilon.
     """
 
     epsilon: Float[Array, "n_atoms n_atoms"]
@@ -43,6 +43,8 @@ class AllPairs(AbstractPotential):
                 f"epsilon {self.epsilon.shape}, sigma {self.sigma.shape} and charges {self.charges.shape} "
                 "are of different numbers of atoms"
             )
+        if (np.asarray(self.epsilon) < 0).any():
+            raise DataError("epsilon is the depth of the wells and not negative")
         self.cutoff = _EVERYTHING
 
     def check(self, system: System) -> None:

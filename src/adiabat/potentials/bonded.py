@@ -109,7 +109,7 @@ class HarmonicBonds(AbstractBondedTerms):
         length: r0 [Å], one or one for each bond.
 
     Raises:
-        DataError: arrays that do not fit each other, or an atom twice in one term.
+        DataError: no terms, arrays that do not fit each other, or an atom twice in one term.
     """
 
     atoms: Int[Array, "n_bonds 2"]
@@ -124,7 +124,7 @@ class HarmonicBonds(AbstractBondedTerms):
         stiffness: Annotated[ArrayLike, Numbers("stiffness")],
         length: Annotated[ArrayLike, Numbers("length")],
     ):
-        self.atoms, self.stiffness, self.length = _terms(atoms, 2, stiffness, length)
+        self.atoms, self.stiffness, self.length = _terms("bonds", atoms, 2, stiffness, length)
         self.cutoff = _CUTOFF
 
     def term_energies(self, steps: Float[Array, "... n_bonds 1 3"]) -> Float[Array, "... n_bonds"]:
@@ -140,7 +140,7 @@ class HarmonicAngles(AbstractBondedTerms):
         angle: theta0 [rad], one or one for each angle.
 
     Raises:
-        DataError: arrays that do not fit each other, or an atom twice in one term.
+        DataError: no terms, arrays that do not fit each other, or an atom twice in one term.
     """
 
     atoms: Int[Array, "n_angles 3"]
@@ -155,7 +155,7 @@ class HarmonicAngles(AbstractBondedTerms):
         stiffness: Annotated[ArrayLike, Numbers("energy")],
         angle: Annotated[ArrayLike, Numbers("angle")],
     ):
-        self.atoms, self.stiffness, self.angle = _terms(atoms, 3, stiffness, angle)
+        self.atoms, self.stiffness, self.angle = _terms("angles", atoms, 3, stiffness, angle)
         self.cutoff = _CUTOFF
 
     def term_energies(self, steps: Float[Array, "... n_angles 2 3"]) -> Float[Array, "... n_angles"]:
@@ -178,7 +178,7 @@ class PeriodicTorsions(AbstractBondedTerms):
         phase: phi0 [rad], one or one for each term.
 
     Raises:
-        DataError: arrays that do not fit each other, or an atom twice in one term.
+        DataError: no terms, arrays that do not fit each other, or an atom twice in one term.
     """
 
     atoms: Int[Array, "n_torsions 4"]
@@ -196,7 +196,7 @@ class PeriodicTorsions(AbstractBondedTerms):
         periodicity: Annotated[ArrayLike, Numbers()],
         phase: Annotated[ArrayLike, Numbers("angle")],
     ):
-        terms = _terms(atoms, 4, barrier, periodicity, phase)
+        terms = _terms("torsions", atoms, 4, barrier, periodicity, phase)
         self.atoms, self.barrier, self.periodicity, self.phase = terms
         self.cutoff = _CUTOFF
 
@@ -214,7 +214,7 @@ class HarmonicImpropers(AbstractBondedTerms):
         angle: phi0 [rad], one or one for each term.
 
     Raises:
-        DataError: arrays that do not fit each other, or an atom twice in one term.
+        DataError: no terms, arrays that do not fit each other, or an atom twice in one term.
     """
 
     atoms: Int[Array, "n_impropers 4"]
@@ -229,7 +229,7 @@ class HarmonicImpropers(AbstractBondedTerms):
         stiffness: Annotated[ArrayLike, Numbers("energy")],
         angle: Annotated[ArrayLike, Numbers("angle")],
     ):
-        self.atoms, self.stiffness, self.angle = _terms(atoms, 4, stiffness, angle)
+        self.atoms, self.stiffness, self.angle = _terms("impropers", atoms, 4, stiffness, angle)
         self.cutoff = _CUTOFF
 
     def term_energies(self, steps: Float[Array, "... n_impropers 3 3"]) -> Float[Array, "... n_impropers"]:
@@ -238,7 +238,7 @@ class HarmonicImpropers(AbstractBondedTerms):
         return 0.5 * self.stiffness * difference**2
 
 
-def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
+def _terms(name: str, atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
     """The checked members of each term, and each parameter with a value for each term, as host arrays:
     JAX would cut them to single precision when x64 is off."""
     try:
@@ -248,18 +248,18 @@ def _terms(atoms: ArrayLike, members: int, *parameters: ArrayLike) -> tuple:
             f"the terms need {members} atoms each, and a parameter is one number or one for each term",
             "give lists of the same length",
         ) from error
-    index = given.reshape(-1, members) if given.size == 0 else given
-    if (
-        index.ndim != 2
-        or index.shape[1] != members
-        or not (given.size == 0 or np.issubdtype(index.dtype, np.integer))
-    ):
+    if not given.size:
+        raise DataError(
+            f"no {name} given: atoms is empty",
+            f"write the {members} atoms of each, as atoms = [{list(range(members))}], or leave the term out",
+        )
+    if given.ndim != 2 or given.shape[1] != members or not np.issubdtype(given.dtype, np.integer):
         raise DataError(
             f"the terms need whole numbers of shape (n_terms, {members}), got {given.dtype} {given.shape}"
         )
-    index = index.astype(np.int32)
+    index = given.astype(np.int32)
     ordered = np.sort(index, axis=1)
-    if index.size and (index.min() < 0 or (ordered[:, 1:] == ordered[:, :-1]).any()):
+    if index.min() < 0 or (ordered[:, 1:] == ordered[:, :-1]).any():
         raise DataError("each term needs different atoms, numbered from 0 on")
     values = [value.astype(np.float64) for value in values]
     for value in values:

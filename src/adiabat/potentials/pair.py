@@ -1,6 +1,7 @@
 """Pair potentials."""
 
 import abc
+import math
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -61,7 +62,7 @@ class LennardJones(AbstractPairPotential):
         smooth: multiply by the polynomial envelope; without it the energy jumps at the cut-off.
 
     Raises:
-        ConfigError: a sigma or a cut-off that is not positive.
+        ConfigError: a sigma or a cut-off that is not positive, or a negative epsilon.
     """
 
     epsilon: float
@@ -77,6 +78,7 @@ class LennardJones(AbstractPairPotential):
         cutoff: Annotated[float, Unit("length")] = 8.5,
         smooth: bool = True,
     ):
+        _check_depth(epsilon=epsilon)
         _check_positive(sigma=sigma, cutoff=cutoff)
         self.epsilon = epsilon
         self.sigma = sigma
@@ -103,6 +105,7 @@ class LennardJonesMixture(AbstractPairPotential):
 
     Raises:
         DataError: no kinds, a pair of an unknown kind, or parameters that are not finite or negative.
+        ConfigError: a cut-off that is not positive.
     """
 
     elements: tuple[int, ...] = eqx.field(static=True)
@@ -119,8 +122,17 @@ class LennardJonesMixture(AbstractPairPotential):
         cutoff: float = 10.0,
         smooth: bool = True,
     ):
+        _check_positive(cutoff=cutoff)
         self.elements = tuple(sorted(kinds))
-        table = np.array([kinds[number] for number in self.elements], np.float64).reshape(-1, 2)
+        if not kinds:
+            raise DataError("a mixture needs one kind of particle or more")
+        for numbers, (depth, length) in [*kinds.items(), *(pairs or {}).items()]:
+            if not (0 <= depth < math.inf and 0 < length < math.inf):
+                raise DataError(
+                    "each kind needs an epsilon that is not negative, and a positive sigma; "
+                    f"{_symbols(numbers)} has {depth} eV and {length} Å"
+                )
+        table = np.array([kinds[number] for number in self.elements], np.float64)
         epsilon = np.sqrt(np.outer(table[:, 0], table[:, 0]))
         sigma = 0.5 * (table[:, None, 1] + table[:, 1])
         for pair, values in (pairs or {}).items():
@@ -128,12 +140,6 @@ class LennardJonesMixture(AbstractPairPotential):
                 raise DataError(f"the pair {pair} has an element that is none of the kinds {self.elements}")
             i, j = (self.elements.index(number) for number in pair)
             epsilon[i, j], sigma[i, j] = epsilon[j, i], sigma[j, i] = values
-        if (
-            not len(table)
-            or not (epsilon >= 0).all()
-            or not ((sigma > 0) & np.isfinite(sigma * epsilon)).all()
-        ):
-            raise DataError("each kind needs an epsilon that is not negative, and a positive sigma")
         self.epsilon, self.sigma = epsilon, sigma  # pyright: ignore[reportAttributeAccessIssue]
         self.cutoff, self.smooth = cutoff, smooth
 
@@ -172,7 +178,7 @@ class Morse(AbstractPairPotential):
         smooth: multiply by the polynomial envelope; without it the energy jumps at the cut-off.
 
     Raises:
-        ConfigError: a cut-off that is not positive.
+        ConfigError: a negative depth, or another parameter that is not positive.
     """
 
     depth: float
@@ -190,7 +196,10 @@ class Morse(AbstractPairPotential):
         cutoff: Annotated[float, Unit("length")] = 6.0,
         smooth: bool = True,
     ):
-        _check_positive(cutoff=cutoff)
+        _check_depth(depth=depth)
+        _check_positive(distance=distance, cutoff=cutoff)
+        if not steepness > 0:
+            raise ConfigError(f"steepness must be positive, got {steepness} 1/Å")
         self.depth = depth
         self.steepness = steepness
         self.distance = distance
@@ -204,10 +213,21 @@ class Morse(AbstractPairPotential):
         return self.depth * decay * (decay - 2.0)
 
 
+def _symbols(numbers: int | tuple[int, int]) -> str:
+    each = numbers if isinstance(numbers, tuple) else (numbers,)
+    return "-".join(ase.data.chemical_symbols[number] for number in each)
+
+
 def _check_positive(**lengths: float) -> None:
     for name, length in lengths.items():
         if not length > 0:
             raise ConfigError(f"{name} must be a positive length, got {length} Å")
+
+
+def _check_depth(**depths: float) -> None:
+    for name, depth in depths.items():
+        if depth < 0:
+            raise ConfigError(f"{name} is the depth of the well and not negative, got {depth} eV")
 
 
 def _lennard_jones(squared, epsilon, sigma):

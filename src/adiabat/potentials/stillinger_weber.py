@@ -2,17 +2,24 @@
 
 from typing import Annotated
 
+import ase.data
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from adiabat.base import ConfigError, UnsupportedError
 from adiabat.base.units import Unit
 from adiabat.potentials.potential import AbstractPotential
 from adiabat.system import Batch, Neighbors, System
 
+# Of silicon: depth of the well of a pair [eV], and length [Å].
+_EPSILON, _SIGMA, _SILICON = 2.1683, 2.0951, 14
+
 
 class StillingerWeber(AbstractPotential):
-    """One kind of atom whose bonds want to stand at tetrahedral angles: silicon by default.
+    """One kind of atom whose bonds want to stand at tetrahedral angles: silicon by default, and of other
+    elements with an epsilon and a sigma of their own.
 
     E = sum_{i<j} A epsilon (B (sigma/r)^p - (sigma/r)^q) exp(sigma / (r - a sigma))
       + sum_{i, j<k} lambda epsilon (cos theta_jik - cos theta0)^2 exp(gamma sigma / (r_ij - a sigma))
@@ -31,6 +38,9 @@ class StillingerWeber(AbstractPotential):
         B: of the pairs' repulsion.
         p: power of the repulsion.
         q: power of the attraction.
+
+    Raises:
+        ConfigError: epsilon, strength, gamma or a power is negative, or a length is not positive.
     """
 
     epsilon: float
@@ -47,8 +57,8 @@ class StillingerWeber(AbstractPotential):
     def __init__(
         self,
         *,
-        epsilon: Annotated[float, Unit("energy")] = 2.1683,
-        sigma: Annotated[float, Unit("length")] = 2.0951,
+        epsilon: Annotated[float, Unit("energy")] = _EPSILON,
+        sigma: Annotated[float, Unit("length")] = _SIGMA,
         a: float = 1.80,
         strength: float = 21.0,
         gamma: float = 1.20,
@@ -58,10 +68,28 @@ class StillingerWeber(AbstractPotential):
         p: float = 4.0,
         q: float = 0.0,
     ):
+        for name, value in (("sigma", sigma), ("a", a)):
+            if not value > 0:
+                raise ConfigError(f"{name} must be positive, got {value}")
+        given = {"epsilon": epsilon, "strength": strength, "gamma": gamma, "p": p, "q": q}
+        for name, value in given.items():
+            if not value >= 0:
+                raise ConfigError(f"{name} must not be negative, got {value}")
         self.epsilon, self.sigma = epsilon, sigma
         self.strength, self.gamma, self.cosine = strength, gamma, cosine
         self.A, self.B, self.p, self.q = A, B, p, q
         self.cutoff = a * sigma
+
+    def check(self, system: System) -> None:
+        """Raise UnsupportedError for another element than silicon with the scales of energy and length that
+        are silicon's."""
+        others = set(np.asarray(system.numbers)[np.asarray(system.mask)].tolist()) - {_SILICON}
+        if others and (self.epsilon, self.sigma) == (_EPSILON, _SIGMA):
+            found = " ".join(ase.data.chemical_symbols[number] for number in sorted(others))
+            raise UnsupportedError(
+                f"Stillinger-Weber has the parameters of silicon here; the structure also has {found}",
+                "give epsilon, sigma and what else differs, from where they were published",
+            )
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         vectors = neighbors.vectors(system.positions, system.atom_cells())
