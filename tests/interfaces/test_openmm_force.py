@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.networks.test_kernel import make
 
-from adiabat.base import DataError, UnsupportedError
+from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.units import KJ_PER_MOL
 from adiabat.dynamics import VelocityVerlet, evaluate, run_dynamics
 from adiabat.interfaces import openmm_force, openmm_system
@@ -123,6 +123,26 @@ def test_through_openmm_ml(tmp_path):
     assert state.getPotentialEnergy()._value * KJ_PER_MOL == pytest.approx(float(ours.energy), rel=1e-9)
     forces = state.getForces(asNumpy=True)._value * KJ_PER_MOL / 10
     np.testing.assert_allclose(forces, ours.forces, atol=1e-6 * np.abs(ours.forces).max())
+
+
+def test_a_potential_file_through_openmm_ml(tmp_path):
+    """A bond of argon, whatever names it."""
+    openmmml = pytest.importorskip("openmmml")
+    from adiabat.interfaces.openmmml import AdiabatFactory
+
+    openmmml.MLPotential.registerImplFactory("adiabat", AdiabatFactory())
+    file, system = tmp_path / "argon.toml", systems.argon_cluster(2)
+    file.write_text('[[terms]]\nkind = "lennard_jones"\n')
+    for name in (file, str(file)):
+        made = openmmml.MLPotential("adiabat", model=name).createSystem(topology_of(system))
+        *_, energy, _ = context_of(made, system)
+        ours = evaluate(LennardJones(), system, neighbor_list(system, 8.5))
+        assert energy == pytest.approx(float(ours.energy), rel=1e-9)
+        assert energy < -0.005
+    assert not AdiabatFactory().createImpl("adiabat", file).getMLLongRange()
+    file.write_text('[[terms]]\nkind = "lennard"\n')
+    with pytest.raises(ConfigError, match="line 2"):
+        openmmml.MLPotential("adiabat", model=file).createSystem(topology_of(system))
 
 
 @pytest.mark.parametrize("first", ["openmmml", "adiabat.interfaces.openmmml"])

@@ -18,7 +18,8 @@ class AdiabatFactory:
     def createImpl(  # noqa: N802 (OpenMM's name)
         self, name: str, model: "AbstractPotential | str | os.PathLike | None" = None, **args: Any
     ) -> "AdiabatImplementation":
-        """With a potential, a model file, a run folder, or the general model if nothing is given."""
+        """With a potential, a model file, a run folder or a potential file; with the general model if nothing
+        is given."""
         from adiabat.interfaces.openmmml_implementation import AdiabatImplementation
 
         return AdiabatImplementation("general" if model is None else model)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from openmmml.mlpotential import MLPotentialImpl  # pyright: ignore[reportMissingImports]
 
+import adiabat
+
 if TYPE_CHECKING:
     import openmm  # pyright: ignore[reportMissingImports]
     import openmm.app  # pyright: ignore[reportMissingImports]
@@ -42,7 +44,7 @@ class AdiabatImplementation(MLPotentialImpl):
         return self._potential().layers is None
 
     def _potential(self) -> "AbstractPotential":
-        from adiabat.networks import load_model
         from adiabat.potentials import AbstractPotential
 
-        return self.model if isinstance(self.model, AbstractPotential) else load_model(self.model)
+        # As any user of the package: whatever names a model has one reader, which lies above this layer.
+        return self.model if isinstance(self.model, AbstractPotential) else adiabat.load(self.model)
