@@ -200,6 +200,42 @@ def test_terms_of_numbered_atoms_predict_several_structures(adiabat, tmp_path):
         assert atoms.get_potential_energy() == pytest.approx(energy(potential, one), abs=1e-6)
 
 
+def test_molecules_and_cells_in_one_file_are_refused_with_advice(adiabat, tmp_path):
+    water = systems.water(1).to_ase()
+    cell = water.copy()
+    cell.set_cell([8, 8, 8])
+    cell.pbc = True
+    ase.io.write(tmp_path / "mixed.xyz", [water, cell])
+    file = written(tmp_path / "potential.toml", WATER)
+    refused = adiabat("predict", file, tmp_path / "mixed.xyz", "--out", tmp_path / "predicted.xyz")
+    assert refused.code == 2
+    assert "must repeat along the same directions" in refused.err
+    assert "files of their own" in refused.err
+
+
+def test_frames_of_a_run_are_predicted(adiabat, tmp_path):
+    """With the energies that the run had, whatever the file is called; a training says what they lack."""
+    file, run = written(tmp_path / "argon.toml", ARGON), tmp_path / "run"
+    ase.io.write(tmp_path / "start.xyz", systems.argon(4).to_ase())
+    words = ("md", file, tmp_path / "start.xyz", "--steps", 20, "--temperature", "40 K", "--out", run)
+    assert adiabat(*words).code == 0
+    kept = read_trajectory(run / "trajectory.h5").observables["potential_energy"]
+    shutil.copy(run / "trajectory.h5", tmp_path / "copy.h5md")
+    for number, path in enumerate((run / "trajectory.h5", tmp_path / "copy.h5md")):
+        out = tmp_path / f"predicted-{number}.xyz"
+        done = adiabat("predict", file, path, "--out", out)
+        assert done.code == 0, done.err
+        found = [atoms.get_potential_energy() for atoms in ase.io.read(out, ":")]
+        assert len(found) == 3
+        np.testing.assert_allclose(found, kept, atol=1e-6)  # positions are kept in single precision
+    lacking = adiabat("evaluate", file, run / "trajectory.h5")
+    assert lacking.code == 2
+    assert "energy" in lacking.err
+    wrong = adiabat("predict", file, run / "trajectory.h5", "--out", tmp_path / "predicted.h5md")
+    assert wrong.code == 2
+    assert ".hdf5" in wrong.err
+
+
 def test_an_element_without_parameters_is_named(tmp_path):
     atoms = bulk("KCl", "rocksalt", a=6.3, cubic=True)
     mixture, charges = SALT.split("\n\n")[1:][::-1]

@@ -133,7 +133,9 @@ From = Annotated[
 Structures = Annotated[
     Path,
     typer.Argument(
-        metavar="STRUCTURES", help="A file that ASE reads, .npz, .h5 or a DeePMD folder.", show_default=False
+        metavar="STRUCTURES",
+        help="A file that ASE reads, .npz, .h5, a trajectory or a DeePMD folder.",
+        show_default=False,
     ),
 ]
 Smiles = Annotated[str, typer.Option("--smiles", metavar="COLUMN", help="The column of SMILES strings.")]

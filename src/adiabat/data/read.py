@@ -13,7 +13,16 @@ from adiabat.base import ConfigError, DataError
 from adiabat.data.keys import NO_KEY, LabelKeys, find_keys, missing_label, value_of
 from adiabat.data.sample import Sample, checked_dipole, checked_energy, checked_forces, checked_stress
 from adiabat.data.stored import FileSamples, StoredSamples
-from adiabat.io import Frame, StoredFrames, is_hdf5, open_frames, read_frames, write_dataset, write_extxyz
+from adiabat.io import (
+    Frame,
+    StoredFrames,
+    is_hdf5,
+    is_trajectory,
+    open_frames,
+    read_frames,
+    write_dataset,
+    write_extxyz,
+)
 
 logger = logging.getLogger(__name__)
 LABELS = ("energy", "forces", "stress", "dipole")
@@ -60,7 +69,7 @@ def read_samples(
     asked = {"energy": energy_key, "forces": forces_key, "stress": stress_key, "dipole": dipole_key}
     samples: list[Sample] = []
     for entry in paths:
-        if is_hdf5(entry):
+        if _is_stored(entry):
             found = _samples_of(open_frames(entry), asked, require)
             samples += _labelled(found, require)
             continue
@@ -104,7 +113,7 @@ def open_samples(
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     asked = {"energy": energy_key, "forces": forces_key, "stress": stress_key, "dipole": dipole_key}
     read = partial(read_samples, **{f"{label}_key": key for label, key in asked.items()})
-    opened = {entry: open_frames(entry) for entry in paths if is_hdf5(entry)}
+    opened = {entry: open_frames(entry) for entry in paths if _is_stored(entry)}
     if sum(int(frames.n_atoms.sum()) for frames in opened.values()) <= IN_MEMORY_ATOMS:
         return read(paths)
     required = ("energy", "forces")
@@ -117,6 +126,11 @@ def open_samples(
         logger.warning("%d frames without energy or forces were left out", unlabelled.sum())
         samples = samples.take(np.flatnonzero(~unlabelled))
     return samples
+
+
+def _is_stored(path: str | os.PathLike) -> bool:
+    """Whether a file holds frames that are read when they are asked for."""
+    return is_hdf5(path) and not is_trajectory(path)
 
 
 def _samples_of(frames: StoredFrames, asked: Mapping[str, str | None], require: Sequence[str]) -> FileSamples:
@@ -195,7 +209,7 @@ def write_samples(path: str | os.PathLike, samples: Iterable[Sample]) -> None:
 
 def is_written(path: str | os.PathLike) -> bool:
     """Whether a file's name says that samples can be written to it."""
-    return is_hdf5(path) or Path(path).suffix.lower() in (".xyz", ".extxyz")
+    return Path(path).suffix.lower() in (".xyz", ".extxyz", ".h5", ".hdf5")
 
 
 def _to_frame(sample: Sample) -> Frame:

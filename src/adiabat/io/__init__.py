@@ -5,7 +5,7 @@ What the values mean (labels, splits, checks) belongs in `adiabat.data`; model f
 
 from adiabat.io.dataset import write_dataset
 from adiabat.io.frame import Frame
-from adiabat.io.read import is_hdf5, open_frames, read_frames, read_systems
+from adiabat.io.read import is_hdf5, is_trajectory, open_frames, read_frames, read_systems
 from adiabat.io.stored import StoredFrames
 from adiabat.io.write import write_extxyz
 
@@ -13,6 +13,7 @@ __all__ = [
     "Frame",
     "StoredFrames",
     "is_hdf5",
+    "is_trajectory",
     "open_frames",
     "read_frames",
     "read_systems",

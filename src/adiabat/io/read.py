@@ -24,7 +24,7 @@ from adiabat.system import System
 Index = int | slice | str
 # Below this size a file is read before a progress bar would be noticed.
 QUIET_BYTES = 20 * 2**20
-HDF5_SUFFIXES = (".h5", ".hdf5")
+HDF5_SUFFIXES = (".h5", ".hdf5", ".h5md")
 
 
 def read_systems(path: str | os.PathLike, index: Index = ":") -> list[System]:
@@ -45,7 +45,7 @@ def read_systems(path: str | os.PathLike, index: Index = ":") -> list[System]:
 def read_frames(path: str | os.PathLike, index: Index = ":") -> list[Frame]:
     """As `read_systems`, with everything that the file says about each structure."""
     chosen, checked = parse_index(index), _checked(path)
-    if is_hdf5(checked) and _is_trajectory(checked):
+    if is_trajectory(checked):
         return _frames_of_run(checked, chosen)
     frames = list(itertools.islice(_all_frames(checked), _last_needed(chosen)))
     if isinstance(chosen, slice):
@@ -60,7 +60,15 @@ def _no_frame(path: str | os.PathLike, n_frames: int, chosen: int) -> ConfigErro
     return ConfigError(f"{path}: has {n_frames} frames, there is no frame {chosen}")
 
 
-def _is_trajectory(path: Path) -> bool:
+def is_trajectory(path: str | os.PathLike) -> bool:
+    """Whether a file is the trajectory of a run, whose frames have no labels.
+
+    Raises:
+        DataError: it is called HDF5, and is missing or damaged.
+    """
+    if not is_hdf5(path):
+        return False
+    path = _checked(path)
     with damage(path, "HDF5 file"), open_hdf5(path) as file:
         return "h5md" in file and "adiabat" in file
 
@@ -103,8 +111,8 @@ def open_frames(path: str | os.PathLike) -> StoredFrames:
     if not own and layout is None:
         raise DataError(
             f"{path}: is an HDF5 file of an unknown layout; it holds {found or 'nothing'}",
-            "adiabat reads what it wrote itself (adiabat label --out FILE.h5) and files with a group for "
-            "each molecule: atomic_numbers with conformations, dft_total_energy, dft_total_gradient "
+            "adiabat reads what it wrote itself (trajectories, adiabat label --out FILE.h5) and files with a "
+            "group for each molecule: atomic_numbers with conformations, dft_total_energy, dft_total_gradient "
             "(SPICE), or with coordinates, wb97x_dz.energy, wb97x_dz.forces (ANI-1x)",
         )
     frames = DatasetFrames(file, checked) if layout is None else ConformerFrames(file, checked, layout)

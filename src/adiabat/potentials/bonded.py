@@ -282,7 +282,11 @@ def nearest_images(
         UnsupportedError: a batch of which it is not known along which directions all structures repeat.
     """
     if system.pbc is None:
-        raise UnsupportedError("the structures of this batch may not all repeat along the same directions")
+        raise UnsupportedError(
+            "bonds and angles of numbered atoms are followed across the cell, so structures that are taken "
+            "together must repeat along the same directions; these do not",
+            "put molecules, slabs and periodic cells into files of their own",
+        )
     if not any(system.pbc):
         return vectors
     periodic = np.flatnonzero(system.pbc)

@@ -20,7 +20,9 @@ def read_motion(path: Path) -> "Motion":
     Raises:
         DataError: it cannot be read, or its frames are of different systems.
     """
-    if path.suffix == ".h5":
+    from adiabat.io import is_hdf5
+
+    if is_hdf5(path):
         return trajectory_motion(path)
     return _frames_motion(path)
 

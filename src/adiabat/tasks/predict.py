@@ -33,7 +33,8 @@ def predict(
     Raises:
         ConfigError: `out` exists.
         DataError: a file cannot be read or written.
-        UnsupportedError: an element the model does not know.
+        UnsupportedError: an element the model does not know; terms of numbered atoms, and structures that do
+            not all repeat along the same directions.
     """
     out = Path(out)
     check_out(out, force)
