@@ -124,19 +124,19 @@ def hill_offsets(table: PlumedTable, times: np.ndarray, thermal: float) -> np.nd
         )
     grid = _between(table, names)
     heights = _heights(table)
-    order = np.argsort(times, kind="stable")
     # A hill counts from its own step on, however its time was rounded in the file.
-    until = np.searchsorted(table["time"], np.asarray(times)[order] * (1 + 1e-9), side="right")
+    until = np.searchsorted(table["time"], np.asarray(times) * (1 + 1e-9), side="right")
     bias, done = np.zeros(len(grid)), 0
-    offsets = np.zeros(len(order))
-    for place, count in zip(order, until, strict=True):
+    counts, same = np.unique(until, return_inverse=True)  # many times lie between two hills
+    found = np.zeros(len(counts))
+    for number, count in enumerate(counts):
         for begin in range(done, count, max(1, _PIECE // len(grid))):
             rows = slice(begin, min(count, begin + max(1, _PIECE // len(grid))))
             bias += _gaussians(table, names, grid, rows) @ heights[rows]
-        done = max(done, count)
+        done = count
         reduced = bias / ((gamma - 1) * thermal)
-        offsets[place] = thermal * (logsumexp(gamma * reduced) - logsumexp(reduced))
-    return offsets
+        found[number] = thermal * (logsumexp(gamma * reduced) - logsumexp(reduced))
+    return found[same]
 
 
 def _variables(table: PlumedTable) -> list[str]:
