@@ -25,6 +25,7 @@ from adiabat.sampling import (
     sum_hills,
     umbrella_profile,
 )
+from adiabat.sampling.free_energy import judged_profile
 from adiabat.tasks.md import build_bias
 from adiabat.tasks.templates import settings
 
@@ -323,3 +324,24 @@ def test_the_verdict_on_a_profile():
     bad = free_energy_profile(x, 0 * x, KELVIN, bins=20)
     assert not bad.converged
     assert "the last third changed it" in bad.verdict
+
+
+def judged(*free_energies, error):
+    """The verdict on a profile that did not change [k_B T]."""
+    found = THERMAL * np.array(free_energies)
+    return judged_profile(found, THERMAL * np.array(error), found, THERMAL)
+
+
+def test_the_lowest_bin_says_nothing_of_a_profile():
+    """It is zero, without an error, of any frames at all."""
+    converged, verdict = judged(0.0, 1.0, error=[0.0, 0.9])
+    assert not converged
+    assert "its error is 0.90 k_B T" in verdict
+    converged, verdict = judged(0.0, 7.0, np.inf, error=[0.0, 0.1, np.inf])
+    assert not converged
+    assert "nothing to judge it by" in verdict
+    found, before = THERMAL * np.array([0.0, 1.0]), THERMAL * np.array([0.0, 2.0])
+    assert "the last third changed it by 0.50" in judged_profile(found, 0 * found, before, THERMAL)[1]
+    x = walk(4000)
+    with pytest.raises(ConfigError, match="2 bins or more"):
+        free_energy_profile(x, 0 * x, KELVIN, bins=1)

@@ -95,7 +95,7 @@ def free_energy(
             "the lowest of exchanging ones",
         ),
     ] = None,
-    bins: Annotated[int, typer.Option(metavar="N", min=1, help="Of the profile.")] = 60,
+    bins: Annotated[int, typer.Option(metavar="N", min=2, help="Of the profile.")] = 60,
     limits: Annotated[
         str | None,
         typer.Option(metavar="LOW,HIGH", help="Of the profile (Å, rad).", show_default="all values"),

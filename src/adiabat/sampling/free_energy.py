@@ -7,6 +7,7 @@ import numpy as np
 
 from adiabat.base import ConfigError, DataError
 from adiabat.base.units import BOLTZMANN
+from adiabat.sampling.bins import Bins
 
 _BLOCKS = (5, 10, 20, 40)
 _RESAMPLES = 200
@@ -25,7 +26,7 @@ class FreeEnergyProfile:
         error: standard errors of the differences from the minimum [eV], of the same shape.
         n_effective: (sum w)^2 / sum w^2 of the frames.
         converged: whether below 5 k_B T the last third of the frames changed it by less than k_B T / 4 (root
-            mean square), and the error is less than k_B T / 2 (median).
+            mean square), and the error is less than k_B T / 2 (median of the bins but the lowest).
         verdict: the same in a sentence.
     """
 
@@ -81,7 +82,7 @@ def free_energy_profile(
             in front where there are several.
         bias: in each frame [eV], as felt there; for metadynamics that of the end of the run.
         temperature: [K].
-        bins: how many along each variable.
+        bins: how many along each variable, two or more.
         limits: of each variable; by default those of the values.
         skip: share of the frames to leave out at the beginning, while the bias is built; for metadynamics
             half, since early frames had not felt the hills they are weighed with.
@@ -89,43 +90,31 @@ def free_energy_profile(
 
     Raises:
         DataError: arrays that do not fit each other, not finite, or too short.
+        ConfigError: other numbers of bins or limits than of variables, or a single bin.
     """
     columns, weights = _weighed(values, bias, temperature, skip)
-    d = columns.shape[-1]
-    flat = columns.reshape(-1, d)
-    ends = list(limits) if limits is not None else list(zip(flat.min(0), flat.max(0), strict=True))
-    counts = [int(bins)] * d if isinstance(bins, int) else list(bins)
-    if len(ends) != d or len(counts) != d or min(counts) < 1:
-        raise ConfigError(f"{d} variables need {d} limits and numbers of bins, got {ends} and {counts}")
-    edges = [np.linspace(low, high, n + 1) for (low, high), n in zip(ends, counts, strict=True)]
-    place = np.stack([np.digitize(columns[..., k], edges[k]) - 1 for k in range(d)], axis=-1)
-    for k in range(d):  # the upper end belongs to the last bin
-        place[..., k] -= columns[..., k] == edges[k][-1]
-    inside = np.all((place >= 0) & (place < np.array(counts)), axis=-1)
-    index = np.ravel_multi_index(tuple(np.clip(place, 0, np.array(counts) - 1).T), tuple(counts)).T
-    size = int(np.prod(counts))
+    grid = Bins.of(columns.reshape(-1, columns.shape[-1]), bins, limits)
+    places = grid.places(columns)
 
     def sums(chosen: np.ndarray) -> np.ndarray:
         """The weight in each bin, of some frames."""
-        found = inside.reshape(-1)[chosen]
-        return np.bincount(index.reshape(-1)[chosen][found], weights.reshape(-1)[chosen][found], size)
+        return grid.sums(places.reshape(-1)[chosen], weights.reshape(-1)[chosen])
 
     thermal = BOLTZMANN * temperature
-    numbers = np.arange(inside.size).reshape(inside.shape)
+    numbers = np.arange(places.size).reshape(places.shape)
     total = sums(numbers.reshape(-1))
     lowest = int(np.argmax(total))
 
     def relative(weight: np.ndarray) -> np.ndarray:
         return relative_to_lowest(weight, lowest, thermal)
 
-    found, error = relative(total), _bootstrap(sums, relative, inside.shape, seed)
-    before = relative(sums(numbers[:, : inside.shape[1] * 2 // 3].reshape(-1)))
-    everything = weights.sum() ** 2 / np.sum(weights**2)
+    found, error = relative(total), _bootstrap(sums, relative, places.shape, seed)
+    before = relative(sums(numbers[:, : places.shape[1] * 2 // 3].reshape(-1)))
     return FreeEnergyProfile(
-        tuple(0.5 * (edge[1:] + edge[:-1]) for edge in edges),
-        found.reshape(counts),
-        error.reshape(counts),
-        float(everything),
+        grid.middles,
+        found.reshape(grid.shape),
+        error.reshape(grid.shape),
+        float(weights.sum() ** 2 / np.sum(weights**2)),
         *judged_profile(found, error, before, thermal),
     )
 
@@ -205,7 +194,8 @@ def judged_difference(
 def judged_profile(
     found: np.ndarray, error: np.ndarray, before: np.ndarray, thermal: float, problems: Sequence[str] = ()
 ) -> tuple[bool, str]:
-    """Whether a profile has converged, and the verdict.
+    """Whether a profile has converged, and the verdict. The lowest bin, which the others are relative to, is
+    zero whatever the frames are: it says nothing.
 
     Args:
         found: the free energies [eV].
@@ -215,11 +205,17 @@ def judged_profile(
         problems: what else is wrong with it.
     """
     wrong = list(problems)
-    low = (found < _LOW * thermal) & np.isfinite(before)
-    drift = float(np.std(before[low] - found[low])) / thermal if low.any() else np.inf
+    low = found < _LOW * thermal
+    low[np.argmin(found)] = False
+    if not low.any():
+        wrong.append(f"the lowest bin is the only one below {_LOW:g} k_B T: there is nothing to judge it by")
+        return False, f"not converged: {'; '.join(wrong)}"
+    both = low & np.isfinite(before)
+    # With the lowest bin, where the difference is zero.
+    drift = float(np.std(np.append(before[both] - found[both], 0.0))) / thermal if both.any() else np.inf
     if not drift < 0.25:
         wrong.append(f"the last third changed it by {drift:.2f} k_B T")
-    typical = float(np.median(error[found < _LOW * thermal])) / thermal
+    typical = float(np.median(error[low])) / thermal
     if not typical < 0.5:
         wrong.append(f"its error is {typical:.2f} k_B T")
     good = f"converged below {_LOW:g} k_B T: error {typical:.2f} k_B T"

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from adiabat.base import DataError, MissingDependencyError
 from adiabat.base.schema import Supplied
 from adiabat.base.units import BOLTZMANN
+from adiabat.sampling.bins import Bins
 from adiabat.sampling.free_energy import (
     FreeEnergyDifference,
     FreeEnergyProfile,
@@ -140,23 +141,31 @@ class JoinedWindows:
         self._before = self._weighed([rows[: 2 * len(rows) // 3] for rows in numbers], free_energies)
 
     def profile(
-        self, values: np.ndarray, *, bins: int = 60, limits: tuple[float, float] | None = None
+        self,
+        values: np.ndarray,
+        *,
+        bins: int | Sequence[int] = 60,
+        limits: Sequence[tuple[float, float]] | None = None,
     ) -> FreeEnergyProfile:
-        """The free energy along any variable, without the bias.
+        """The free energy along any variables, without the bias.
 
         Args:
-            values: of it in the frames of all windows, one after the other, shape (n_frames,).
-            bins: how many.
-            limits: of the variable; by default those of the values.
+            values: of them in the frames of all windows, one after the other, shape (n_frames,) or
+                (n_frames, d).
+            bins: how many along each variable, two or more.
+            limits: of each variable; by default those of the values.
+
+        Raises:
+            ConfigError: other numbers of bins or limits than of variables, or a single bin.
         """
-        low, high = limits or (values.min(), values.max())
-        edges = np.linspace(low, high, bins + 1)
-        total = np.histogram(values, edges, weights=self.weights)[0]
+        columns = np.asarray(values, np.float64).reshape(len(values), -1)
+        grid = Bins.of(columns, bins, limits)
+        places = grid.places(columns)
+        total = grid.sums(places, self.weights)
         lowest = int(np.argmax(total))
 
         def again(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-            found = np.histogram(values[rows], edges, weights=weights)[0]
-            return relative_to_lowest(found, lowest, self._thermal)
+            return relative_to_lowest(grid.sums(places[rows], weights), lowest, self._thermal)
 
         resampled = np.array([again(*one) for one in self._resampled])
         finite = np.isfinite(resampled).all(axis=0)
@@ -165,9 +174,9 @@ class JoinedWindows:
         error = np.where(finite, spread, np.inf)
         before = again(*self._before)
         return FreeEnergyProfile(
-            (0.5 * (edges[1:] + edges[:-1]),),
-            found,
-            error,
+            grid.middles,
+            found.reshape(grid.shape),
+            error.reshape(grid.shape),
             self.n_effective,
             *judged_profile(found, error, before, self._thermal, self._problems()),
         )
@@ -235,7 +244,8 @@ def umbrella_profile(
         DataError: no frames in a window, or other numbers of windows than of values.
     """
     joined = JoinedWindows(values, list(map(Window.of, windows)), temperature, resamples=resamples, seed=seed)
-    return joined.profile(np.concatenate([np.ravel(one) for one in values]), bins=bins, limits=limits)
+    along = np.concatenate([np.ravel(one) for one in values])
+    return joined.profile(along, bins=bins, limits=None if limits is None else [limits])
 
 
 def _solve(

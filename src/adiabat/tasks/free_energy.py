@@ -65,7 +65,7 @@ def free_energy(
             interval may go through its end, as from 2.1 to -2.1 or to 4.2.
         temperature: of the frames that are taken where replicas have several [K]; of exchanging ones the
             lowest by default.
-        bins: of the profile.
+        bins: of the profile, two or more.
         limits: of the profile, in the unit of the variable; by default all values.
         skip: share of each trajectory to leave out at its beginning; by default a fifth, of metadynamics a
             third.
@@ -273,7 +273,7 @@ def _joined(
         temperature,
         seed=seed,
     )
-    profile = joined.profile(values, bins=bins, limits=limits)
+    profile = joined.profile(values, bins=bins, limits=None if limits is None else [limits])
     return profile, None if states is None else joined.difference(*states)
 
 
