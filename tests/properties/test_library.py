@@ -113,7 +113,29 @@ def test_bad_records_are_told_and_the_rest_goes_on(tmp_path):
     assert found[2].smiles == "CCO"
     (tmp_path / "a.csv").write_text("smiles,name\nCCO\nCC,ethane\n")
     found = list(read_library(tmp_path / "a.csv"))
-    assert [e.error for e in found] == ["1 cells, the header has 2", ""]
+    assert [(e.smiles, e.error) for e in found] == [("CCO", "1 cells, the header has 2"), ("CC", "")]
+
+
+def test_a_stream_without_a_header(piped):
+    """As SMILES, with what follows a comma or a space for a name."""
+    found = list(read_library(piped(b"CCO,ethanol\nC1CC1C,a, b\nCC 1,2\nC[C@H](F)Cl |&1:1,r|\n")))
+    assert [(one.smiles, one.name) for one in found] == [
+        ("CCO", "ethanol"), ("C1CC1C", "a, b"), ("CC", "1,2"), ("C[C@H](F)Cl", "|&1:1,r|")
+    ]  # fmt: skip
+
+
+def test_other_columns_where_they_are_asked_for(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("id,smiles,y\n7,CCO,1\n8,CC\n")
+    pyarrow.parquet.write_table(
+        pyarrow.table({"id": [7], "smiles": ["CCO"], "y": [None]}), tmp_path / "a.parquet"
+    )
+    assert [one.others for one in read_library(path, others=True)] == [
+        {"id": "7", "y": "1"},
+        {"id": "", "y": ""},
+    ]
+    assert [one.others for one in read_library(tmp_path / "a.parquet", others=True)] == [{"id": "7", "y": ""}]
+    assert [one.others for one in read_library(path)] == [None, None]
 
 
 def test_a_quotation_mark_without_a_second_loses_no_more_than_it_must(tmp_path):

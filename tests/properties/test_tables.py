@@ -206,6 +206,7 @@ def test_a_row_with_too_many_cells_is_left_out_by_its_number(tmp_path):
         (3, "1 cells, the header has 2"),
         (5, "it is not written in UTF-8"),
     ]
+    assert [row.text for row in table.rejected] == ["CC,1,5", "CCC", "CCS"]
 
 
 def test_a_table_that_unfolds_does_not_fill_the_memory(tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ from adiabat.base import ConfigError, DataError
 from adiabat.base.runs import RunFolder
 from adiabat.properties import read_table, trees
 from adiabat.properties.model import load_property_model
-from adiabat.tasks.property_predict import predict_properties
+from adiabat.tasks import property_predict
+from adiabat.tasks.property_predict import predict_properties, prediction_parts
 from adiabat.tasks.property_train import train_property
 
 QUICK = ("mean", "gaussian-process")
@@ -392,7 +393,11 @@ def test_two_words_are_a_class(tmp_path):
 @pytest.mark.parametrize(
     ("words", "told", "advice"),
     [
-        (("low", "medium", "high"), "3 different words ('high', 'low', 'medium')", "0 and 1 for each word"),
+        (
+            tuple(f"CHEMBL{n}" for n in range(10, 40)),
+            "30 different words ('CHEMBL10'",
+            "column of the values",
+        ),
         (("active",), "all of 'assay' are 'active'", ""),
     ],
 )
@@ -449,7 +454,32 @@ def test_the_commands_say_what_a_probability_is_of(tmp_path):
     (tmp_path / "asked.csv").write_text("smiles,z\nCCCCCCO,1\nCC[O-],2\nCCC\n")
     answer = adiabat("property", "predict", tmp_path / "run", tmp_path / "asked.csv")
     head, one, other, bad = answer.out.splitlines()
-    assert " ".join(head.split()) == ("smiles standardized x x lower x upper domain similarity nearest error")
+    assert " ".join(head.split()) == "smiles z standardized x x lower x upper domain similarity nearest error"
     assert one.split()[0] == "CCCCCCO"
-    assert other.split()[:2] == ["CC[O-]", "CCO"]
-    assert bad.strip() == "row 3: 1 cells, the header has 2"
+    assert other.split()[:3] == ["CC[O-]", "2", "CCO"]
+    assert bad.split(maxsplit=1) == ["CCC", "row 3: 1 cells, the header has 2"]
+
+
+def test_predictions_keep_what_the_file_says_and_go_on_in_parts(data, tmp_path, piped, monkeypatch):
+    from tests.cli.conftest import run as adiabat
+
+    train_property(data, out=tmp_path / "run", targets=["logS"], kinds=("mean",), split="none")
+    monkeypatch.setattr(property_predict, "_BATCH", 50)
+    out = tmp_path / "said.csv"
+    parts = list(prediction_parts(tmp_path / "run", data, out=out))
+    assert [len(part) for part in parts] == [50, 50, 4]
+    rows = rows_of(out)
+    assert list(rows[0])[:5] == ["smiles", "logS given", "year", "series", "standardized"]
+    assert [row["year"] for row in rows] == [row["year"] for row in rows_of(data)]
+    assert (rows[101]["logS given"], rows[101]["error"]) == ("<9", "")
+    assert rows[102]["error"].startswith("'C1CC' is not")
+    for text, name in ((b"CCO ethanol\n", "ethanol"), (b"CCO,ethanol\nCCC,propane\n", "ethanol")):
+        assert predict_properties(tmp_path / "run", piped(text))[0]["name"] == name
+    answer = adiabat("property", "predict", tmp_path / "run", piped(b""))
+    assert answer.code == 2
+    assert "standard input has no molecules" in answer.err
+    (tmp_path / "empty.csv").write_text("smiles,id\n")
+    with pytest.raises(DataError, match=r"empty\.csv has no molecules"):
+        predict_properties(tmp_path / "run", tmp_path / "empty.csv", out=out, force=True)
+    assert len(rows_of(out)) == 104  # an old file is replaced by a whole one only
+    assert predict_properties(tmp_path / "run", []) == []

@@ -32,6 +32,15 @@ def train(
     ] = None,
     smiles: Smiles = "smiles",
     reaction: Reaction = None,
+    positive: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD",
+            help="Of a target of two words, the one to give the probability of; by default the one without a "
+            "negation (active, not inactive), else the second in the alphabet.",
+            show_default=False,
+        ),
+    ] = None,
     balance: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +128,7 @@ def train(
         smiles=smiles,
         reaction=reaction,
         targets=target or (),
+        positive=positive or (),
         balance=balance,
         units=unit or (),
         inputs=given or (),
@@ -152,10 +162,14 @@ def train(
     if known := summary["leakage"].get("exact"):
         note(f"{known:.0%} of the test {what} are in training as well: the errors say less of new ones")
     for one in found.model.targets:
-        if one.words:
+        if len(one.words) == 2:
             note(f"{one.name} is the probability of {one.words[1]!r}, not {one.words[0]!r}")
     classes = {one.name for one in found.model.targets if one.is_class}
-    for name in found.validated:
+    for one in found.model.classes:
+        note(f"{one.name} is one of {', '.join(one.words)}")
+        classes.add(one.name)
+    among = {one.name for one in found.model.targets if one.column}
+    for name in (name for name in found.validated if name not in among):
         print(f"{name}, {_counted(summary, 'train', name, what)}, cross-validation:")
         print_result(summary["cross_validation"][name])
         if name in summary["test"]:
@@ -207,9 +221,9 @@ def predict(
 ) -> None:
     """Values of molecules with intervals, and whether the model knows such molecules."""
     from adiabat.base.units import parse
-    from adiabat.tasks.property_predict import predict_properties
+    from adiabat.tasks.property_predict import prediction_parts
 
-    rows = predict_properties(
+    parts = prediction_parts(
         model,
         molecules,
         out=out,
@@ -219,14 +233,17 @@ def predict(
         prefactor=prefactor,
         force=force,
     )
+    rows, count, failed = [], 0, 0
+    for part in parts:
+        count, failed = count + len(part), failed + sum(bool(row["error"]) for row in part)
+        rows += part if json or out is None else []
     if json:
         print_result({"molecules": rows}, as_json=True)
         return
-    if out is None and rows:
+    if rows:
         told = [key for key in rows[0] if any(row[key] != "" for row in rows)]
         print_table([{key: row[key] for key in told} for row in rows])
-    failed = sum(bool(row["error"]) for row in rows)
-    note(f"{len(rows)} molecules, {failed} without a prediction" + (f": {out}" if out else ""))
+    note(f"{count} molecules, {failed} without a prediction" + (f": {out}" if out else ""))
 
 
 @property_app.command(

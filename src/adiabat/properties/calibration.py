@@ -32,6 +32,8 @@ class Calibration(NamedTuple):
         missed: of molecules that are not in a class, then of those that are, quantiles of the probability of
             what they are not, shape (n_targets, 2, 201).
         members: how many these are, shape (n_targets, 2).
+        groups: a number for each target, the same of those that are the classes of one column, of which a
+            molecule is in one: their probabilities add up to one. Shape (n_targets,).
     """
 
     coefficients: np.ndarray
@@ -40,6 +42,7 @@ class Calibration(NamedTuple):
     logistic: np.ndarray
     missed: np.ndarray
     members: np.ndarray
+    groups: np.ndarray
 
     def errors(self, found: np.ndarray) -> np.ndarray:
         """Standard errors, shape (n_molecules, n_targets), from `clues`."""
@@ -56,11 +59,15 @@ class Calibration(NamedTuple):
         """Calibrated ones of the targets that are classes; other values stay."""
         odds = _log_odds(raw)
         fitted = 1 / (1 + np.exp(-(self.logistic[:, 0] + self.logistic[:, 1] * odds)))
-        return np.where(classes, fitted, raw)
+        found = np.where(classes, fitted, raw)
+        for own in self._several():
+            found[:, own] /= found[:, own].sum(axis=1, keepdims=True)
+        return found
 
     def possible(self, probability: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         """The lowest and the highest of 0 and 1 that is possible, both of shape (n_molecules, n_targets). Of
-        either class this share is held; the more likely one is always possible.
+        either class this share is held; the more likely one is always possible. Of several classes the
+        highest is 1 where a class is possible, and the lowest where no other is.
 
         Args:
             probability: calibrated, shape (n_molecules, n_targets).
@@ -69,7 +76,17 @@ class Calibration(NamedTuple):
         most = np.stack([_holding(level, self.missed[:, k], self.members[:, k]) for k in (0, 1)])
         none = (probability <= most[0]) | (probability < 0.5)
         one = (1 - probability <= most[1]) | (probability >= 0.5)
-        return np.where(none, 0.0, 1.0), np.where(one, 1.0, 0.0)
+        lower, upper = np.where(none, 0.0, 1.0), np.where(one, 1.0, 0.0)
+        for own in self._several():
+            likely = probability[:, own]
+            held = (1 - likely <= most[1, own]) | (likely == likely.max(axis=1, keepdims=True))
+            lower[:, own], upper[:, own] = held & (held.sum(axis=1, keepdims=True) == 1), held
+        return lower, upper
+
+    def _several(self) -> list[np.ndarray]:
+        """The targets of each column of several classes."""
+        numbers, counts = np.unique(self.groups, return_counts=True)
+        return [np.flatnonzero(self.groups == number) for number in numbers[counts > 1]]
 
     @classmethod
     def fitted(cls, residuals: np.ndarray, found: np.ndarray, counts: np.ndarray | None = None) -> Self:
@@ -97,10 +114,21 @@ class Calibration(NamedTuple):
             quantiles[target] = np.quantile(ratio, _GRID, method="higher")
         logistic = np.tile([0.0, 1.0], (count, 1))
         nothing = np.zeros((count, 2, len(_GRID))), np.zeros((count, 2), np.int64)
-        return cls(coefficients, quantiles, counts.astype(np.int64), logistic, *nothing)
+        return cls(coefficients, quantiles, counts.astype(np.int64), logistic, *nothing, np.arange(count))
 
-    def with_classes(self, raw: np.ndarray, values: np.ndarray, classes: np.ndarray) -> "Calibration":
-        """With what it takes for classes, from probabilities of molecules that were left out."""
+    def with_classes(
+        self, raw: np.ndarray, values: np.ndarray, classes: np.ndarray, groups: np.ndarray | None = None
+    ) -> "Calibration":
+        """With what it takes for classes, from probabilities of molecules that were left out.
+
+        Args:
+            raw: the probabilities, shape (n_molecules, n_targets).
+            values: 0 or 1, NaN where it is not known, likewise.
+            classes: whether each target is a class, shape (n_targets,).
+            groups: as of the class; by default no two classes are of one column.
+        """
+        if groups is not None:
+            return self._replace(groups=groups).with_classes(raw, values, classes)
         logistic, missed, members = self.logistic.copy(), self.missed.copy(), self.members.copy()
         for target in np.flatnonzero(classes):
             rows = np.flatnonzero(~np.isnan(values[:, target]))
@@ -127,6 +155,7 @@ class Calibration(NamedTuple):
         """
         count = len(arrays["counts"])
         nothing = {"missed": np.zeros((count, 2, len(_GRID))), "members": np.zeros((count, 2), np.int64)}
+        nothing["groups"] = np.arange(count)
         found = cls(**{**nothing, **arrays})
         shapes = [array.shape[0] == count for array in found]
         if not all(shapes) or found.quantiles.shape[1] != len(_GRID) or (found.coefficients < 0).any():

@@ -99,8 +99,8 @@ def joined(found: Curation, *, keep: tuple[str, ...] = ()) -> Curation:
     """One row for each molecule.
 
     A value is the median of those measured, a class that of most rows; limits count only where nothing else
-    is known, the tightest of them. A molecule that is as often in a class as it is not is left out. Rows that
-    differ in a column of `keep` (a solvent, a temperature) are different measurements.
+    is known, the tightest of them. A molecule that is as often in a class as it is not, or in another, is
+    left out. Rows that differ in a column of `keep` (a solvent, a temperature) are different measurements.
 
     Args:
         found: as of `rewritten`.
@@ -116,17 +116,27 @@ def joined(found: Curation, *, keep: tuple[str, ...] = ()) -> Curation:
     values, limits, conflicts = done.values.copy(), done.limits.copy(), list(found.conflicts)
     undecided: set[int] = set()
     classes = [is_class(column[~np.isnan(column)]) for column in table.values.T]
+    several = [list(own.values()) for own in table.several.values()]
+    among = set().union(*several)
     for number, ((smiles, *_), rows) in enumerate(places.items()):
         for target, name in enumerate(table.targets):
             known, signs = table.values[rows, target], table.limits[rows, target]
             values[number, target], limits[number, target] = _joined(known, signs)
-            if classes[target] and values[number, target] == 0.5:
+            if classes[target] and target not in among and values[number, target] == 0.5:
                 values[number, target] = np.nan
                 undecided.add(number)
             exact = (signs == 0) & ~np.isnan(known)
             if exact.sum() > 1 and np.ptp(known[exact]) > CONFLICT * widths[target]:
                 numbers = tuple(int(table.rows[rows[k]]) for k in np.flatnonzero(exact))
                 conflicts.append(Conflict(smiles, name, numbers, tuple(known[exact].tolist())))
+        for own in several:
+            votes = np.nansum(table.values[np.ix_(rows, own)], axis=0)
+            most = votes == votes.max()
+            if votes.any() and most.sum() > 1:
+                values[number, own] = np.nan
+                undecided.add(number)
+            elif votes.any():
+                values[number, own] = most
     lost = [number for number in sorted(undecided) if np.isnan(values[number]).all()]
     rejected = list(table.rejected)
     for number in lost:

@@ -71,7 +71,12 @@ def scores(true: np.ndarray, predicted: np.ndarray, *, is_class: bool, seed: int
         is_class: whether the values are 0 and 1.
         seed: of the bootstrap.
     """
-    ways = _OF_CLASSES if is_class else _OF_VALUES
+    return _with_intervals(_OF_CLASSES if is_class else _OF_VALUES, true, predicted, seed)
+
+
+def _with_intervals(
+    ways: dict[str, Callable], true: np.ndarray, predicted: np.ndarray, seed: int
+) -> dict[str, Score]:
     random = np.random.default_rng(seed)
     draws = random.integers(len(true), size=(_RESAMPLED, len(true)))
     found = {}
@@ -85,10 +90,25 @@ def scores(true: np.ndarray, predicted: np.ndarray, *, is_class: bool, seed: int
     return found
 
 
+def class_scores(true: np.ndarray, predicted: np.ndarray, seed: int = 0) -> dict[str, Score]:
+    """Of several classes: the share of molecules whose most likely class is theirs, the mean over classes of
+    that share, and the mean over classes of the area under the ROC curve of each against the rest (the macro
+    average). Figures that molecules do not define are left out.
+
+    Args:
+        true: 1 of the class of each molecule, else 0, shape (n_molecules, n_classes).
+        predicted: probabilities, likewise.
+        seed: of the bootstrap.
+    """
+    return _with_intervals(_OF_SEVERAL, true, predicted, seed)
+
+
 def compare(true: np.ndarray, one: np.ndarray, other: np.ndarray, *, is_class: bool) -> Comparison:
-    """A paired test of two models on the same molecules."""
+    """A paired test of two models on the same molecules; the errors of several classes, the second axis, add
+    up."""
     power = 2 if is_class else 1
     errors = np.abs(one - true) ** power - np.abs(other - true) ** power
+    errors = errors.reshape(len(errors), -1).sum(axis=1)
     if not errors.any():
         return Comparison(0.0, 1.0)
     return Comparison(float(errors.mean()), float(np.asarray(stats.wilcoxon(errors))[1]))
@@ -145,6 +165,25 @@ def area_under_precision(true: np.ndarray, predicted: np.ndarray) -> float:
     return float((np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / positive.sum())
 
 
+def accuracy(true: np.ndarray, predicted: np.ndarray) -> float:
+    """The share of molecules whose most likely class is theirs."""
+    return float(np.mean(true[np.arange(len(true)), predicted.argmax(axis=1)]))
+
+
+def balanced_accuracy(true: np.ndarray, predicted: np.ndarray) -> float:
+    """The mean over the classes that there are of the share of their molecules that is found."""
+    found = true[np.arange(len(true)), predicted.argmax(axis=1)]
+    shares = [found[own > 0.5].mean() for own in true.T if own.any()]
+    return float(np.mean(shares)) if shares else np.nan
+
+
+def _areas(true: np.ndarray, predicted: np.ndarray) -> float:
+    areas = [area_under_roc(own, said) for own, said in zip(true.T, predicted.T, strict=True)]
+    known = [area for area in areas if np.isfinite(area)]
+    return float(np.mean(known)) if known else np.nan
+
+
+_OF_SEVERAL = {"accuracy": accuracy, "balanced accuracy": balanced_accuracy, "mean AUROC": _areas}
 _OF_VALUES = {
     "RMSE": rmse,
     "MAE": mae,

@@ -10,13 +10,14 @@ from adiabat.properties.evaluate import (
     Comparison,
     Reliability,
     Score,
+    class_scores,
     compare,
     coverage,
     reliability,
     rmse,
     scores,
 )
-from adiabat.properties.model import Prediction, PropertyModel, Target, labels_of
+from adiabat.properties.model import Classes, Prediction, PropertyModel, Target, labels_of
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import AbstractPredictor, predictors
 from adiabat.properties.table import Table
@@ -49,6 +50,73 @@ class Holdout:
     limits: tuple[int, float]
     single: dict[float, float] = field(default_factory=dict)
     reliability: list[Reliability] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ClassesHoldout:
+    """How a model does on the test part, for a column of several classes.
+
+    Attributes:
+        count: molecules of known class.
+        scores: figures with 95 % intervals, of the "model" and of each kind of predictor; empty where the
+            test part has no class.
+        comparisons: of the model with each kind, by the squared errors of the probabilities.
+        coverage: the share of the sets of each level that hold the class.
+        sizes: how many classes the sets of each level have, mean.
+        confusion: molecules of each class (rows) that are said to be of each (columns), shape (n_classes,
+            n_classes).
+    """
+
+    count: int
+    scores: dict[str, dict[str, Score]]
+    comparisons: dict[str, Comparison]
+    coverage: dict[float, float]
+    sizes: dict[float, float]
+    confusion: np.ndarray
+
+
+def hold_out_classes(
+    model: PropertyModel,
+    others: Mapping[str, AbstractPredictor],
+    test: tuple[Table, Molecules],
+    prediction: Prediction,
+) -> dict[str, ClassesHoldout]:
+    """Tests a model, by columns of several classes; arguments as of `hold_out`."""
+    table, molecules = test
+    if not model.classes:
+        return {}
+    theirs = {kind: model.estimate(one, molecules).mean for kind, one in others.items()}
+    return {one.name: _classes_tested(model, one, table, prediction, theirs) for one in model.classes}
+
+
+def _classes_tested(
+    model: PropertyModel,
+    classes: Classes,
+    table: Table,
+    prediction: Prediction,
+    theirs: Mapping[str, np.ndarray],
+) -> ClassesHoldout:
+    rows = table.measured[:, classes.places].all(axis=1)
+    true, own = (array[rows][:, classes.places] for array in (table.values, prediction.values))
+    confusion = true.T.astype(int) @ np.eye(len(classes.words), dtype=int)[own.argmax(axis=1)]
+    if not rows.any():
+        return ClassesHoldout(0, {}, {}, {}, {}, confusion)
+    named = {kind: mean[rows][:, classes.places] for kind, mean in theirs.items()}
+    coverage, sizes = {}, {}
+    for level in LEVELS:
+        held = model.calibration.possible(prediction.values[rows], level)[1][:, classes.places]
+        coverage[level], sizes[level] = (
+            float((held * true).sum(axis=1).mean()),
+            float(held.sum(axis=1).mean()),
+        )
+    return ClassesHoldout(
+        len(true),
+        {name: class_scores(true, one) for name, one in {"model": own, **named}.items()},
+        {kind: compare(true, own, one, is_class=True) for kind, one in named.items()},
+        coverage,
+        sizes,
+        confusion,
+    )
 
 
 def hold_out(

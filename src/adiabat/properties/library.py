@@ -3,7 +3,7 @@
 import gzip
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -39,15 +39,17 @@ class Entry(NamedTuple):
 
     Attributes:
         row: its number in the file, from 1.
-        smiles: as written; empty where it cannot be read.
+        smiles: as written; of a row of a table that cannot be read its beginning.
         name: of the molecule, or empty.
         error: why it cannot be read, or empty.
+        others: cells of all other columns of a table by name, where they were asked for; else None.
     """
 
     row: int
     smiles: str
     name: str = ""
     error: str = ""
+    others: Mapping[str, str] | None = None
 
 
 def is_library(path: str | Path) -> bool:
@@ -57,7 +59,12 @@ def is_library(path: str | Path) -> bool:
 
 
 def read_library(
-    path: str | Path, *, smiles: str = "smiles", name: str | None = None, kind: str | None = None
+    path: str | Path,
+    *,
+    smiles: str = "smiles",
+    name: str | None = None,
+    kind: str | None = None,
+    others: bool = False,
 ) -> Iterator[Entry]:
     """The molecules of a file or a stream, one after the other: SMILES (one a line, then perhaps a name),
     CSV, TSV, SDF or Parquet, also compressed by gzip. What cannot be read becomes an entry that says why.
@@ -68,6 +75,7 @@ def read_library(
         name: the column of names, of tables.
         kind: smi, csv, tsv, sdf or parquet; by default as the file is called, and where that says nothing
             by its first lines: an SD record, a table with the column, or else SMILES.
+        others: whether the cells of all other columns of a table are wanted too.
 
     Raises:
         DataError: no such file, or one that ends too early or is no such file at all.
@@ -84,7 +92,7 @@ def read_library(
         start = file.peek(len(PARQUET))
         if kind == "parquet" or (not kind and start.startswith(PARQUET)):
             check_ended(file, called)
-            yield from _of_rows(rows_of_parquet(file, columns, called))
+            yield from _of_rows(rows_of_parquet(file, columns, called, others=others))
             return
         unpacked = gzip.GzipFile(fileobj=file) if start.startswith(GZIP) else file
         lines = text_lines(cast("BinaryIO", unpacked))
@@ -94,14 +102,14 @@ def read_library(
         if kind == "sdf":
             yield from _of_sdf(lines)
         elif kind in _DELIMITERS:
-            yield from _of_rows(rows_of_text(lines, _DELIMITERS[kind], columns, called))
+            yield from _of_rows(rows_of_text(lines, _DELIMITERS[kind], columns, called, others=others))
         else:
             yield from _of_lines(lines)
 
 
 def _of_rows(rows: Iterable[Row]) -> Iterator[Entry]:
     for row in rows:
-        yield Entry(row.number, row.cells[0], "".join(row.cells[1:]), row.error)
+        yield Entry(row.number, row.cells[0] or row.raw, "".join(row.cells[1:]), row.error, row.others)
 
 
 def _said(path: Path) -> str | None:
@@ -130,8 +138,9 @@ def _of_lines(lines: Iterable[str]) -> Iterator[Entry]:
         if not line.strip() or line.startswith("#"):
             continue
         row += 1
-        first, _, rest = line.strip().partition("\t" if "\t" in line else " ")
-        yield Entry(row, first, rest.strip())
+        # A comma is in no SMILES string: it ends one, as in a table without a header.
+        first, *rest = re.split("\t" if "\t" in line else "[ ,]", line.strip(), maxsplit=1)
+        yield Entry(row, first, "".join(rest).strip())
 
 
 def sd_records(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:

@@ -48,7 +48,8 @@ class Target(NamedTuple):
         scale: what is divided by then.
         low: the lowest measured value; infinite where a model does not say.
         high: the highest.
-        words: of a class that was written as words, those for 0 and for 1.
+        words: of a class that was written as words, those for 0 and for 1; of one of several classes its own.
+        column: of one of several classes the column that they are in, else empty.
     """
 
     name: str
@@ -59,13 +60,40 @@ class Target(NamedTuple):
     low: float = -np.inf
     high: float = np.inf
     words: tuple[str, ...] = ()
+    column: str = ""
+
+
+class Classes(NamedTuple):
+    """A column of several classes, of which a molecule is in one.
+
+    Attributes:
+        name: of the column.
+        words: the classes.
+        places: which target each of them is, shape (n_classes,).
+    """
+
+    name: str
+    words: tuple[str, ...]
+    places: np.ndarray
+
+    def likeliest(self, values: np.ndarray) -> list[str]:
+        """The words of largest value, of arrays over all targets, shape (n_molecules, n_targets)."""
+        return [self.words[k] for k in values[:, self.places].argmax(axis=1)]
+
+    def possible(self, upper: np.ndarray) -> list[tuple[str, ...]]:
+        """The words that are possible, from upper ends as of `Prediction`."""
+        return [
+            tuple(word for word, held in zip(self.words, row, strict=True) if held)
+            for row in upper[:, self.places] > 0.5
+        ]
 
 
 class Prediction(NamedTuple):
     """What a model says of molecules, in the units of the targets.
 
     Attributes:
-        values: probabilities of classes; shape (n_molecules, n_targets).
+        values: probabilities of classes, which of several classes add up to one; shape (n_molecules,
+            n_targets).
         errors: standard errors, likewise; NaN of classes.
         lower: end of the interval that holds the asked-for share of true values; of a class the lowest of 0
             and 1 that is possible: 0 to 0, 1 to 1, or 0 to 1 where the model cannot tell.
@@ -129,6 +157,11 @@ class PropertyModel:
         if isinstance(self.standardizer, ReactionStandardizer):
             raise ConfigError("a model of reactions does not predict molecules", "give a model of molecules")
         return self.standardizer
+
+    @property
+    def classes(self) -> tuple[Classes, ...]:
+        """The columns of several classes."""
+        return several_classes(self.targets)
 
     def described(self, smiles: Sequence[str], inputs: np.ndarray | None = None) -> Molecules:
         """Standardized molecules, or reactions, as `predict` takes them."""
@@ -215,7 +248,7 @@ def fit_property_model(
     possible = completed(molecules, labels, folds, done, seed).possible
     residuals, many = (possible - mean).reshape(-1, len(targets)), (len(possible), 1, 1)
     calibration = Calibration.fitted(residuals, np.tile(found, many), table.measured.sum(axis=0))
-    calibration = calibration.with_classes(mean, labels.values, labels.classes)
+    calibration = calibration.with_classes(mean, labels.values, labels.classes, _groups(targets))
     model = PropertyModel(
         targets=targets,
         members={stacked[k]: done[stacked[k]][0] for k in used},
@@ -255,7 +288,11 @@ def find_targets(table: Table, *, reversible: bool = False) -> tuple[Target, ...
         _target(name, unit, table.values[rows, k], table.limits[rows, k])
         for k, (name, unit, rows) in enumerate(zip(table.targets, units, known.T, strict=True))
     )
-    found = tuple(one._replace(words=table.words.get(one.name, ())) for one in found)
+    found = [one._replace(words=table.words.get(one.name, ())) for one in found]
+    for column, own in table.several.items():
+        for word, k in own.items():
+            found[k] = found[k]._replace(words=(word,), column=column)
+    found = tuple(found)
     if not reversible:
         return found
     if len(found) > 2 or any(target.is_class for target in found):
@@ -263,6 +300,15 @@ def find_targets(table: Table, *, reversible: bool = False) -> tuple[Target, ...
     values, difference = list(found[:-1]), list(found)[-1]
     scale = values[0].scale if values else difference.scale
     return *values, difference._replace(center=0.0, scale=scale)
+
+
+def several_classes(targets: Sequence[Target]) -> tuple[Classes, ...]:
+    """The columns of several classes among targets."""
+    columns = dict.fromkeys(target.column for target in targets if target.column)
+    places = {name: [k for k, one in enumerate(targets) if one.column == name] for name in columns}
+    return tuple(
+        Classes(name, tuple(targets[k].words[0] for k in own), np.array(own)) for name, own in places.items()
+    )
 
 
 def untaught(table: Table) -> dict[str, str]:
@@ -273,6 +319,10 @@ def untaught(table: Table) -> dict[str, str]:
             find_targets(table.of_targets([name]))
         except DataError as error:
             found[name] = error.message
+    for column, own in table.several.items():
+        left = [name for name in (table.targets[k] for k in own.values()) if name not in found]
+        if len(left) == 1:
+            found[left[0]] = f"no other class of {column!r} can be learned"
     return found
 
 
@@ -393,6 +443,14 @@ def _target(name: str, unit: str, values: np.ndarray, limits: np.ndarray) -> Tar
             "give them in another unit, or their logarithms",
         )
     return Target(name, unit, False, *moments(values, limits), float(exact.min()), float(exact.max()))
+
+
+def _groups(targets: Sequence[Target]) -> np.ndarray:
+    """A number for each target, the same of the classes of one column, shape (n_targets,)."""
+    groups = np.arange(len(targets))
+    for one in several_classes(targets):
+        groups[one.places] = one.places[0]
+    return groups
 
 
 def _units_of(targets: Sequence[Target]) -> tuple[np.ndarray, np.ndarray]:

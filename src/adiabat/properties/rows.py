@@ -5,7 +5,7 @@ import gzip
 import io
 import itertools
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -15,6 +15,8 @@ from adiabat.base import ConfigError, DataError, UnsupportedError
 # A longer row, or line of another file, is no molecule, and could be meant to fill the memory.
 MAX_RECORD = 1 << 20
 _BATCH = 1024
+# Characters of a row that cannot be read that are shown.
+_SHOWN = 200
 # Instead of a file: standard input.
 STDIN = Path("-")
 GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
@@ -29,14 +31,18 @@ class Row(NamedTuple):
         number: in the file, the header being row 0.
         cells: of the columns that were asked for, as written; empty strings where there is an error.
         error: why it cannot be read, or empty.
+        raw: where there is an error the beginning of the row as it is written, as far as it can be read.
+        others: cells of all other columns by name, where they were asked for; else None.
     """
 
     number: int
     cells: Sequence[str]
     error: str = ""
+    raw: str = ""
+    others: Mapping[str, str] | None = None
 
 
-def read_rows(path: Path, names: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Path, names: Sequence[str], *, others: bool = False) -> Iterator[Row]:
     """Columns of a table, a row after the other: Parquet, tab-separated (.tsv, .tab, or another name and a
     tab in its header) or else CSV, text also compressed by gzip. A row that cannot be read says why, and the
     rest goes on.
@@ -44,6 +50,7 @@ def read_rows(path: Path, names: Sequence[str]) -> Iterator[Row]:
     Args:
         path: the file, or a pipe with a name; "-" is standard input.
         names: of the columns.
+        others: whether the cells of all other columns are wanted too.
 
     Raises:
         DataError: no such file, one that ends too early, that is not UTF-8, or has two columns of one name.
@@ -56,12 +63,13 @@ def read_rows(path: Path, names: Sequence[str]) -> Iterator[Row]:
         start = file.peek(len(PARQUET))
         if kind == ".parquet" or (not kind and start.startswith(PARQUET)):
             check_ended(file, called)
-            yield from rows_of_parquet(file, names, called)
+            yield from rows_of_parquet(file, names, called, others=others)
             return
         lines = text_lines(cast("BinaryIO", gzip.GzipFile(fileobj=file)) if start.startswith(GZIP) else file)
         first = list(itertools.islice(lines, 1))
         tabs = kind in (".tsv", ".tab") or (kind != ".csv" and "\t" in "".join(first))
-        yield from rows_of_text(itertools.chain(first, lines), "\t" if tabs else ",", names, called)
+        lines = itertools.chain(first, lines)
+        yield from rows_of_text(lines, "\t" if tabs else ",", names, called, others=others)
 
 
 def suffix_of(path: Path) -> str:
@@ -123,12 +131,15 @@ def text_lines(file: BinaryIO) -> Iterator[str]:
             line = text.readline(MAX_RECORD)
 
 
-def rows_of_text(lines: Iterable[str], delimiter: str, names: Sequence[str], called: str) -> Iterator[Row]:
+def rows_of_text(
+    lines: Iterable[str], delimiter: str, names: Sequence[str], called: str, *, others: bool = False
+) -> Iterator[Row]:
     """As `read_rows`, from lines with a header; `called` is how errors speak of the file."""
     csv.field_size_limit(MAX_RECORD)
     reader = csv.reader(lines, delimiter=delimiter)
     header = next(reader, [])
     columns = _columns(header, names, called)
+    rest = {name: k for k, name in enumerate(header) if name not in names} if others else {}
     number, before = 0, reader.line_num
     while (cells := _cells(reader)) is not None:
         where = f"lines {before + 1} to {reader.line_num}: " if reader.line_num > before + 1 else ""
@@ -140,7 +151,11 @@ def rows_of_text(lines: Iterable[str], delimiter: str, names: Sequence[str], cal
         found = [""] * len(names) if error else [cells[column] for column in columns]
         if not error and any(_UNREADABLE in cell for cell in found):
             error = "it is not written in UTF-8"
-        yield Row(number, found, f"{where}{error}" if error else "")
+        if error:
+            raw = "" if isinstance(cells, str) else delimiter.join(cells)[:_SHOWN]
+            yield Row(number, found, f"{where}{error}", raw, dict.fromkeys(rest, "") if others else None)
+        else:
+            yield Row(number, found, others={name: cells[k] for name, k in rest.items()} if others else None)
 
 
 def _problem(cells: list[str] | str, count: int, delimiter: str) -> str:
@@ -164,17 +179,23 @@ def _cells(reader: Iterator[list[str]]) -> list[str] | str | None:
         return str(error)
 
 
-def rows_of_parquet(file: BinaryIO, names: Sequence[str], called: str) -> Iterator[Row]:
+def rows_of_parquet(
+    file: BinaryIO, names: Sequence[str], called: str, *, others: bool = False
+) -> Iterator[Row]:
     """As `read_rows`, from a file that can be read from its end."""
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(file) as table:
-        _columns(table.schema_arrow.names, names, called)
-        number = 0
-        for batch in table.iter_batches(_BATCH, columns=list(dict.fromkeys(names))):
-            for cells in zip(*(batch[name].to_pylist() for name in names), strict=True):
+        header = table.schema_arrow.names
+        _columns(header, names, called)
+        rest = [name for name in dict.fromkeys(header) if name not in names] if others else []
+        number, width = 0, len(names)
+        for batch in table.iter_batches(_BATCH, columns=list(dict.fromkeys([*names, *rest]))):
+            for cells in zip(*(batch[name].to_pylist() for name in [*names, *rest]), strict=True):
                 number += 1
-                yield Row(number, [_text(cell) for cell in cells])
+                texts = [_text(cell) for cell in cells]
+                more = dict(zip(rest, texts[width:], strict=True)) if others else None
+                yield Row(number, texts[:width], others=more)
 
 
 def _columns(header: list[str], names: Sequence[str], called: str) -> list[int]:

@@ -214,6 +214,12 @@ def _columns(
         for t, target in enumerate(model.targets)
         for k, end in enumerate(ENDS)
     }
+    for one in model.classes:
+        # The likeliest class, where there is a prediction.
+        best = numbers[one.places, 0].argmax(axis=0)
+        columns[one.name] = [
+            one.words[k] if place >= 0 else None for k, place in zip(best, nearest, strict=True)
+        ]
     known = pyarrow.array([*VERDICTS, None]).take(pyarrow.array(verdict % (len(VERDICTS) + 1)))
     names = [model.domain.smiles[k] if k >= 0 else None for k in nearest]
     return columns | dict(zip(places, (known, similarity, pyarrow.array(names, "string")), strict=True))

@@ -1,6 +1,7 @@
 """Tables of molecules with measured values, as files have them."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,8 @@ _ABSENT = {"", "na", "n/a", "nan", "none", "null", "-", "nd", "n.d."}
 # Words for what is not in a class; of other two, the first in the alphabet.
 _NO = {"no", "n", "false", "f", "negative", "neg", "inactive", "low", "fail", "failed", "absent", "off"}
 _NOT = ("in", "im", "un", "non", "non-", "non ", "not ", "not-")
+# A column of more words holds names, no classes; of fewer molecules a class is not learned.
+MAX_CLASSES, FEWEST_OF_CLASS = 20, 5
 # Tables that are held in memory whole.
 MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 28
 # What is a number with more than there should be, and no word: 1,5 and <10 uM and 20 %.
@@ -44,7 +47,8 @@ class Table:
         units: of the targets, as they were given; kept, never converted.
         columns: further columns by name: inputs, groups, dates.
         rejected: rows of the file that are not here.
-        words: of targets that are written as two words (inactive, active), the one for 0 and the one for 1.
+        words: of columns that are written as two words (inactive, active), the one for 0 and the one for 1.
+            A column of more words is a target of 0 and 1 for each of them, called by `class_name`.
     """
 
     smiles: tuple[str, ...]
@@ -55,7 +59,7 @@ class Table:
     units: tuple[str, ...] = ()
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
-    words: dict[str, tuple[str, str]] = field(default_factory=dict)
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.smiles)
@@ -64,6 +68,17 @@ class Table:
     def measured(self) -> np.ndarray:
         """Where a value was measured, and is not a limit, shape (n_molecules, n_targets)."""
         return ~np.isnan(self.values) & (self.limits == 0)
+
+    @property
+    def several(self) -> dict[str, dict[str, int]]:
+        """Of each column of more than two words, which target each of the words is."""
+        places = {name: place for place, name in enumerate(self.targets)}
+        found = {
+            column: {word: places[name] for word in words if (name := class_name(column, word)) in places}
+            for column, words in self.words.items()
+            if len(words) > 2
+        }
+        return {column: own for column, own in found.items() if own}
 
     def taken(self, index: np.ndarray | Sequence[int]) -> "Table":
         """The molecules with these numbers, in this order."""
@@ -91,6 +106,11 @@ class Table:
         return found.taken(np.flatnonzero(~np.isnan(values).all(axis=1)))
 
 
+def class_name(column: str, word: str) -> str:
+    """How the target is called that says whether a molecule is in one of several classes."""
+    return f"{column}: {word}"
+
+
 def read_table(
     path: str | Path,
     *,
@@ -98,13 +118,15 @@ def read_table(
     targets: Sequence[str],
     columns: Sequence[str] = (),
     units: Sequence[str] = (),
-    words: Mapping[str, tuple[str, str]] | None = None,
+    words: Mapping[str, tuple[str, ...]] | None = None,
+    positive: Sequence[str] = (),
 ) -> Table:
     """A CSV, TSV or Parquet file, also compressed by gzip, with a header.
 
     A row without any value, or with one that is not a number, is left out and named in `rejected`; the rest
     goes on. `<5`, `> 10`, `≤3` are limits. A target of two words instead of numbers, such as inactive and
-    active, is a class of 0 and 1.
+    active, is a class of 0 and 1; one of up to twenty, such as low, medium and high, is a target of 0 and 1
+    for each. Rows of a word that fewer than five have are left out.
 
     Args:
         path: the file.
@@ -112,24 +134,32 @@ def read_table(
         targets: the columns of measured values.
         columns: further columns to keep.
         units: of the targets.
-        words: those for 0 and for 1 of targets that are classes of words; by default as they are found.
+        words: of targets that are classes of words, as of `Table`; by default as they are found.
+        positive: the word for 1 of targets of two words, where that is not the one without a negation.
 
     Raises:
         DataError: no such file, a damaged one, no row that can be used, or a target of one word or of more
-            than two.
-        ConfigError: a column that the file does not have; another number of units than of targets.
+            than twenty.
+        ConfigError: a column that the file does not have; another number of units than of targets; a positive
+            word that no target of two words has.
     """
     if units and len(units) != len(targets):
         raise ConfigError(f"{len(targets)} targets need as many units, got {len(units)}")
     if not targets:
         raise ConfigError("there is no column of measured values", "name one by --target")
-    strings, errors = read_strings(Path(path), [smiles, *targets, *columns])
+    strings, errors, raw = read_strings(Path(path), [smiles, *targets, *columns])
     if words is None:
-        found = {name: _two_words(name, strings[name]) for name in targets}
-        words = {name: own for name, own in found.items() if own}
-    for name, (no, yes) in words.items():
-        number = {no.lower(): "0", yes.lower(): "1"}
-        strings[name] = [number.get(cell.strip().lower(), cell) for cell in strings[name]]
+        found = {name: _words(name, strings[name]) for name in targets}
+        words = _with_positive({name: own for name, own in found.items() if own}, positive)
+    columns_of, given = list(targets), dict(zip(targets, units, strict=True)) if units else {}
+    targets = []
+    for name in columns_of:
+        own = words.get(name, ())
+        errors = [a or b for a, b in zip(errors, _unknown(own, strings[name]), strict=True)]
+        written = _as_numbers(name, own, strings[name])
+        strings |= written
+        targets += written
+    units = [given.get(name, "") for name in targets] if units else ()
     values = np.full((len(strings[smiles]), len(targets)), np.nan)
     limits = np.zeros(values.shape, np.int8)
     rejected: list[Rejected] = []
@@ -137,7 +167,7 @@ def read_table(
     for row, text in enumerate(strings[smiles]):
         cells = [strings[name][row] for name in targets]
         if errors[row]:
-            rejected.append(Rejected(row + 1, text, errors[row]))
+            rejected.append(Rejected(row + 1, text or raw[row], errors[row]))
             continue
         try:
             found = [measured_value(cell) for cell in cells]
@@ -170,8 +200,55 @@ def read_table(
     return whole.taken(kept)
 
 
-def _two_words(name: str, cells: Sequence[str]) -> tuple[str, str] | None:
-    """What a column without any number says of molecules that are not in the class, and of those that are."""
+def _as_numbers(name: str, words: Sequence[str], cells: list[str]) -> dict[str, list[str]]:
+    """The targets of a column, with 0 and 1 instead of its words."""
+    if not words:
+        return {name: cells}
+    lower = [cell.strip().lower() for cell in cells]
+    if len(words) == 2:
+        number = {words[0].lower(): "0", words[1].lower(): "1"}
+        return {name: [number.get(word, cell) for word, cell in zip(lower, cells, strict=True)]}
+    return {
+        class_name(name, word): ["" if one in _ABSENT else str(int(one == word.lower())) for one in lower]
+        for word in words
+    }
+
+
+def _unknown(words: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """Why a cell of a column of words cannot be read, or empty."""
+    known = {word.lower() for word in words} | _ABSENT | ({"0", "1"} if len(words) == 2 else set())
+    if not words:
+        return [""] * len(cells)
+    shown = " and ".join(map(repr, words)) if len(words) < 4 else f"{words[0]!r}, {words[1]!r}, ..."
+    return [
+        "" if cell.strip().lower() in known else f"{cell.strip()!r} is none of the classes {shown}"
+        for cell in cells
+    ]
+
+
+def _with_positive(words: dict[str, tuple[str, ...]], positive: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """With these words for 1."""
+    found = dict(words)
+    for word in positive:
+        owners = [
+            name
+            for name, own in found.items()
+            if len(own) == 2 and word.strip().lower() in [one.lower() for one in own]
+        ]
+        if not owners:
+            two = [f"{name!r} has {own[0]!r} and {own[1]!r}" for name, own in found.items() if len(own) == 2]
+            raise ConfigError(
+                f"no target of two words has the word {word!r}", "; ".join(two) or "there is no such target"
+            )
+        for name in owners:
+            no, yes = found[name]
+            found[name] = (no, yes) if yes.lower() == word.strip().lower() else (yes, no)
+    return found
+
+
+def _words(name: str, cells: Sequence[str]) -> tuple[str, ...] | None:
+    """What a column without any number says of molecules that are not in the class, and of those that are;
+    or the several classes."""
     present = {cell.strip().lower(): cell.strip() for cell in reversed(cells)}
     words = sorted(present.keys() - _ABSENT)
     if words == ["+"] and "-" in present:
@@ -181,12 +258,18 @@ def _two_words(name: str, cells: Sequence[str]) -> tuple[str, str] | None:
     if len(words) == 1:
         raise DataError(f"all of {name!r} are {present[words[0]]!r}: there is nothing to learn")
     if len(words) > 2:
-        shown = ", ".join(repr(present[word]) for word in words[:4]) + (", ..." if len(words) > 4 else "")
-        raise DataError(
-            f"{name!r} has {len(words)} different words ({shown}); a target is a number or one of two words",
-            "make a column of 0 and 1 for each word and name each by --target; or write words that have an "
-            "order as 0, 1, 2",
-        )
+        counts = Counter(cell.strip().lower() for cell in cells)
+        often = [word for word in words if counts[word] >= FEWEST_OF_CLASS]
+        if not 2 <= len(often) <= MAX_CLASSES:
+            shown = ", ".join(repr(present[word]) for word in words[:4]) + (", ..." if len(words) > 4 else "")
+            raise DataError(
+                f"{name!r} has {len(words)} different words ({shown}), {len(often)} of them in "
+                f"{FEWEST_OF_CLASS} rows or more; classes are 2 to {MAX_CLASSES} such words",
+                "name the column of the values by --target; join rare classes",
+            )
+        words = often
+    if len(words) > 2:
+        return tuple(present[word] for word in words)
     first, second = words
     signed = first.endswith("+") and second == first.removesuffix("+") + "-"
     if signed or second in _NO or second in [prefix + first for prefix in _NOT]:
@@ -231,10 +314,12 @@ class Strings(NamedTuple):
     Attributes:
         columns: by name; absent cells are empty strings.
         errors: of each row, why it cannot be read, or empty; its cells are then empty.
+        raw: of each such row its beginning as it is written.
     """
 
     columns: dict[str, list[str]]
     errors: list[str]
+    raw: list[str]
 
 
 def read_strings(path: Path, names: Sequence[str]) -> Strings:
@@ -248,11 +333,13 @@ def read_strings(path: Path, names: Sequence[str]) -> Strings:
     names = list(dict.fromkeys(names))
     columns: dict[str, list[str]] = {name: [] for name in names}
     errors: list[str] = []
+    raw: list[str] = []
     for row in bounded(read_rows(path, names), path, lambda row: sum(map(len, row.cells))):
         errors.append(row.error)
+        raw.append(row.raw)
         for name, cell in zip(names, row.cells, strict=True):
             columns[name].append(cell)
-    return Strings(columns, errors)
+    return Strings(columns, errors, raw)
 
 
 def bounded[T](rows: Iterable[T], path: Path, size: Callable[[T], int]) -> Iterator[T]:

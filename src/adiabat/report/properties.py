@@ -24,8 +24,9 @@ from adiabat.report.molecules import drawings, reaction_drawings
 if TYPE_CHECKING:
     from adiabat.properties import Curation
     from adiabat.properties import Table as Measured
-    from adiabat.properties.holdout import Holdout
-    from adiabat.properties.model import CrossValidation, Prediction, PropertyModel, Target
+    from adiabat.properties.evaluate import Score
+    from adiabat.properties.holdout import ClassesHoldout, Holdout
+    from adiabat.properties.model import Classes, CrossValidation, Prediction, PropertyModel, Target
 
 # A 90 % interval is thought right when it covers this share of the test.
 COVERED = (0.86, 0.94)
@@ -50,6 +51,10 @@ _SETS = (
     "Of a class the interval is the set of what is possible: 0 to 0, 1 to 1, or 0 to 1 where the model "
     "cannot tell. Nine in ten molecules of either class are in theirs at 90 %."
 )
+_CLASS_SETS = (
+    "Of several classes the set is of those that are possible: nine in ten molecules of each class are in "
+    "theirs at 90 %. Probabilities of the classes add up to one; the likeliest is always in the set."
+)
 _RELIABILITY = (
     "Test molecules by their probability to be in the class. Probabilities are calibrated where the last two "
     "columns agree."
@@ -64,6 +69,7 @@ def property_sections(
     train: "Measured",
     test: "Measured | None",
     tests: "Mapping[str, Holdout]",
+    classes: "Mapping[str, ClassesHoldout] | None" = None,
     validation: "CrossValidation",
     prediction: "Prediction | None",
 ) -> list[Section]:
@@ -76,11 +82,27 @@ def property_sections(
         train: molecules it learned.
         test: molecules held out, if any.
         tests: what `hold_out` found, by target.
+        classes: what `hold_out_classes` found, by column of several classes.
         validation: predictions of the training molecules.
         prediction: of the test.
     """
     sections = [_data(model, curation, tested, train)]
+    for column in model.classes:
+        if test is None or prediction is None:
+            sections.append(_classes_validated(column, train, validation))
+        elif (found := (classes or {})[column.name]).count:
+            own = {
+                word: tests[model.targets[k].name]
+                for word, k in zip(column.words, column.places, strict=True)
+            }
+            sections.append(_classes_tested(column, found, own))
+            sections.append(_classes_drawn(column, _what(model), test, prediction))
+        else:
+            text = Text("The test part has no molecule of known class: there is no error to give.")
+            sections.append(Section(f"Test: {column.name}", [text]))
     for k, target in enumerate(model.targets):
+        if target.column:
+            continue
         if test is not None and prediction is not None:
             sections.append(_tested(target, tests[target.name]))
             if test.measured[:, k].any():
@@ -208,6 +230,95 @@ def _tested(target: "Target", found: "Holdout") -> Section:
     )
 
 
+def _classes_tested(column: "Classes", found: "ClassesHoldout", each: "Mapping[str, Holdout]") -> Section:
+    caption = (
+        "Test molecules, with 95 % intervals of a bootstrap: the share whose likeliest class is theirs, its "
+        "mean over the classes, and the mean area under the ROC curves of each class against the rest. The "
+        "last column: how much smaller (−) or larger the mean squared error of the model's probabilities is "
+        "than of that kind, and p of Wilcoxon's signed-rank test."
+    )
+    figures_of = list(found.scores["model"])
+    rows = []
+    for kind, own in found.scores.items():
+        cells = [estimate(*own[name]) if name in own else "–" for name in figures_of]
+        compared = found.comparisons.get(kind)
+        cells.append("–" if compared is None else _compared(compared.difference, compared.p_value))
+        rows.append([kind, *cells])
+    counts = [
+        [word, *(str(count) for count in row)]
+        for word, row in zip(column.words, found.confusion.tolist(), strict=True)
+    ]
+    said = "Test molecules of each class, and which class is the likeliest for them."
+    names = list(dict.fromkeys(name for one in each.values() for name in one.scores.get("model", {})))
+    own = {word: one.scores.get("model", {}) for word, one in each.items()}
+    shown = [
+        [word, *(estimate(*own[word][name]) if name in own[word] else "–" for name in names)]
+        for word in column.words
+    ]
+    shares = {
+        f"{level:.0%} sets": f"{share:.1%}; {number(found.sizes[level], 2)} classes on average"
+        for level, share in found.coverage.items()
+    }
+    share = found.coverage[0.9]
+    good = {kind: c for kind, c in found.comparisons.items() if kind in ("mean", "nearest")}
+    beaten = all(c.difference < 0 and c.p_value < SIGNIFICANT for c in good.values())
+    figure = found.scores["model"].get("balanced accuracy")
+    verdicts = [
+        Verdict(
+            "90 % sets",
+            f"hold {share:.0%}",
+            "good" if share >= COVERED[0] else "fair",
+            "good from 86 % of the test molecules on",
+            f"a set has {number(found.sizes[0.9], 2)} of {len(column.words)} classes on average",
+        )
+    ]
+    if figure is not None:
+        verdict = Verdict(
+            f"Balanced accuracy of {column.name}",
+            f"{figure.value:.0%}",
+            "good" if beaten else "poor",
+            "good when the probabilities are better than the mean and the nearest neighbor, p < 0.05",
+            f"95 % interval {figure.lower:.0%} to {figure.upper:.0%}; by chance {1 / len(column.words):.0%}",
+        )
+        verdicts.insert(0, verdict)
+    cards: list[Any] = [
+        Table(["kind", *figures_of, "model against it"], rows, caption),
+        Table(["class", *column.words], counts, said),
+        Table(["class against the rest", *names], shown),
+        Facts(shares, title="Test molecules whose class is in the set"),
+    ]
+    return Section(f"Test: {column.name}", cards, verdicts=verdicts, citations=("conformal", "wilcoxon"))
+
+
+def _classes_drawn(column: "Classes", what: str, test: "Measured", prediction: "Prediction") -> Section:
+    known = np.flatnonzero(test.measured[:, column.places].all(axis=1))
+    true, said = (array[known][:, column.places] for array in (test.values, prediction.values))
+    of_true = (true * said).sum(axis=1)
+    worst = np.argsort(of_true, kind="stable")[:_WORST]
+    words = np.array([*column.words, "another class"])
+    own = np.where(true.any(axis=1), true.argmax(axis=1), len(column.words))
+    legends = [
+        f"{words[own[k]]} ({of_true[k]:.0%}), predicted {words[said[k].argmax()]} ({said[k].max():.0%})"
+        for k in worst
+    ]
+    draw = reaction_drawings if what == "reaction" else drawings
+    svg = draw([test.smiles[known[k]] for k in worst], legends)
+    caption = "The test's least likely classes."
+    figure = Figure(svg, f"the test {what}s whose class has the lowest probability", caption)
+    return Section(f"Predictions: {column.name}", [figure])
+
+
+def _classes_validated(column: "Classes", train: "Measured", validation: "CrossValidation") -> Section:
+    from adiabat.properties.evaluate import class_scores
+
+    rows = train.measured[:, column.places].all(axis=1)
+    true = train.values[rows][:, column.places]
+    found = {
+        kind: class_scores(true, values[rows][:, column.places]) for kind, values in validation.values.items()
+    }
+    return _validation(column.name, found)
+
+
 def _right_side(found: "Holdout") -> str:
     count, share = found.limits
     return f"{share:.1%} of {count}"
@@ -304,13 +415,18 @@ def _validated(target: "Target", k: int, train: "Measured", validation: "CrossVa
         kind: scores(true, values[rows, k], is_class=target.is_class)
         for kind, values in validation.values.items()
     }
+    return _validation(target.name, found)
+
+
+def _validation(name: str, found: "Mapping[str, Mapping[str, Score]]") -> Section:
+    """Figures of each kind by cross-validation."""
     names = list(found["stack"])
     table = [
-        [kind, *(estimate(*own[name]) if name in own else "–" for name in names)]
+        [kind, *(estimate(*own[figure]) if figure in own else "–" for figure in names)]
         for kind, own in found.items()
     ]
     caption = "Each molecule predicted by models that had not seen it (five folds at random)."
-    return Section(f"Cross-validation: {target.name}", [Table(["kind", *names], table, caption)])
+    return Section(f"Cross-validation: {name}", [Table(["kind", *names], table, caption)])
 
 
 def _card(model: "PropertyModel") -> Section:
@@ -324,7 +440,10 @@ def _card(model: "PropertyModel") -> Section:
     )
     is_reaction = _what(model) == "reaction"
     facts = {
-        "predicts": ", ".join(map(_named, model.targets)),
+        "predicts": ", ".join(
+            [_named(target) for target in model.targets if not target.column]
+            + [f"{one.name}: one of {', '.join(one.words)}" for one in model.classes]
+        ),
         "from": ("reaction SMILES" if is_reaction else "SMILES")
         + "".join(f", {one.name} ({one.kind})" for one in model.inputs),
         **({"graph networks began with": model.summary["start"]} if "start" in model.summary else {}),
@@ -341,7 +460,9 @@ def _card(model: "PropertyModel") -> Section:
 def _meanings(model: "PropertyModel") -> list[str]:
     """What the words in predictions of this model mean."""
     classes = [target.is_class for target in model.targets]
-    return [_DOMAIN, *([] if all(classes) else [_LIMITS, _INTERVALS]), *([_SETS] if any(classes) else [])]
+    two = any(target.is_class and not target.column for target in model.targets)
+    values = [] if all(classes) else [_LIMITS, _INTERVALS]
+    return [_DOMAIN, *values, *([_SETS] if two else []), *([_CLASS_SETS] if model.classes else [])]
 
 
 def _named(target: "Target") -> str:

@@ -110,11 +110,11 @@ def read_targets(path: Path, *, value: str, unit: str, name: str) -> list[Target
         DataError: files that cannot be read.
     """
     try:
-        columns, errors = read_strings(path, ["target", "protein", "ligands", "values"])
+        columns, errors, _ = read_strings(path, ["target", "protein", "ligands", "values"])
     except ConfigError as error:
         if "'values'" not in error.message:
             raise
-        columns, errors = read_strings(path, ["target", "protein", "ligands"])
+        columns, errors, _ = read_strings(path, ["target", "protein", "ligands"])
         columns["values"] = [""] * len(columns["target"])
     if bad := [f"row {row}: {error}" for row, error in enumerate(errors, start=1) if error]:
         raise DataError(f"{path} cannot be read: {bad[0]}")

@@ -18,7 +18,7 @@ from adiabat.properties.domain import VERDICTS
 from adiabat.properties.library import is_library
 from adiabat.properties.model import PropertyModel, load_property_model
 from adiabat.tasks.precision import enable
-from adiabat.tasks.property_molecules import Asked, read_asked, usable
+from adiabat.tasks.property_molecules import Asked, asked_parts, usable
 
 # More would be a page that no one reads, and that no browser likes.
 COUNT = 20
@@ -61,7 +61,7 @@ def explain_properties(
         check_out(out, force)
     found = load_property_model(model)
     _ = found.of_molecules  # refuses those of reactions
-    asked = read_asked(found, _given(molecules), smiles).part(slice(count))
+    asked = next(asked_parts(found, _given(molecules), smiles, count), Asked([], {}))
     known, index, reasons, _ = usable(found, asked)
     if not index:
         first = f": {next(iter(reasons.values()))}" if reasons else ""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from adiabat.properties.domain import VERDICTS
-from adiabat.properties.model import CrossValidation, Prediction, PropertyModel
+from adiabat.properties.model import Classes, CrossValidation, Prediction, PropertyModel
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.table import Table
 
@@ -35,17 +35,29 @@ def predictions_csv(
 ) -> str:
     """All molecules with what was measured and predicted; those of training by predictors that had not seen
     them."""
-    targets = [target.name for target in model.targets]
-    values = [f"{name}{ending}" for name in targets for ending in ("", " predicted", " lower", " upper")]
+    values = [name for one in model.classes for name in (one.name, f"{one.name} predicted", set_name(one))]
+    for target in model.targets:
+        endings = (" predicted",) if target.column else ("", " predicted", " lower", " upper")
+        values += [f"{target.name}{ending}" for ending in endings]
     nothing = np.full(train.values.shape, np.nan)
     learned = (train.values, validation.values["stack"], nothing, nothing)
     names = places_of(model)
-    rows = _rows(train, "train", learned, [[""] * len(names)] * len(train))
+    rows = _rows(model, train, "train", learned, [[""] * len(names)] * len(train))
     if test is not None and prediction is not None:
         found = (test.values, prediction.values, prediction.lower, prediction.upper)
         places = [place(model, prediction, k) for k in range(len(test))]
-        rows = (*rows, *_rows(test, "test", found, places))
+        rows = (*rows, *_rows(model, test, "test", found, places))
     return as_csv(["row", "smiles", *sure_names(model), "part", *values, *names], rows)
+
+
+def set_name(classes: Classes) -> str:
+    """The column of the classes that are possible."""
+    return f"{classes.name} set"
+
+
+def set_cell(possible: Sequence[str]) -> str:
+    """The classes that are possible."""
+    return "|".join(possible)
 
 
 def sure_names(model: PropertyModel) -> tuple[str, ...]:
@@ -74,12 +86,25 @@ def cell(value: float) -> str:
 
 
 def _rows(
-    table: Table, part: str, arrays: Sequence[np.ndarray], places: Sequence[Sequence[str]]
+    model: PropertyModel,
+    table: Table,
+    part: str,
+    arrays: Sequence[np.ndarray],
+    places: Sequence[Sequence[str]],
 ) -> Iterator[list[Any]]:
+    known, said, _, upper = arrays
+    words = []
+    for one in model.classes:
+        given = known[:, one.places].any(axis=1) & ~np.isnan(known[:, one.places]).any(axis=1)
+        true = [word if has else "" for word, has in zip(one.likeliest(known), given, strict=True)]
+        words += [true, one.likeliest(said), map(set_cell, one.possible(upper))]
+    of_classes = list(zip(*words, strict=True)) if words else [()] * len(table)
     for k, smiles in enumerate(table.smiles):
-        values = [cell(array[k, t]) for t in range(len(table.targets)) for array in arrays]
         sure = [cell(column[k]) for name, column in table.columns.items() if name == MAP_CONFIDENCE]
-        # The first array is what was measured.
-        for t, side in enumerate(table.limits[k]):
-            values[t * len(arrays)] = ("", ">", "<")[side] + values[t * len(arrays)]
+        values = [*of_classes[k]]
+        for t, target in enumerate(model.targets):
+            own = [cell(array[k, t]) for array in arrays]
+            # The first array is what was measured.
+            own[0] = ("", ">", "<")[table.limits[k, t]] + own[0]
+            values += own[1:2] if target.column else own
         yield [table.rows[k], smiles, *sure, part, *values, *places[k]]

@@ -1,7 +1,8 @@
 """Molecules that a property model is asked about, from files or strings."""
 
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from adiabat.base import AdiabatError, ConfigError
 from adiabat.properties.inputs import encode, with_molecules
-from adiabat.properties.library import read_library
+from adiabat.properties.library import Entry, read_library
 from adiabat.properties.model import PropertyModel
 from adiabat.properties.molecules import Molecules
-from adiabat.properties.table import bounded, read_strings
+from adiabat.properties.rows import read_rows
 
 
 class Asked(NamedTuple):
@@ -22,51 +23,62 @@ class Asked(NamedTuple):
         texts: SMILES as they were given.
         columns: the inputs of the model by name, a cell for each text.
         errors: why a text could not be read from its file, empty where it could; none at all of strings.
+        others: what else the file says of each: all other columns of a table, else the name; none at all of
+            strings.
     """
 
     texts: list[str]
     columns: dict[str, list[str]]
     errors: Sequence[str] = ()
-
-    def part(self, rows: slice) -> "Asked":
-        """Some of them."""
-        columns = {name: column[rows] for name, column in self.columns.items()}
-        return Asked(self.texts[rows], columns, self.errors[rows])
+    others: Sequence[Mapping[str, str]] = ()
 
 
-def read_asked(model: PropertyModel, molecules: str | os.PathLike | Sequence[str], smiles: str) -> Asked:
-    """Molecules of a file (.smi, .csv, .tsv, .parquet, .sdf, also .gz), or SMILES strings.
+def asked_parts(
+    model: PropertyModel, molecules: str | os.PathLike | Sequence[str], smiles: str, size: int
+) -> Iterator[Asked]:
+    """Molecules of a file (.smi, .csv, .tsv, .parquet, .sdf, also .gz) or SMILES strings, so many at once:
+    memory does not grow with the size of a file.
 
     Args:
         model: that is asked.
         molecules: the file or the strings.
         smiles: the column of molecules in a table.
+        size: of a part.
 
     Raises:
         DataError: no such file, or a damaged one.
         ConfigError: a column is missing.
-        UnsupportedError: more rows than can be answered at once.
     """
     names = [one.name for one in model.inputs if not one.is_computed]
-    if isinstance(molecules, (str, os.PathLike)):
+    if not isinstance(molecules, (str, os.PathLike)):
         if names:
-            columns, errors = read_strings(Path(molecules), [smiles, *names])
-            return Asked(
-                columns.pop(smiles), columns, [_located(k, e) for k, e in enumerate(errors, start=1)]
-            )
-        entries = read_library(Path(molecules), smiles=smiles)
-        library = list(bounded(entries, Path(molecules), lambda entry: len(entry.smiles)))
-        return Asked(
-            [entry.smiles for entry in library], {}, [_located(one.row, one.error) for one in library]
+            raise ConfigError(f"the model needs a column {names[0]!r}", "give a file that has it")
+        for texts in itertools.batched(molecules, size):
+            yield Asked(list(texts), {})
+        return
+    entries = _of_table(Path(molecules), smiles, names) if names else _of_library(Path(molecules), smiles)
+    for part in itertools.batched(entries, size):
+        others = [entry.others or {} for entry in part]
+        yield Asked(
+            [entry.smiles for entry in part],
+            {name: [cells[name] for cells in others] for name in names},
+            # With the row, because nothing else says which it is.
+            [entry.error and f"row {entry.row}: {entry.error}" for entry in part],
+            others,
         )
-    if names:
-        raise ConfigError(f"the model needs a column {names[0]!r}", "give a file that has it")
-    return Asked(list(molecules), {})
 
 
-def _located(row: int, error: str) -> str:
-    """With the row, because nothing else says which it is."""
-    return error and f"row {row}: {error}"
+def _of_library(path: Path, smiles: str) -> Iterator[Entry]:
+    for entry in read_library(path, smiles=smiles, others=True):
+        yield entry if entry.others is not None else entry._replace(others={"name": entry.name})
+
+
+def _of_table(path: Path, smiles: str, names: Sequence[str]) -> Iterator[Entry]:
+    """With the columns of inputs."""
+    for row in read_rows(path, [smiles, *names], others=True):
+        text, *inputs = row.cells
+        others = {**dict(zip(names, inputs, strict=True)), **(row.others or {})}
+        yield Entry(row.number, text or row.raw, "", row.error, others)
 
 
 class Usable(NamedTuple):

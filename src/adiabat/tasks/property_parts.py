@@ -117,7 +117,7 @@ def read_parts(config: Mapping[str, Any], standardizer: AnyStandardizer, compute
     sure: dict[str, float] = {}
 
     def read(
-        path: str, columns: Sequence[str], words: Mapping[str, tuple[str, str]] | None = None
+        path: str, columns: Sequence[str], words: Mapping[str, tuple[str, ...]] | None = None
     ) -> Curation:
         with progress("reading molecules", unit="") as bar:
             table = read_table(
@@ -127,6 +127,7 @@ def read_parts(config: Mapping[str, Any], standardizer: AnyStandardizer, compute
                 columns=columns,
                 units=config["units"],
                 words=words,
+                positive=config.get("positive", ()),
             )
 
             def standardized(text: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from adiabat.properties import (
     audit,
 )
 from adiabat.properties.censored import to_fit
-from adiabat.properties.evaluate import Score, scores
-from adiabat.properties.holdout import Holdout, hold_out
+from adiabat.properties.evaluate import Score, class_scores, scores
+from adiabat.properties.holdout import ClassesHoldout, Holdout, hold_out, hold_out_classes
 from adiabat.properties.inputs import (
     Input,
     computed_inputs,
@@ -71,14 +71,17 @@ class PropertyTraining:
     Attributes:
         model: the weighed predictors.
         tests: of each target on the test part; empty without one.
-        validated: scores of the training molecules by predictors that had not seen them, by target.
+        validated: scores of the training molecules by predictors that had not seen them, by target, then by
+            column of several classes.
         folder: of the run.
+        classes: as `tests`, of each column of several classes.
     """
 
     model: PropertyModel
     tests: dict[str, Holdout]
     validated: dict[str, dict[str, Score]]
     folder: Path
+    classes: dict[str, ClassesHoldout] = field(default_factory=dict)
 
     @property
     def report(self) -> Path:
@@ -93,6 +96,7 @@ def train_property(
     smiles: str = "smiles",
     reaction: str | None = None,
     targets: Sequence[str] = (),
+    positive: Sequence[str] = (),
     balance: str | None = None,
     units: Sequence[str] = (),
     inputs: Sequence[str] = (),
@@ -119,6 +123,8 @@ def train_property(
         smiles: its column of molecules.
         reaction: its column of reactions, instead of molecules.
         targets: its columns of measured values; cells such as `<5` are limits.
+        positive: of targets of two words the one that is predicted the probability of; by default the one
+            without a negation, else the second in the alphabet.
         balance: a column that says by how much the target is larger than that of the reverse reaction: the
             reaction energy of a barrier, the logarithm of the equilibrium constant of one of a rate constant.
             Predictions then agree in both directions. It is a target too, in the same unit, and may be the
@@ -174,6 +180,7 @@ def train_property(
     }
     config |= {"reactions": True} if reaction else {}
     config |= {"balance": balance} if balance else {}
+    config |= {"positive": list(positive)} if positive else {}
     config |= {"temperatures": list(temperatures)} if temperatures else {}
     config |= {"xtb": True} if xtb else {}
     config |= {"embedding": True} if embedding else {}
@@ -302,12 +309,13 @@ def _finish(
     molecules: Molecules,
 ) -> PropertyTraining:
     """Tests, files and report."""
-    tests, prediction, leakage = {}, None, None
+    tests, classes, prediction, leakage = {}, {}, None, None
     if parts.test is not None:
         asked = _molecules(parts.test, model.inputs, model.standardizer)
         prediction = model.predict(asked)
         others = {kind: one for kind, (one, _) in fitted.items()}
         tests = hold_out(model, others, (parts.train, molecules), (parts.test, asked), prediction)
+        classes = hold_out_classes(model, others, (parts.test, asked), prediction)
         leakage = asdict(_audit(molecules, asked))
     said, known = validation.values["stack"], parts.train.measured
     validated = {
@@ -316,13 +324,16 @@ def _finish(
         )
         for k, target in enumerate(model.targets)
     }
-    model = replace(model, summary=_summary(run, parts, model, tests, validated, leakage))
+    for one in model.classes:
+        rows = known[:, one.places].all(axis=1)
+        validated[one.name] = class_scores(parts.train.values[rows][:, one.places], said[rows][:, one.places])
+    model = replace(model, summary=_summary(run, parts, model, tests, classes, validated, leakage))
     save_property_model(run.path / MODEL_NAME, model)
     table = predictions_csv(model, parts.train, validation, parts.test, prediction)
     atomic_write(run.path / PREDICTIONS, table)
     run.result(**model.summary)
-    _report(run, parts, model, tests, validation, prediction)
-    return PropertyTraining(model, tests, validated, run.path)
+    _report(run, parts, model, tests, classes, validation, prediction)
+    return PropertyTraining(model, tests, validated, run.path, classes)
 
 
 def _audit(train: Molecules, test: Molecules) -> Leakage:
@@ -336,10 +347,12 @@ def _summary(
     parts: Parts,
     model: PropertyModel,
     tests: Mapping[str, Holdout],
+    classes: Mapping[str, ClassesHoldout],
     validated: Mapping[str, Mapping[str, Score]],
     leakage: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """What the model card says, as JSON holds it."""
+    tested: dict[str, Holdout | ClassesHoldout] = {**tests, **classes}
     begun = {"start": run.config["start"]} if "start" in run.config and "graph" in model.members else {}
     return {
         "data": run.config["data"],
@@ -357,11 +370,12 @@ def _summary(
             for kind, row in zip(model.members, model.weights, strict=True)
         },
         "cross_validation": _valued(validated),
-        "test": _valued({name: one.scores.get("model", {}) for name, one in tests.items()}),
+        "test": _valued({name: one.scores.get("model", {}) for name, one in tested.items()}),
         "coverage": {
             name: {f"{level:.0%}": round(share, 3) for level, share in one.coverage.items()}
-            for name, one in tests.items()
+            for name, one in tested.items()
         },
+        **({"classes": {one.name: list(one.words) for one in model.classes}} if model.classes else {}),
         "limits": {
             name: {"n": one.limits[0], "right_side": round(one.limits[1], 3)}
             for name, one in tests.items()
@@ -375,7 +389,10 @@ def _summary(
 
 def _counted(table: Table) -> dict[str, int]:
     """How many values of each target errors are of: neither gaps nor limits."""
-    return dict(zip(table.targets, table.measured.sum(axis=0).tolist(), strict=True))
+    counts = dict(zip(table.targets, table.measured.sum(axis=0).tolist(), strict=True))
+    return counts | {
+        name: counts[table.targets[next(iter(own.values()))]] for name, own in table.several.items()
+    }
 
 
 def _valued(found: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, float]]:
@@ -387,6 +404,7 @@ def _report(
     parts: Parts,
     model: PropertyModel,
     tests: Mapping[str, Holdout],
+    classes: Mapping[str, ClassesHoldout],
     validation: CrossValidation,
     prediction: Prediction | None,
 ) -> None:
@@ -394,7 +412,8 @@ def _report(
     from adiabat.report.properties import property_sections
 
     what = "reactions" if isinstance(model.standardizer, ReactionStandardizer) else "molecules"
-    page = Page(", ".join(target.name for target in model.targets), f"{len(parts.train)} {what} learned")
+    names = dict.fromkeys(target.column or target.name for target in model.targets)
+    page = Page(", ".join(names), f"{len(parts.train)} {what} learned")
     page.add(
         *property_sections(
             model=model,
@@ -403,6 +422,7 @@ def _report(
             train=parts.train,
             test=parts.test,
             tests=tests,
+            classes=classes,
             validation=validation,
             prediction=prediction,
         )

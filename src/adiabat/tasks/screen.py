@@ -372,6 +372,10 @@ def _wish(
     if not models:
         raise ConfigError("there is no model", "adiabat screen MODEL... LIBRARY")
     targets = {target.name: target for model in models for target in model.targets}
+    if not objectives and (one := next((t for t in targets.values() if t.column), None)):
+        raise ConfigError(
+            f"which class of {one.column!r} is wanted is not said", f"--objective '{one.name}=maximize'"
+        )
     asked = objectives or [f"{name}=maximize" for name in targets]
     if weights and len(weights) != len(asked):
         raise ConfigError(f"{len(weights)} weights are given for {len(asked)} objectives")
@@ -441,9 +445,20 @@ def candidates_csv(found: Screening) -> str:
 
 def summary_of(found: Screening) -> dict[str, Any]:
     """Counts and the best molecules, as JSON holds them."""
-    names = [name for name in found.best.column_names if name not in ("left_out", "nearest")]
+    names = [
+        name
+        for name in found.best.column_names
+        if name not in ("left_out", "nearest") and not _is_empty(found.best[name])
+    ]
     best = found.best.select(names).slice(0, 10).to_pylist()
     return {**found.counts, "front": len(found.front), "best": best}
+
+
+def _is_empty(column: "pyarrow.ChunkedArray") -> bool:
+    """Whether it has no number, as of the errors of classes."""
+    import pyarrow
+
+    return pyarrow.types.is_floating(column.type) and bool(np.isnan(column.to_numpy()).all())
 
 
 def _cell(value: Any) -> Any:

@@ -87,7 +87,7 @@ def read_known(path: str | Path, *, value: str, unit: str, name: str = "name") -
     """
     by_row = unit not in UNITS
     try:
-        columns, errors = read_strings(Path(path), [name, value, *([unit] if by_row else [])])
+        columns, errors, _ = read_strings(Path(path), [name, value, *([unit] if by_row else [])])
     except ConfigError as error:
         if by_row and f"no column {unit!r}" in error.message:
             raise ConfigError(
