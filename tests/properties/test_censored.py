@@ -8,7 +8,14 @@ from adiabat.base import DataError
 from adiabat.properties import Table
 from adiabat.properties.censored import beyond, completed, drawn, moments
 from adiabat.properties.gaussian_process import GaussianProcess, _told
-from adiabat.properties.model import _one_sided, find_targets, fit_property_model, folds_of, labels_of
+from adiabat.properties.model import (
+    _one_sided,
+    find_targets,
+    fit_property_model,
+    folds_of,
+    labels_of,
+    load_property_model,
+)
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.splits import split_randomly
 from adiabat.tasks.property_train import train_property
@@ -163,3 +170,39 @@ def test_limits_of_a_test(tmp_path):
     assert made.tests["a"].scores == {}
     assert made.tests["a"].limits == (2, 1.0)
     assert "no value that is not a limit" in made.report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "limit", "why"),
+    [
+        (np.linspace(-5, 2, 40), ">1e9", "y is >1e+09, which cannot be meant: exact values are -5 to 2"),
+        (np.linspace(-5, 2, 40), "<-400", "y is <-400, which cannot be meant: exact values are -5 to 2"),
+        (np.arange(40) % 2, ">0", "y is >0, which cannot be meant: its exact values are 0 and 1, a class"),
+        (np.arange(40) % 2, "<1", "y is <1, which cannot be meant: its exact values are 0 and 1, a class"),
+        (np.linspace(-5, 2, 40), ">22", ""),  # three times as far beyond as they span
+        (np.linspace(-5, 2, 40), "<1e9", ""),  # says nothing, and does no harm
+        (np.linspace(0, 1, 40), ">0", ""),
+    ],
+)
+def test_a_limit_that_cannot_be_meant_is_left_out(tmp_path, values, limit, why):
+    """One such cell made numbers of a class, or the spread of all values a hundred million times as large."""
+    from tests.cli.conftest import run as adiabat
+
+    path = tmp_path / "t.csv"
+    rows = [f"{'C' * n}O,{value:g}\n" for n, value in enumerate(values, start=1)]
+    path.write_text("smiles,y\n" + "".join(rows) + f"CCBr,{limit}\n")
+    words = ("--target", "y", "--kind", "mean", "--split", "none", "--out", tmp_path / "run")
+    answer = adiabat("property", "train", path, *words)
+    assert answer.code == 0, answer.err
+    target = load_property_model(tmp_path / "run").targets[0]
+    assert target.is_class == (set(values) == {0, 1})
+    rejected = (tmp_path / "run" / "rejected.csv").read_text()
+    if why:
+        assert f"row 41 is left out: {why}" in answer.err
+        assert why in rejected
+        assert why.replace(">", "&gt;").replace("<", "&lt;") in (tmp_path / "run" / "report.html").read_text()
+        if not target.is_class:
+            assert target.scale == pytest.approx(values.std())
+    else:
+        assert "left out" not in answer.err
+        assert rejected.count("\n") == 1

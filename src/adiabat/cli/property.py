@@ -12,6 +12,9 @@ from adiabat.cli.output import note, note_files, print_result, print_table
 property_app = typer.Typer(no_args_is_help=True, help="Models of measured properties of molecules.")
 app.add_typer(property_app, name="property", rich_help_panel="Predict properties of molecules")
 
+# Rows that are named on the terminal, of those left out for a limit that cannot be meant.
+_NAMED = 5
+
 Reaction = Annotated[
     str | None,
     typer.Option("--reaction", metavar="COLUMN", help="The column of reaction SMILES, instead of molecules."),
@@ -153,6 +156,8 @@ def train(
         return
     if summary["n_rejected"]:
         note(f"{summary['n_rejected']} rows are left out: {found.folder / 'rejected.csv'} says why")
+    for row, reason in list(summary.get("limits_left_out", {}).items())[:_NAMED]:
+        note(f"row {row} is left out: {reason}")
     for name, reason in summary.get("targets_left_out", {}).items():
         note(f"the target {name!r} is left out: {reason}")
     if summary.get("n_rejected_test"):

@@ -12,6 +12,8 @@ from adiabat.properties.table import Rejected, Table, is_class
 
 # Rows of one molecule farther apart than this many robust standard deviations of the column are in conflict.
 CONFLICT = 0.5
+# Limits are looked at beside so many exact values or more; they are odd so many of their ranges beyond them.
+_FEWEST, _FAR = 10, 3.0
 
 
 class Conflict(NamedTuple):
@@ -146,6 +148,39 @@ def joined(found: Curation, *, keep: tuple[str, ...] = ()) -> Curation:
     done = done.taken(np.delete(np.arange(len(groups)), lost))
     merged = found.merged + len(table) - len(groups)
     return Curation(done, merged, found.changed, tuple(conflicts))
+
+
+def odd_limits(table: Table, known: Table | None = None) -> list[Rejected]:
+    """Rows with a limit that cannot be meant, and would spoil what is learned of all others: one in a column
+    of 0 and 1, which is a class; or one beyond all exact values by more than three times what these span, as
+    of a slip of the pen or another unit.
+
+    Args:
+        table: whose rows are looked at.
+        known: of the same targets, whose exact values say what is usual; by default the table itself.
+    """
+    found = {}
+    for values, limits, (usual, exact), name in zip(
+        table.values.T, table.limits.T, _exact(known or table), table.targets, strict=True
+    ):
+        if len(exact) < _FEWEST or np.ptp(exact) == 0:
+            continue
+        low, high = float(exact.min()), float(exact.max())
+        far = limits * (values - np.where(limits > 0, high, low)) > _FAR * (high - low)
+        for k in np.flatnonzero((limits != 0) & (usual | far)):
+            what = (
+                "its exact values are 0 and 1, a class" if usual else f"exact values are {low:g} to {high:g}"
+            )
+            limit = f"{'>' if limits[k] > 0 else '<'}{values[k]:g}"
+            reason = f"{name} is {limit}, which cannot be meant: {what}"
+            found.setdefault(k, Rejected(int(table.rows[k]), table.smiles[k], reason))
+    return [found[k] for k in sorted(found)]
+
+
+def _exact(table: Table) -> list[tuple[bool, np.ndarray]]:
+    """The exact values of each target, and whether they are a class."""
+    values = [column[known] for column, known in zip(table.values.T, table.measured.T, strict=True)]
+    return [(is_class(one), one) for one in values]
 
 
 def _sorted(rejected: list[Rejected]) -> tuple[Rejected, ...]:

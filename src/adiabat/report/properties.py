@@ -157,13 +157,19 @@ def _data(
     ]  # fmt: skip
     for name, reason in found.get("targets_left_out", {}).items():
         messages.append(("warning", f"the target {name} is left out", reason))
-    rejected = [(f"row {row.row}", row.reason) for row in curation.table.rejected]
+    odd = list(found.get("limits_left_out", {}).items())
+    messages += [("warning", f"row {row} is left out", reason) for row, reason in odd[:_SHOWN]]
+    rejected = [
+        (f"row {row.row}", row.reason)
+        for row in curation.table.rejected
+        if (str(row.row), row.reason) not in odd
+    ]
     if tested is not None:
         rejected += [(f"row {row.row} of the test file", row.reason) for row in tested.table.rejected]
     messages += [("info", f"{row} is left out", reason) for row, reason in rejected[:_SHOWN]]
     if messages:
         cards.append(Findings(messages))
-        more = max(0, len(curation.conflicts) - _SHOWN) + max(0, len(rejected) - _SHOWN)
+        more = sum(max(0, len(one) - _SHOWN) for one in (curation.conflicts, odd, rejected))
         if more:
             cards.append(Text(f"And {more} more; all rows left out are in rejected.csv."))
     lead = f"Conflicts are rows of one {what} that differ; the median is taken."

@@ -21,6 +21,7 @@ from adiabat.properties import (
     split_groups,
     split_molecules,
 )
+from adiabat.properties.curation import odd_limits
 from adiabat.properties.inputs import Input, compute, encode
 from adiabat.properties.model import described, find_targets, untaught
 from adiabat.properties.reaction_splits import split_reactions
@@ -48,6 +49,7 @@ class Parts:
         split: rows of the parts.
         tested: of the other file to test with, where there is one.
         untaught: targets that are left out, with the reason.
+        odd: those of the rows left out of the table whose limits cannot be meant.
     """
 
     curation: Curation
@@ -56,6 +58,7 @@ class Parts:
     split: dict[str, Any]
     tested: Curation | None = None
     untaught: dict[str, str] = field(default_factory=dict)
+    odd: tuple[Rejected, ...] = ()
 
     def rejected(self, config: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Rows left out, each with its file."""
@@ -147,18 +150,22 @@ def read_parts(config: Mapping[str, Any], standardizer: AnyStandardizer, compute
         return replace(table, columns={**table.columns, MAP_CONFIDENCE: found})
 
     rows = read(config["data"], (*depends, *([by] if by else [])))
+    odd = tuple(odd_limits(rows.table))
+    rows = _without_rows(rows, odd)
     if by is not None and "test" not in config:
         whole, train, test = _split_by(rows, depends, config)
-        return Parts(whole, known(train), known(test), _rows(train, test))
+        return Parts(whole, known(train), known(test), _rows(train, test), odd=odd)
     whole = joined(rows, keep=depends)
     if "test" in config:
-        tested = joined(read(config["test"], depends, rows.table.words), keep=depends)
-        return Parts(whole, known(whole.table), known(tested.table), {"test": config["test"]}, tested)
+        tested = read(config["test"], depends, rows.table.words)
+        tested = joined(_without_rows(tested, odd_limits(tested.table, rows.table)), keep=depends)
+        split = {"test": config["test"]}
+        return Parts(whole, known(whole.table), known(tested.table), split, tested, odd=odd)
     if config["split"] == "none":
-        return Parts(whole, known(whole.table), None, {"train": whole.table.rows.tolist()})
+        return Parts(whole, known(whole.table), None, {"train": whole.table.rows.tolist()}, odd=odd)
     split = _split(whole.table, config["split"], config["seed"], standardizer)
     train, test = (known(whole.table.taken(part)) for part in (_taught(split), split.test))
-    return Parts(whole, train, test, _rows(train, test))
+    return Parts(whole, train, test, _rows(train, test), odd=odd)
 
 
 def _split(table: Table, split: str, seed: int, standardizer: AnyStandardizer) -> Split:
@@ -211,6 +218,21 @@ def _without(curation: Curation, rejected: Sequence[Rejected]) -> Curation:
     return replace(curation, table=replace(curation.table, rejected=everything))
 
 
+def _without_rows(curation: Curation, rejected: Sequence[Rejected]) -> Curation:
+    """Without these rows of its table.
+
+    Raises:
+        DataError: none is left.
+    """
+    table, odd = curation.table, {one.row for one in rejected}
+    kept = [k for k, row in enumerate(table.rows) if row not in odd]
+    if not kept:
+        raise DataError(
+            f"none of the {len(table)} rows can be used; row {rejected[0].row}: {rejected[0].reason}"
+        )
+    return _without(replace(curation, table=table.taken(kept)), rejected)
+
+
 def strings_of(table: Table) -> dict[str, list[str]]:
     return {name: [str(cell) for cell in column] for name, column in table.columns.items()}
 
@@ -229,5 +251,5 @@ def _complete(rows: Curation, columns: Sequence[str]) -> Curation:
         missing = [
             Rejected(int(table.rows[k]), table.smiles[k], f"{name} is empty") for k in np.flatnonzero(~given)
         ]
-        rows = _without(replace(rows, table=table.taken(np.flatnonzero(given))), missing)
+        rows = _without_rows(rows, missing)
     return rows

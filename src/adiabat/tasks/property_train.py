@@ -383,6 +383,7 @@ def _summary(
         },
         "leakage": dict(leakage or {}),
         **({"targets_left_out": parts.untaught} if parts.untaught else {}),
+        **({"limits_left_out": {str(one.row): one.reason for one in parts.odd}} if parts.odd else {}),
         **begun,
     }
 
