@@ -264,7 +264,7 @@ def test_temperatures_are_known_by_their_inverse():
     columns = {"T": ["250", "500"]}
     (found,) = find_inputs(columns, ["T"], temperatures=["T"])
     assert encode([found], columns, 2)[:, 0].tolist() == [4.0, 2.0]
-    with pytest.raises(DataError, match="above 0 K"):
+    with pytest.raises(DataError, match="below absolute zero"):
         encode([found], {"T": ["-3"]}, 1)
 
 

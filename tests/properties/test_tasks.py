@@ -483,3 +483,30 @@ def test_predictions_keep_what_the_file_says_and_go_on_in_parts(data, tmp_path, 
         predict_properties(tmp_path / "run", tmp_path / "empty.csv", out=out, force=True)
     assert len(rows_of(out)) == 104  # an old file is replaced by a whole one only
     assert predict_properties(tmp_path / "run", []) == []
+
+
+def test_rows_with_an_input_that_cannot_be_read_are_left_out(tmp_path):
+    """A word among numbers made all of them words, or ended the training."""
+    path = tmp_path / "t.csv"
+    cells = [
+        (f"{'C' * n}{end}", n / 2, f"{290 + n}", f"{n % 7}", "CCO") for n in range(1, 21) for end in ENDS
+    ]
+    cells += [("CCBr", 1, "25 °C", "3", "O"), ("CCI", 1, "25 C", "3", "O"), ("CCF", 1, "0", "3", "O")]
+    cells += [("CCCBr", 1, "300", "RT", "O"), ("CCCI", 1, "300", "3", "water")]
+    path.write_text("smiles,y,T,dose,in\n" + "".join(",".join(map(str, row)) + "\n" for row in cells))
+    made = train_property(
+        path, out=tmp_path / "run", targets=["y"], kinds=("mean",), inputs=["dose"], solvents=["in"],
+        temperatures=["T"], split="none",
+    )  # fmt: skip
+    rejected = [(int(row["row"]), row["reason"]) for row in rows_of(tmp_path / "run" / "rejected.csv")]
+    assert rejected == [
+        (102, "T: '25 C' is not a temperature: unknown unit 'C'"),
+        (103, "T is 0, a temperature is above 0 K"),
+        (104, "dose is 'RT', not a number"),
+        (105, "in: 'water' is not a SMILES string"),
+    ]
+    assert [one.kind for one in made.model.inputs] == ["number", "molecule", "temperature"]
+    (tmp_path / "asked.csv").write_text("smiles,T,dose,in\nCCO,27 °C,1,O\nCCO,300.15,1,O\nCCO,27 C,1,O\n")
+    warm, same, bad = predict_properties(tmp_path / "run", tmp_path / "asked.csv")
+    assert warm["unknown inputs"] == same["unknown inputs"] == ""
+    assert bad["error"] == "T: '27 C' is not a temperature: unknown unit 'C'"

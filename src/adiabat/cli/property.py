@@ -65,7 +65,8 @@ def train(
         list[str] | None, typer.Option(metavar="COLUMN", help="Such a column, with SMILES strings.")
     ] = None,
     temperature: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Such a column, with temperatures in K.")
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Such a column, with temperatures in K, or as 25 °C."),
     ] = None,
     split: Annotated[
         str,

@@ -6,12 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from adiabat.base import AdiabatError, ConfigError, DataError
+from adiabat.base.units import parse
 from adiabat.properties.descriptors import descriptor_names, descriptors
 from adiabat.properties.embedding import embedding, embedding_digest, embedding_width
 from adiabat.properties.quantum import QUANTUM_NAMES, quantum
 from adiabat.properties.standardize import Standardizer
+from adiabat.properties.table import looks_like_number
 
 MAX_LEVELS = 50
+# Shares of numbers in a column of numbers: with any others, and with numbers that have a unit.
+_NUMBERS, _SOME_NUMBERS = 0.9, 0.5
 
 
 class Input(NamedTuple):
@@ -87,17 +91,57 @@ def find_inputs(
         columns: cells by name.
         names: of the inputs.
         molecules: which of them are SMILES strings.
-        temperatures: which of them are temperatures [K]. They are known by 1000 K/T, in which the logarithms
-            of rate and equilibrium constants are about linear (Arrhenius, van 't Hoff).
+        temperatures: which of them are temperatures, in K or with their unit (25 °C). They are known by
+            1000 K/T, in which the logarithms of rate and equilibrium constants are about linear (Arrhenius,
+            van 't Hoff).
 
     Raises:
         DataError: an empty cell, more than 50 different words, or one word throughout.
     """
-    found = [_input(name, [cell.strip() for cell in columns[name]], name in molecules) for name in names]
-    for k, one in enumerate(found):
-        if one.name in temperatures:
-            found[k] = one._replace(kind="temperature")
-    return tuple(found)
+    return tuple(
+        _input(
+            name,
+            [cell.strip() for cell in columns[name]],
+            "molecule" if name in molecules else "temperature" if name in temperatures else "",
+        )
+        for name in names
+    )
+
+
+def bad_cells(
+    columns: Mapping[str, Sequence[str]],
+    names: Sequence[str],
+    molecules: Sequence[str] = (),
+    temperatures: Sequence[str] = (),
+) -> dict[int, str]:
+    """Cells of training that are not what their column is of, by their place, with the reason: no
+    temperature, no molecule, or no number where nearly all others are one. A column of nine in ten numbers,
+    or of numbers and numbers with a unit, is one of numbers.
+
+    Args:
+        columns, names, molecules, temperatures: as of `find_inputs`.
+    """
+    found: dict[int, str] = {}
+    for name in names:
+        cells = [cell.strip() for cell in columns[name]]
+        kind = "molecule" if name in molecules else "temperature" if name in temperatures else "number"
+        if kind == "number" and not _of_numbers(cells):
+            continue
+        reasons = {}
+        for cell in dict.fromkeys(cells):
+            try:
+                _encoded(Input(name, kind), [cell])
+            except DataError as error:
+                reasons[cell] = error.message
+        found |= {k: reasons[cell] for k, cell in enumerate(cells) if cell in reasons and k not in found}
+    return found
+
+
+def _of_numbers(cells: Sequence[str]) -> bool:
+    """Whether a column is one of numbers, with slips."""
+    other = [cell for cell in cells if not _is_number(cell)]
+    share = 1 - len(other) / len(cells)
+    return share >= _NUMBERS or (share >= _SOME_NUMBERS and all(map(looks_like_number, other)))
 
 
 def encode(
@@ -126,14 +170,16 @@ def encode(
     return np.concatenate([np.zeros((count, 0), np.float32), *parts], axis=1)
 
 
-def _input(name: str, cells: list[str], is_molecule: bool) -> Input:
+def _input(name: str, cells: list[str], kind: str) -> Input:
     if "" in cells:
         raise DataError(f"the column {name!r} has empty cells", "an input must be known for each molecule")
     words = sorted(set(cells))
-    if is_molecule:
-        return Input(name, "molecule", tuple(words))
+    if kind == "molecule":
+        return Input(name, kind, tuple(words))
     if len(words) == 1:
         raise DataError(f"the column {name!r} says {words[0]!r} of all molecules", "it is no input then")
+    if kind:
+        return Input(name, kind)
     if all(map(_is_number, words)):
         return Input(name, "number")
     if len(words) > MAX_LEVELS:
@@ -154,11 +200,12 @@ def _encoded(one: Input, cells: Sequence[str], rows: Sequence[int] | np.ndarray 
     known: dict[str, Any] = {}
     for row, cell in enumerate(text.strip() for text in cells):
         where = "" if rows is None else f"row {rows[row]}: "
-        if one.kind in ("number", "temperature"):
+        if one.kind == "number":
             if not _is_number(cell):
                 raise DataError(f"{where}{one.name} is {cell!r}, not a number")
-            value = float(cell)
-            found[row] = value if one.kind == "number" else _reciprocal(value, f"{where}{one.name}")
+            found[row] = float(cell)
+        elif one.kind == "temperature":
+            found[row] = _reciprocal(cell, f"{where}{one.name}")
         elif one.kind == "levels":
             if cell not in one.levels:
                 said = f"{where}{one.name} is {cell!r}, which training did not have"
@@ -181,9 +228,14 @@ def _of_molecule(text: str, name: str) -> np.ndarray:
         raise DataError(f"{name}: {error.message}") from error
 
 
-def _reciprocal(temperature: float, name: str) -> float:
+def _reciprocal(cell: str, name: str) -> float:
+    """1000 K/T of a temperature in K, or with its unit."""
+    try:
+        temperature = parse(cell, "temperature")
+    except ConfigError as error:
+        raise DataError(f"{name}: {error.message}", error.hint) from error
     if temperature <= 0:
-        raise DataError(f"{name} is {temperature:g}, a temperature is above 0 K")
+        raise DataError(f"{name} is {cell}, a temperature is above 0 K")
     return 1000 / temperature
 
 

@@ -21,8 +21,7 @@ _NOT = ("in", "im", "un", "non", "non-", "non ", "not ", "not-")
 MAX_CLASSES, FEWEST_OF_CLASS = 20, 5
 # Tables that are held in memory whole.
 MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 28
-# What is a number with more than there should be, and no word: 1,5 and <10 uM and 20 %.
-_QUANTITY = re.compile(r"[<>=≤≥~±+-]*\s*\d[\d.,]*\s*(%|[a-zµμ]+(/[a-zµμ]+)?)?")
+_QUANTITY = re.compile(r"[<>=≤≥~±+-]*\s*\d[\d.,]*\s*(%|°?[a-zµμ]+(/[a-zµμ]+)?)?")
 _CENSORED = re.compile(r"^\s*(<=|>=|<|>|≤|≥)\s*(.+)$")
 
 
@@ -194,7 +193,7 @@ def read_table(
         why = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else "it has no rows"
         cell, hint = strings[targets[0]][0] if rejected else "", None
         if any(character.isalpha() for character in cell):
-            is_number = _QUANTITY.fullmatch(cell.strip().lower())
+            is_number = looks_like_number(cell)
             hint = "leave units out of the cells" if is_number else "write classes as 0 and 1"
         raise DataError(f"{path} has no molecule with a value; {why}", hint)
     return whole.taken(kept)
@@ -253,7 +252,7 @@ def _words(name: str, cells: Sequence[str]) -> tuple[str, ...] | None:
     words = sorted(present.keys() - _ABSENT)
     if words == ["+"] and "-" in present:
         return "-", "+"
-    if not words or any(_is_value(word) or _QUANTITY.fullmatch(word) for word in words):
+    if not words or any(_is_value(word) or looks_like_number(word) for word in words):
         return None
     if len(words) == 1:
         raise DataError(f"all of {name!r} are {present[words[0]]!r}: there is nothing to learn")
@@ -275,6 +274,11 @@ def _words(name: str, cells: Sequence[str]) -> tuple[str, ...] | None:
     if signed or second in _NO or second in [prefix + first for prefix in _NOT]:
         first, second = second, first
     return present[first], present[second]
+
+
+def looks_like_number(text: str) -> bool:
+    """Whether it is no word, but a number with more than there should be: 1,5 and <10 uM and 20 %."""
+    return _QUANTITY.fullmatch(text.strip().lower()) is not None
 
 
 def _is_value(text: str) -> bool:

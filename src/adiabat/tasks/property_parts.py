@@ -22,7 +22,7 @@ from adiabat.properties import (
     split_molecules,
 )
 from adiabat.properties.curation import odd_limits
-from adiabat.properties.inputs import Input, compute, encode
+from adiabat.properties.inputs import Input, bad_cells, compute, encode
 from adiabat.properties.model import described, find_targets, untaught
 from adiabat.properties.reaction_splits import split_reactions
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
@@ -140,7 +140,8 @@ def read_parts(config: Mapping[str, Any], standardizer: AnyStandardizer, compute
                 compute(computed, name)  # what cannot be treated is refused here
                 return name
 
-            return _complete(rewritten(table, standardized, changes=standardizer.changes), columns)
+            found = _complete(rewritten(table, standardized, changes=standardizer.changes), columns)
+            return _understood(found, config) if words is None else found
 
     def known(table: Table) -> Table:
         """With how sure the maps of reactions are."""
@@ -216,6 +217,16 @@ def _without(curation: Curation, rejected: Sequence[Rejected]) -> Curation:
     """With further rows that are left out."""
     everything = tuple(sorted((*curation.table.rejected, *rejected)))
     return replace(curation, table=replace(curation.table, rejected=everything))
+
+
+def _understood(rows: Curation, config: Mapping[str, Any]) -> Curation:
+    """Without those with an input that cannot be read."""
+    temperatures = config.get("temperatures", ())
+    names = (*config["inputs"], *config["solvents"], *temperatures)
+    table = rows.table
+    reasons = bad_cells(strings_of(table), names, config["solvents"], temperatures)
+    bad = [Rejected(int(table.rows[k]), table.smiles[k], reasons[k]) for k in sorted(reasons)]
+    return _without_rows(rows, bad) if bad else rows
 
 
 def _without_rows(curation: Curation, rejected: Sequence[Rejected]) -> Curation:

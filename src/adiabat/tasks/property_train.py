@@ -132,7 +132,7 @@ def train_property(
         units: of the targets, for the report.
         inputs: columns that the values depend on as well: numbers or a few different words.
         solvents: such columns with SMILES strings.
-        temperatures: such columns of temperatures [K].
+        temperatures: such columns of temperatures, in K or with their unit.
         split: how the test part is chosen: random, scaffold, cluster, by a column (time, group, file), or
             none.
         by: that column; one of a file says train, valid or test.
