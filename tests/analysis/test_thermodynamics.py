@@ -41,6 +41,16 @@ def test_the_error_of_a_drift_of_bounded_noise_is_not_too_small():
     assert scatter < np.mean([drift.error for drift in drifts]) < 3.5 * scatter
 
 
+@pytest.mark.parametrize("few", [3, 5, 7])
+def test_a_drift_of_few_values_has_no_error(few):
+    """Of walks of three values without a drift a quarter would be beyond two standard errors."""
+    time = np.arange(float(few))
+    drift = analysis.energy_drift(time, 2e-6 * time, 1)
+    assert drift.slope == pytest.approx(2.0)
+    assert drift.error == np.inf
+    assert np.isfinite(analysis.energy_drift(np.arange(8.0), np.arange(8.0) % 2, 1).error)
+
+
 def test_drift_refuses_what_is_not_a_series():
     with pytest.raises(DataError, match="several times"):
         analysis.energy_drift(np.zeros(10), np.arange(10.0), 1)

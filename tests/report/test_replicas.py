@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
+from adiabat.analysis.spectra import PER_CM
 from adiabat.base.runs import RunFolder
 from adiabat.base.units import BOLTZMANN
 from adiabat.io.trajectory import Trajectory, TrajectoryWriter
@@ -17,8 +18,9 @@ WATER = molecule("H2O")
 UNITS = {"potential_energy": "eV", "kinetic_energy": "eV", "conserved": "eV", "temperature": "K"}
 
 
-def write_run(path, kelvins, rungs=None, n=200, **settings):
-    """A run of replicas of water whose atoms tremble at random, warmer where its settings say so."""
+def write_run(path, kelvins, rungs=None, n=200, lines=None, step=20.0, **settings):
+    """A run of replicas of water whose atoms tremble at random, warmer where its settings say so; with lines
+    [1/cm] they have velocities that vibrate."""
     rng = np.random.default_rng(0)
     thermostats = [{"kind": "langevin", "temperature": kelvin, "friction": 0.001} for kelvin in kelvins]
     config = {"replicas": [{"integrator": thermostat} for thermostat in thermostats], **settings}
@@ -36,8 +38,11 @@ def write_run(path, kelvins, rungs=None, n=200, **settings):
             if rungs is not None:
                 observables["target_temperature"], units["target_temperature"] = at, "K"
             steps, still = np.arange(n), np.zeros((n, 3, 3), np.float32)
+            if lines is not None:
+                phase = 2 * np.pi * lines[k] / PER_CM * step * steps[:, None, None]
+                still = (0.01 * np.cos(phase) * np.ones((1, 3, 3))).astype(np.float32)
             arrays = frames.astype(np.float32), still, np.zeros((n, 3, 3))
-            trajectory = Trajectory(template, steps, 20.0 * steps, *arrays, observables)
+            trajectory = Trajectory(template, steps, step * steps, *arrays, observables)
             file = path / f"replica-{k:03d}" / "trajectory.h5"
             file.parent.mkdir()
             with TrajectoryWriter.create(file, template, units) as writer:
@@ -66,6 +71,15 @@ def test_means_have_errors_from_the_spread_over_replicas(tmp_path):
     assert "NVT at 300 K (4)" in html
     assert "NVT at 300 K, replica-000" in html  # of one of them all is shown
     assert "error by their own" in html
+
+
+def test_vibrations_of_replicas_are_those_of_their_mean_spectrum(tmp_path):
+    """Their own lists of lines differ: there is no mean of them."""
+    run = write_run(tmp_path / "run", [300.0] * 3, n=800, lines=[460.0, 500.0, 540.0], step=4.0)
+    found = analyze(run)
+    assert len({str(one["vibrational_peaks_per_cm"]) for one in found["each"]}) > 1
+    assert found["vibrational_peaks_per_cm"] == pytest.approx([500.0], abs=found["line_width_per_cm"])
+    assert found["highest_wavenumber_per_cm"] == pytest.approx(PER_CM / 8)
 
 
 def test_replicas_at_several_temperatures_are_kept_apart(tmp_path):

@@ -167,6 +167,16 @@ def test_a_short_run_is_not_judged(trajectory):
     assert verdicts([section])["Energy drift"].status == "unknown"
 
 
+@pytest.mark.parametrize("few", [3, 7])
+def test_a_drift_of_few_frames_is_not_judged(few):
+    trajectory = make_trajectory(few)
+    trajectory.conserved = 5.0 * np.arange(few)  # far above any bar
+    [section] = dynamics_sections(title="NVE", numbers=NUMBERS, trajectory=trajectory)
+    found = verdicts([section])["Energy drift"]
+    assert (found.status, found.trust) == ("unknown", "too few frames to judge")
+    assert "±" not in found.value
+
+
 def test_degrees_of_freedom_come_from_the_kinetic_energy(trajectory):
     assert Motion.of(trajectory, NUMBERS).degrees_of_freedom == 21
 

@@ -25,6 +25,7 @@ from adiabat.analysis.spectra import (
     PER_CM,
     Spectrum,
     infrared_spectrum,
+    mean_spectrum,
     vibrational_density_of_states,
 )
 from adiabat.analysis.statistics import (
@@ -110,6 +111,7 @@ __all__ = [
     "implied_timescales",
     "infrared_spectrum",
     "jensen_shannon",
+    "mean_spectrum",
     "mean_squared_displacement",
     "mean_with_error",
     "minimum_image",

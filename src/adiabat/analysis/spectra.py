@@ -1,5 +1,6 @@
 """Spectra of what moves: the vibrational density of states and the infrared absorption."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,19 @@ class Spectrum:
         tall = 0.05 * self.density.max()
         found, shape = find_peaks(self.density, prominence=tall)
         return self.wavenumber[found[shape["prominences"] > 3 * self.error[found]]]
+
+
+def mean_spectrum(spectra: Sequence[Spectrum]) -> Spectrum | None:
+    """That of several series, such as replicas; None where they were not of one length and time step.
+
+    Its error is from theirs: the spread between them also has how the energy of each vibration differs.
+    """
+    first = spectra[0]
+    if any(not np.array_equal(one.wavenumber, first.wavenumber) for one in spectra):
+        return None
+    density = np.mean([one.density for one in spectra], axis=0)
+    error = np.sqrt(np.mean([one.error**2 for one in spectra], axis=0) / len(spectra))
+    return Spectrum(first.wavenumber, density, error, first.resolution)
 
 
 def vibrational_density_of_states(

@@ -17,6 +17,8 @@ from adiabat.base.units import BOLTZMANN
 
 _FS_PER_NS = 1e6
 _N_MEANS = 32
+# Of fewer values the scatter tells no error: of walks of three a quarter were beyond two of theirs.
+_FEWEST = 8
 # Of the variance that the walk gains from one mean to the next to that of the noise, times the square of
 # their number: at 10 both count alike in the slope.
 _WALK_TO_NOISE = np.geomspace(1.0, 1e5, 16)
@@ -29,7 +31,8 @@ class Drift:
 
     Attributes:
         slope: [eV/atom/ns].
-        error: standard error of the slope [eV/atom/ns]; that the energy wanders is counted.
+        error: standard error of the slope [eV/atom/ns]; that the energy wanders is counted. Infinite of fewer
+            than 8 values, which are too few to judge the slope by.
         fluctuation: standard deviation around the line [eV/atom].
         intercept: of the line, at the first time [eV].
         length: of the series [fs].
@@ -72,7 +75,7 @@ def energy_drift(time: np.ndarray, energy: np.ndarray, n_atoms: int) -> Drift:
     residual = energies - energies.mean() - slope * centered
     return Drift(
         slope=slope * _FS_PER_NS / n_atoms,
-        error=error * _FS_PER_NS / n_atoms,
+        error=error * _FS_PER_NS / n_atoms if len(times) >= _FEWEST else np.inf,
         fluctuation=float(residual.std()) / n_atoms,
         intercept=float(energies.mean() + slope * centered[0]),
         length=float(np.ptp(times)),

@@ -25,6 +25,7 @@ DYNAMICS = {
     "density_g_per_cm3": "mean density [g/cm³]",
     "barostat_accepted": "moves of the cell accepted",
     "drift_ev_per_atom_ns": "energy drift [eV/atom/ns]",
+    "drift_note": "error of the drift",
     "steps_per_second": "steps per second",
     "out": "out",
 }

@@ -124,7 +124,7 @@ def _facts(measured: Measurements) -> dict[str, str]:
 
 
 def _energy(title: str, motion: Motion, n_atoms: int) -> tuple[list[Chart], list[Verdict]]:
-    if motion.conserved is None or motion.n_frames < 5 or not np.isfinite(motion.conserved).all():
+    if motion.conserved is None or motion.n_frames < 3 or not np.isfinite(motion.conserved).all():
         return [], []
     drift = analysis.energy_drift(motion.time, motion.conserved, n_atoms)
     shown = motion.thinned(_MAX_POINTS)
@@ -140,7 +140,11 @@ def _energy(title: str, motion: Motion, n_atoms: int) -> tuple[list[Chart], list
         f"Conserved energy against time; it drifts by {text}",
         title="Conserved energy",
         caption=f"Drift {text}; fluctuation around the line {number(1000 * drift.fluctuation)} meV/atom. "
-        "The error counts that the energy wanders: the errors of single steps add up to a random walk.",
+        + (
+            "The error counts that the energy wanders: the errors of single steps add up to a random walk."
+            if np.isfinite(drift.error)
+            else "There are too few frames to judge it by."
+        ),
         follows=title,
     )
     return [chart], [_drift_verdict(title, motion, drift, n_atoms, text)]
@@ -163,7 +167,9 @@ def _drift_verdict(title: str, motion: Motion, drift: analysis.Drift, n_atoms: i
     known = f" ({number(high, 2)} K at most)" if unit != 1 else ""
     status: Status = "unknown"
     remark = f"the run is too short to tell: ± {number(2 * unit * drift.error)} by {length}"
-    if high <= bar:
+    if not np.isfinite(drift.error):
+        remark = "too few frames to judge"
+    elif high <= bar:
         status, remark = "good", f"below the bar by {length}{known}"
     elif low > 10 * bar:
         status, remark = "poor", f"more than ten times the bar by {length}"

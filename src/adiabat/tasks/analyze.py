@@ -42,7 +42,8 @@ def analyze(
         out: the report; by default `report.html` in the folder, `NAME_report.html` beside a file.
 
     Returns:
-        For a simulation `length_ps`, `frames`, `n_atoms`; `drift_ev_per_atom_ns`, `temperature_k`,
+        For a simulation `length_ps`, `frames`, `n_atoms`; `drift_ev_per_atom_ns` (with `drift_note` where
+        the frames are too few for its error), `temperature_k`,
         `quantum_kinetic_energy_ev` of path integrals, `density_g_per_cm3`,
         `heat_capacity_kb_per_atom` (of a run with a thermostat),
         `hydrogen_bonds_per_molecule`, `hydrogen_bond_lifetime_ps` and, by label, `bond_lengths_ang`,
@@ -115,12 +116,12 @@ def _analyze_replicas(
     from adiabat.report import Page, provenance_sections
     from adiabat.report.measurements import Measurements
     from adiabat.sampling.read_run import trajectory_files
-    from adiabat.tasks.measure import curves, dynamics_numbers
+    from adiabat.tasks.measure import curves, dynamics_numbers, mean_spectra, peaks, spectra_of
     from adiabat.tasks.replica_means import alike, means, rungs, section
 
     files, model = trajectory_files(folder.path), folder.config.get("model")
     samples = _references(reference, model)
-    shown, groups, drawn = [], {}, {}
+    shown, groups, drawn, spectra = [], {}, {}, {}
     if folder.config.get("exchange_every"):
         parts = ((title, title, Measurements(motion, viscosity)) for title, motion in rungs(folder, files))
     else:
@@ -136,8 +137,11 @@ def _analyze_replicas(
             shown += _sections(name, measured, samples)
         groups.setdefault(title, []).append(dynamics_numbers(measured))
         drawn.setdefault(title, []).append(curves(measured))
+        spectra.setdefault(title, []).append(spectra_of(measured))
     warnings = {line: None for rows in groups.values() for row in rows for line in row.pop("warnings", [])}
     found = {title: means(rows) if len(rows) > 1 else rows[0] for title, rows in groups.items()}
+    for title, rows in spectra.items():
+        found[title] |= peaks(mean_spectra(rows))  # of their mean: lists of lines may differ in length
     lines = {title: means(rows) if len(rows) > 1 else rows[0] for title, rows in drawn.items()}
     page = Page(f"Molecular dynamics, {folder.path.name}", f"{formula} · {len(files)} replicas")
     page.add(section(groups), *shown, *provenance_sections(folder.provenance))

@@ -1,5 +1,6 @@
 """The numbers and curves of one simulation, by the names of the command line."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,8 +8,11 @@ import numpy as np
 from adiabat.base.units import BOLTZMANN
 
 if TYPE_CHECKING:
-    from adiabat.analysis import Average, Correlation
+    from adiabat.analysis import Average, Correlation, Spectrum
     from adiabat.report.measurements import Measurements
+
+
+TOO_FEW = "too few frames to judge"
 
 
 def dynamics_numbers(measured: "Measurements") -> dict[str, Any]:
@@ -22,9 +26,8 @@ def dynamics_numbers(measured: "Measurements") -> dict[str, Any]:
         "frames": motion.n_frames,
         "n_atoms": motion.n_atoms,
     }
-    if motion.conserved is not None and motion.n_frames >= 5 and np.isfinite(motion.conserved).all():
-        drift = analysis.energy_drift(motion.time, motion.conserved, motion.n_atoms)
-        found |= {"drift_ev_per_atom_ns": drift.slope, "drift_ev_per_atom_ns_error": drift.error}
+    if motion.conserved is not None:
+        found |= drift_numbers(motion.time, motion.conserved, motion.n_atoms)
     if motion.temperature is not None and motion.n_frames >= 8 and np.isfinite(motion.temperature).all():
         warm = analysis.temperature_statistics(motion.temperature, motion.degrees_of_freedom)
         found |= {"temperature_k": warm.mean, "temperature_k_error": warm.error}
@@ -45,6 +48,18 @@ def dynamics_numbers(measured: "Measurements") -> dict[str, Any]:
     )
     found |= _structure(measured) | _motion(measured)
     return found | ({"warnings": measured.warnings} if measured.warnings else {})
+
+
+def drift_numbers(times: np.ndarray, conserved: np.ndarray, n_atoms: int) -> dict[str, Any]:
+    """The drift of the conserved energy [eV], with its error or why it has none; nothing of two frames."""
+    from adiabat.analysis import energy_drift
+
+    if len(times) < 3 or not np.isfinite(conserved).all():
+        return {}
+    drift = energy_drift(times, conserved, n_atoms)
+    known = np.isfinite(drift.error)
+    judged = {"drift_ev_per_atom_ns_error": drift.error} if known else {"drift_note": TOO_FEW}
+    return {"drift_ev_per_atom_ns": drift.slope, **judged}
 
 
 def _structure(measured: "Measurements") -> dict[str, Any]:
@@ -85,12 +100,31 @@ def _motion(measured: "Measurements") -> dict[str, Any]:
     if more is not None and measured.diffusion:
         found["finite_size_correction_cm2_per_s"] = more
         found["viscosity_mpa_s"] = measured.viscosity
-    spectra = {"vibrational": measured.vibrations.get("all"), "infrared": measured.infrared}
+    return found | peaks(spectra_of(measured))
+
+
+def spectra_of(measured: "Measurements") -> "dict[str, Spectrum]":
+    """Those that there are, by the names of their peaks."""
+    found = {"vibrational": measured.vibrations.get("all"), "infrared": measured.infrared}
+    return {name: spectrum for name, spectrum in found.items() if spectrum is not None}
+
+
+def mean_spectra(each: "Sequence[Mapping[str, Spectrum]]") -> "dict[str, Spectrum]":
+    """Of replicas: the means of spectra that all have, on the same wavenumbers."""
+    from adiabat.analysis import mean_spectrum
+
+    shared = [name for name in each[0] if all(name in one for one in each)]
+    found = {name: mean_spectrum([one[name] for one in each]) for name in shared}
+    return {name: spectrum for name, spectrum in found.items() if spectrum is not None}
+
+
+def peaks(spectra: "Mapping[str, Spectrum]") -> dict[str, Any]:
+    """Where the lines of spectra are, and how well they can be told apart [1/cm]."""
+    found: dict[str, Any] = {}
     for name, spectrum in spectra.items():
-        if spectrum is not None:
-            found[f"{name}_peaks_per_cm"] = [round(float(peak), 1) for peak in spectrum.peaks()]
-            found["highest_wavenumber_per_cm"] = spectrum.highest
-            found["line_width_per_cm"] = spectrum.resolution
+        found[f"{name}_peaks_per_cm"] = [round(float(peak), 1) for peak in spectrum.peaks()]
+        found["highest_wavenumber_per_cm"] = spectrum.highest
+        found["line_width_per_cm"] = spectrum.resolution
     return found
 
 

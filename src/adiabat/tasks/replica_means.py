@@ -55,7 +55,7 @@ def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     spread under `..._error`; as it is what is the same in all. Curves on different axes are left out."""
     found: dict[str, Any] = {}
     for name in rows[0]:
-        if not all(name in row for row in rows) or name.endswith("_error"):
+        if not all(name in row for row in rows) or name.endswith(("_error", "_note")):
             continue
         values = [row[name] for row in rows]
         if isinstance(values[0], Mapping):

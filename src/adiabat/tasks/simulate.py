@@ -16,6 +16,7 @@ from adiabat.base.progress import progress
 from adiabat.base.runs import RunFolder
 from adiabat.base.units import FEMTOSECOND
 from adiabat.tasks import precision
+from adiabat.tasks.measure import drift_numbers
 from adiabat.tasks.structure import as_system, describe
 from adiabat.tasks.trust import warn_of_unknown_system
 
@@ -45,11 +46,12 @@ class Run:
         velocities: at the end [Å/fs], shape (n_atoms, 3).
         summary: numbers of the whole run: `steps`, `frames`, `time_ps`, `temperature` [K],
             `drift_ev_per_atom_ns` of the conserved energy with its standard error
-            `drift_ev_per_atom_ns_error`, `steps_per_second`; of a periodic system `pressure_gpa`, and with a
-            barostat `density_g_per_cm3` and the share of its moves that were accepted, `barostat_accepted`;
-            of path integrals `quantum_kinetic_energy_ev`, the mean of the centroid-virial estimator after the
-            first fifth, in which the rings open; of exchanging replicas `exchanges_accepted`, the share of
-            the swaps of replica k's first temperature with the next one.
+            `drift_ev_per_atom_ns_error`, or of fewer than 8 frames `drift_note`; `steps_per_second`; of a
+            periodic system `pressure_gpa`, and with a barostat `density_g_per_cm3` and the share of its moves
+            that were accepted, `barostat_accepted`; of path integrals `quantum_kinetic_energy_ev`, the mean
+            of the centroid-virial estimator after the first fifth, in which the rings open; of exchanging
+            replicas `exchanges_accepted`, the share of the swaps of replica k's first temperature with the
+            next one.
         folder: of the run, or None.
     """
 
@@ -271,23 +273,12 @@ def summarize(result: "DynamicsResult", integrator: "AbstractIntegrator", folder
         frames=len(trajectory),
         time_ps=float(state.step * integrator.timestep / 1000),
         temperature=float(np.mean(trajectory.observables["temperature"])),
-        **_drift(trajectory),
+        **drift_numbers(trajectory.times, trajectory.observables["conserved"], trajectory.positions.shape[1]),
         **_of_some(trajectory, state.extra),
         steps_per_second=round(result.steps_per_second, 1) or None,
         neighbor_lists=result.neighbor_lists,
     )
     return run
-
-
-def _drift(trajectory: "Trajectory") -> dict[str, float]:
-    """Nothing for a run that is too short for an error bar."""
-    from adiabat.analysis import energy_drift
-
-    if len(trajectory) < 5:
-        return {}
-    n_atoms = trajectory.positions.shape[1]
-    drift = energy_drift(trajectory.times, trajectory.observables["conserved"], n_atoms)
-    return {"drift_ev_per_atom_ns": drift.slope, "drift_ev_per_atom_ns_error": drift.error}
 
 
 def _of_some(trajectory: "Trajectory", extra: Mapping[str, np.ndarray]) -> dict[str, float]:
