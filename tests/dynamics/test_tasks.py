@@ -9,6 +9,7 @@ from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.runs import RunFolder
 from adiabat.dynamics import CellRescaling, Langevin, constrain
 from adiabat.potentials import LennardJones
+from adiabat.sampling import Distance, Restraint
 from adiabat.tasks.md import md
 from adiabat.tasks.replicas import md_replicas, of_replicas
 from adiabat.tasks.simulate import simulate
@@ -122,6 +123,20 @@ def test_replicas(tmp_path):
     assert of_replicas(longer)["frames"] == 6
     with pytest.raises(ConfigError, match="positive"):
         md_replicas(POTENTIAL, ARGON, steps=1, temperatures=[-3.0], **options)
+
+
+def test_each_umbrella_center_has_a_replica(tmp_path):
+    """Left out, there are as many; other numbers of them are refused before anything is made."""
+    windows = [Restraint(variables=[Distance(atoms=[0, 1])], centers=[c], stiffness=[1.0]) for c in (3, 4, 5)]
+    options = {"integrator": Langevin(timestep=2, temperature=40), "steps": 2, "out": tmp_path / "run"}
+    for number, bias in ((2, windows), (5, windows), (2, windows[:1])):
+        with pytest.raises(
+            ConfigError, match=f"{len(bias)} umbrella centers need {len(bias)} replicas"
+        ) as error:
+            md_replicas(POTENTIAL, ARGON, bias=bias, replicas=number, **options)
+        assert "leave --replicas out" in error.value.hint
+    assert not (tmp_path / "run").exists()
+    assert len(md_replicas(POTENTIAL, ARGON, bias=windows, **options)) == 3
 
 
 def test_replicas_at_constant_pressure(tmp_path):

@@ -155,7 +155,8 @@ def md_replicas(
         integrator: of all.
         barostat: of all, for constant pressure.
         bias: on collective variables; with `shared=True` all fill it together.
-        replicas: how many, at least; there are never fewer than starts or temperatures.
+        replicas: how many, at least; there are never fewer than starts or temperatures, and as many as
+            umbrella centers.
         temperatures: [K], one after the other in turn; that of the integrator by default.
         exchange_every: steps between attempts to swap the temperatures of replicas; 0 is never.
         solute: atoms that the temperatures are confined to; none by default.
@@ -179,8 +180,14 @@ def md_replicas(
     if any(not np.isfinite(kelvin) or kelvin <= 0 for kelvin in temperatures):
         raise ConfigError(f"temperatures must be positive numbers, got {list(temperatures)}")
     starts = as_systems(structure)
-    windows = len(bias) if isinstance(bias, Sequence) else 1
-    number = max(replicas, len(starts), len(temperatures), windows)
+    number = max(replicas, len(starts), len(temperatures))
+    if isinstance(bias, Sequence):
+        if number not in (1, len(bias)):
+            raise ConfigError(
+                f"{len(bias)} umbrella centers need {len(bias)} replicas, not {number}",
+                "leave --replicas out; give one structure and temperature, or as many as centers",
+            )
+        number = len(bias)
     integrator = with_inner(integrator, inner, inner_steps)
     kelvins = temperatures or [integrator.temperature]
     chosen = [
