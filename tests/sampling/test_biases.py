@@ -1,7 +1,5 @@
 """Biases inside the loop: what is conserved, remembered, shared, written, and taken up again."""
 
-from typing import ClassVar
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -24,7 +22,6 @@ from adiabat.io.trajectory import read_trajectory
 from adiabat.potentials import LennardJones
 from adiabat.sampling import (
     OPES,
-    AbstractVariable,
     Biased,
     Coordination,
     Distance,
@@ -40,27 +37,12 @@ from adiabat.sampling import (
 from adiabat.sampling.biased import BiasedPotential
 from adiabat.system import System, neighbor_list
 from adiabat.testing import systems
+from adiabat.testing.free_energies import KELVIN, THERMAL, Coordinate
 from adiabat.testing.surfaces import DoubleWell
 
-KELVIN = 300.0
-THERMAL = BOLTZMANN * KELVIN
 POTENTIAL = DoubleWell(unit=THERMAL)
 START = System.create([6], [[-1.0, 0.0, 0.0]])
 LANGEVIN = Langevin(timestep=2, temperature=KELVIN, friction=0.05)
-
-
-class Coordinate(AbstractVariable):
-    """Where the atom is along x: a variable as a third party would write it."""
-
-    name: str = eqx.field(static=True, default="x")
-    unit: ClassVar[str] = "Å"
-    period: ClassVar[float | None] = None
-
-    def members(self):
-        return (0,)
-
-    def __call__(self, system):
-        return system.positions[0, 0]
 
 
 X = Coordinate()
@@ -301,7 +283,7 @@ def test_what_makes_no_sense_is_refused():
     for wrong, match in (
         (lambda: Metadynamics(variables=[], widths=[]), "at least one variable"),
         (lambda: Metadynamics(variables=[X, X], widths=[1.0, 1.0]), "two variables are named 'x'"),
-        (lambda: Metadynamics(variables=[Coordinate("bias")], widths=[1.0]), "cannot be named 'bias'"),
+        (lambda: Metadynamics(variables=[Coordinate(name="bias")], widths=[1.0]), "cannot be named 'bias'"),
         (lambda: Metadynamics(variables=[X], widths=[1.0, 2.0]), "a number for each variable"),
         (lambda: Metadynamics(variables=[X], widths=[0.0]), "positive"),
         (lambda: Metadynamics(variables=[X], widths=[0.1], bias_factor=1), "above 1"),

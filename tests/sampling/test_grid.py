@@ -4,13 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.sampling.test_biases import HILLS, LANGEVIN, THERMAL, Coordinate, X, together, walk
+from tests.sampling.test_biases import HILLS, LANGEVIN, THERMAL, X, together, walk
 
 from adiabat.base import ConfigError
 from adiabat.io.plumed import read_plumed
 from adiabat.sampling import Biased, HillsFiles, Metadynamics, Torsion
+from adiabat.testing.free_energies import Coordinate
 
-Y = Coordinate("y")
+Y = Coordinate(axis=1, name="y")
 GRID = Metadynamics(variables=[X], widths=[0.1], height=THERMAL, bias_factor=8, every=2, limits=[[-1.6, 1.6]])
 
 
