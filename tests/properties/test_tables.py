@@ -36,7 +36,10 @@ DRUGS = (
         ("CN(=O)=O", "C[N+](=O)[O-]"),
         ("CCO.CCO", "CCO"),
         ("[2H]C([2H])([2H])O", "[2H]C([2H])([2H])O"),
-        ("[Na+].[Cl-]", "[Cl-].[Na+]"),
+        ("O.O", "O"),
+        ("OS(=O)(=O)O", "O=S(=O)(O)O"),
+        ("C[N+](C)(C)CCO.[Cl-]", "C[N+](C)(C)CCO"),
+        ("[NH4+].[O-]C(=O)c1ccccc1", "O=C(O)c1ccccc1"),
         ("C[N+](C)(C)CC.[Br-]", "CC[N+](C)(C)C"),
         ("[Ca+2].CC(=O)[O-].CC(=O)[O-]", "CC(=O)O"),
         ("CC(=O)O.CC(=O)[O-].[Na+]", "CC(=O)O"),
@@ -102,6 +105,15 @@ def test_what_stays_is_chosen():
         ("CCN(CC)CC.OC(=O)c1ccccc1", DataError, "mixture"),
         ("CS(C)=O.CCO", DataError, "mixture"),
         ("C1CCOC1.CCCCCC", DataError, "mixture"),
+        ("[Na+].[Cl-]", DataError, "no organic parent: it is an inorganic salt"),
+        ("[Na]Cl", DataError, "no organic parent"),
+        ("[K+].[O-]S(=O)(=O)[O-].[K+]", DataError, "no organic parent"),
+        ("[Ca+2].[O-]C(=O)[O-]", DataError, "no organic parent"),
+        ("[K+].[C-]#N", DataError, "no organic parent"),
+        ("[Zn+2].[Cl-].[Cl-]", DataError, "no organic parent"),
+        ("[NH4+].[Cl-]", DataError, "no organic parent"),
+        # Of choline bitartrate either ion is known as a counterion.
+        ("C[N+](C)(C)CCO.OC(=O)C(O)C(O)C(=O)[O-]", DataError, r"is a salt of C\[N\+\].* and O=C\(O\)C"),
     ],
 )
 def test_what_is_no_molecule_is_refused(smiles, error, said):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from adiabat.base import DataError, UnsupportedError
 from adiabat.system.smiles import MAX_SMILES_LENGTH
 
@@ -20,9 +22,10 @@ class Standardizer:
     """Turns SMILES strings into canonical ones of the molecule that was measured (RDKit's MolStandardize).
 
     Ions of alkali and alkaline earth metals are separated, functional groups written in one way, known
-    counterions and solvents taken away, charges neutralized by moving protons. What has no carbon is kept.
-    Isotopes and stereochemistry are kept. Complexes of other metals, and mixtures of solvents, would become
-    another molecule: they are refused.
+    counterions and solvents taken away, charges neutralized by moving protons. A single molecule without
+    carbon is kept, as are isotopes and stereochemistry. Complexes of other metals, and mixtures of solvents,
+    would become another molecule: they are refused, as are inorganic salts, and salts of two organic ions of
+    which either may be meant.
 
     Args:
         salts: keep counterions and solvents.
@@ -57,7 +60,8 @@ class Standardizer:
         """The canonical SMILES string.
 
         Raises:
-            DataError: not a SMILES string, a molecule that cannot be, nothing, or a mixture.
+            DataError: not a SMILES string, a molecule that cannot be, nothing, a mixture, or a salt without
+            an organic parent or of two.
             UnsupportedError: a wildcard atom, more than 250 heavy atoms, or a metal that would be lost.
         """
         from rdkit import Chem, rdBase
@@ -137,14 +141,24 @@ class Standardizer:
         from rdkit import Chem
 
         parts = Chem.GetMolFrags(mol, asMols=True)
-        if not _has_carbon(mol) or len(parts) == 1:
+        if len(parts) == 1 and _has_carbon(mol):
             return mol
-        organic = [part for part in parts if _has_carbon(part)]
+        names = {Chem.MolToSmiles(self._uncharged(part)): part for part in parts}
+        organic = {name: part for name, part in names.items() if _is_organic(part, name)}
+        if not organic and (len(names) > 1 or any(atom.GetAtomicNum() in _IONS for atom in mol.GetAtoms())):
+            raise DataError(f"{short(smiles)} has no organic parent: it is an inorganic salt or mixture")
+        if len(names) == 1:
+            return parts[0]
         # Of solvents alone none is what dissolves the other.
-        organic = [part for part in organic if not self._is_known(part)] or organic
-        named = {Chem.MolToSmiles(self._uncharged(part)): part for part in organic}
+        named = {name: part for name, part in organic.items() if not self._is_known(part)} or organic
         if len(named) > 1 and not self.mixtures:
-            raise DataError(f"{short(smiles)} is a mixture of {' and '.join(sorted(named))}")
+            among = " and ".join(sorted(named))
+            if {1, -1} <= {np.sign(Chem.GetFormalCharge(part)) for part in organic.values()}:
+                raise DataError(
+                    f"{short(smiles)} is a salt of {among}: which of them is meant is not clear",
+                    "write the one that was measured",
+                )
+            raise DataError(f"{short(smiles)} is a mixture of {among}")
         # Of equally large ones the first by name, so that the order in the string does not matter.
         return max(sorted(named.items()), key=lambda item: item[1].GetNumHeavyAtoms())[1]
 
@@ -214,6 +228,8 @@ _COUNTERIONS = {
     "CCN(CC)CC",
     "C1CCC(NC2CCCCC2)CC1",
 }
+# What carbonates, cyanides, cyanates and thiocyanates are salts of, and oxides of carbon.
+_INORGANIC = {"O=C(O)O", "C#N", "N#CO", "N=C=O", "N#CS", "N=C=S", "O=C=O", "[C-]#[O+]"}
 # Of groups 1 and 2: their ions are taken away as counterions are.
 _IONS = {3, 4, 11, 12, 19, 20, 37, 38, 55, 56}
 _NONMETALS = {*range(1, 3), *range(5, 11), *range(14, 19), *range(32, 37), *range(52, 55), 85, 86}
@@ -286,6 +302,11 @@ def _changeable() -> "Mol":
 
     nitro = "!$([N+;X3](=O)([O-])[#6,#8])!$([O-;X1][N+;X3](=O)[#6,#8])"
     return Chem.MolFromSmarts(f"[!#5!#6!#7!#8!#9!#14!#15!#16!#17!#34!#35!#53,!+0{nitro},#16X3]")
+
+
+def _is_organic(part: "Mol", name: str) -> bool:
+    """Whether a part has carbon that is not that of an inorganic acid; `name` is its neutral SMILES."""
+    return name not in _INORGANIC and _has_carbon(part)
 
 
 def _has_carbon(mol: "Mol") -> bool:
