@@ -430,6 +430,7 @@ def test_demands_that_nothing_meets(make, words):
 
 
 def test_property_models_are_asked_for_their_targets():
+    from adiabat.properties.inputs import Input
     from adiabat.properties.molecules import Molecules
     from adiabat.properties.optimize import scores_of
 
@@ -444,6 +445,15 @@ def test_property_models_are_asked_for_their_targets():
     assert "logP" in str(caught.value)
     with pytest.raises(ConfigError, match="two models predict"):
         scores_of([model, model], [Objective("MR")])
+    for inputs, words in (
+        ((Input("T", "number"), Input("GFN2-xTB", "quantum")), "a model needs 'T' beside the molecule"),
+        (
+            (Input("GFN2-xTB", "quantum"),),
+            "what GFN2-xTB computes of each molecule.*\n.*adiabat property distill",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            scores_of([dataclasses.replace(model, inputs=inputs)], [Objective("MR")])
 
 
 def alkyls():

@@ -451,6 +451,13 @@ def test_the_commands_say_what_a_probability_is_of(tmp_path):
     assert answer.code == 0, answer.err
     assert "x is the probability of 'yes', not 'no'" in answer.err
     assert "class in 90% sets" in answer.out
+    words = ("--target", "x", "--kind", "mean", "--out", tmp_path / "other", "--positive")
+    answer = adiabat("property", "train", path, *words, "No")
+    assert "x is the probability of 'no', not 'yes'" in answer.err
+    assert "the probability of no, not yes" in (tmp_path / "other" / "report.html").read_text()
+    answer = adiabat("property", "train", path, *words, "maybe", "--force")
+    assert (answer.code, "has the word 'maybe'" in answer.err) == (2, True)
+    assert "'x' has 'no' and 'yes'" in answer.err
     (tmp_path / "asked.csv").write_text("smiles,z\nCCCCCCO,1\nCC[O-],2\nCCC\n")
     answer = adiabat("property", "predict", tmp_path / "run", tmp_path / "asked.csv")
     head, one, other, bad = answer.out.splitlines()

@@ -109,7 +109,8 @@ def scores_of(models: Sequence[PropertyModel], objectives: Sequence[Objective]) 
     standard errors, which are zero for probabilities of classes.
 
     Raises:
-        ConfigError: no model has such a target, or two have it, or one needs further columns.
+        ConfigError: no model has such a target, or two have it, or one needs further columns or what takes
+            long to compute.
     """
     targets = [(target.name, place) for model in models for place, target in enumerate(model.targets)]
     owners = [model for model in models for _ in model.targets]
@@ -125,10 +126,16 @@ def scores_of(models: Sequence[PropertyModel], objectives: Sequence[Objective]) 
     models = tuple({id(owners[k]): owners[k] for k in chosen}.values())
     for model in models:
         _ = model.of_molecules  # refuses those of reactions
-        if model.inputs:
-            names = ", ".join(repr(one.name) for one in model.inputs)
+        if columns := [one.name for one in model.inputs if not one.is_computed]:
+            names = ", ".join(map(repr, columns))
             raise ConfigError(
                 f"a model needs {names} beside the molecule", "train one without further columns"
+            )
+        if model.inputs:
+            names = " and ".join(one.name for one in model.inputs)
+            raise ConfigError(
+                f"a model is given what {names} computes of each molecule, which a search does not wait for",
+                "teach a student by adiabat property distill, or train one without --xtb and --embedding",
             )
     numbers = {id(model): number for number, model in enumerate(models)}
     return ModelScores(models, tuple((numbers[id(owners[k])], targets[k][1]) for k in chosen))
