@@ -8,7 +8,7 @@ import typer
 from adiabat.base.errors import ConfigError
 from adiabat.cli.app import app
 from adiabat.cli.labels import FREE_ENERGY
-from adiabat.cli.options import ForceFile, Json, Seed, interval, option_of
+from adiabat.cli.options import ForceFile, Json, Seed, interval, option_of, variables_option
 from adiabat.cli.output import print_result
 
 PANEL = "Look"
@@ -70,12 +70,7 @@ def free_energy(
     ] = None,
     seen: Annotated[
         Path | None,
-        typer.Option(
-            "--variables",
-            metavar="FILE.toml",
-            help="More variables, computed of each frame: tables \\[\\[variables]] as in the settings of md.",
-            show_default=False,
-        ),
+        variables_option("More variables, computed of each frame"),
     ] = None,
     state: Annotated[
         list[str] | None,

@@ -39,6 +39,16 @@ def option_of(
     )
 
 
+def variables_option(text: str, default: str | None = None) -> Any:
+    """An option that takes a file of collective variables; `default` is only shown."""
+    return typer.Option(
+        "--variables",
+        metavar="FILE.toml",
+        help=f"{text}: tables \\[\\[variables]] as in the settings of md.",
+        show_default=default or False,
+    )
+
+
 # Of the number of an atom; ranges of longer ones would fill the memory.
 _DIGITS = 6
 

@@ -23,6 +23,7 @@ from adiabat.cli.options import (
     Structures,
     atom_numbers,
     option_of,
+    variables_option,
 )
 from adiabat.cli.output import note, print_result, settings
 
@@ -289,12 +290,7 @@ def variables(
     ],
     seen: Annotated[
         Path | None,
-        typer.Option(
-            "--variables",
-            metavar="FILE.toml",
-            help="What is seen of a structure: tables \\[\\[variables]] as in the settings of md.",
-            show_default="the torsions",
-        ),
+        variables_option("What is seen of a structure", "the torsions"),
     ] = None,
     kind: Annotated[
         str,
