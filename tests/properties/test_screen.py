@@ -127,7 +127,7 @@ def test_rows_that_are_no_molecules_are_told_as_they_were_read(models, tmp_path)
     screen(models[:1], path, out=tmp_path / "run", workers=1)
     rejected = rows_of(tmp_path / "run" / "rejected.csv")
     assert [(row["row"], len(row["smiles"]), row["reason"]) for row in rejected] == [
-        ("2", 0, "1 cells, the header has 2"),
+        ("2", 5, "1 cells, the header has 2"),
         ("3", 2000, predicted[2]["error"]),
     ]
 
