@@ -7,6 +7,7 @@ from scipy import integrate, stats
 from adiabat.base import DataError
 from adiabat.properties import Table
 from adiabat.properties.censored import beyond, completed, drawn, moments
+from adiabat.properties.curation import odd_limits
 from adiabat.properties.gaussian_process import GaussianProcess, _told
 from adiabat.properties.model import (
     _one_sided,
@@ -206,3 +207,13 @@ def test_a_limit_that_cannot_be_meant_is_left_out(tmp_path, values, limit, why):
     else:
         assert "left out" not in answer.err
         assert rejected.count("\n") == 1
+
+
+def test_limits_that_are_many_are_meant():
+    """Twelve values within 0.3, as many inactive ones a unit below, and two that no unit explains."""
+    values = np.concatenate([np.linspace(6.0, 6.3, 12), np.full(12, 5.0), np.full(2, -1e6)])[:, None]
+    limits = np.repeat([0, -1], [12, 14])[:, None].astype(np.int8)
+    table = Table(SMILES[:26], np.arange(1, 27), ("y",), values, limits)
+    assert [one.row for one in odd_limits(table)] == [25, 26]
+    assert odd_limits(table.taken(range(24))) == []
+    assert [one.row for one in odd_limits(table.taken(range(13)))] == [13]  # a single one

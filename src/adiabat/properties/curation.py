@@ -12,8 +12,9 @@ from adiabat.properties.table import Rejected, Table, is_class
 
 # Rows of one molecule farther apart than this many robust standard deviations of the column are in conflict.
 CONFLICT = 0.5
-# Limits are looked at beside so many exact values or more; they are odd so many of their ranges beyond them.
-_FEWEST, _FAR = 10, 3.0
+# Limits are looked at beside so many exact values or more; they are odd so many of their ranges beyond them,
+# where up to this share of all are; else where they are beyond so many.
+_FEWEST, _FAR, _FEW, _ABSURD = 10, 3.0, 0.05, 1000.0
 
 
 class Conflict(NamedTuple):
@@ -153,7 +154,8 @@ def joined(found: Curation, *, keep: tuple[str, ...] = ()) -> Curation:
 def odd_limits(table: Table, known: Table | None = None) -> list[Rejected]:
     """Rows with a limit that cannot be meant, and would spoil what is learned of all others: one in a column
     of 0 and 1, which is a class; or one beyond all exact values by more than three times what these span, as
-    of a slip of the pen or another unit.
+    of a slip of the pen or another unit. Where more than one in twenty values are so far out they are no
+    slips: only those beyond by a thousand times are then odd.
 
     Args:
         table: whose rows are looked at.
@@ -166,7 +168,9 @@ def odd_limits(table: Table, known: Table | None = None) -> list[Rejected]:
         if len(exact) < _FEWEST or np.ptp(exact) == 0:
             continue
         low, high = float(exact.min()), float(exact.max())
-        far = limits * (values - np.where(limits > 0, high, low)) > _FAR * (high - low)
+        beyond = limits * (values - np.where(limits > 0, high, low)) / (high - low)
+        few = np.count_nonzero(beyond > _FAR) <= max(1, _FEW * np.count_nonzero(~np.isnan(values)))
+        far = beyond > (_FAR if few else _ABSURD)
         for k in np.flatnonzero((limits != 0) & (usual | far)):
             what = (
                 "its exact values are 0 and 1, a class" if usual else f"exact values are {low:g} to {high:g}"
