@@ -10,7 +10,9 @@ from adiabat.base import ConfigError
 from adiabat.properties import Standardizer, curate, read_table
 from adiabat.properties.calibration import Calibration
 from adiabat.properties.evaluate import class_scores
+from adiabat.properties.fingerprints import BITS
 from adiabat.properties.model import load_property_model
+from adiabat.properties.student import Lesson, Student
 from adiabat.tasks.property_predict import predict_properties
 from adiabat.tasks.property_train import train_property
 from adiabat.tasks.screen import screen, summary_of
@@ -221,3 +223,18 @@ def test_which_word_is_positive_can_be_said(tmp_path, words, positive, expected)
     with pytest.raises(ConfigError, match="no target of two words has the word 'good'") as error:
         read_table(path, smiles="smiles", targets=["x"], positive=["good"])
     assert sorted(str(error.value.hint).removeprefix("'x' has ").split(" and ")) == sorted(map(repr, words))
+
+
+def test_a_student_learns_classes_and_does_without_what_is_not_known():
+    """Errors of classes are not known; neither is every value. One NaN made all weights NaN."""
+    counts = (np.random.default_rng(0).random((1200, BITS)) < 0.02).astype(np.uint8)
+    many = counts[:, :40].sum(axis=1)
+    mean = np.stack([many > 0, many], axis=1).astype(float)
+    mean[::7, 0], mean[::5, 1] = np.nan, np.nan
+    errors = np.stack([np.full(1200, np.nan), np.full(1200, 0.1)], axis=1)
+    losses = []
+    student = Student.taught(
+        counts, Lesson(mean, errors, np.array([True, False])), on_epoch=lambda *told: losses.append(told[2])
+    )
+    assert all(np.isfinite(weight).all() for weight in (*student.weights, *student.biases))
+    assert losses[-1] < 0.5 * losses[0]

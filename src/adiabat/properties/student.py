@@ -126,7 +126,9 @@ Layers = tuple[tuple[Any, ...], tuple[Any, ...]]
 
 
 def _center(values: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.nanmean(values, axis=0)) if len(values) else np.zeros(values.shape[1])
+    """The mean of what is known; zero of nothing."""
+    count = np.maximum((~np.isnan(values)).sum(axis=0), 1)
+    return np.nansum(values, axis=0) / count
 
 
 def _fresh(n_targets: int, last_bias: np.ndarray, seed: int) -> Layers:
@@ -184,9 +186,9 @@ def _loss(
     for k, (weight, bias) in enumerate(zip(*layers, strict=True)):
         hidden = (jax.nn.relu(hidden) if k else hidden) @ weight + bias
     value, error = jnp.split(hidden, 2, axis=1)
-    apart = jnp.where(
-        classes, optax.sigmoid_binary_cross_entropy(value, jnp.nan_to_num(mean)), (value - mean) ** 2
-    )
+    # What is not known must not be computed with: a slope of zero times NaN is NaN.
+    wanted, wanted_errors = jnp.nan_to_num(mean), jnp.nan_to_num(errors)
+    apart = jnp.where(classes, optax.sigmoid_binary_cross_entropy(value, wanted), (value - wanted) ** 2)
     known = jnp.where(jnp.isnan(mean), 0.0, apart).mean()
     # Of the error a factor of e is as bad as a value that is off by a third of a standard deviation.
-    return known + 0.1 * jnp.where(jnp.isnan(errors), 0.0, (error - errors) ** 2).mean()
+    return known + 0.1 * jnp.where(jnp.isnan(errors), 0.0, (error - wanted_errors) ** 2).mean()
