@@ -166,7 +166,7 @@ def test_a_test_row_that_cannot_be_asked_about_is_left_out(tmp_path, by_file):
     first = 6 if by_file else 31
     assert [(int(row["row"]), row["reason"]) for row in rejected] == [
         (first, "assay is 'Z', which training did not have"),
-        (first + 1, "T is 'cold', not a number"),
+        (first + 1, "T: cannot read 'cold' as a temperature"),
         (first + 2, "T is empty"),
     ]
     left_out = found.model.summary["n_rejected_test" if by_file else "n_rejected"]
