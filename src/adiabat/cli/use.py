@@ -226,6 +226,7 @@ def md(
     from adiabat.tasks.md import build_bias, choose_kinds
     from adiabat.tasks.md import md as task
     from adiabat.tasks.replicas import md_replicas, of_replicas
+    from adiabat.tasks.rerun import recorded
     from adiabat.tasks.templates import settings
 
     if config is None and not set_ and None in (model, structure, steps):
@@ -245,7 +246,9 @@ def md(
     chosen = settings("md", config, {"": top, "integrator": moves, "barostat": presses}, set_ or [])
     chosen["integrator"] = build_kind(integrators, chosen["integrator"], "integrator")
     chosen["barostat"] = build_kind(barostats, chosen["barostat"], "barostat")
-    chosen["bias"] = build_bias(chosen["bias"], chosen.pop("variables"))
+    tables = chosen.pop("variables")
+    chosen["recorded"] = recorded(chosen["bias"], tables)
+    chosen["bias"] = build_bias(chosen["bias"], tables)
     if chosen["hydrogen_mass"] is not None:
         chosen["hydrogen_mass"] = parse(chosen["hydrogen_mass"], "mass")
     chosen |= {"out": out, "resume": resume, "force": force}

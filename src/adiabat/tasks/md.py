@@ -39,6 +39,7 @@ def md(
     inner_steps: int = 4,
     record_every: int = 10,
     seed: int = 0,
+    recorded: Mapping[str, Any] | None = None,
     resume: bool = False,
     force: bool = False,
 ) -> Run:
@@ -65,6 +66,7 @@ def md(
         inner_steps: how many of these make one.
         record_every: steps between recorded frames.
         seed: of the starting velocities and the thermostat.
+        recorded: what the configuration says of bias and variables beyond what these themselves tell.
         resume: go on with the run in the folder; `steps` is the new total.
         force: start over in a folder that holds a run.
 
@@ -93,6 +95,7 @@ def md(
         **named_model(model),
         **describe(system, integrator, barostat, bias),
     }
+    named = with_recorded(named, recorded or {})
     if isinstance(structure, paths):
         named["structure"] = os.fspath(structure)
     if isinstance(inner, paths):
@@ -140,6 +143,12 @@ def build_bias(
         hint = 'add [[variables]] with kind = "torsion" and atoms = [4, 6, 8, 14], say'
         raise ConfigError(f"the bias {table['kind']} needs variables", hint, key="bias")
     return build_kind(biases, table, "bias", variables=made)
+
+
+def with_recorded(config: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the tables `recorded` in it, key by key."""
+    bias = {**config.get("bias", {}), **recorded.get("bias", {})}
+    return {**config, **recorded, **({"bias": bias} if bias else {})}
 
 
 def with_inner(

@@ -142,6 +142,7 @@ def md_replicas(
     inner_steps: int = 4,
     record_every: int = 10,
     seed: int = 0,
+    recorded: Mapping[str, Any] | None = None,
     resume: bool = False,
     force: bool = False,
 ) -> list[Run]:
@@ -166,6 +167,7 @@ def md_replicas(
         inner_steps: how many of its steps make one.
         record_every: steps between recorded frames.
         seed: of the first.
+        recorded: what the configuration says of bias and variables beyond what these themselves tell.
         resume: go on with the run in the folder; `steps` is the new total.
         force: start over in a folder that holds a run.
 
@@ -197,6 +199,7 @@ def md_replicas(
     place = os.fspath(structure) if isinstance(structure, (str, os.PathLike)) else type(structure).__name__
     named = named_model(model) | {"structure": place}
     named |= {} if inner is None else named_model(inner, "inner")
+    named |= recorded or {}
     return simulate_replicas(
         [starts[k % len(starts)] for k in range(number)],
         as_potential(model),

@@ -12,6 +12,7 @@ from adiabat.base import ConfigError, did_you_mean
 from adiabat.base import schema as schemas
 from adiabat.base.config import apply_overrides, find_line, parse_config, read_text
 from adiabat.base.registry import Registry
+from adiabat.tasks.rerun import settings_of_run
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ def settings(
         raise ConfigError(f"{path} holds settings for {of!r}, not for {task!r}", hint=hint)
     if path is not None:
         config = _placed(task, config, Path(path).parent)
+    if task == "md":
+        config = settings_of_run(config)
     for name, table in (given or {}).items():
         values = {key: value for key, value in table.items() if value is not None}
         if not name:
