@@ -112,8 +112,8 @@ def open_frames(path: str | os.PathLike) -> StoredFrames:
         raise DataError(
             f"{path}: is an HDF5 file of an unknown layout; it holds {found or 'nothing'}",
             "adiabat reads what it wrote itself (trajectories, adiabat label --out FILE.h5) and files with a "
-            "group for each molecule: atomic_numbers with conformations, dft_total_energy, dft_total_gradient "
-            "(SPICE), or with coordinates, wb97x_dz.energy, wb97x_dz.forces (ANI-1x)",
+            "group for each molecule: atomic_numbers with conformations, dft_total_energy and "
+            "dft_total_gradient (SPICE), or with coordinates, wb97x_dz.energy, wb97x_dz.forces (ANI-1x)",
         )
     frames = DatasetFrames(file, checked) if layout is None else ConformerFrames(file, checked, layout)
     if not len(frames):
