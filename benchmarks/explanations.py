@@ -26,9 +26,10 @@ from adiabat.base import AdiabatError
 from adiabat.explain import explain
 from adiabat.properties import Standardizer, Table
 from adiabat.properties.evaluate import area_under_roc
-from adiabat.properties.model import find_targets, fit_property_model, labels_of
+from adiabat.properties.model import fit_property_model
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import predictors
+from adiabat.properties.targets import find_targets, labels_of
 from benchmarks.record import record
 
 # SMARTS, and what a group is worth.

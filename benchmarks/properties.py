@@ -21,10 +21,11 @@ from scipy import stats
 from adiabat.properties import Standardizer, curate, read_table
 from adiabat.properties.evaluate import coverage, mae, rmse
 from adiabat.properties.inputs import Input, compute, computed_inputs, encode, with_molecules
-from adiabat.properties.model import BASELINES, find_targets, fit_property_model, folds_of, labels_of
+from adiabat.properties.model import BASELINES, fit_property_model
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import predictors
 from adiabat.properties.table import Table
+from adiabat.properties.targets import find_targets, folds_of, labels_of
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_train import KINDS
 from benchmarks.property_kinds import BARS, HOW_SPLIT, SOURCES, SPLITS, parts, seeds_of

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from adiabat.properties import Standardizer, Table, curate, read_table, split_molecules
-from adiabat.properties.model import folds_of
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import Labels, predictors
+from adiabat.properties.targets import folds_of
 from benchmarks.record import record
 
 FOLDS = 5

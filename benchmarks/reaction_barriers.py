@@ -25,12 +25,13 @@ import numpy as np
 from adiabat.base import DataError
 from adiabat.properties import Curation, curate, read_table
 from adiabat.properties.evaluate import coverage, mae
-from adiabat.properties.model import find_targets, fit_property_model, folds_of, labels_of
+from adiabat.properties.model import fit_property_model
 from adiabat.properties.reaction_smiles import ARROW
 from adiabat.properties.reaction_splits import split_reactions
 from adiabat.properties.reaction_standardizer import ReactionStandardizer, map_atoms
 from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import fit_kind
+from adiabat.properties.targets import find_targets, folds_of, labels_of
 from adiabat.tasks.precision import enable
 from benchmarks.property_kinds import HOW_SPLIT
 from benchmarks.record import record

@@ -9,16 +9,10 @@ from adiabat.properties import Table
 from adiabat.properties.censored import beyond, completed, drawn, moments
 from adiabat.properties.curation import odd_limits
 from adiabat.properties.gaussian_process import GaussianProcess, _told
-from adiabat.properties.model import (
-    _one_sided,
-    find_targets,
-    fit_property_model,
-    folds_of,
-    labels_of,
-    load_property_model,
-)
+from adiabat.properties.model import _one_sided, fit_property_model, load_property_model
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.splits import split_randomly
+from adiabat.properties.targets import find_targets, folds_of, labels_of
 from adiabat.tasks.property_train import train_property
 
 ENDS = ("O", "N", "Cl", "C(=O)O", "c1ccccc1")

@@ -9,15 +9,10 @@ from adiabat.properties.calibration import Calibration, clues
 from adiabat.properties.domain import VERDICTS, Domain
 from adiabat.properties.evaluate import area_under_precision, area_under_roc, compare, reliability, scores
 from adiabat.properties.inputs import encode, find_inputs
-from adiabat.properties.model import (
-    find_targets,
-    fit_property_model,
-    folds_of,
-    load_property_model,
-    save_property_model,
-)
+from adiabat.properties.model import fit_property_model, load_property_model, save_property_model
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.splits import split_randomly
+from adiabat.properties.targets import find_targets, folds_of
 from adiabat.tasks.property_predict import predict_properties
 
 KINDS = ("mean", "gaussian-process")

@@ -14,8 +14,9 @@ from adiabat.explain.kinds import Attribution, of_atoms, worth_of
 from adiabat.explain.shapley import coalitions, shapley_values
 from adiabat.properties.domain import VERDICTS
 from adiabat.properties.fingerprints import similarities
-from adiabat.properties.model import Prediction, PropertyModel, Target
+from adiabat.properties.model import Prediction, PropertyModel
 from adiabat.properties.molecules import Molecules
+from adiabat.properties.targets import Target
 
 # Below, a model is too weak for its reasons to mean anything: docs/decisions/0029-explanations.md.
 LEAST_SKILL = {"R2": 0.5, "AUROC": 0.7}

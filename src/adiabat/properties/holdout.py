@@ -17,10 +17,11 @@ from adiabat.properties.evaluate import (
     rmse,
     scores,
 )
-from adiabat.properties.model import Classes, Prediction, PropertyModel, Target, labels_of
+from adiabat.properties.model import Prediction, PropertyModel
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import AbstractPredictor, predictors
 from adiabat.properties.table import Table
+from adiabat.properties.targets import Classes, Target, labels_of
 
 # Shares of the training molecules in the learning curve, which the Gaussian process draws: it is quick.
 CURVE = (0.1, 0.2, 0.4, 0.7, 1.0)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from adiabat.properties.domain import VERDICTS
-from adiabat.properties.model import Classes, CrossValidation, Prediction, PropertyModel
+from adiabat.properties.model import CrossValidation, Prediction, PropertyModel
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.table import Table
+from adiabat.properties.targets import Classes
 
 # How sure the map of a reaction is, 1 where it was written.
 MAP_CONFIDENCE = "map confidence"

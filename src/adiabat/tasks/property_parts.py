@@ -23,11 +23,12 @@ from adiabat.properties import (
 )
 from adiabat.properties.curation import odd_limits
 from adiabat.properties.inputs import Input, bad_cells, compute, encode
-from adiabat.properties.model import described, find_targets, untaught
+from adiabat.properties.model import described
 from adiabat.properties.reaction_splits import split_reactions
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.reactions import Reactions
 from adiabat.properties.table import Rejected
+from adiabat.properties.targets import find_targets, untaught
 from adiabat.tasks.property_files import MAP_CONFIDENCE
 
 # Splits that a column of the table decides.

@@ -13,10 +13,11 @@ from adiabat.base import ConfigError, DataError
 from adiabat.base.files import atomic_path, check_out
 from adiabat.base.progress import progress
 from adiabat.base.units import parse
-from adiabat.properties.model import PropertyModel, Target, load_property_model
+from adiabat.properties.model import PropertyModel, load_property_model
 from adiabat.properties.rates import log10_equilibrium, log10_rate
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.rows import name_of
+from adiabat.properties.targets import Target
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import cell, place, places_of, set_cell, set_name, sure_names
 from adiabat.tasks.property_molecules import Asked, asked_parts, usable

@@ -38,10 +38,7 @@ from adiabat.properties.model import (
     Prediction,
     PropertyModel,
     described,
-    find_targets,
     fit_property_model,
-    folds_of,
-    labels_of,
     save_property_model,
 )
 from adiabat.properties.molecules import Molecules
@@ -52,6 +49,7 @@ from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import fit_kind
 from adiabat.properties.student import Student
+from adiabat.properties.targets import find_targets, folds_of, labels_of
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import as_csv, predictions_csv
 from adiabat.tasks.property_parts import BY_COLUMN, AnyStandardizer, Parts, read_parts, strings_of
