@@ -1,5 +1,8 @@
 """Free-energy differences of one particle on known surfaces, by walkers that share a bias."""
 
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -7,9 +10,21 @@ import numpy as np
 
 from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics import Langevin, run_replicas
-from adiabat.sampling import OPES, AbstractVariable, Biased, FreeEnergyDifference, Metadynamics
+from adiabat.io.trajectory import read_trajectory
+from adiabat.potentials import AbstractPotential
+from adiabat.sampling import (
+    OPES,
+    AbstractBias,
+    AbstractVariable,
+    Biased,
+    Combination,
+    FreeEnergyDifference,
+    HillsFiles,
+    Metadynamics,
+    read_biased_run,
+)
 from adiabat.sampling import free_energy_difference as difference
-from adiabat.sampling.biased import bias_energies
+from adiabat.sampling.read_run import trajectory_files
 from adiabat.system import System
 from adiabat.testing.surfaces import DoubleWell, MuellerBrown
 
@@ -37,67 +52,86 @@ class Coordinate(AbstractVariable):
         return system.positions[0, self.axis]
 
 
-def double_well(kind: Any, steps: int | None = None) -> FreeEnergyDifference:
+def double_well(kind: Any, steps: int = 200_000, seed: int = 0) -> FreeEnergyDifference:
     """That of the double well [eV], k_B T being `THERMAL`."""
-    options = {"barrier": 7 * THERMAL} if kind is OPES else {"height": 0.1 * THERMAL, "bias_factor": 6.0}
-    every = 100 if kind is OPES else 2000
-    bias = kind(variables=[Coordinate()], widths=[0.12], every=every, shared=True, **options)
+    options: dict[str, Any] = {"variables": [Coordinate()], "widths": [0.12], "shared": True}
+    if kind is OPES:
+        bias = OPES(barrier=7 * THERMAL, every=100, **options)
+    else:
+        bias = Metadynamics(
+            height=0.05 * THERMAL, bias_factor=6.0, every=1000, limits=[[-2.0, 2.0]], **options
+        )
     starts = [[-1.0, 0, 0], [1.0, 0, 0]] * 8
-    steps = steps or (40_000 if kind is OPES else 80_000)
-    places, energies = walkers(DoubleWell(unit=THERMAL), bias, starts, steps)
+    places, energies = walkers(DoubleWell(unit=THERMAL), bias, starts, steps, timestep=10.0, seed=seed)
     x = places[..., 0]
     return difference(x < 0, x > 0, energies, KELVIN, skip=_SKIPPED[kind])
 
 
-def mueller_brown(kind: Any, thermal: float) -> FreeEnergyDifference:
-    """That of the surface of Müller and Brown [eV], whose unit is `THERMAL / thermal`."""
+def mueller_brown(kind: Any, thermal: float, steps: int | None = None, seed: int = 0) -> FreeEnergyDifference:
+    """That of the surface of Müller and Brown [eV], whose unit is `THERMAL / thermal`.
+
+    The bias is on y - x / 2, which grows along the whole path from B to A; on x and y, of which one only
+    crosses the narrow valleys, an error takes several times the work.
+    """
     unit = THERMAL / thermal
+    along = Combination(
+        variables=[Coordinate(), Coordinate(axis=1, name="y")], coefficients=[-0.5, 1.0], name="along"
+    )
+    options: dict[str, Any] = {"variables": [along], "widths": [0.12], "shared": True}
     if kind is OPES:
-        options = {"barrier": 150 * unit, "every": 100}
+        bias = OPES(barrier=130 * unit, every=200, **options)
     else:
-        options = {"height": 0.3 * THERMAL, "bias_factor": 100 / thermal, "every": 500}
-    variables = [Coordinate(), Coordinate(axis=1, name="y")]
-    bias = kind(variables=variables, widths=[0.12, 0.12], shared=True, **options)
+        bias = Metadynamics(
+            height=0.05 * THERMAL, bias_factor=100 / thermal, every=1000, limits=[[-3.0, 6.0]], **options
+        )
     starts = [[-0.558, 1.442, 0], [0.623, 0.028, 0]] * 8
-    places, energies = walkers(MuellerBrown(unit=unit), bias, starts, 60_000)
+    steps = steps or (600_000 if kind is OPES else 800_000)
+    places, energies = walkers(MuellerBrown(unit=unit), bias, starts, steps, timestep=5.0, seed=seed)
     x, y = places[..., 0], places[..., 1]
     return difference(y > 0.75, (y < 0.25) & (x > 0.2), energies, KELVIN, skip=_SKIPPED[kind])
 
 
-# Frames of metadynamics are weighed with all hills of the end, which those of the first half had not felt.
-_SKIPPED = {OPES: 0.2, Metadynamics: 0.5}
+# As `adiabat free-energy` does.
+_SKIPPED = {OPES: 0.2, Metadynamics: 1 / 3}
 
 
-def walkers(potential, bias, starts, steps):
-    """Positions (n_walkers, n_frames, 3) and the bias to reweight with [eV], of particles that share it.
+def walkers(
+    potential: AbstractPotential,
+    bias: AbstractBias,
+    starts: Sequence[Sequence[float]],
+    steps: int,
+    *,
+    timestep: float,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [Å] of particles that share a bias, shape (n_walkers, n_frames, 3), and the bias to weigh
+    them with [eV], as a run's folder has them.
 
-    They fly some 0.4 Å, the size of a basin, before friction turns them: with 0.1 Å they seldom crossed.
+    They fly across a surface of some 2 Å before friction turns them.
+
+    Args:
+        potential: the surface.
+        bias: shared.
+        starts: of each [Å].
+        steps: how many.
+        timestep: [fs].
+        seed: of everything random.
     """
-    integrator = Langevin(timestep=2.0, temperature=KELVIN, friction=0.01)
+    integrator = Langevin(timestep=timestep, temperature=KELVIN, friction=0.003)
     biased = Biased(integrator=integrator, bias=bias)
-    runs: Any = run_replicas(
-        [System.create([6], [start], masses=[12.0]) for start in starts],
-        potential,
-        [biased] * len(starts),
-        steps=steps,
-        seeds=range(len(starts)),
-        record_every=20,
-    )
-    places = np.stack([run.trajectory.positions for run in runs])[:, :, 0]
-    if bias.label == "opes":
-        energies = np.stack([run.trajectory.observables["bias"] for run in runs])
-    else:
-        names = [variable.name for variable in bias.variables]
-        values = np.stack([np.stack([run.trajectory.observables[n] for n in names], axis=-1) for run in runs])
-        memory = biased.memory(runs[0].state)
-        energies = np.stack([_final(bias, one, memory) for one in values])
+    with tempfile.TemporaryDirectory() as name:
+        hills = HillsFiles(Path(name), biased)
+        run_replicas(
+            [System.create([6], [start], masses=[12.0]) for start in starts],
+            potential,
+            [biased] * len(starts),
+            steps=steps,
+            seeds=range(seed * len(starts), (seed + 1) * len(starts)),
+            record_every=20,
+            folder=Path(name),
+            checkpoint_seconds=3600.0,
+            on_chunk=hills.update,
+        )
+        places = np.stack([read_trajectory(file).positions[:, 0] for file in trajectory_files(Path(name))])
+        energies = read_biased_run(name, KELVIN if isinstance(bias, Metadynamics) else None).bias
     return places, energies
-
-
-@eqx.filter_jit
-def _compiled(bias, values, memory):
-    return bias_energies(bias, values, memory, THERMAL)  # pyright: ignore[reportArgumentType]
-
-
-def _final(bias, values, memory):
-    return np.concatenate([_compiled(bias, part, memory) for part in np.array_split(values, 8)])
