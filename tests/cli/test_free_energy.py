@@ -11,10 +11,12 @@ import pytest
 import adiabat as package
 from adiabat.base.units import KJ_PER_MOL
 from adiabat.cli.options import interval
-from adiabat.dynamics import Langevin
+from adiabat.dynamics import Langevin, at_temperature
+from adiabat.io.trajectory import read_trajectory
 from adiabat.potentials import HarmonicAngles, HarmonicBonds
-from adiabat.sampling import OPES, Distance, Metadynamics, MovingRestraint, Restraint
+from adiabat.sampling import OPES, Distance, Metadynamics, MovingRestraint, Restraint, Torsion
 from adiabat.system import System
+from adiabat.tasks.biased_frames import read_frames
 from adiabat.testing.free_energies import KELVIN, THERMAL, Coordinate
 from adiabat.testing.surfaces import DoubleWell
 
@@ -222,6 +224,24 @@ def test_replicas_of_different_lengths_that_exchange(adiabat, tmp_path):
     found = adiabat("free-energy", run, "--variables", run / "phi.toml", "--temperature", "400 K", "--json")
     assert found.json["frames"] == 396
     assert adiabat("analyze", run, "--json").json["at"]["300 K"]["frames"] == 396
+
+
+def test_restrained_replicas_that_exchange(adiabat, tmp_path):
+    """The frames at one temperature, of whatever replica, each with its own value and bias."""
+    spring = Restraint(variables=[Torsion(atoms=[0, 1, 2, 3], name="phi")], centers=[1.0], stiffness=[0.02])
+    run = chains(tmp_path / "run", exchange_every=50, bias=spring)
+    found = adiabat(
+        "free-energy", run, "--temperature", "400 K", "--out", tmp_path / "phi.csv", "--json"
+    ).json
+    assert found["frames"] == 401
+    assert found["temperature_k"] == 400
+    [frames] = read_frames(run, (), 400.0)
+    files = [read_trajectory(run / f"replica-00{k}" / "trajectory.h5") for k in range(2)]
+    phi = at_temperature(files, 400.0).observables["phi"]
+    assert np.array_equal(frames.values["phi"], phi)
+    assert not np.array_equal(phi, files[1].observables["phi"])
+    apart = (phi - 1.0 + np.pi) % (2 * np.pi) - np.pi
+    np.testing.assert_allclose(frames.bias, 0.01 * apart**2, atol=1e-9)
 
 
 def test_of_a_hot_solute_only_the_first_temperature(adiabat, tmp_path):

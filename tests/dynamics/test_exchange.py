@@ -12,11 +12,12 @@ from jaxtyping import Array, Float
 from adiabat.analysis import mean_with_error
 from adiabat.base import ConfigError, DataError
 from adiabat.base.runs import RunFolder
-from adiabat.base.units import BOLTZMANN
+from adiabat.base.units import BOLTZMANN, GIGAPASCAL
 from adiabat.dynamics import (
     CellRescaling,
     ConstantPressure,
     Langevin,
+    MonteCarloBarostat,
     MultipleTimeSteps,
     NoseHoover,
     ReplicaExchange,
@@ -30,7 +31,7 @@ from adiabat.dynamics.joined import concatenated
 from adiabat.dynamics.state import State
 from adiabat.io.trajectory import read_trajectory
 from adiabat.potentials import AbstractPotential, LennardJones
-from adiabat.sampling import Biased, Distance, Restraint
+from adiabat.sampling import Biased, Distance, MovingRestraint, Restraint
 from adiabat.system import Batch, Neighbors, System
 from adiabat.tasks.replicas import md_replicas, of_replicas
 from adiabat.testing import EinsteinCrystal, systems
@@ -113,6 +114,28 @@ def test_frames_tell_their_temperature(springs):
         at_temperature([result.trajectory for result in springs], 150.0)
 
 
+def test_work_of_the_pressure_decides_too():
+    """Of replicas that have no energy: the larger one goes to the higher temperature, and not back."""
+    barostat = CellRescaling(pressure=0.1)
+    thermostat = eqx.tree_at(lambda t: t.temperature, Langevin(), np.array([100.0, 200.0]))
+    exchange = ReplicaExchange(thermostat=ConstantPressure(thermostat=thermostat, barostat=barostat), every=5)
+    boxes = [System.create([18], np.zeros((1, 3)), size * np.eye(3), pbc=True) for size in (12.0, 10.0)]
+    work = 0.1 * GIGAPASCAL * (12.0**3 - 10.0**3)
+    assert work / BOLTZMANN * (1 / 100 - 1 / 200) > 10
+    zero, still = jnp.zeros(2), jnp.zeros((2, 3))
+    state = State(
+        jax.tree.map(jnp.asarray, concatenated(boxes)), still, still, zero, None, zero, zero, jnp.int32(10),
+        zero, jax.random.split(jax.random.key(0), 2),
+    )  # fmt: skip
+    np.testing.assert_allclose(np.ptp(exchange.thermostat.weighed(state)), work)
+    state = exchange.begin(state, SPRINGS, None)
+    for _ in range(2):
+        state = exchange.exchanged(state, SPRINGS, None)
+        assert state.extra[RUNG].tolist() == [1, 0]
+    assert state.extra[ATTEMPTS].tolist() == [2, 0]
+    assert state.extra[ACCEPTED].tolist() == [1, 0]
+
+
 def test_energy_is_conserved_through_swaps(springs):
     """What the scaling of momenta gives is heat; a swap from 100 to 130 K alone gives 39 meV."""
     for result in springs:
@@ -144,6 +167,89 @@ def test_rule_of_metropolis():
     assert turned.extra[ATTEMPTS].tolist() == [1, 1, 1, 0]
     # Back would cost 1 eV (1/130 - 1/170) / k_B = 21.
     assert exchange.exchanged(turned, SPRINGS, None).extra[RUNG].tolist() == [2, 0, 3, 1]
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(
+    "barostat",
+    [
+        CellRescaling(pressure=0.05, relaxation_time=200, compressibility=15.0, every=2),
+        MonteCarloBarostat(pressure=0.05, every=5),
+    ],
+    ids=["rescaling", "monte carlo"],
+)
+def test_volumes_of_ideal_gases_that_exchange(barostat):
+    """P V = (N + 1) k_B T at each temperature, with the spread of the gamma distribution, and swaps accepted
+    as often as P V says: without it all would be, since a gas has no energy, and all volumes would mix."""
+    ladder, n_atoms = (150.0, 220.0, 320.0), 5
+    expected = [(n_atoms + 1) * BOLTZMANN * kelvin / (0.05 * GIGAPASCAL) for kelvin in ladder]
+    random = np.random.default_rng(0)
+    gases = [
+        System.create(
+            [18] * n_atoms, random.uniform(0, v ** (1 / 3), (n_atoms, 3)), v ** (1 / 3) * np.eye(3), pbc=True
+        )
+        for v in expected
+    ]
+    thermostats = [
+        ConstantPressure(
+            thermostat=Langevin(timestep=5, temperature=kelvin, friction=0.02), barostat=barostat
+        )
+        for kelvin in ladder
+    ]
+    nothing = LennardJones(epsilon=0.0, cutoff=0.01, smooth=False)
+    results = run_replicas(
+        gases,
+        nothing,
+        thermostats,
+        steps=30_000,
+        seeds=range(3),
+        exchange_every=20,
+        record_every=20,
+        skin=6.0,
+    )
+    for kelvin, volume in zip(ladder, expected, strict=True):
+        frames = at_temperature([result.trajectory for result in results], kelvin)
+        volumes = mean_with_error(np.linalg.det(frames.cells)[200:] / volume)
+        spread = np.linalg.det(frames.cells)[200:].std() / volume * np.sqrt(n_atoms + 1)
+        print(f"{kelvin} K: volume {volumes.mean:.3f} +- {volumes.error:.3f}, spread {spread:.3f}")
+        assert abs(volumes.mean - 1) < 3 * volumes.error
+        assert volumes.error < 0.05
+        assert spread == pytest.approx(1, abs=0.15)
+    taken = of_pairs(results, ACCEPTED) / of_pairs(results, ATTEMPTS)
+    shares = [accepted(*pair, 2 * (n_atoms + 1)) for pair in itertools.pairwise(ladder)]
+    np.testing.assert_allclose(taken, shares, atol=0.05)
+
+
+def test_restrained_springs_that_exchange():
+    """Two atoms on springs 10 Å apart and a restraint on their distance: at each temperature the mean
+    distance and energy of the restraint are those of quadrature."""
+    pair, sites = (
+        System.create([18, 18], SITES[:2]),
+        EinsteinCrystal(sites=jnp.asarray(SITES[:2]), stiffness=0.2),
+    )
+    restraint = Restraint(variables=[Distance(atoms=[0, 1], name="d")], centers=[8.0], stiffness=[0.2])
+    ladder = (100.0, 200.0, 400.0)
+    thermostats = [
+        Biased(integrator=Langevin(timestep=20, temperature=kelvin, friction=0.02), bias=restraint)
+        for kelvin in ladder
+    ]
+    results = run_replicas(
+        [pair] * 3, sites, thermostats, steps=40_000, seeds=range(3), exchange_every=20, record_every=20,
+        skin=4.0,
+    )  # fmt: skip
+    # The distance of two points with normal distributions, of 2 k_B T / k for each component between them.
+    d = np.linspace(2, 16, 4001)
+    bias = 0.5 * 0.2 * (d - 8.0) ** 2
+    for kelvin in ladder:
+        weights = d * np.exp(-(0.25 * 0.2 * (d - 10.0) ** 2 + bias) / (BOLTZMANN * kelvin))
+        weights /= weights.sum()
+        frames = at_temperature([result.trajectory for result in results], kelvin)
+        for values, exact in ((frames.observables["d"], d), (frames.observables["bias"], bias)):
+            found = mean_with_error(values[100:])
+            print(kelvin, found.mean, found.error, np.sum(weights * exact))
+            assert abs(found.mean - np.sum(weights * exact)) < 3 * found.error
+            assert found.error < 0.05 * found.mean
+    assert 0.1 < (of_pairs(results, ACCEPTED) / of_pairs(results, ATTEMPTS)).min() < 0.9
 
 
 def test_interrupted_and_resumed(tmp_path):
@@ -179,15 +285,26 @@ def test_what_cannot_exchange_is_refused():
         exchanging(lambda **options: NoseHoover(relaxation_time=400, **options), steps=1)
     ladder = eqx.tree_at(lambda t: t.temperature, Langevin(), jnp.array(LADDER))
     spring = Restraint(variables=[Distance(atoms=[0, 1])], centers=[1.0], stiffness=[1.0])
+    moving = MovingRestraint(variables=spring.variables, start=[1.0], end=[2.0], stiffness=[1.0], steps=9)
+    nose = eqx.tree_at(lambda t: t.temperature, NoseHoover(relaxation_time=400), jnp.array(LADDER))
+    pressed = ConstantPressure(thermostat=nose, barostat=CellRescaling())
     for thermostat, why, remedy in (
-        (Biased(integrator=ladder, bias=spring), "under a bias", "leave the exchange or the bias out"),
-        (ConstantPressure(thermostat=ladder, barostat=CellRescaling()), "the pressure", "constant volume"),
+        (Biased(integrator=ladder, bias=moving), "a bias that changes", "leave the exchange or the bias out"),
+        (pressed, "under NoseHoover, which has an energy", "langevin"),
+        (Biased(integrator=pressed, bias=spring), "under NoseHoover, which has an energy", "langevin"),
         (MultipleTimeSteps(integrator=ladder, inner=SPRINGS), "MultipleTimeSteps", "without --inner"),
         (VelocityVerlet(), "no temperature", "langevin"),
     ):
         with pytest.raises(ConfigError, match=why) as refused:
             ReplicaExchange(thermostat=thermostat, every=10)
         assert remedy in str(refused.value.hint)
+    gas = System.create([18] * 2, 3.0 * np.eye(3)[:2], 9.0 * np.eye(3), pbc=True)
+    apart = [
+        ConstantPressure(thermostat=Langevin(temperature=k), barostat=CellRescaling(pressure=p))
+        for k, p in ((100.0, 0.1), (120.0, 0.2))
+    ]
+    with pytest.raises(ConfigError, match="different pressures"):
+        run_replicas([gas] * 2, LennardJones(), apart, steps=1, seeds=[0, 1], exchange_every=1)
     for ladder in ((100.0,), (100.0, 100.0), (130.0, 100.0)):
         with pytest.raises(ConfigError, match="ascending"):
             exchanging(ladder=ladder, steps=1)

@@ -14,6 +14,8 @@ from adiabat.base import ConfigError
 from adiabat.base.runs import RunFolder
 from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics import (
+    CellRescaling,
+    ConstantPressure,
     Langevin,
     NoseHoover,
     SoluteTempering,
@@ -126,6 +128,9 @@ def test_what_cannot_be_tempered_is_refused():
     exchange = eqx.tree_at(lambda t: t.temperature, Langevin(), np.array(LADDER))
     with pytest.raises(ConfigError, match="different atoms"):
         SoluteTempering(thermostat=exchange, every=1, solute=())
+    pressed = ConstantPressure(thermostat=exchange, barostat=CellRescaling())
+    with pytest.raises(ConfigError, match="constant volume"):
+        SoluteTempering(thermostat=pressed, every=1, solute=(0,))
 
 
 class WellInBath(AbstractPotential):

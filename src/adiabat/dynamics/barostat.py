@@ -149,6 +149,15 @@ class ConstantPressure(AbstractWrapper):
         """The thermostat."""
         return self.thermostat
 
+    @property
+    def exchanges(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether replicas of the thermostat may swap temperatures."""
+        return self.thermostat.exchanges
+
+    def weighed(self, state: State) -> Float[Array, "*n_systems"]:
+        """With the work of the pressure, P V."""
+        return self.thermostat.weighed(state) + self.barostat.pressure * GIGAPASCAL * state.system.volume
+
     def check(self, system: System) -> None:
         if not system.is_periodic:
             raise UnsupportedError(

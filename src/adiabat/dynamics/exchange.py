@@ -12,11 +12,9 @@ from jaxtyping import Array, Bool, Float, Int
 from adiabat.base import ConfigError, DataError
 from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics.integrator import AbstractIntegrator
-from adiabat.dynamics.langevin import Langevin
 from adiabat.dynamics.momenta import kinetic_energy
 from adiabat.dynamics.noise import uniform
 from adiabat.dynamics.state import Info, State
-from adiabat.dynamics.velocity_rescaling import VelocityRescaling
 from adiabat.dynamics.verlet import VelocityVerlet
 from adiabat.dynamics.wrapper import AbstractWrapper
 from adiabat.io.trajectory import Trajectory
@@ -107,7 +105,10 @@ class ReplicaExchange(AbstractExchange):
 
     After every so many steps the replicas at temperatures i and i + 1 swap them with probability
 
-        min(1, exp((1 / k_B T_i - 1 / k_B T_{i+1}) (U_i - U_{i+1}))).
+        min(1, exp((1 / k_B T_i - 1 / k_B T_{i+1}) (H_i - H_{i+1})))
+
+    with the potential energies H, under a restraint its energy included; at constant pressure with U + P V
+    (Okabe et al. 2001, doi 10.1016/S0009-2614(01)00055-0).
 
     Momenta are scaled by sqrt(T_new / T_old), and the kinetic energy that this gives counts as heat. Each
     replica keeps its trajectory, which is continuous in the positions; its frames say at which temperature
@@ -118,7 +119,8 @@ class ReplicaExchange(AbstractExchange):
         every: steps between two attempts.
 
     Raises:
-        ConfigError: a ladder that does not ascend, or a thermostat that keeps an energy of its own.
+        ConfigError: a ladder that does not ascend, a thermostat that keeps an energy of its own, or a bias
+            that changes.
     """
 
     thermostat: AbstractIntegrator
@@ -136,7 +138,7 @@ class ReplicaExchange(AbstractExchange):
     def exchanged(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         assert isinstance(state.system, Batch)
         ladder, rung = jnp.asarray(self.temperature), state.extra[RUNG]
-        energies, beta = state.energy[jnp.argsort(rung)], 1 / (BOLTZMANN * ladder)
+        energies, beta = self.thermostat.weighed(state)[jnp.argsort(rung)], 1 / (BOLTZMANN * ladder)
         extra = self._decided(state, (beta - jnp.roll(beta, -1)) * (energies - jnp.roll(energies, -1)))
         factor = jnp.sqrt(ladder[extra[RUNG]] / ladder[rung])
         momenta = state.system.spread(factor)[:, None] * state.momenta
@@ -152,9 +154,10 @@ def check_ladder(thermostat: AbstractIntegrator, every: int) -> None:
     """Refuses what replicas cannot exchange with.
 
     Raises:
-        ConfigError: a ladder that does not ascend, or a thermostat that keeps an energy of its own.
+        ConfigError: a ladder that does not ascend, a thermostat that keeps an energy of its own, or a bias
+            that changes.
     """
-    if not isinstance(thermostat, (Langevin, VelocityRescaling)):
+    if not thermostat.exchanges:
         raise ConfigError(*_why_not(thermostat))
     ladder = np.atleast_1d(np.asarray(thermostat.temperature))
     if len(ladder) < 2 or np.any(np.diff(ladder) <= 0):
@@ -168,19 +171,16 @@ def check_ladder(thermostat: AbstractIntegrator, every: int) -> None:
 
 def _why_not(thermostat: AbstractIntegrator) -> tuple[str, str]:
     """What keeps replicas under such an integrator from exchanging, and what to do."""
-    if thermostat.adds_energy:
-        return (
-            "replicas do not exchange temperatures under a bias: each builds its own at one temperature, "
-            "and a swap would take it to another",
-            "leave the exchange or the bias out; replicas at one temperature may share one (bias.shared)",
-        )
-    if thermostat.changes_cell:
-        return (
-            "replicas do not exchange temperatures at constant pressure: swaps are decided by energies, "
-            "without the work of the pressure",
-            "exchange at constant volume, in a cell of the density that a run with the barostat has found",
-        )
     if isinstance(thermostat, AbstractWrapper):
+        if (thermostat.adds_energy or thermostat.changes_cell) and not thermostat.integrator.exchanges:
+            return _why_not(thermostat.integrator)
+        if thermostat.adds_energy:
+            return (
+                "replicas do not exchange temperatures under a bias that changes: each builds its own at one "
+                "temperature, and a swap would take it to another",
+                "leave the exchange or the bias out, or choose a restraint; replicas at one temperature may "
+                "share a bias (bias.shared)",
+            )
         return (
             f"replicas do not exchange under {type(thermostat).__name__}",
             "with single time steps, without --inner, they do",

@@ -42,6 +42,9 @@ class AbstractIntegrator(eqx.Module):
     """Whether the cell moves."""
     adds_energy: ClassVar[bool] = False
     """Whether it adds an energy to the potential, of which an integrator around it would not know."""
+    exchanges: ClassVar[bool] = False
+    """Whether replicas may swap temperatures under it: all that a temperature decides of a state is its
+    kinetic energy and `weighed`."""
     keeps_constraints: ClassVar[bool] = False
     """Whether a step leaves the lengths of `State.constraints` what they are."""
 
@@ -155,6 +158,10 @@ class AbstractIntegrator(eqx.Module):
                 f"{type(self).__name__} does not keep constraints",
                 "choose Langevin, VelocityRescaling, NoseHoover or VelocityVerlet, or set no constraints",
             )
+
+    def weighed(self, state: State) -> Float[Array, "*n_systems"]:
+        """The energy H of exp(-H / k_B T), by which its ensemble weighs positions and cell [eV]."""
+        return state.energy
 
     def refreshed(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         """A state whose atoms were moved by something else than a step, with the forces that the integrator

@@ -33,6 +33,7 @@ class Langevin(AbstractIntegrator):
     temperature: float
     friction: float
     conserves_momentum: ClassVar[bool] = False
+    exchanges: ClassVar[bool] = True
     keeps_constraints: ClassVar[bool] = True
 
     def __init__(

@@ -56,8 +56,8 @@ def run_replicas(
         steps: how many in all, those before a resume included.
         seeds: one for each; a replica's random numbers depend on its own and the step alone.
         exchange_every: steps between attempts to swap the temperatures of replicas, which must ascend
-            (`ReplicaExchange`); 0 is never. The replicas must be of the same atoms and cell; what the first
-            seed decides of them is which swaps are accepted.
+            (`ReplicaExchange`); 0 is never. The replicas must be of the same atoms, and without a barostat of
+            the same cell; what the first seed decides of them is which swaps are accepted.
         solute: atoms to which the temperatures are confined, numbered from 0, all being at the first one
             (`SoluteTempering`); none by default.
         record_every: steps between recorded frames; the start is the first.
@@ -93,7 +93,7 @@ def run_replicas(
         raise ConfigError(f"{len(systems)} systems need as many constraints, got {len(held)}")
     together(integrators).check_replicas(systems)
     if exchange_every:
-        check_alike(systems)
+        check_alike(systems, integrators)
     with jax.enable_x64(True), ExitStack() as stack:
         lists = VerletLists(systems, potential.cutoff, integrators[0].skin if skin is None else skin)
         prepared = potential.for_systems(systems).for_inference()
@@ -176,15 +176,22 @@ def together(integrators: Sequence[AbstractIntegrator]) -> AbstractIntegrator:
     return eqx.tree_at(lambda i: i.own(), first, tuple(np.array(values) for values in own))
 
 
-def check_alike(systems: Sequence[System]) -> None:
-    """Refuses to exchange replicas of different atoms or cells.
+def check_alike(systems: Sequence[System], integrators: Sequence[AbstractIntegrator]) -> None:
+    """Refuses to exchange replicas of different atoms, cells that stay different, pressures or biases.
 
     Raises:
         ConfigError: they differ.
     """
-    first = systems[0]
+    lukewarm = {eqx.tree_at(lambda i: i.temperature, one, 0.0).description() for one in integrators}
+    if len(lukewarm) > 1:
+        raise ConfigError(
+            "replicas of different pressures or biases do not exchange temperatures",
+            "give one pressure and one bias for all of them",
+        )
+    first, names = systems[0], ("numbers", "masses", "charge", "spin")
+    names = names if integrators[0].changes_cell else (*names, "cell")
     for number, system in enumerate(systems):
-        for name in ("numbers", "masses", "cell", "charge", "spin"):
+        for name in names:
             if not np.array_equal(getattr(system, name), getattr(first, name)):
                 raise ConfigError(
                     f"replica {number} has another {name} than replica 0",

@@ -12,6 +12,7 @@ from adiabat.dynamics.evaluate import evaluate
 from adiabat.dynamics.exchange import RUNG, AbstractExchange, check_ladder
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.state import State, selected
+from adiabat.dynamics.wrapper import AbstractWrapper
 from adiabat.potentials import AbstractPotential, Prediction, Scaled
 from adiabat.system import Neighbors, System
 
@@ -40,7 +41,8 @@ class SoluteTempering(AbstractExchange):
         solute: its atoms, numbered from 0.
 
     Raises:
-        ConfigError: as `ReplicaExchange`; a solute without atoms, or with one that is no whole number.
+        ConfigError: as `ReplicaExchange`; a barostat or a bias; a solute without atoms, or with one that is
+            no whole number.
     """
 
     thermostat: AbstractIntegrator
@@ -49,6 +51,11 @@ class SoluteTempering(AbstractExchange):
 
     def __init__(self, *, thermostat: AbstractIntegrator, every: int, solute: Sequence[int]):
         check_ladder(thermostat, every)
+        if isinstance(thermostat, AbstractWrapper):
+            raise ConfigError(
+                "a solute is tempered at constant volume, and without a bias",
+                "take a cell of the density that a run with the barostat has found, or leave the solute out",
+            )
         atoms = sorted({int(atom) for atom in solute})
         if not atoms or atoms[0] < 0 or len(atoms) != len(solute):
             raise ConfigError(

@@ -31,6 +31,7 @@ class VelocityRescaling(AbstractIntegrator):
     temperature: float
     relaxation_time: float
     conserves_momentum: ClassVar[bool] = True
+    exchanges: ClassVar[bool] = True
     keeps_constraints: ClassVar[bool] = True
 
     def __init__(

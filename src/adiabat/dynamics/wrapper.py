@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.state import Info, State
@@ -71,6 +71,9 @@ class AbstractWrapper(AbstractIntegrator):
 
     def own(self) -> tuple[Any, ...]:
         return self.integrator.own()
+
+    def weighed(self, state: State) -> Float[Array, "*n_systems"]:
+        return self.integrator.weighed(state)
 
     def info(self, state: State) -> Info:
         return self.integrator.info(state)

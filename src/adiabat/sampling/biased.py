@@ -58,6 +58,11 @@ class Biased(AbstractWrapper):
         self.bias = bias
 
     @property
+    def exchanges(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether replicas may swap temperatures: under a bias that stays what it is."""
+        return self.integrator.exchanges and not self.bias.every
+
+    @property
     def measures(self) -> Sequence[Column]:
         """The variables, the bias and its work."""
         own = [Column(v.name, v.unit, v.period) for v in self.bias.variables]

@@ -83,8 +83,9 @@ def read_frames(
     kelvins = [float(one["temperature"]) for one in integrators]
     biased = each[0].get("bias", {"kind": "none"})["kind"] != "none"
     files = trajectory_files(run)
-    trajectories = [read_trajectory(file) for file in files] if extra or not biased else []
-    if folder.config.get("exchange_every"):
+    exchanging = bool(folder.config.get("exchange_every"))
+    trajectories = [read_trajectory(file) for file in files] if extra or exchanging or not biased else []
+    if exchanging:
         lowest = kelvins[0] if folder.config.get("solute") else min(kelvins)
         if folder.config.get("solute") and temperature is not None and abs(temperature - lowest) > 1e-6:
             raise ConfigError(
@@ -98,6 +99,7 @@ def read_frames(
         rows = _recorded(
             run, files, each[0]["bias"]["kind"], kelvins[0] if temperature is None else temperature
         )
+        rows = [_of_frames(rows[0], trajectories[0])] if exchanging else rows
     else:
         length = min(map(len, trajectories))  # a killed run may have written more of one replica
         rows = [({}, {}, {}, np.zeros(length), np.zeros(length), one.times[:length]) for one in trajectories]
@@ -154,6 +156,15 @@ def _recorded(run: Path, files: list[Path], kind: str, temperature: float) -> li
         )
         for k in range(len(read.bias))
     ]
+
+
+def _of_frames(row: tuple[Any, ...], trajectory: "Trajectory") -> tuple[Any, ...]:
+    """As a row of `_recorded`, of the frames that exchanging replicas have at one temperature."""
+    from adiabat.sampling.bias import BIAS, WORK
+
+    values, units, periods, *_ = row
+    seen = trajectory.observables
+    return {name: seen[name] for name in values}, units, periods, seen[BIAS], seen[WORK], trajectory.times
 
 
 def _check_same(run: Path, name: str, apart: np.ndarray, period: float | None) -> None:
