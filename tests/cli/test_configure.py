@@ -94,7 +94,6 @@ def test_check_prints_resolved_values_with_units(adiabat, md_toml):
         (("[integrator]", "steps = 3\n[integrator]"), "line 6: this key or table is given twice"),
         (("25 °C", "-300 °C"), "line 9: integrator.temperature: '-300 °C' lies below absolute zero"),
         (("25 °C", "0 K"), "temperature must be"),
-        (('task = "md"\n', ""), "does not say which task"),
         (('task = "md"', 'task = "mdd"'), "did you mean 'md'"),
         (("200_000", "200_000 200"), "line 4"),
     ],
@@ -103,6 +102,29 @@ def test_check_shows_what_is_wrong_and_where(adiabat, md_toml, change, message):
     answer = adiabat("check", md_toml(MD.replace(*change)))
     assert (answer.code, answer.out) == (2, "")
     assert message in answer.err
+
+
+def test_check_tells_the_task_by_the_keys(adiabat, tmp_path):
+    """Also of a file with a mistake in it, whatever the case of its suffix; not of one that could be of
+    several."""
+    file = tmp_path / "file.TOML"
+    for text, task in (
+        (MD.replace('task = "md"\n', ""), "md"),
+        ('[[terms]]\nkind = "morse"\n', "potential"),
+        ('[data]\ntrain = ["a.xyz"]\n[training]\nminutes = 1\n', "train"),
+    ):
+        file.write_text(text)
+        assert adiabat("check", file, "--json").json["task"] == task
+    for text, message in (
+        ('[[terms]]\nkind = "mores"\n', "did you mean 'morse'"),
+        ('[[terms]]\nkind = "morse"\ndepth = "1 Å"\n', "'1 Å' is not an energy: 'Å' measures length"),
+        ("[model]\n", "does not say which task it is for\n  -> write task"),
+        ("", "does not say which task"),
+    ):
+        file.write_text(text)
+        answer = adiabat("check", file)
+        assert (answer.code, answer.out) == (2, "")
+        assert message in answer.err
 
 
 def test_check_of_files_that_are_none(adiabat, tmp_path):

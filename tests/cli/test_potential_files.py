@@ -26,6 +26,7 @@ from adiabat.potentials import (
 )
 from adiabat.system import System, neighbor_list
 from adiabat.tasks.potential import load_potential
+from adiabat.tasks.structure import as_potential
 from adiabat.testing import systems
 
 ARGON = """
@@ -170,6 +171,8 @@ def test_files_are_seen_from_the_potential_file(adiabat, copper, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     for file in ("potentials/both.toml", folder / "both.toml"):
         assert load_potential(file).cutoff == 6.0
+    shutil.copy(folder / "both.toml", folder / "CAPITALS.TOML")
+    assert as_potential(folder / "CAPITALS.TOML").cutoff == 6.0
     monkeypatch.chdir(folder)
     assert load_potential("both.toml").cutoff == 6.0
     monkeypatch.chdir(tmp_path)

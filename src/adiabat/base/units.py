@@ -136,7 +136,8 @@ def parse(value: str | float | int, kind: Kind) -> float:
         others = [name for name, table in _UNITS.items() if unit in table]
         measures = f"{unit!r} measures {others[0]}" if others else f"unknown unit {unit!r}"
         shown = ", ".join(dict.fromkeys(factors))
-        raise ConfigError(f"{value!r} is not a {kind}: {measures}", hint=f"units of {kind}: {shown[:200]}")
+        hint = f"units of {kind}: {shown[:200]}"
+        raise ConfigError(f"{value!r} is not {_one(kind)}: {measures}", hint=hint)
     result = number * factors[unit] + (constants.zero_Celsius if unit in _CELSIUS else 0.0)
     if not math.isfinite(result):
         raise ConfigError(
@@ -153,17 +154,22 @@ def _split(value: Any, kind: Kind) -> tuple[float, str]:
     hint = f'type a number and a unit, as "1 {symbol(kind)}"; a bare number is in {symbol(kind)}'
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         if not hasattr(value, "__float__") or isinstance(value, bool):
-            raise ConfigError(f"expected a {kind}, got {value!r}", hint=hint)
+            raise ConfigError(f"expected {_one(kind)}, got {value!r}", hint=hint)
         value = float(value)
     if not isinstance(value, str):
         try:
             return float(value), symbol(kind)
         except OverflowError as error:
-            raise ConfigError(f"{str(value)[:20]}... is too large for a {kind}", hint=hint) from error
+            raise ConfigError(f"{str(value)[:20]}... is too large for {_one(kind)}", hint=hint) from error
     match = _QUANTITY.fullmatch(value) if len(value) <= _LONGEST else None
     if match is None:
-        raise ConfigError(f"cannot read {value[:_LONGEST]!r} as a {kind}", hint=hint)
+        raise ConfigError(f"cannot read {value[:_LONGEST]!r} as {_one(kind)}", hint=hint)
     return float(match[1]), match[2] or symbol(kind)
+
+
+def _one(kind: Kind) -> str:
+    """With its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def format_quantity(value: float, kind: Kind) -> str:

@@ -27,7 +27,7 @@ def check(
         Path, typer.Argument(metavar="FILE", help="Settings (.toml), or data.", show_default=False)
     ],
     task: Annotated[
-        str | None, typer.Option("--task", help="Whose settings; the file's key 'task' by default.")
+        str | None, typer.Option("--task", help="Whose settings; the file's keys tell by default.")
     ] = None,
     energy_key: KeyName = None,
     forces_key: KeyName = None,
@@ -40,7 +40,7 @@ def check(
     Of settings it prints what they resolve to, with units; of data what train would find first, with exit
     code 2 where it would stop.
     """
-    if file.suffix != ".toml":
+    if file.suffix.lower() != ".toml":
         _check_data(file, (energy_key, forces_key, stress_key, dipole_key), json)
         return
     from adiabat.base.config import dump_config

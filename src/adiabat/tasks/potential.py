@@ -54,7 +54,7 @@ def load_potential(path: str | os.PathLike) -> "AbstractPotential":
 
 def is_potential_file(model: Any) -> bool:
     """Whether a model is named by a potential file."""
-    return isinstance(model, (str, os.PathLike)) and Path(model).suffix == SUFFIX
+    return isinstance(model, (str, os.PathLike)) and Path(model).suffix.lower() == SUFFIX
 
 
 def described(path: str | os.PathLike) -> list[dict[str, Any]]:

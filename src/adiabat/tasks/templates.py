@@ -116,13 +116,14 @@ def check(path: str | os.PathLike, task: str | None = None) -> dict[str, Any]:
 
     Args:
         path: a TOML file.
-        task: whose settings they are; by default what its key `task` says.
+        task: whose settings they are; by default what its key `task` says, or else its other keys.
 
     Raises:
         ConfigError: as `settings`.
     """
     if task is None:
-        task = parse_config(read_text(path), str(path)).get("task")
+        config = parse_config(read_text(path), str(path))
+        task = config["task"] if "task" in config else _told_by(config)
         if not isinstance(task, str):
             hint = f'write task = "..." at its top with one of: {", ".join(_TASKS)}; or pass --task'
             raise ConfigError(f"{path} does not say which task it is for", hint)
@@ -199,6 +200,20 @@ def resolve(task: str, config: Mapping[str, Any]) -> dict[str, Any]:
         values = schemas.resolve(section.target, table, section.name)
         resolved |= {section.name: values} if section.name else values
     return resolved
+
+
+def _told_by(config: Mapping[str, Any]) -> str | None:
+    """The task that knows most of these keys and tables; None where there is none, or several."""
+    known: dict[str, int] = {}
+    for task in _TASKS:
+        names = {section.name for section in sections(task)}
+        for section in sections(task):
+            if not section.name and not isinstance(section.target, Registry):
+                names |= {argument.name for argument in schemas.arguments(section.target)}
+        known[task] = len(names & config.keys())
+    most = max(known.values())
+    best = [task for task, number in known.items() if number == most]
+    return best[0] if most and len(best) == 1 else None
 
 
 def schema(task: str, flat: bool = False) -> dict[str, Any]:
