@@ -5,7 +5,10 @@ import pytest
 from ase.build import bulk, molecule
 
 from adiabat import analysis
+from adiabat.analysis.hydrogen_bonds import _near
 from adiabat.base import DataError
+from adiabat.data.fingerprint import pair_distances
+from adiabat.system import System
 
 ETHANOL = molecule("CH3CH2OH")
 
@@ -13,6 +16,19 @@ ETHANOL = molecule("CH3CH2OH")
 def vibrating(atoms, amplitude, n_frames, seed=0):
     noise = np.random.default_rng(seed).normal(scale=amplitude, size=(n_frames, len(atoms), 3))
     return atoms.positions + noise
+
+
+def test_flat_cells_that_are_far_too_large_are_refused():
+    """Where looking for pairs would end the process."""
+    cell, points = np.diag([8.0, 1e6, 1e6]), np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 2.0]])
+    system = System.create([8, 1], points, cell, pbc=True)
+    for look in (
+        lambda: analysis.radial_distribution(np.array([8, 1]), points[None], cell),
+        lambda: _near(points[:1], points[1:], cell),
+        lambda: pair_distances(system, 3.0),
+    ):
+        with pytest.raises(DataError, match="too far, for so flat a one"):
+            look()
 
 
 def test_bonds_angles_and_torsions_of_ethanol():

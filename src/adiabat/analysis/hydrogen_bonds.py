@@ -9,6 +9,7 @@ from adiabat.analysis.correlation import summed_autocorrelation, time_step
 from adiabat.analysis.statistics import Average, mean_with_error
 from adiabat.analysis.topology import filled, find_bonds, molecules
 from adiabat.base import DataError
+from adiabat.system.neighbors import check_grid
 
 _POLAR = (7, 8, 9)  # N, O, F give and take hydrogen bonds
 _REACH = 3.5  # Å, donor to acceptor
@@ -142,7 +143,9 @@ def _near(
 
     points = np.ascontiguousarray(np.concatenate([first, second]), dtype=np.float64)
     finder = vesin.NeighborList(cutoff=_REACH, full_list=True, n_threads=1)
-    i, j, vectors = finder.compute(points, *filled(box), quantities="ijD")
+    filled_box, pbc = filled(box)
+    check_grid(points, filled_box, pbc, _REACH)
+    i, j, vectors = finder.compute(points, filled_box, pbc, quantities="ijD")
     kept = (i < len(first)) & (j >= len(first))
     return i[kept].astype(np.int64), j[kept].astype(np.int64) - len(first), vectors[kept]
 

@@ -7,6 +7,7 @@ import numpy as np
 from adiabat.analysis.statistics import block_error
 from adiabat.base import DataError
 from adiabat.system import cell_heights
+from adiabat.system.neighbors import pairs_within
 
 _N_BLOCKS = 5
 _MAX_FRAMES = 200
@@ -48,11 +49,9 @@ def radial_distribution(
         n_bins: number of bins.
 
     Raises:
-        DataError: no frames, a flat cell, or an `r_max` beyond half the smallest height of the cell, where an
-            atom would meet its own images.
+        DataError: no frames, a flat cell, one far too large for its height, or an `r_max` beyond half the
+            smallest height of the cell, where an atom would meet its own images.
     """
-    import vesin
-
     if len(frames) == 0:
         raise DataError("a radial distribution needs at least one frame")
     chosen = np.unique(np.linspace(0, len(frames) - 1, _MAX_FRAMES, dtype=int))
@@ -64,15 +63,15 @@ def radial_distribution(
     edges = np.linspace(0.0, reach, n_bins + 1)
     elements, kinds = np.unique(-np.asarray(numbers), return_inverse=True)
     n_kinds = len(elements)
-    finder = vesin.NeighborList(cutoff=reach, full_list=True, n_threads=1)
     histograms = np.zeros((len(chosen), n_kinds * n_kinds, n_bins))
     for row, (frame, box) in enumerate(zip(chosen, cells, strict=True)):
         points = np.ascontiguousarray(frames[frame], dtype=np.float64)
-        i, j, distance = finder.compute(points, box, periodic=True, quantities="ijd")
-        pair = kinds[np.asarray(i, dtype=np.int64)] * n_kinds + kinds[np.asarray(j, dtype=np.int64)]
-        slot = np.minimum((np.asarray(distance) / reach * n_bins).astype(np.int64), n_bins - 1)
+        i, j, _, distance = pairs_within(points, box, (True, True, True), reach)
+        pair = kinds[i] * n_kinds + kinds[j]
+        slot = np.minimum((distance / reach * n_bins).astype(np.int64), n_bins - 1)
         flat = np.bincount(pair * n_bins + slot, minlength=n_kinds * n_kinds * n_bins)
-        histograms[row] = flat.reshape(-1, n_bins)
+        once = flat.reshape(n_kinds, n_kinds, n_bins)
+        histograms[row] = (once + once.swapaxes(0, 1)).reshape(-1, n_bins)
     volumes = np.abs(np.linalg.det(cells))
     return _normalized(histograms, volumes, -elements, np.bincount(kinds), edges)
 

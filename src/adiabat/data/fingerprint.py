@@ -5,6 +5,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from adiabat.system import System
+from adiabat.system.neighbors import pairs_within
 
 # Ranges [Å] of the pair functions, and where they end.
 WIDTHS = (0.35, 0.7, 1.4)
@@ -47,13 +48,7 @@ def pair_distances(system: System, cutoff: float) -> tuple[np.ndarray, np.ndarra
         distances = np.linalg.norm(positions[i] - positions[j], axis=1)
         near = distances < cutoff
         return distances[near], i[near], j[near]
-    import vesin
-    from ase.geometry import complete_cell
-
-    cell = np.asarray(system.cell, dtype=np.float64)
-    box = complete_cell(np.where(np.asarray(system.pbc)[:, None], cell, 0.0))
-    finder = vesin.NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
-    i, j, distances = finder.compute(positions, box, periodic=list(system.pbc), quantities="ijd")
+    i, j, _, distances = pairs_within(positions, np.asarray(system.cell, np.float64), system.pbc, cutoff)
     return distances, i.astype(np.int64), j.astype(np.int64)
 
 

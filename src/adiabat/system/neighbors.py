@@ -271,13 +271,13 @@ def pairs_within(
 
     finder = vesin.NeighborList(cutoff=radius, full_list=False, n_threads=1)
     box = cell if all(pbc) else filled_cell(cell, pbc)
-    _check_grid(positions, box, pbc, radius)
+    check_grid(positions, box, pbc, radius)
     first, second, shift, distance = finder.compute(positions, box, periodic=list(pbc), quantities="ijSd")
     return first, second, shift, distance
 
 
-def _check_grid(positions: np.ndarray, box: np.ndarray, pbc: tuple[bool, bool, bool], radius: float) -> None:
-    """Raise DataError where vesin would end the process: it makes its grid of cells coarser along all
+def check_grid(positions: np.ndarray, box: np.ndarray, pbc: tuple[bool, bool, bool], radius: float) -> None:
+    """Raises DataError where vesin would end the process: it makes its grid of cells coarser along all
     directions alike until it has few enough, and would be left with none along the shortest."""
     fractions = positions @ np.linalg.inv(box)
     extent = np.where(pbc, 1.0, np.ptp(fractions, axis=0)) * cell_heights(box)
