@@ -74,7 +74,7 @@ def test_md_writes_a_run_folder(tmp_path):
     assert np.array_equal(longer.trajectory.positions[:5], run.trajectory.positions)
     assert longer.summary["steps"] == 40
     ase.io.write(structure, systems.argon(32, displacement=0.1).to_ase())
-    with pytest.raises(ConfigError, match="structure is"):
+    with pytest.raises(ConfigError, match="the structure of the run to be resumed"):
         md(POTENTIAL, structure, steps=60, resume=True, **options)
     again = md(POTENTIAL, structure, steps=20, force=True, ensemble="nve", **options)
     assert again.summary["frames"] == 5
