@@ -33,20 +33,13 @@ def target_tested(target: "Target", found: "Holdout") -> Section:
         facts = Facts({"limits on the right side": _right_side(found)}, title="Test limits")
         text = Text("The test part has no value that is not a limit: there is no error to give.")
         return Section(f"Test: {target.name}", [text, *([facts] if found.limits[0] else [])])
-    figures_of = list(found.scores["model"])
-    rows = []
-    for kind, own in found.scores.items():
-        cells = [estimate(*own[name]) if name in own else "–" for name in figures_of]
-        compared = found.comparisons.get(kind)
-        cells.append("–" if compared is None else _compared(compared.difference, compared.p_value))
-        rows.append([kind, *cells])
     unit = f" [{target.unit}]" if target.unit else ""
     caption = (
         "Test molecules, with 95 % intervals of a bootstrap. The last column: how much smaller (−) or larger "
         f"the mean {'squared' if target.is_class else 'absolute'} error of the model is than of that kind, "
         "and p of Wilcoxon's signed-rank test."
     )
-    cards: list[Any] = [Table(["kind", *figures_of, "model against it"], rows, caption)]
+    cards: list[Any] = [_by_kind(found, caption)]
     boxes: list[Any] = []
     if found.coverage:
         shares = {f"{level:.0%} intervals": f"{share:.1%}" for level, share in found.coverage.items()}
@@ -88,13 +81,6 @@ def classes_tested(column: "Classes", found: "ClassesHoldout", each: "Mapping[st
         "last column: how much smaller (−) or larger the mean squared error of the model's probabilities is "
         "than of that kind, and p of Wilcoxon's signed-rank test."
     )
-    figures_of = list(found.scores["model"])
-    rows = []
-    for kind, own in found.scores.items():
-        cells = [estimate(*own[name]) if name in own else "–" for name in figures_of]
-        compared = found.comparisons.get(kind)
-        cells.append("–" if compared is None else _compared(compared.difference, compared.p_value))
-        rows.append([kind, *cells])
     counts = [
         [word, *(str(count) for count in row)]
         for word, row in zip(column.words, found.confusion.tolist(), strict=True)
@@ -133,12 +119,24 @@ def classes_tested(column: "Classes", found: "ClassesHoldout", each: "Mapping[st
         )
         verdicts.insert(0, verdict)
     cards: list[Any] = [
-        Table(["kind", *figures_of, "model against it"], rows, caption),
+        _by_kind(found, caption),
         Table(["class", *column.words], counts, said),
         Table(["class against the rest", *names], shown),
         Facts(shares, title="Test molecules whose class is in the set"),
     ]
     return Section(f"Test: {column.name}", cards, verdicts=verdicts, citations=("conformal", "wilcoxon"))
+
+
+def _by_kind(found: "Holdout | ClassesHoldout", caption: str) -> Table:
+    """The figures of each kind, and the paired test of the model against it."""
+    figures_of = list(found.scores["model"])
+    rows = []
+    for kind, own in found.scores.items():
+        cells = [estimate(*own[name]) if name in own else "–" for name in figures_of]
+        compared = found.comparisons.get(kind)
+        cells.append("–" if compared is None else _compared(compared.difference, compared.p_value))
+        rows.append([kind, *cells])
+    return Table(["kind", *figures_of, "model against it"], rows, caption)
 
 
 def _right_side(found: "Holdout") -> str:
