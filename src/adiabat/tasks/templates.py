@@ -206,8 +206,9 @@ def _told_by(config: Mapping[str, Any]) -> str | None:
     """The task that knows most of these keys and tables; None where there is none, or several."""
     known: dict[str, int] = {}
     for task in _TASKS:
-        names = {section.name for section in sections(task)}
-        for section in sections(task):
+        parts = sections(task)
+        names = {section.name for section in parts}
+        for section in parts:
             if not section.name and not isinstance(section.target, Registry):
                 names |= {argument.name for argument in schemas.arguments(section.target)}
         known[task] = len(names & config.keys())
