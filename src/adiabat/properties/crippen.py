@@ -29,6 +29,7 @@ _NO_AMIDE = (
 # RDKit's donors and amide bonds.
 _DONOR = "[N&!H0&v3,N&!H0&+1&v4,O&H1&+0,S&H1&+0,n&H1&+0]"
 _AMIDE = "C(=[O;!R])N"
+_HYDRIDE = "[!#6;!H0]"
 # So many surroundings take 100 MB; further ones are computed each time.
 _MOST = 1_000_000
 
@@ -91,15 +92,19 @@ def _asked(mol: "Mol") -> np.ndarray:
 
     count = mol.GetNumAtoms()
     found = np.zeros((count, N_SHARES))
-    whole = Chem.AddHs(mol)
-    crippen = np.array(rdMolDescriptors._CalcCrippenContribs(whole))
-    owners = [whole.GetAtomWithIdx(k).GetNeighbors()[0].GetIdx() for k in range(count, len(crippen))]
-    found[:, :2] = crippen[:count]
-    np.add.at(found[:, :2], owners, crippen[count:])
-    found[:, 2:4] = rdMolDescriptors._CalcCrippenContribs(mol)
+    # Patterns of other atoms than hydrogen see no hydrogen atoms, and all of those on carbon are of one type.
+    on = [atom for (atom,) in mol.GetSubstructMatches(_patterns()[-1], maxMatches=count)]
+    whole = Chem.AddHs(mol, onlyOnAtoms=on) if on else mol
+    shares = np.array(rdMolDescriptors._CalcCrippenContribs(whole))
+    carbons = [atom.GetTotalNumHs() * (atom.GetAtomicNum() == 6) for atom in mol.GetAtoms()]
+    found[:, 2:4] = shares[:count]
+    found[:, :2] = shares[:count] + np.outer(carbons, _hydrogen_of_carbon())
+    added = map(whole.GetBondWithIdx, range(mol.GetNumBonds(), whole.GetNumBonds()))
+    owners = [bond.GetBeginAtomIdx() for bond in added]
+    np.add.at(found[:, :2], owners, shares[count:])
     # Rounded, so that what is learned does not depend on the order of an atom's neighbors.
     found[:, 4] = np.round(rdMolDescriptors._CalcLabuteASAContribs(mol)[0], 9)
-    for k, pattern in enumerate(_patterns(), 5):
+    for k, pattern in enumerate(_patterns()[:-1], 5):
         for atom, *_ in mol.GetSubstructMatches(pattern, maxMatches=8 * count):
             found[atom, k] += 1.0
     return np.round(found, 9)
@@ -109,5 +114,13 @@ def _asked(mol: "Mol") -> np.ndarray:
 def _patterns() -> tuple[Any, ...]:
     from rdkit import Chem
 
-    texts = (_ACCEPTOR, f"[{_END}]", f"[{_END}&{_NO_AMIDE}]", _DONOR, _AMIDE)
+    texts = (_ACCEPTOR, f"[{_END}]", f"[{_END}&{_NO_AMIDE}]", _DONOR, _AMIDE, _HYDRIDE)
     return tuple(map(Chem.MolFromSmarts, texts))
+
+
+@cache
+def _hydrogen_of_carbon() -> np.ndarray:
+    from rdkit import Chem
+    from rdkit.Chem import rdMolDescriptors
+
+    return np.array(rdMolDescriptors._CalcCrippenContribs(Chem.AddHs(Chem.MolFromSmiles("C")))[1])

@@ -246,7 +246,7 @@ def _metals(mol: "Mol") -> set[tuple[str, int]]:
 
 
 def _check_metals(metals: set[tuple[str, int]], mol: "Mol", smiles: str) -> None:
-    if lost := metals - _metals(mol):
+    if metals and (lost := metals - _metals(mol)):
         raise UnsupportedError(
             f"{short(smiles)} is a compound of {min(lost)[0]}: without the metal it is another molecule"
         )
