@@ -171,6 +171,10 @@ def test_ase_calculators():
     pair = System.create([18, 18], [[0, 0, 0], [0, 0, 3.4 * 2 ** (1 / 6)]])
     assert LennardJones().label([pair])[0].energy == pytest.approx(-0.0104, rel=1e-3)
     assert LennardJones().isolated_atoms([18]) == {18: 0.0}
+    krypton = System.create([36, 36], pair.positions)
+    with pytest.raises(UnsupportedError, match=r"of argon by default; the structure also has Kr"):
+        LennardJones().label([krypton])
+    assert LennardJones(epsilon=0.014, sigma=3.65).isolated_atoms([36]) == {36: 0.0}
 
 
 def test_progress_counts_every_structure(shaken):

@@ -34,7 +34,7 @@ def test_silicon_by_default():
     """Another element with silicon's scales is refused; with its own, those of LAMMPS' Ge.sw, it is bound as
     germanium is, by 3.86 eV."""
     crystal = System.from_ase(ase.build.bulk("Ge", "diamond", a=5.653))
-    with pytest.raises(UnsupportedError, match="parameters of silicon here; the structure also has Ge"):
+    with pytest.raises(UnsupportedError, match="of Si only; the structure also has Ge"):
         StillingerWeber(strength=31.0).check(crystal)
     germanium = StillingerWeber(epsilon=1.93, sigma=2.181, strength=31.0)
     germanium.check(crystal)

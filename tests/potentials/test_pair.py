@@ -99,6 +99,38 @@ def test_the_well_of_morse():
     assert energy(Morse(smooth=False), dimer([29, 29], 2.866)) == pytest.approx(-0.3429, rel=1e-14)
 
 
+def test_the_defaults_are_of_one_element():
+    """Argon's well is not taken for krypton, nor copper's for nickel; with parameters of their own,
+    Bernardes's and those of Girifalco and Weizer, a pair is as deep as they say."""
+    krypton, nickel = dimer([36, 36], 4.5), dimer([28, 28], 2.78)
+    for default, system, message in (
+        (
+            LennardJones(cutoff=6.0),
+            krypton,
+            r"(?s)of Ar only; the structure also has Kr.*give epsilon and sigma",
+        ),
+        (
+            Morse(smooth=False),
+            nickel,
+            r"(?s)of Cu only; the structure also has Ni.*give depth, steepness and",
+        ),
+    ):
+        with pytest.raises(UnsupportedError, match=message):
+            default.check(system)
+        with pytest.raises(UnsupportedError, match=message):
+            default.calculator().calculate(system.to_ase())
+    LennardJones().check(systems.argon_cluster(2))
+    Morse().check(systems.copper(1))
+    own = (
+        LennardJones(epsilon=0.0140, sigma=3.65, smooth=False),
+        Morse(depth=0.4205, steepness=1.4199, distance=2.78, smooth=False),
+    )
+    own[0].check(krypton)
+    own[1].check(nickel)
+    assert energy(own[0], dimer([36, 36], 3.65 * 2 ** (1 / 6))) == pytest.approx(-0.0140, rel=1e-12)
+    assert energy(own[1], nickel) == pytest.approx(-0.4205, rel=1e-12)
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(DataError, match="none of the kinds"):
         LennardJonesMixture(kinds=KINDS, pairs={(18, 54): (0.1, 3.0)})

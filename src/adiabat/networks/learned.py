@@ -11,11 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from adiabat.base import UnsupportedError
 from adiabat.networks.environments import Environments
 from adiabat.networks.network import AbstractNetwork
 from adiabat.potentials import ZBL, AbstractPotential, GaussianCharges
-from adiabat.potentials.potential import Prediction
+from adiabat.potentials.potential import Prediction, check_elements
 from adiabat.system import Batch, Neighbors, System, neighbor_list
 
 # How far below its floor a network may say of an atom [its own numbers, of order one].
@@ -121,16 +120,12 @@ class LearnedPotential(AbstractPotential):
     def check(self, system: System) -> None:
         """Raise UnsupportedError when the system has an element that the potential does not know, or cannot
         have the long range of this one (`GaussianCharges.check`)."""
-        unknown = sorted(
-            set(np.asarray(system.numbers)[np.asarray(system.mask)].tolist()) - set(self.elements)
+        check_elements(
+            system,
+            self.elements,
+            "the model knows the elements",
+            "train on data that hold every element of the structure",
         )
-        if unknown:
-            known = " ".join(ase.data.chemical_symbols[z] for z in self.elements)
-            found = " ".join(ase.data.chemical_symbols[z] for z in unknown)
-            raise UnsupportedError(
-                f"the model knows the elements {known}; the structure also has {found}",
-                "train on data that hold every element of the structure",
-            )
         if self.long_range is not None:
             self.long_range.check(system)
 

@@ -3,16 +3,15 @@
 import os
 from collections.abc import Sequence
 
-import ase.data
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from adiabat.base import DataError, UnsupportedError
+from adiabat.base import DataError
 from adiabat.potentials.dynamo import read_dynamo
-from adiabat.potentials.potential import AbstractPotential
+from adiabat.potentials.potential import AbstractPotential, check_elements
 from adiabat.system import Batch, Neighbors, System
 from adiabat.system.system import LAST
 
@@ -83,11 +82,7 @@ class EmbeddedAtom(AbstractPotential):
 
     def check(self, system: System) -> None:
         """Raise UnsupportedError when the system has an element without tables."""
-        unknown = sorted(set(np.asarray(system.numbers).tolist()) - {0, *self.elements})
-        if unknown:
-            known = " ".join(ase.data.chemical_symbols[z] for z in self.elements)
-            found = " ".join(ase.data.chemical_symbols[z] for z in unknown)
-            raise UnsupportedError(f"the tables are of {known}; the structure also has {found}")
+        check_elements(system, self.elements, "the tables are of")
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         places = np.zeros(LAST + 1, np.int32)

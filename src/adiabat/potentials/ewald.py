@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NoReturn
 
-import ase.data
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -18,7 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.units import COULOMB
-from adiabat.potentials.potential import AbstractPotential
+from adiabat.potentials.potential import AbstractPotential, check_elements
 from adiabat.system import Batch, Neighbors, System
 from adiabat.system.system import LAST
 
@@ -74,11 +73,9 @@ class AbstractEwald(AbstractPotential):
                 "use AllPairs for a molecule",
             )
         charges = np.asarray(self.charges)
-        if self.by_element and np.isnan(charges[np.asarray(system.numbers)]).any():
+        if self.by_element:
             known = np.flatnonzero(~np.isnan(charges[1:])) + 1
-            raise UnsupportedError(
-                f"there are charges of {' '.join(ase.data.chemical_symbols[number] for number in known)} only"
-            )
+            check_elements(system, known.tolist(), "there are charges of")
         if not self.by_element and len(charges) != system.n_atoms:
             raise UnsupportedError(f"there are {len(charges)} charges for {system.n_atoms} atoms")
         of_atoms = charges[np.asarray(system.numbers)] if self.by_element else charges

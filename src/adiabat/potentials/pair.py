@@ -11,14 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from adiabat.base import ConfigError, DataError, UnsupportedError
+from adiabat.base import ConfigError, DataError
 from adiabat.base.units import Unit
-from adiabat.potentials.potential import AbstractPotential
+from adiabat.potentials.potential import AbstractPotential, check_elements
 from adiabat.potentials.smoothing import polynomial_cutoff
 from adiabat.system import Batch, Neighbors, System
 from adiabat.system.system import LAST
 
 Kinds = Mapping[int, tuple[float, float]]
+# Depth of the well [eV] and length [Å] of argon.
+_ARGON, _EPSILON, _SIGMA = 18, 0.0104, 3.40
+# Depth of the well [eV], steepness [1/Å] and distance [Å] of copper, of Girifalco and Weizer.
+_COPPER, _DEPTH, _STEEPNESS, _DISTANCE = 29, 0.3429, 1.3588, 2.866
 
 
 class AbstractPairPotential(AbstractPotential):
@@ -53,10 +57,11 @@ class AbstractPairPotential(AbstractPotential):
 
 
 class LennardJones(AbstractPairPotential):
-    """One kind of Lennard-Jones particle: 4 epsilon ((sigma/r)^12 - (sigma/r)^6), times a smooth envelope.
+    """One kind of Lennard-Jones particle: 4 epsilon ((sigma/r)^12 - (sigma/r)^6), times a smooth envelope;
+    argon by default, and other elements with an epsilon and a sigma of their own.
 
     Args:
-        epsilon: depth of the well [eV]; argon by default.
+        epsilon: depth of the well [eV].
         sigma: where the energy is zero [Å].
         cutoff: [Å].
         smooth: multiply by the polynomial envelope; without it the energy jumps at the cut-off.
@@ -73,8 +78,8 @@ class LennardJones(AbstractPairPotential):
     def __init__(
         self,
         *,
-        epsilon: Annotated[float, Unit("energy")] = 0.0104,
-        sigma: Annotated[float, Unit("length")] = 3.40,
+        epsilon: Annotated[float, Unit("energy")] = _EPSILON,
+        sigma: Annotated[float, Unit("length")] = _SIGMA,
         cutoff: Annotated[float, Unit("length")] = 8.5,
         smooth: bool = True,
     ):
@@ -89,6 +94,16 @@ class LennardJones(AbstractPairPotential):
         self, squared: Float[Array, "n_atoms max_neighbors"], system: System | Batch, neighbors: Neighbors
     ) -> Float[Array, "n_atoms max_neighbors"]:
         return _lennard_jones(squared, self.epsilon, self.sigma)
+
+    def check(self, system: System) -> None:
+        """Raise UnsupportedError for another element than argon with the epsilon and sigma of argon."""
+        if (self.epsilon, self.sigma) == (_EPSILON, _SIGMA):
+            check_elements(
+                system,
+                (_ARGON,),
+                "the defaults of Lennard-Jones are of",
+                "give epsilon and sigma for {}, from where they were published, or take a mixture of kinds",
+            )
 
 
 class LennardJonesMixture(AbstractPairPotential):
@@ -145,16 +160,12 @@ class LennardJonesMixture(AbstractPairPotential):
 
     def check(self, system: System) -> None:
         """Raise UnsupportedError when the system has an element that is none of the kinds."""
-        unknown = sorted(set(np.asarray(system.numbers).tolist()) - {0, *self.elements})
-        if unknown:
-            known, lacking = (
-                " ".join(ase.data.chemical_symbols[number] for number in numbers)
-                for numbers in (self.elements, unknown)
-            )
-            raise UnsupportedError(
-                f"there are Lennard-Jones parameters of {known} only; the structure also has {lacking}",
-                f"add them, as kinds.{lacking.split()[0]} = [epsilon, sigma]",
-            )
+        check_elements(
+            system,
+            self.elements,
+            "there are Lennard-Jones parameters of",
+            "add them, as kinds.{} = [epsilon, sigma]",
+        )
 
     def pair_energies(
         self, squared: Float[Array, "n_atoms max_neighbors"], system: System | Batch, neighbors: Neighbors
@@ -168,10 +179,11 @@ class LennardJonesMixture(AbstractPairPotential):
 
 class Morse(AbstractPairPotential):
     """D ((1 - exp(-a (r - r0)))^2 - 1) between all pairs, times a smooth envelope (Morse 1929,
-    doi 10.1103/PhysRev.34.57).
+    doi 10.1103/PhysRev.34.57); copper by default (Girifalco and Weizer 1959, doi 10.1103/PhysRev.114.687),
+    and other elements with parameters of their own.
 
     Args:
-        depth: D [eV]; copper by default (Girifalco and Weizer 1959, doi 10.1103/PhysRev.114.687).
+        depth: D [eV].
         steepness: a [1/Å].
         distance: r0, where the energy is lowest [Å].
         cutoff: [Å].
@@ -190,9 +202,9 @@ class Morse(AbstractPairPotential):
     def __init__(
         self,
         *,
-        depth: Annotated[float, Unit("energy")] = 0.3429,
-        steepness: float = 1.3588,
-        distance: Annotated[float, Unit("length")] = 2.866,
+        depth: Annotated[float, Unit("energy")] = _DEPTH,
+        steepness: float = _STEEPNESS,
+        distance: Annotated[float, Unit("length")] = _DISTANCE,
         cutoff: Annotated[float, Unit("length")] = 6.0,
         smooth: bool = True,
     ):
@@ -211,6 +223,16 @@ class Morse(AbstractPairPotential):
     ) -> Float[Array, "n_atoms max_neighbors"]:
         decay = jnp.exp(-self.steepness * (jnp.sqrt(squared) - self.distance))
         return self.depth * decay * (decay - 2.0)
+
+    def check(self, system: System) -> None:
+        """Raise UnsupportedError for another element than copper with the parameters of copper."""
+        if (self.depth, self.steepness, self.distance) == (_DEPTH, _STEEPNESS, _DISTANCE):
+            check_elements(
+                system,
+                (_COPPER,),
+                "the defaults of Morse are of",
+                "give depth, steepness and distance for {}, from where they were published",
+            )
 
 
 def _symbols(numbers: int | tuple[int, int]) -> str:

@@ -2,15 +2,13 @@
 
 from typing import Annotated
 
-import ase.data
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from adiabat.base import ConfigError, UnsupportedError
+from adiabat.base import ConfigError
 from adiabat.base.units import Unit
-from adiabat.potentials.potential import AbstractPotential
+from adiabat.potentials.potential import AbstractPotential, check_elements
 from adiabat.system import Batch, Neighbors, System
 
 # Of silicon: depth of the well of a pair [eV], and length [Å].
@@ -83,12 +81,12 @@ class StillingerWeber(AbstractPotential):
     def check(self, system: System) -> None:
         """Raise UnsupportedError for another element than silicon with the scales of energy and length that
         are silicon's."""
-        others = set(np.asarray(system.numbers)[np.asarray(system.mask)].tolist()) - {_SILICON}
-        if others and (self.epsilon, self.sigma) == (_EPSILON, _SIGMA):
-            found = " ".join(ase.data.chemical_symbols[number] for number in sorted(others))
-            raise UnsupportedError(
-                f"Stillinger-Weber has the parameters of silicon here; the structure also has {found}",
-                "give epsilon, sigma and what else differs, from where they were published",
+        if (self.epsilon, self.sigma) == (_EPSILON, _SIGMA):
+            check_elements(
+                system,
+                (_SILICON,),
+                "the defaults of Stillinger-Weber are of",
+                "give epsilon, sigma and what else differs for {}, from where they were published",
             )
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:

@@ -13,6 +13,9 @@ from adiabat.system import System
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
+# Depth of the well [eV] and length [Å] of argon.
+_ARGON, _EPSILON, _SIGMA = 18, 0.0104, 3.40
+
 
 class AbstractCalculatorLabeler(AbstractLabeler):
     """Labels by an ASE calculator, made anew for each structure."""
@@ -69,11 +72,12 @@ class EMT(AbstractCalculatorLabeler):
 
 
 class LennardJones(AbstractCalculatorLabeler):
-    """One kind of Lennard-Jones particle, smooth at the cut-off; argon by default."""
+    """One kind of Lennard-Jones particle, smooth at the cut-off; argon by default, and other elements with an
+    epsilon and a sigma of their own."""
 
     name = "lj"
 
-    def __init__(self, *, epsilon: float = 0.0104, sigma: float = 3.40, cutoff: float = 8.5):
+    def __init__(self, *, epsilon: float = _EPSILON, sigma: float = _SIGMA, cutoff: float = 8.5):
         """Depth [eV], zero of the energy [Å], cut-off [Å]."""
         self.epsilon = epsilon
         self.sigma = sigma
@@ -91,4 +95,14 @@ class LennardJones(AbstractCalculatorLabeler):
         )
 
     def check(self, system: System) -> None:
-        """Every element is the same particle."""
+        """Raises UnsupportedError for another element than argon with the epsilon and sigma of argon."""
+        if (self.epsilon, self.sigma) == (_EPSILON, _SIGMA):
+            from ase.data import chemical_symbols
+
+            others = sorted(set(np.asarray(system.numbers).tolist()) - {_ARGON})
+            if others:
+                raise UnsupportedError(
+                    "lj has the epsilon and sigma of argon by default; the structure also has "
+                    + " ".join(chemical_symbols[number] for number in others),
+                    "give its own to adiabat.data.labelers.calculators.LennardJones",
+                )
