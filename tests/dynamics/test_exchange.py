@@ -29,6 +29,7 @@ from adiabat.dynamics import (
 from adiabat.dynamics.exchange import ACCEPTED, ATTEMPTS, RUNG
 from adiabat.dynamics.joined import concatenated
 from adiabat.dynamics.state import State
+from adiabat.io.plumed import read_plumed
 from adiabat.io.trajectory import read_trajectory
 from adiabat.potentials import AbstractPotential, LennardJones
 from adiabat.sampling import Biased, Distance, MovingRestraint, Restraint
@@ -278,6 +279,30 @@ def test_md_replicas_exchange(tmp_path):
     assert all(0 <= share <= 1 for share in shares)
     frames = at_temperature([run.trajectory for run in runs], 12.0)
     assert len(frames) == len(runs[0].trajectory)
+
+
+def test_rows_of_colvar_tell_their_temperature(tmp_path):
+    """A table of PLUMED's is of a replica: the rows at one temperature, of all tables, are its frames, and a
+    resumed run writes the same."""
+    spring = Restraint(variables=[Distance(atoms=[0, 1], name="d")], centers=[8.0], stiffness=[0.2])
+    settings = {
+        "integrator": Langevin(timestep=20), "bias": spring, "temperatures": [100.0, 130.0],
+        "exchange_every": 10,
+    }  # fmt: skip
+    runs = md_replicas(SPRINGS, SYSTEM, out=tmp_path / "whole", steps=400, **settings)
+    for steps in (150, 400):
+        md_replicas(SPRINGS, SYSTEM, out=tmp_path / "parts", steps=steps, resume=steps > 150, **settings)
+    places = [f"replica-00{k}/COLVAR" for k in range(2)]
+    for place in places:
+        assert (tmp_path / "parts" / place).read_text() == (tmp_path / "whole" / place).read_text()
+    tables = [read_plumed(tmp_path / "whole" / place) for place in places]
+    for kelvin in (100.0, 130.0):
+        rows = [table["target_temperature"] == kelvin for table in tables]
+        assert all(0 < mask.sum() < len(mask) for mask in rows)
+        found = np.concatenate([table["d"][mask] for table, mask in zip(tables, rows, strict=True)])
+        time = np.concatenate([table["time"][mask] for table, mask in zip(tables, rows, strict=True)])
+        frames = at_temperature([run.trajectory for run in runs], kelvin)
+        np.testing.assert_allclose(found[np.argsort(time)], 0.1 * frames.observables["d"], rtol=1e-6)
 
 
 def test_what_cannot_exchange_is_refused():

@@ -23,6 +23,7 @@ UNITS = {
     "primitive_kinetic_energy": "eV",
     "target_temperature": "K",
 }
+_SWAPPED = "target_temperature"
 # Frames are handed to the file in pieces of about this size [bytes]: HDF5 takes milliseconds for any piece.
 _PIECE_BYTES = 1 << 23
 
@@ -35,7 +36,8 @@ class Recorder:
         path: of the trajectory file; frames stay in memory without it.
         n_frames: keep this many of the file that is there; 0 begins a new one.
         names: the observables that frames have, of `UNITS`.
-        measured: what else they have; it is written to the file COLVAR beside the trajectory, too.
+        measured: what else they have; it is written to the file COLVAR beside the trajectory, too, with the
+            temperature of each row where replicas swap temperatures.
 
     Attributes:
         n_frames: recorded so far.
@@ -55,8 +57,7 @@ class Recorder:
         self.template = template
         self.n_frames = n_frames
         self._names = list(names)
-        self._measured = [column.name for column in measured]
-        if taken := sorted({*UNITS, "time"} & set(self._measured)):
+        if taken := sorted({*UNITS, "time"} & {column.name for column in measured}):
             raise ConfigError(f"every frame has a {taken[0]!r} already", "give the variable another name")
         self._pieces: list[Trajectory] = []
         self._writer = None
@@ -70,7 +71,9 @@ class Recorder:
             )
         self._table = None
         if path is not None and measured:
-            columns = [Column("time", "fs"), *measured]
+            swapped = [Column(_SWAPPED, UNITS[_SWAPPED])] if _SWAPPED in self._names else []
+            columns = [Column("time", "fs"), *measured, *swapped]
+            self._tabled = [column.name for column in columns[1:]]
             there = self._columns(read_trajectory(path)) if n_frames else None
             self._table = PlumedWriter(path.with_name(COLVAR), columns, rows=there)
 
@@ -123,7 +126,7 @@ class Recorder:
 
     def _columns(self, frames: Trajectory) -> np.ndarray:
         """Rows of the table."""
-        values = [frames.times, *(frames.observables[name] for name in self._measured)]
+        values = [frames.times, *(frames.observables[name] for name in self._tabled)]
         return np.stack(values, axis=1).astype(np.float64)
 
     def _flush(self) -> None:
