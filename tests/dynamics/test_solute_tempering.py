@@ -12,11 +12,12 @@ from tests.dynamics.test_exchange import accepted, assert_same_replicas, of_pair
 from adiabat.analysis import mean_with_error
 from adiabat.base import ConfigError
 from adiabat.base.runs import RunFolder
-from adiabat.base.units import BOLTZMANN
+from adiabat.base.units import BOLTZMANN, GIGAPASCAL
 from adiabat.dynamics import (
     CellRescaling,
     ConstantPressure,
     Langevin,
+    MonteCarloBarostat,
     NoseHoover,
     SoluteTempering,
     VelocityRescaling,
@@ -25,6 +26,7 @@ from adiabat.dynamics import (
 )
 from adiabat.dynamics.exchange import ACCEPTED, ATTEMPTS, RUNG
 from adiabat.potentials import AbstractPotential, Scaled
+from adiabat.sampling import Biased, Distance, MovingRestraint, Restraint
 from adiabat.system import Batch, Neighbors, System, neighbor_list
 from adiabat.tasks.replicas import md_replicas, of_replicas
 from adiabat.testing import EinsteinCrystal
@@ -128,9 +130,115 @@ def test_what_cannot_be_tempered_is_refused():
     exchange = eqx.tree_at(lambda t: t.temperature, Langevin(), np.array(LADDER))
     with pytest.raises(ConfigError, match="different atoms"):
         SoluteTempering(thermostat=exchange, every=1, solute=())
-    pressed = ConstantPressure(thermostat=exchange, barostat=CellRescaling())
-    with pytest.raises(ConfigError, match="constant volume"):
-        SoluteTempering(thermostat=pressed, every=1, solute=(0,))
+    spring = Restraint(variables=[Distance(atoms=[0, 1])], centers=[1.0], stiffness=[1.0])
+    moving = MovingRestraint(variables=spring.variables, start=[1.0], end=[2.0], stiffness=[1.0], steps=9)
+    with pytest.raises(ConfigError, match="a bias that changes"):
+        SoluteTempering(thermostat=Biased(integrator=exchange, bias=moving), every=1, solute=(0,))
+
+
+def test_restrained_springs_whose_solute_is_tempered():
+    """Two atoms on springs, one the solute, and a restraint on their distance, which is not scaled: on
+    each rung the mean distance and energy of the restraint are those of quadrature."""
+    stiffness, kelvin, ladder = 0.2, 100.0, (100.0, 250.0, 600.0)
+    pair = System.create([18, 18], SITES[:2])
+    sites = EinsteinCrystal(sites=jnp.asarray(SITES[:2]), stiffness=stiffness)
+    restraint = Restraint(variables=[Distance(atoms=[0, 1], name="d")], centers=[7.0], stiffness=[0.05])
+    results = tempered(
+        lambda **options: Biased(integrator=Langevin(friction=0.02, **options), bias=restraint), ladder,
+        sites, pair, solute=[1], steps=30_000, exchange_every=20, record_every=20,
+    )  # fmt: skip
+    # The difference of two points on springs l k and k is on a spring k l / (1 + l) in each component.
+    d = np.linspace(1, 20, 4001)
+    bias = 0.5 * 0.05 * (d - 7.0) ** 2
+    for hot in ladder:
+        joint = stiffness * (kelvin / hot) / (1 + kelvin / hot)
+        weights = d * np.exp(-(0.5 * joint * (d - 10.0) ** 2 + bias) / (BOLTZMANN * kelvin))
+        weights /= weights.sum()
+        frames = at_temperature([result.trajectory for result in results], hot)
+        for values, exact in ((frames.observables["d"], d), (frames.observables["bias"], bias)):
+            found, expected = mean_with_error(values[100:]), np.sum(weights * exact)
+            print(f"{hot:g} K: {found.mean:.4f} +- {found.error:.4f}, exact {expected:.4f}")
+            assert abs(found.mean - expected) < 3 * found.error
+            assert found.error < 0.05 * found.mean
+    for result in results:
+        assert np.ptp(result.trajectory.observables["conserved"]) < 0.01
+    assert (of_pairs(results, ACCEPTED) / of_pairs(results, ATTEMPTS)).min() > 0.05
+
+
+class VolumeEnergy(AbstractPotential):
+    """Atoms that do not see each other, each with an energy e ln V [eV]."""
+
+    energy_scale: float
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, *, energy_scale: float):
+        self.energy_scale, self.cutoff = energy_scale, 0.01
+
+    def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
+        return self.energy_scale * jnp.log(system.spread(system.volume)) * jnp.ones(system.n_atoms)
+
+
+KELVIN, PRESSURE, GASES, ATOMS, SHARE = 200.0, 0.01, (200.0, 400.0, 1200.0), 8, 0.6
+BAROSTATS = {
+    "rescaling": CellRescaling(pressure=PRESSURE, relaxation_time=200, compressibility=75.0, every=2),
+    "monte carlo": MonteCarloBarostat(pressure=PRESSURE, every=5),
+}
+
+
+def gases(barostat, **options):
+    """Eight atoms with SHARE k_B T ln V each, six of them the solute."""
+    edge = (5.0 * BOLTZMANN * KELVIN / (PRESSURE * GIGAPASCAL)) ** (1 / 3)
+    places = np.random.default_rng(0).uniform(0, edge, (ATOMS, 3))
+    gas = System.create([18] * ATOMS, places, edge * np.eye(3), pbc=True)
+    return tempered(
+        lambda **more: ConstantPressure(
+            thermostat=Langevin(timestep=5, temperature=more["temperature"], friction=0.02), barostat=barostat
+        ),
+        GASES, VolumeEnergy(energy_scale=SHARE * BOLTZMANN * KELVIN), gas, solute=[0, 1, 3, 4, 5, 7],
+        exchange_every=20, record_every=20, **{"skin": 4.0} | options,
+    )  # fmt: skip
+
+
+def powers():
+    """On each rung the volume has a gamma distribution with the power N + 1 - SHARE (2 + 6 lambda)."""
+    return [ATOMS + 1 - SHARE * (2 + 6 * KELVIN / hot) for hot in GASES]
+
+
+def test_stress_follows_the_rungs():
+    """After attempts at constant pressure a replica has the energy and the stress of its rung."""
+    results = gases(BAROSTATS["monte carlo"], steps=20 * 7)
+    assert sum(of_pairs(results, ACCEPTED)) > 0
+    for result in results:
+        volume = float(result.state.system.volume)
+        scale = SHARE * BOLTZMANN * KELVIN * (2 + 6 * KELVIN / GASES[int(result.state.extra[RUNG])])
+        assert float(result.state.energy) == pytest.approx(scale * np.log(volume), rel=1e-12)
+        # dE/dstrain of e ln V is e along each direction.
+        np.testing.assert_allclose(result.state.stress, scale / volume * np.eye(3), rtol=1e-12, atol=1e-15)
+        assert np.ptp(result.trajectory.observables["conserved"]) < 1e-10
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("barostat", BAROSTATS)
+def test_volumes_of_gases_that_exchange(barostat):
+    """Mean and spread of the volume are those of its gamma distribution on each rung, and swaps are accepted
+    as often as ln V says, without the pressure."""
+    results = gases(BAROSTATS[barostat], steps=40_000)
+    thermal = BOLTZMANN * KELVIN / (PRESSURE * GIGAPASCAL)
+    for hot, power in zip(GASES, powers(), strict=True):
+        frames = at_temperature([result.trajectory for result in results], hot)
+        found = np.linalg.det(frames.cells)[200:] / thermal
+        volumes = mean_with_error(found)
+        print(
+            f"{hot:g} K: volume {volumes.mean:.3f} +- {volumes.error:.3f}, exact {power:.3f}; {found.std()}"
+        )
+        assert abs(volumes.mean - power) < 3 * volumes.error
+        assert volumes.error < 0.05 * power
+        assert found.std() == pytest.approx(np.sqrt(power), rel=0.15)
+    random = np.random.default_rng(0)
+    for k, taken in enumerate(of_pairs(results, ACCEPTED) / of_pairs(results, ATTEMPTS)):
+        first, second = (np.log(random.gamma(power, size=200_000)) for power in powers()[k : k + 2])
+        gain = 6 * SHARE * (KELVIN / GASES[k] - KELVIN / GASES[k + 1])
+        assert taken == pytest.approx(np.mean(np.minimum(1, np.exp(gain * (first - second)))), abs=0.05)
 
 
 class WellInBath(AbstractPotential):

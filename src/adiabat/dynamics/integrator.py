@@ -163,6 +163,10 @@ class AbstractIntegrator(eqx.Module):
         """The energy H of exp(-H / k_B T), by which its ensemble weighs positions and cell [eV]."""
         return state.energy
 
+    def felt(self, state: State, potential: AbstractPotential) -> AbstractPotential:
+        """What moves the atoms in a state: the potential, and a bias if there is one."""
+        return potential
+
     def refreshed(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         """A state whose atoms were moved by something else than a step, with the forces that the integrator
         keeps."""

@@ -12,7 +12,6 @@ from adiabat.dynamics.evaluate import evaluate
 from adiabat.dynamics.exchange import RUNG, AbstractExchange, check_ladder
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.state import State, selected
-from adiabat.dynamics.wrapper import AbstractWrapper
 from adiabat.potentials import AbstractPotential, Prediction, Scaled
 from adiabat.system import Neighbors, System
 
@@ -35,14 +34,16 @@ class SoluteTempering(AbstractExchange):
 
     and what this changes of their energies counts as heat. The temperature that a frame names is T_m.
 
+    A restraint is not scaled, and at constant pressure all rungs have the same one: both are the same before
+    and after a swap, and drop out.
+
     Args:
         thermostat: of all; its temperature is the ladder of T_m [K], ascending, of which the first is T_0.
         every: steps between two attempts, which each take one more evaluation of the potential.
         solute: its atoms, numbered from 0.
 
     Raises:
-        ConfigError: as `ReplicaExchange`; a barostat or a bias; a solute without atoms, or with one that is
-            no whole number.
+        ConfigError: as `ReplicaExchange`; a solute without atoms, or with one that is no whole number.
     """
 
     thermostat: AbstractIntegrator
@@ -51,11 +52,6 @@ class SoluteTempering(AbstractExchange):
 
     def __init__(self, *, thermostat: AbstractIntegrator, every: int, solute: Sequence[int]):
         check_ladder(thermostat, every)
-        if isinstance(thermostat, AbstractWrapper):
-            raise ConfigError(
-                "a solute is tempered at constant volume, and without a bias",
-                "take a cell of the density that a run with the barostat has found, or leave the solute out",
-            )
         atoms = sorted({int(atom) for atom in solute})
         if not atoms or atoms[0] < 0 or len(atoms) != len(solute):
             raise ConfigError(
@@ -75,25 +71,38 @@ class SoluteTempering(AbstractExchange):
 
     def begin(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         state = AbstractExchange.begin(self, state, potential, neighbors)
-        scaled = self._on(state.extra[RUNG], state, potential)
-        found = evaluate(scaled, state.system, neighbors, stress=state.stress is not None)
+        found = evaluate(
+            self._felt_on(state.extra[RUNG], state, potential),
+            state.system,
+            neighbors,
+            stress=state.stress is not None,
+        )
         everywhere = jnp.ones(len(state.energy), bool)
         return eqx.tree_at(lambda s: s.heat, _replaced(state, found, everywhere), state.heat)
 
     def advanced(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
-        first = jnp.full_like(state.energy, jnp.asarray(self.temperature)[0])
-        thermostat = eqx.tree_at(lambda t: t.temperature, self.thermostat, first)
-        return thermostat.step(state, self._on(state.extra[RUNG], state, potential), neighbors)
+        return self._at_first(state).step(state, self._on(state.extra[RUNG], state, potential), neighbors)
 
     def exchanged(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         rung = state.extra[RUNG]
-        other = self._on(self._partners(state, self._tried(state)), state, potential)
-        found = other(state.system, neighbors, state.stress is not None)
+        other = self._partners(state, self._tried(state))
+        found = self._felt_on(other, state, potential)(state.system, neighbors, state.stress is not None)
         lost = (state.energy - found.energy)[jnp.argsort(rung)]
         thermal = BOLTZMANN * jnp.asarray(self.temperature)[0]
         extra = self._decided(state, (lost + jnp.roll(lost, -1)) / thermal)
         state = _replaced(state, found, extra[RUNG] != rung)
         return eqx.tree_at(lambda s: s.extra, state, state.extra | extra)
+
+    def _at_first(self, state: State) -> AbstractIntegrator:
+        """The thermostat, at the first temperature for all."""
+        first = jnp.full_like(state.energy, jnp.asarray(self.temperature)[0])
+        return eqx.tree_at(lambda t: t.temperature, self.thermostat, first)
+
+    def _felt_on(
+        self, rung: Int[Array, " n_replicas"], state: State, potential: AbstractPotential
+    ) -> AbstractPotential:
+        """The potential of replicas on these rungs, with the bias."""
+        return self._at_first(state).felt(state, self._on(rung, state, potential))
 
     def _on(
         self, rung: Int[Array, " n_replicas"], state: State, potential: AbstractPotential

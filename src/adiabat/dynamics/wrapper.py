@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 from adiabat.dynamics.integrator import AbstractIntegrator
 from adiabat.dynamics.state import Info, State
 from adiabat.io.plumed import Column
+from adiabat.potentials import AbstractPotential
 from adiabat.system import System
 
 
@@ -74,6 +75,9 @@ class AbstractWrapper(AbstractIntegrator):
 
     def weighed(self, state: State) -> Float[Array, "*n_systems"]:
         return self.integrator.weighed(state)
+
+    def felt(self, state: State, potential: AbstractPotential) -> AbstractPotential:
+        return self.integrator.felt(state, potential)
 
     def info(self, state: State) -> Info:
         return self.integrator.info(state)

@@ -98,6 +98,11 @@ class Biased(AbstractWrapper):
             if name.startswith(prefix)
         }
 
+    def felt(self, state: State, potential: AbstractPotential) -> "BiasedPotential":
+        return BiasedPotential(
+            potential=potential, bias=self.bias, memory=self.memory(state), thermal=self._thermal()
+        )
+
     def info(self, state: State) -> Info:
         info = self.integrator.info(state)
         names = [variable.name for variable in self.bias.variables]
@@ -128,10 +133,10 @@ class Biased(AbstractWrapper):
         )
         if state.stress is not None:
             state = eqx.tree_at(lambda s: s.stress, state, state.stress + self._tension(state))
-        return self.integrator._begun(state, self._potential(state, potential), neighbors)
+        return self.integrator._begun(state, self.felt(state, potential), neighbors)
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
-        after = self.integrator.step(state, self._potential(state, potential), neighbors)
+        after = self.integrator.step(state, self.felt(state, potential), neighbors)
         after = self._seen(after)
         if not self.bias.every:
             return after
@@ -178,11 +183,6 @@ class Biased(AbstractWrapper):
         values = values_of(self.bias.variables, state.system)
         energy = bias_energies(self.bias, values, self.memory(state), self._thermal())
         return eqx.tree_at(lambda s: s.extra, state, state.extra | {_VALUES: values, _ENERGY: energy})
-
-    def _potential(self, state: State, potential: AbstractPotential) -> "BiasedPotential":
-        return BiasedPotential(
-            potential=potential, bias=self.bias, memory=self.memory(state), thermal=self._thermal()
-        )
 
     def _pull(self, state: State) -> Float[Array, "n_atoms 3"]:
         """The forces of the bias alone [eV/Å]."""
