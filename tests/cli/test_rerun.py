@@ -1,5 +1,7 @@
 """A run again, by the configuration in its folder."""
 
+import tomllib
+
 import ase
 import ase.io
 import numpy as np
@@ -69,6 +71,23 @@ def test_the_same_trajectory_again(bias, place, adiabat, monkeypatch):
         assert np.array_equal(one.observables["bias"], other.observables["bias"])
     texts = [(place / name / "run" / "config.toml").read_text() for name in "ab"]
     assert texts[0] == texts[1]
+
+
+def test_files_are_seen_from_the_settings(place, adiabat, monkeypatch):
+    """Those of variables too, wherever the command runs, in the settings of a run and of `free-energy`."""
+    file = place / "a" / "md.toml"
+    bias = '[bias]\nkind = "restraint"\ncenters = [1.2, 0.0]\nstiffness = [0.1, 0.1]\n'
+    file.write_text(f"steps = 150\nrecord_every = 1\n{bias}{FILES}")
+    monkeypatch.chdir(place)
+    run = adiabat("md", "a/bonds.toml", "a/start.xyz", "--config", file, "--out", "run")
+    assert run.code == 0, run.err
+    (place / "a" / "seen.toml").write_text(FILES)
+    found = adiabat("free-energy", "run", "--variables", "a/seen.toml", "--json")
+    assert found.code == 0, found.err
+    assert found.json["variable"] == "s"
+    paths = tomllib.loads((place / "run" / "config.toml").read_text())["variables"]
+    assert paths[0]["frames"] == str(place / "a" / "path.xyz")
+    assert paths[1]["of"][0]["reference"] == str(place / "a" / "start.xyz")
 
 
 def test_files_have_their_whole_path(tmp_path, monkeypatch):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Argument",
     "Beside",
+    "Kindred",
     "Numbers",
     "Supplied",
     "Unit",
@@ -62,6 +63,12 @@ class Beside:
     """
 
     but: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kindred:
+    """Marks an argument, as `Annotated[list[dict[str, Any]], Kindred()]`, that takes tables of the registry
+    that it is in itself."""
 
 
 @dataclass(frozen=True)
@@ -216,17 +223,22 @@ def placed(
         mapping: from a configuration file.
         folder: that the file is in.
     """
+    registry = target
     if isinstance(target, Registry):
         if mapping.get("kind") not in target.names():
             return dict(mapping)
         target = target.get(mapping["kind"])
-    marks = {argument.name: _marked(argument.annotation, Beside) for argument in arguments(target)}
-    return {
-        key: os.path.join(folder, value)
-        if (mark := marks.get(key)) and isinstance(value, str) and value not in mark.but
-        else value
-        for key, value in mapping.items()
-    }
+    found = dict(mapping)
+    for argument in arguments(target):
+        value = found.get(argument.name)
+        beside = _marked(argument.annotation, Beside)
+        if beside and isinstance(value, str) and value not in beside.but:
+            found[argument.name] = os.path.normpath(os.path.join(folder, value))
+        if _marked(argument.annotation, Kindred) and isinstance(value, list):
+            found[argument.name] = [
+                placed(registry, row, folder) if isinstance(row, Mapping) else row for row in value
+            ]
+    return found
 
 
 def json_schema(target: Callable[..., Any]) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Variables made of other variables."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError
-from adiabat.base.schema import build_kind
+from adiabat.base.schema import Kindred, build_kind
 from adiabat.sampling.variable import AbstractVariable, checked_name, values_of
 from adiabat.system import System
 
@@ -64,7 +64,7 @@ class Combination(AbstractVariable):
 
 def combination_of(
     *,
-    of: list[dict[str, Any]],
+    of: Annotated[list[dict[str, Any]], Kindred()],
     coefficients: list[float],
     period: float | None = None,
     name: str = "combination",

@@ -4,8 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-# Of variables: settings that name a file.
-_FILES = ("file", "frames", "reference")
+from adiabat.base.schema import placed
 
 
 def recorded(bias: Mapping[str, Any], variables: list[dict[str, Any]]) -> dict[str, Any]:
@@ -18,15 +17,11 @@ def recorded(bias: Mapping[str, Any], variables: list[dict[str, Any]]) -> dict[s
     """
     if bias["kind"] == "none":
         return {}
+    from adiabat.sampling import variables as kinds
+
     limits = {} if bias.get("limits") is None else {"bias": {"limits": bias["limits"]}}
-    return {**limits, "variables": [_placed(one) for one in variables]}
-
-
-def _placed(variable: Mapping[str, Any]) -> dict[str, Any]:
-    """A table without empty settings, with the whole paths of its files."""
-    found = {name: value for name, value in variable.items() if value is not None}
-    found |= {name: os.path.abspath(found[name]) for name in _FILES if name in found}
-    return found | ({"of": [_placed(one) for one in found["of"]]} if "of" in found else {})
+    given = [{name: value for name, value in one.items() if value is not None} for one in variables]
+    return {**limits, "variables": [placed(kinds, one, os.getcwd()) for one in given]}
 
 
 def settings_of_run(config: Mapping[str, Any]) -> dict[str, Any]:

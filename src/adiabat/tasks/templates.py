@@ -138,7 +138,7 @@ def settings(
 ) -> dict[str, Any]:
     """The resolved settings of a task: those of a file, below what is `given`, below "a.b=c" overrides.
 
-    The terms of a potential file name files as seen from its folder.
+    Files that the tables [[...]] of terms and variables name are seen from the folder of the settings.
 
     Args:
         task: such as "md".

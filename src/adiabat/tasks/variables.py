@@ -102,19 +102,22 @@ def read_run(run: str | os.PathLike) -> "list[Trajectory]":
 
 
 def read_variables(path: str | os.PathLike) -> "list[AbstractVariable]":
-    """The variables that a TOML file describes, in tables `[[variables]]`.
+    """The variables that a TOML file describes, in tables `[[variables]]`, whose own files are seen from
+    its folder.
 
     Raises:
         ConfigError: there are none, or one is described wrongly.
     """
-    from adiabat.base.schema import build_kind
+    from adiabat.base.schema import build_kind, placed
     from adiabat.sampling import variables as kinds
 
     tables = load_config(path).get("variables")
     if not isinstance(tables, list) or not tables:
         hint = 'write [[variables]] with kind = "torsion" and atoms = [4, 6, 8, 14], say'
         raise ConfigError(f"{path} has no tables [[variables]]", hint)
-    return [build_kind(kinds, table, "variables") for table in tables]
+    folder = os.path.dirname(path)
+    seen = [placed(kinds, table, folder) if isinstance(table, dict) else table for table in tables]
+    return [build_kind(kinds, table, "variables") for table in seen]
 
 
 def torsions_of(trajectories: "Sequence[Trajectory]") -> "list[AbstractVariable]":
