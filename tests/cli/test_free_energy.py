@@ -75,6 +75,108 @@ def few(tmp_path_factory):
     return windows(tmp_path_factory.mktemp("few") / "run", 2000, (-0.2, 0.2))
 
 
+Y = Coordinate(axis=1, name="y")
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory):
+    """Walkers in both wells under a bias on x and y."""
+    bias = OPES(variables=[X, Y], widths=[0.15, 0.1], barrier=6 * THERMAL, every=100, shared=True)
+    return together(tmp_path_factory.mktemp("flat") / "run", [-1.0, 1.0] * 4, bias, 1500)
+
+
+BOTH = ("--variable", "x", "--variable", "y")
+
+
+def test_a_surface(flat, adiabat, tmp_path):
+    files = [tmp_path / f"fes.{kind}" for kind in ("csv", "npz", "html")]
+    outs = [word for file in files for word in ("--out", file)]
+    states = [f"--state={name}: x={ends}; y=-1,1" for name, ends in (("left", "-inf,0"), ("right", "0,inf"))]
+    words = ("free-energy", flat, *BOTH, "--bins", 12, "--limits", "y=-0.6, 0.6")
+    answer = adiabat(*words, *states, *outs, "--json")
+    assert answer.code == 0, answer.err
+    found = answer.json
+    assert (found["method"], found["variable"], found["unit"]) == ("reweighting", ["x", "y"], ["Å", "Å"])
+    x, y = (np.array(axis) for axis in found["profile"]["value"])
+    energies = np.array(found["profile"]["free_energy_kj_per_mol"], float)
+    assert energies.shape == np.shape(found["profile"]["error_kj_per_mol"]) == (12, 12)
+    assert y == pytest.approx(np.linspace(-0.55, 0.55, 12))
+    lowest = np.unravel_index(np.nanargmin(energies), energies.shape)
+    assert found["lowest_at"] == [x[lowest[0]], y[lowest[1]]]
+    assert found["minima"][0]["at"] == found["lowest_at"]
+    assert found["minima"][0]["free_energy_kj_per_mol"] == 0
+    [row] = found["differences"]
+    assert (row["state"], row["compared_with"]) == ("right", "left")
+    assert abs(row["difference_kj_per_mol"] - 0.932417 * THERMAL / KJ_PER_MOL) < 3
+    # The states are the same as those of x alone, and their frames have the same weights.
+    alone = adiabat("free-energy", flat, "--state", "0,inf", "--json").json
+    assert row["difference_kj_per_mol"] == pytest.approx(alone["difference_kj_per_mol"])
+    assert row["verdict"] == alone["verdict"]
+    with files[0].open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["x [Å]", "y [Å]", "free energy [kJ/mol]", "error [kJ/mol]"]
+    table = np.array(rows[1:], float).reshape(12, 12, 4)
+    np.testing.assert_allclose(table[3, :, 1], y, rtol=1e-4)
+    np.testing.assert_allclose(table[:, 3, 0], x, rtol=1e-4)
+    shown = np.isfinite(table[..., 2])
+    np.testing.assert_allclose(table[..., 2][shown], energies[shown], rtol=1e-4, atol=1e-9)
+    with np.load(files[1]) as arrays:
+        assert arrays["variables"].tolist() == ["x [Å]", "y [Å]"]
+        np.testing.assert_array_equal(arrays["axis_1"], y)
+        np.testing.assert_array_equal(arrays["free_energy_kj_per_mol"][shown], energies[shown])
+    page = files[2].read_text()
+    assert page.count("<svg") == 2
+    assert all(word in page for word in (">left<", ">right<", "free energy [kJ/mol]", "lowest way out"))
+    told = adiabat(*words, *states, "--out", tmp_path / "again.csv").out
+    assert "x, y" in told
+    assert "lowest way out [kJ/mol]" in told
+    assert " ± " in told.splitlines()[-1]
+    assert "fes.html exists" in adiabat(*words, "--out", files[2]).err
+
+
+def test_a_state_of_a_surface_and_a_state_of_more(flat, adiabat):
+    """One without a name is compared with all else; one of a single variable may be said of one as well."""
+    surface = adiabat("free-energy", flat, *BOTH, "--state", "x=0,inf", "--json").json
+    line = adiabat("free-energy", flat, "--state", "x=0,inf; y=-9,9", "--json").json
+    assert surface["difference_kj_per_mol"] == pytest.approx(line["difference_kj_per_mol"])
+    assert "differences" not in surface
+    assert "minima" not in line
+    third = [f"--state={ends}" for ends in ("-2,-0.5", "-0.5,0.5", "0.5,2")]
+    rows = adiabat("free-energy", flat, *third, "--json").json["differences"]
+    assert [(row["state"], row["compared_with"]) for row in rows] == [
+        ("-0.5,0.5", "-2,-0.5"),
+        ("0.5,2", "-2,-0.5"),
+    ]
+    assert rows[0]["difference_kj_per_mol"] > rows[1]["difference_kj_per_mol"]
+
+
+def test_what_is_no_surface_is_refused(flat, adiabat, tmp_path):
+    for words, message in (
+        (["--variable", "x", "--variable", "x"], "the variable 'x' is given twice"),
+        ([*BOTH, "--variable", "z"], "along one or two variables, not 3: x, y, z"),
+        (["--variable", "x", "--variable", "z"], "has no variable 'z'"),
+        ([*BOTH, "--state", "x=0,1; z=0,1"], "has no variable 'z'"),
+        ([*BOTH, "--state", "0,1"], "a state from 0 to 1 could be of x or y"),
+        ([*BOTH, "--limits", "0,1"], "a profile from 0 to 1 could be of x or y"),
+        ([*BOTH, "--limits", "z=0,1"], "the profile is not along 'z'"),
+        ([*BOTH, "--limits", "y=1,0"], "has no bins"),
+        ([*BOTH, "--limits", "y=5,6"], "no frame is between 5 and 6: 'y' went from"),
+        ([*BOTH, "--limits", "x=-1.2,-0.8; y=0.5,0.501"], "no frame"),
+        ([*BOTH, "--state", "x=0,1; x=2,3"], "bounds 'x' twice"),
+        ([*BOTH, "--state", "x=0,1; 2,3"], "'2,3' has no variable"),
+        ([*BOTH, "--state", "x=here"], "'here' is no interval"),
+        ([*BOTH, "--state", "A: x=0,1", "--state", "A: x=2,3"], "two states are called 'A'"),
+        ([*BOTH, "--state", "A: x=0,1", "--state", "B: y=-1,1"], "the states A and B overlap"),
+        ([*BOTH, "--state", "A: x=-1,1", "--state", "B: x=50,60"], "no frame is in the state B"),
+        (["--out", tmp_path / "fes.pdf"], "cannot write 'fes.pdf'"),
+        (["--out", tmp_path / "fes.csv", "--out", tmp_path / "fes.csv"], "fes.csv is given twice"),
+    ):
+        answer = adiabat("free-energy", flat, *words)
+        assert answer.code in (1, 2)
+        assert message in answer.err, answer.err
+        assert "->" in answer.err, answer.err
+
+
 def test_the_profile_as_a_table(few, adiabat, tmp_path):
     pytest.importorskip("pymbar")
     words = ("free-energy", few, "--bins", 10, "--state", "0,inf", "--out", tmp_path / "fes.csv")
@@ -119,7 +221,7 @@ def test_what_does_not_go_together_is_refused(few, adiabat, tmp_path):
         ([few, "--limits", "10, 20"], "no frame is between 10 and 20: 'x' went from"),
         ([few, "--state", "1, -1"], "a state from 1 to -1 is empty"),
         ([few, "--state", "-2, 0", "--state", "-1, 1"], "the two states overlap"),
-        ([few, "--state", "1, 2", "--state", "2, 3", "--state", "4, 5"], "3 states"),
+        ([few, "--state", "1, 2", "--state", "2, 3", "--state", "4, 5"], "no frame is in the state 1, 2"),
         ([few, "--state", "here"], "'here' is no interval"),
         ([few, "--variable", "y"], "has no variable 'y'"),
         ([few, "--limits", "1, inf"], "has no bins"),
@@ -145,6 +247,14 @@ def test_work_of_steered_runs(adiabat, tmp_path):
     assert "only 3 trajectories" in found["verdict"]
     assert "in equilibrium" in found["note"]
     assert "not divided into states" in adiabat("free-energy", run, "--state", "0, 1").err
+    ase.io.write(tmp_path / "c.xyz", ase.Atoms("C"))
+    other = f"[[variables]]\nkind = 'rmsd'\nreference = '{tmp_path / 'c.xyz'}'\nname = 'y'\n"
+    (tmp_path / "y.toml").write_text(other)
+    surface = adiabat("free-energy", run, "--variables", tmp_path / "y.toml", *BOTH)
+    assert "steered runs follow one line" in surface.err, surface.err
+    page = adiabat("free-energy", run, "--out", tmp_path / "work.html")
+    assert page.code == 0, page.err
+    assert "for runs that began in equilibrium" in (tmp_path / "work.html").read_text()
     config = run / "config.toml"
     config.write_text(config.read_text().replace("steps = 200", "steps = 400"))
     assert "75 % of their way" in adiabat("free-energy", run).err
@@ -286,6 +396,45 @@ def test_double_well(kind, adiabat, tmp_path):
     assert found["converged"], found["verdict"]
     assert error < 0.2
     assert abs(value - expected) < 3 * error
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("kind", ["umbrella", "opes"])
+def test_double_well_on_a_surface(kind, adiabat, tmp_path):
+    """The same well, and a spring along y, which does not change the difference: F is known everywhere."""
+    if kind == "umbrella":
+        pytest.importorskip("pymbar")
+        each = [
+            Restraint(variables=[X, Y], centers=[c, 0.0], stiffness=[20 * THERMAL, 10 * THERMAL])
+            for c in CENTERS
+        ]
+        run = together(tmp_path / "run", CENTERS, each, 60_000)
+    else:
+        bias = OPES(variables=[X, Y], widths=[0.12, 0.1], barrier=7 * THERMAL, every=100, shared=True)
+        run = together(tmp_path / "run", [-1.0, 1.0] * 8, bias, 60_000, record_every=20)
+    states = ("--state", "A: x=-inf,0; y=-1,1", "--state", "B: x=0,inf; y=-1,1")
+    words = ("--bins", 24, "--limits", "x=-1.5,1.5; y=-0.45,0.45", *BOTH)
+    found = adiabat("free-energy", run, *words, *states, "--json").json
+    unit = THERMAL / KJ_PER_MOL
+    [row] = found["differences"]
+    value, error = (row[f"difference_kj_per_mol{end}"] / unit for end in ("", "_error"))
+    print(f"{kind}: {value:.3f} +- {error:.3f}, exact 0.932; {row['verdict']}; {found['minima']}")
+    assert found["converged"], row["verdict"]
+    assert error < 0.2
+    assert abs(value - 0.932417) < 3 * error
+    axes = np.meshgrid(*found["profile"]["value"], indexing="ij")
+    exact = 4 * (axes[0] ** 2 - 1) ** 2 + axes[0] / 2 + 25 * axes[1] ** 2
+    energies = np.array(found["profile"]["free_energy_kj_per_mol"], float) / unit
+    errors = np.array(found["profile"]["error_kj_per_mol"], float) / unit
+    low = (exact < exact.min() + 4) & np.isfinite(errors) & (errors > 0)
+    off = energies - exact
+    off = (off - np.average(off[low], weights=errors[low] ** -2))[low] / errors[low]
+    assert low.sum() > 100
+    assert np.sqrt(np.mean(off**2)) < 2
+    places = np.array([one["at"] for one in found["minima"]])
+    assert places == pytest.approx(np.array([[-1.015, 0.0], [0.984, 0.0]]), abs=0.2)
+    second = found["minima"][1]
+    assert abs(second["free_energy_kj_per_mol"] / unit - 1.0) < 0.7
 
 
 @pytest.mark.physics

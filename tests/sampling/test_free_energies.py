@@ -18,6 +18,7 @@ from adiabat.sampling import (
     Torsion,
     Window,
     free_energy_difference,
+    free_energy_minima,
     free_energy_profile,
     hill_offsets,
     steered_difference,
@@ -77,6 +78,49 @@ def test_two_variables():
     grid = np.meshgrid(*profile.axes, indexing="ij")
     expected = 0.5 * THERMAL * (grid[0] ** 2 + grid[1] ** 2)
     assert np.abs(profile.free_energy - expected).max() < 0.35 * THERMAL
+
+
+def wells(n, tilt, rng):
+    """Independent numbers of the distribution exp(-U) of U = 2 (x^2 - 1)^2 + tilt x."""
+    x = np.linspace(-2.5, 2.5, 4001)
+    below = np.cumsum(np.exp(-2 * (x**2 - 1) ** 2 - tilt * x))
+    return np.interp(rng.random(n), below / below[-1], x)
+
+
+def test_two_independent_double_wells():
+    """Sampled exactly: the surface is the sum of the two, and F of two corners the sum of two differences.
+
+    A bias of -U / 2 has been along x: what is sampled by exp(-U) is by exp(-3 U / 2) without it."""
+    rng, n = np.random.default_rng(4), 40_000
+    x, y = wells(n, 0.6, rng), wells(n, -0.3, rng)
+    bias = -0.5 * THERMAL * (2 * (x**2 - 1) ** 2 + 0.6 * x)
+
+    def energy(z, depth, tilt):
+        return depth * (z**2 - 1) ** 2 + tilt * z
+
+    def right(depth, tilt):
+        z = np.linspace(-3, 3, 6001)
+        weight = np.exp(-energy(z, depth, tilt))
+        return -math.log(weight[z > 0].sum() / weight[z < 0].sum())
+
+    columns = np.stack([x, y], axis=1)
+    profile = free_energy_profile(
+        columns, bias, KELVIN, bins=[16, 18], limits=[(-1.5, 1.5), (-1.5, 1.5)], skip=0.0
+    )
+    assert profile.converged, profile.verdict
+    grid = np.meshgrid(*profile.axes, indexing="ij")
+    exact = energy(grid[0], 3, 0.9) + energy(grid[1], 2, -0.3)
+    known = (exact - exact.min() < 5) & np.isfinite(profile.error) & (profile.error > 0)
+    off = profile.free_energy / THERMAL - exact
+    off = (off - np.mean(off[known]))[known]
+    assert np.sqrt(np.mean(off**2)) < 0.2
+    assert np.sqrt(np.mean((off / (profile.error[known] / THERMAL)) ** 2)) < 1.5
+    corners = (x < 0) & (y < 0), (x > 0) & (y > 0)
+    found = free_energy_difference(*corners, bias, KELVIN, skip=0.0)
+    assert abs(found.value / THERMAL - right(3, 0.9) - right(2, -0.3)) < 3 * found.error / THERMAL
+    assert found.error < 0.05 * THERMAL
+    minima = free_energy_minima(profile, KELVIN, [None, None])
+    assert [tuple(np.sign(one.at)) for one in minima[:2]] == [(-1, 1), (-1, -1)]
 
 
 def test_the_verdict_says_what_is_missing():
@@ -272,6 +316,33 @@ def test_states_of_umbrella_windows():
     assert "window 1 does not overlap" in apart.profile(ends, bins=10).verdict
     with pytest.raises(DataError, match="no frame is in the second state"):
         joined.difference(x < 9, x > 9)
+
+
+def test_umbrella_windows_on_two_variables():
+    """On F = (x^2 + y^2 + x y) / 2 k_B T, whose windows are normal numbers of known mean and covariance."""
+    pytest.importorskip("pymbar")
+    x, y = (Torsion(atoms=[0, 1, 2, 3], name=name) for name in "xy")
+    spring, inverse = 3.0, np.array([[1.0, 0.5], [0.5, 1.0]])
+    covariance = np.linalg.inv(inverse + spring * np.eye(2))
+    rng = np.random.default_rng(1)
+    centers = [[a, b] for a in (-1.4, 0.0, 1.4) for b in (-1.4, 0.0, 1.4)]
+    series = [rng.multivariate_normal(spring * covariance @ center, covariance, 2000) for center in centers]
+    windows = [
+        Window.of(Restraint(variables=[x, y], centers=center, stiffness=[spring * THERMAL] * 2))
+        for center in centers
+    ]
+    joined = JoinedWindows(series, windows, KELVIN, resamples=8)
+    values = np.concatenate(series)
+    profile = joined.profile(values, bins=12, limits=[(-1.5, 1.5), (-1.5, 1.5)])
+    assert profile.converged, profile.verdict
+    grid = np.stack(np.meshgrid(*profile.axes, indexing="ij"))
+    off = profile.free_energy / THERMAL - 0.5 * np.einsum("iab,ij,jab->ab", grid, inverse, grid)
+    assert np.abs(off - off.mean()).max() < 0.4
+    same, other = values.prod(axis=1) > 0, values.prod(axis=1) < 0
+    # Of a correlation of -1/2 signs are the same in 1/2 - asin(1/2) / pi = 1/3 of all.
+    found = joined.difference(same, other)
+    assert abs(found.value / THERMAL + math.log(2)) < 3 * found.error / THERMAL
+    assert found.error < 0.05 * THERMAL
 
 
 def test_a_state_of_few_frames_has_no_error_in_windows():

@@ -1,15 +1,14 @@
 """Commands that only look."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from adiabat.base.errors import ConfigError
 from adiabat.cli.app import app
 from adiabat.cli.labels import FREE_ENERGY
-from adiabat.cli.options import ForceFile, Json, Seed, interval, option_of, variables_option
-from adiabat.cli.output import print_result
+from adiabat.cli.options import ForceFile, Json, Seed, option_of, region, states, variables_option
+from adiabat.cli.output import print_result, print_table, with_error
 
 PANEL = "Look"
 
@@ -65,8 +64,12 @@ def free_energy(
         ),
     ],
     variable: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Along which.", show_default="the first that was recorded"),
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Along which; given twice, the surface along two.",
+            show_default="the first that was recorded",
+        ),
     ] = None,
     seen: Annotated[
         Path | None,
@@ -75,9 +78,10 @@ def free_energy(
     state: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="LOW,HIGH",
-            help="An interval of the variable (Å, rad) to compare with all else; given twice, the second is "
-            "compared with the first.",
+            metavar="STATE",
+            help="An interval of the variable (Å, rad) to compare with all else; given more often, each is "
+            'compared with the first. Of several variables, with a name or without: "C7eq: phi=-2.6, -0.8; '
+            'psi=-0.5, 3.1".',
             show_default=False,
         ),
     ] = None,
@@ -90,10 +94,19 @@ def free_energy(
             "the lowest of exchanging ones",
         ),
     ] = None,
-    bins: Annotated[int, typer.Option(metavar="N", min=2, help="Of the profile.")] = 60,
+    bins: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=2, help="Of the profile, along each variable.", show_default="60; along two 36"
+        ),
+    ] = None,
     limits: Annotated[
         str | None,
-        typer.Option(metavar="LOW,HIGH", help="Of the profile (Å, rad).", show_default="all values"),
+        typer.Option(
+            metavar="LOW,HIGH",
+            help='Of the profile (Å, rad); of several variables as in "d=1, 3".',
+            show_default="all values",
+        ),
     ] = None,
     skip: Annotated[
         float | None,
@@ -105,24 +118,64 @@ def free_energy(
     ] = None,
     seed: Seed = None,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE.csv", help="The profile as a table.", show_default=False),
+        list[Path] | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="The profile as a table (.csv), as arrays (.npz) or drawn on a page (.html); given more "
+            "often, all of these.",
+            show_default=False,
+        ),
     ] = None,
     force: ForceFile = False,
     json: Json = False,
 ) -> None:
-    """The free energy along a variable, and between states, with error bars and a verdict.
+    """The free energy along one or two variables, and between states, with error bars and a verdict.
 
     By reweighting OPES, metadynamics or a restraint, MBAR of umbrella windows, or the work of steered runs.
     """
     from adiabat.tasks.free_energy import free_energy as task
 
-    if state is not None and len(state) > 2:
-        raise ConfigError(f"{len(state)} states cannot be compared", "give --state once or twice")
     options = {"seen": seen, "temperature": temperature, "bins": bins, "skip": skip, "seed": seed or 0}
-    options |= {"limits": interval(limits) if limits else None, "out": out, "force": force}
-    found = task(runs, variable=variable, states=[interval(one) for one in state or []], **options)
+    options |= {"limits": region(limits) if limits else None, "out": out or None, "force": force}
+    found = task(runs, variable=variable, states=states(state or []), **options)
     print_result(found, json, labels=FREE_ENERGY)
+    if not json:
+        _print_lists(found)
+
+
+def _print_lists(found: dict[str, Any]) -> None:
+    """The minima of a surface, and the differences of several states, as tables."""
+    if found.get("minima"):
+        print()
+        print_table(
+            [
+                {
+                    "minimum": place,
+                    **dict(zip(found["variable"], one["at"], strict=True)),
+                    "free energy [kJ/mol]": with_error(one, "free_energy_kj_per_mol"),
+                    "lowest way out [kJ/mol]": "-"
+                    if one["exit_kj_per_mol"] is None
+                    else one["exit_kj_per_mol"],
+                }
+                for place, one in enumerate(found["minima"], 1)
+            ]
+        )
+    if found.get("differences"):
+        print()
+        print_table(
+            [
+                {
+                    "state": row["state"],
+                    "compared with": row["compared_with"],
+                    "difference [kJ/mol]": with_error(row, "difference_kj_per_mol"),
+                    "by the last third": row["last_third_kj_per_mol"],
+                    "verdict": row["verdict"],
+                }
+                for row in found["differences"]
+            ]
+        )
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example: adiabat export run-md --out run.xtc")

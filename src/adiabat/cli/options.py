@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from adiabat.base.units import Kind
+    from adiabat.tasks.regions import Region, Regions
 
 
 def quantity(kind: "Kind") -> Callable[[Any], float]:
@@ -92,6 +93,51 @@ def interval(text: str) -> tuple[float, float]:
     if low != low or high != high:
         raise ConfigError(f"{text[:60]!r} is no interval")
     return low, high
+
+
+def region(text: str) -> "Region":
+    """The intervals of "phi=-2.6, -0.8; psi=-0.5, 3.1" by variable, or the only one of "-1.5, 0".
+
+    Raises:
+        ConfigError: anything else.
+    """
+    from adiabat.base import ConfigError
+
+    if "=" not in text:
+        return interval(text)
+    found: dict[str, tuple[float, float]] = {}
+    for part in text.split(";"):
+        name, _, ends = (word.strip() for word in part.rpartition("="))
+        if not name:
+            raise ConfigError(
+                f"{part.strip()[:60]!r} has no variable", 'write it as "phi=-2.6, -0.8; psi=-0.5, 3.1"'
+            )
+        if name in found:
+            raise ConfigError(f"{text[:60]!r} bounds {name!r} twice", "give each variable one interval")
+        found[name] = interval(ends)
+    return found
+
+
+def states(texts: Sequence[str]) -> "Regions":
+    """Regions as of `region`, each maybe after a name and a colon: by their names where one has a name, or
+    there are more than two, else in their order.
+
+    Raises:
+        ConfigError: anything else, or two of one name.
+    """
+    from adiabat.base import ConfigError
+
+    pairs = []
+    for text in texts:
+        name, colon, where = text.partition(":")
+        pairs.append((name.strip() if colon else "", region(where if colon else text)))
+    if len(pairs) < 3 and not any(name for name, _ in pairs):
+        return [where for _, where in pairs]
+    names = [name or text.strip() for (name, _), text in zip(pairs, texts, strict=True)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two states are called {name!r}", "give each a name of its own")
+    return dict(zip(names, (where for _, where in pairs), strict=True))
 
 
 RUN_PANEL = "The run"

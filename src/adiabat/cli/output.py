@@ -59,14 +59,19 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def with_error(values: Mapping[str, Any], name: str) -> str:
+    """One of the values, together with the one named `..._error` beside it if there is one."""
+    error = values.get(f"{name}_error")
+    return _text(values[name]) if error is None else f"{_text(values[name])} ± {error:.2g}"
+
+
 def _with_errors(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values, each together with the one named `..._error` beside it."""
     shown = {}
     for name, value in values.items():
         if name.endswith("_error") and name.removesuffix("_error") in values:
             continue
-        error = values.get(f"{name}_error")
-        shown[name] = _text(value) if error is None else f"{_text(value)} ± {error:.2g}"
+        shown[name] = with_error(values, name)
         if isinstance(value, Mapping):
             shown[name] = _with_errors(value)
     return shown

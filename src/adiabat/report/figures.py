@@ -37,6 +37,9 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.formatter.useoffset": False,
 }
+# White with a dark rim: read on every color of a scale and on both pages.
+_ON_FILLED: dict[str, Any] = {"fontsize": 9, "fontweight": "bold", "color": "white", "zorder": 5}
+_RIM = "#1b2530"
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,82 @@ def binned(lines: Sequence[Binned], x_label: str, y_label: str) -> str:
     if len(lines) > 1:
         axis.legend(fontsize=8.5, frameon=False, labelcolor=_INK)
     return _svg(figure)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A function of two variables in bins.
+
+    Attributes:
+        x: middles of the bins, ascending, shape (n_x,).
+        y: the same of the other variable, shape (n_y,).
+        values: shape (n_x, n_y), not finite where there are none.
+        labels: of x, y and the values, with units.
+        around: whether the last bins of x and of y are next to the first.
+        marks: points with what is written at each, (x, y, text).
+        boxes: outlined, with a name, (x_low, x_high, y_low, y_high, text).
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    values: np.ndarray
+    labels: tuple[str, str, str]
+    around: tuple[bool, bool] = (False, False)
+    marks: Sequence[tuple[float, float, str]] = ()
+    boxes: Sequence[tuple[float, float, float, float, str]] = ()
+
+
+def surface(panel: Surface, *, smooth: bool = True) -> str:
+    """Colors with a scale, nothing where there are no values: filled contours, or else each bin as it is."""
+    import matplotlib as mpl
+    from matplotlib.patheffects import withStroke
+    from matplotlib.ticker import MaxNLocator
+
+    figure, ((axis,),) = _canvas(1, 1, height=0.8, width=5.6)
+    (x, y), values = _widened((panel.x, panel.y), panel.values, panel.around)
+    shown = np.ma.masked_invalid(values)
+    low, high = (float(shown.min()), float(shown.max())) if shown.count() else (0.0, 1.0)
+    levels = MaxNLocator(12).tick_values(low, high if high > low else low + 1)
+    with mpl.rc_context(_STYLE):
+        if smooth:
+            filled = axis.contourf(x, y, shown.T, levels=levels, cmap="viridis", zorder=0)
+            filled.set_edgecolor("face")  # or the page shows between them
+            axis.contour(x, y, shown.T, levels=levels, colors="white", linewidths=0.4, alpha=0.6, zorder=1)
+        else:
+            filled = axis.pcolormesh(x, y, shown.T, cmap="viridis", rasterized=True, zorder=0)
+        scale = figure.colorbar(filled, ax=axis, label=panel.labels[2], pad=0.03, aspect=30)
+        scale.outline.set_visible(False)
+    written = _ON_FILLED | {"path_effects": [withStroke(linewidth=2, foreground=_RIM)]}
+    for x_low, x_high, y_low, y_high, text in panel.boxes:
+        corners = [x_low, x_high, x_high, x_low, x_low], [y_low, y_low, y_high, y_high, y_low]
+        axis.plot(*corners, color=_COLORS[1], linewidth=1.4, linestyle="--", zorder=3)
+        axis.annotate(text, (x_low, y_high), (4, -4), textcoords="offset points", va="top", **written)
+    for at_x, at_y, text in panel.marks:
+        axis.plot([at_x], [at_y], marker="+", color="white", markersize=8, markeredgewidth=1.6, zorder=4)
+        axis.annotate(text, (at_x, at_y), (5, 4), textcoords="offset points", **written)
+    axis.grid(False)
+    axis.set(xlabel=panel.labels[0], ylabel=panel.labels[1], xlim=ends(panel.x), ylim=ends(panel.y))
+    return _svg(figure)
+
+
+def ends(middles: np.ndarray) -> tuple[float, float]:
+    """The outer edges of bins of equal widths, of their middles."""
+    half = 0.5 * (middles[1] - middles[0])
+    return float(middles[0] - half), float(middles[-1] + half)
+
+
+def _widened(
+    axes: Sequence[np.ndarray], values: np.ndarray, around: Sequence[bool]
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """With a bin more at each end: of a variable that goes around that of the other end, or else the
+    outermost once more, so that contours reach the edges."""
+    found = []
+    for number, (axis, wraps) in enumerate(zip(axes, around, strict=True)):
+        width = axis[1] - axis[0]
+        found.append(np.concatenate([[axis[0] - width], axis, [axis[-1] + width]]))
+        pad = [(1, 1) if number == k else (0, 0) for k in range(values.ndim)]
+        values = np.pad(values, pad, mode="wrap" if wraps else "edge")
+    return found, values
 
 
 def _canvas(

@@ -18,6 +18,7 @@ from adiabat.sampling.hills import HillsFiles, hill_offsets, sum_hills
 from adiabat.sampling.internal import Angle, Distance, Torsion
 from adiabat.sampling.learned import LearnedVariable
 from adiabat.sampling.metadynamics import Metadynamics
+from adiabat.sampling.minima import FreeEnergyMinimum, free_energy_minima
 from adiabat.sampling.opes import OPES
 from adiabat.sampling.read_run import BiasedRun, read_biased_run
 from adiabat.sampling.restraint import MovingRestraint, Restraint
@@ -69,6 +70,7 @@ __all__ = [
     "Coordination",
     "Distance",
     "FreeEnergyDifference",
+    "FreeEnergyMinimum",
     "FreeEnergyProfile",
     "HillsFiles",
     "JoinedWindows",
@@ -86,6 +88,7 @@ __all__ = [
     "biases",
     "features_along",
     "free_energy_difference",
+    "free_energy_minima",
     "free_energy_profile",
     "hill_offsets",
     "learn_variables",

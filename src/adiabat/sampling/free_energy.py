@@ -266,7 +266,8 @@ def _bootstrap(
         blocks = [block for row in numbers for block in np.array_split(row, per_walker)]
         table = np.array([sums(block) for block in blocks])
         drawn = random.integers(0, len(blocks), (_RESAMPLES, len(blocks)))
-        resampled = statistic(table[drawn].sum(axis=1))
+        # One by one: of the bins of a surface all together would fill the memory.
+        resampled = statistic(np.array([table[rows].sum(axis=0) for rows in drawn]))
         with np.errstate(invalid="ignore"):
             finite = np.isfinite(resampled)
             # A bin that many resamples do not have is known to no accuracy.

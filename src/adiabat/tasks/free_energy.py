@@ -1,19 +1,29 @@
-"""`adiabat free-energy`: free energies along a variable, out of simulations."""
+"""`adiabat free-energy`: free energies along one or two variables, out of simulations."""
 
-import csv
-import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adiabat.base import ConfigError, DataError, did_you_mean
-from adiabat.base.files import atomic_write, check_out
-from adiabat.base.units import KJ_PER_MOL
 from adiabat.tasks import precision
 from adiabat.tasks.biased_frames import BiasedFrames, read_frames
+from adiabat.tasks.free_energy_files import check_files, write_files
+from adiabat.tasks.free_energy_numbers import minima, numbers, profile_lists
+from adiabat.tasks.regions import (
+    Interval,
+    Pair,
+    Region,
+    Regions,
+    State,
+    by_variable,
+    check_variable,
+    compared,
+    read_states,
+)
 from adiabat.tasks.variables import read_variables
 
 if TYPE_CHECKING:
@@ -32,53 +42,63 @@ _METHODS = {
     "metadynamics": "reweighting",
 }
 
-type Found = tuple[FreeEnergyProfile, FreeEnergyDifference | None]
+# Along one variable, and along each of two.
+_BINS = {1: 60, 2: 36}
+
+type Found = tuple[FreeEnergyProfile, list[Pair], list[FreeEnergyDifference]]
 
 
 def free_energy(
     runs: Sequence[str | os.PathLike],
     *,
-    variable: str | None = None,
+    variable: str | Sequence[str] | None = None,
     seen: str | os.PathLike | None = None,
-    states: Sequence[tuple[float, float]] = (),
+    states: Regions = (),
     temperature: float | None = None,
-    bins: int = 60,
-    limits: tuple[float, float] | None = None,
+    bins: int | None = None,
+    limits: Region | None = None,
     skip: float | None = None,
     seed: int = 0,
-    out: str | os.PathLike | None = None,
+    out: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
-    """The free energy along a variable, and the difference between two states, with error bars by a bootstrap
-    over blocks and a verdict on convergence.
+    """The free energy along one or two variables, and the differences between states, with error bars by a
+    bootstrap over blocks and a verdict on convergence.
 
     Frames of a run with OPES, metadynamics, one restraint or no bias are weighed; several restraints are
     umbrella windows, joined by MBAR; of steered runs Jarzynski's equality is applied to the work.
 
     Args:
         runs: folders of `adiabat md`, with or without replicas; several of windows or steered runs.
-        variable: the name of one that was recorded or is in `seen`; the first of `seen`, or the first
-            recorded, by default.
+        variable: the name of one that was recorded or is in `seen`, or the names of two; the first of `seen`,
+            or the first recorded, by default.
         seen: a TOML file with tables `[[variables]]`, which are computed along the trajectories.
-        states: an interval of the variable, which is compared with all else, or two, of which the second is
-            compared with the first, in the unit of the variable (Å, rad). Of a variable that repeats an
-            interval may go through its end, as from 2.1 to -2.1 or to 4.2.
+        states: of several each is compared with the first, a single one with all else. Each is an interval
+            of the variable, in its unit (Å, rad), or intervals of any variables by their names:
+            `{"phi": (-2.6, -0.8), "psi": (-0.5, 3.1)}`. Of a variable that repeats an interval may go through
+            its end, as from 2.1 to -2.1 or to 4.2. States by their names have these in the result.
         temperature: of the frames that are taken where replicas have several [K]; of exchanging ones the
             lowest by default.
-        bins: of the profile, two or more.
-        limits: of the profile, in the unit of the variable; by default all values.
+        bins: of the profile along each variable, two or more; 60 along one, 36 along each of two by default.
+        limits: of the profile, as a state; by default all values.
         skip: share of each trajectory to leave out at its beginning; by default a fifth, of metadynamics a
             third.
         seed: of the bootstrap.
-        out: a CSV file for the profile.
-        force: replace an existing file.
+        out: files: the profile as a table (.csv) or as arrays (.npz), a page with drawings (.html).
+        force: replace existing files.
 
     Returns:
         `method`, `variable`, its `unit`, `temperature_k`, `trajectories`, `frames`, `n_effective`; with
         states, and of steered runs, `difference_kj_per_mol` with its `..._error`, `transitions` and
-        `last_third_kj_per_mol`, what the last third changed; `converged` and `verdict`, of the difference or
-        else of the profile; `lowest_at`; `note`; `out`; and `profile`: `value`, `free_energy_kj_per_mol` and
-        its `error_kj_per_mol`, None where no frame was or too few.
+        `last_third_kj_per_mol`, what the last third changed, of states that have names, and of more than two,
+        in a list `differences` with `state`, `compared_with`, `converged` and `verdict` of each; `converged`
+        and `verdict`, of the differences or else of the profile; `lowest_at`; `note`; `out`; and `profile`:
+        `value`, `free_energy_kj_per_mol` and its `error_kj_per_mol`, None where no frame was or too few.
+
+        Of two variables `variable`, `unit`, `lowest_at` and `value` are lists of two, energies and errors
+        have a list for each value of the first, and `minima` (see `adiabat.sampling.free_energy_minima`) have
+        `at`, `free_energy_kj_per_mol`, its `..._error`, and `exit_kj_per_mol`, None where no way out of it to
+        a lower one was seen.
 
     Raises:
         DataError: a run cannot be read or is too short, or no frame is in a state.
@@ -86,12 +106,10 @@ def free_energy(
         UnsupportedError: the structures lack an atom that a variable looks at.
         MissingDependencyError: windows need pymbar.
     """
-    if out is not None:
-        check_out(out, force)
+    files = [out] if isinstance(out, str | os.PathLike) else list(out or ())
+    check_files(files, force)
     if skip is not None and not 0 <= skip < 1:
         raise ConfigError(f"a share of {skip:g} cannot be left out", "as --skip 0.2")
-    if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
-        raise ConfigError(f"a profile from {limits[0]:g} to {limits[1]:g} has no bins", 'as --limits "0, 1"')
     places = [Path(run).resolve() for run in runs]
     for run, place in zip(runs, places, strict=True):
         if places.count(place) > 1:
@@ -101,39 +119,42 @@ def free_energy(
     for one in extra:
         if sum(other.name == one.name for other in extra) > 1:
             raise ConfigError(f"{seen} has two variables {one.name!r}", "give each a name of its own")
+    asked = [variable] if isinstance(variable, str) else list(variable or ())
+    _check_number(asked)
     frames = [one for run in runs for one in read_frames(Path(run), extra, temperature)]
     kind = _kind(frames)
-    name = _chosen(frames, variable or (extra[0].name if extra else None))
+    names = _chosen(frames, asked or [one.name for one in extra[:1]])
     first = frames[0]
-    options = {"temperature": first.temperature, "seed": seed}
+    options: dict[str, Any] = {"temperature": first.temperature, "seed": seed}
     if kind == "moving_restraint":
-        method = "work of steered runs"
-        profile, difference = _steered(frames, name, states, **options)
+        method, divided = "work of steered runs", []
+        profile, pairs, differences = _steered(frames, names, states, **options)
     else:
-        period = first.periods[name]
-        if limits is None and period is not None:
-            limits = (-0.5 * period, 0.5 * period)
+        divided = read_states(states, names, frames)
         share = _SKIPPED.get(kind, 0.2) if skip is None else skip
-        members = [_interval(*ends, period) for ends in states]
-        kept = [slice(int(share * len(one.times)), None) for one in frames]
-        _check_limits(name, [one.values[name][rows] for one, rows in zip(frames, kept, strict=True)], limits)
+        kept = [_later(one, share) for one in frames]
+        options |= {"bins": _BINS[len(names)] if bins is None else bins, "limits": _box(kept, names, limits)}
         estimate, method = (
             (_joined, "MBAR") if kind == "restraint" and len(frames) > 1 else (_weighed, _METHODS[kind])
         )
-        profile, difference = estimate(frames, name, kept, members, bins=bins, limits=limits, **options)
-    if out is not None:
-        _write(out, profile, f"{name} [{first.units[name]}]" if first.units[name] else name)
-    return {
+        profile, pairs, differences = estimate(kept, names, divided, **options)
+    units, periods = [first.units[name] for name in names], [first.periods[name] for name in names]
+    found = {
         "method": method,
-        "variable": name,
-        "unit": first.units[name],
+        "variable": names[0] if len(names) == 1 else names,
+        "unit": units[0] if len(names) == 1 else units,
         "temperature_k": first.temperature,
         "trajectories": len(frames),
         "frames": sum(len(one.times) for one in frames),
-        **_numbers(profile, difference),
+        **numbers(profile, pairs, differences),
+        **minima(profile, first.temperature, periods),
+        "profile": profile_lists(profile),
         **({"note": _STEERED} if kind == "moving_restraint" else {}),
-        **({} if out is None else {"out": str(out)}),
     }
+    write_files(files, found, profile, divided, periods)
+    if out is None:
+        return found
+    return found | {"out": str(files[0]) if len(files) == 1 else list(map(str, files))}
 
 
 def _kind(frames: list[BiasedFrames]) -> str:
@@ -160,98 +181,131 @@ def _kind(frames: list[BiasedFrames]) -> str:
     return kind
 
 
-def _chosen(frames: list[BiasedFrames], name: str | None) -> str:
-    """The name of the variable.
+def _check_number(names: Sequence[str]) -> None:
+    """Raises ConfigError of more variables than a profile has, or where one is there twice."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"the variable {name!r} is given twice", "give two different ones, or one")
+    if len(names) > max(_BINS):
+        raise ConfigError(
+            f"a free energy is along one or two variables, not {len(names)}: {', '.join(names)}",
+            "choose with --variable; a --state may have intervals of any variables",
+        )
+
+
+def _chosen(frames: list[BiasedFrames], names: Sequence[str]) -> list[str]:
+    """The names of the variables.
 
     Raises:
-        ConfigError: a run does not have it.
+        ConfigError: a run does not have one.
     """
-    names = list(frames[0].values)
-    if not names:
+    recorded = list(frames[0].values)
+    if not recorded:
         raise ConfigError(
             f"{frames[0].run} has recorded no variables", "describe one in a file: --variables FILE.toml"
         )
-    found = name or names[0]
-    for one in frames:
-        if found not in one.values:
-            raise ConfigError(f"{one.run} has no variable {found!r}", did_you_mean(found, one.values))
+    found = list(names) or recorded[:1]
+    for name in found:
+        check_variable(frames, name)
     return found
 
 
-def _check_limits(name: str, values: list[np.ndarray], limits: tuple[float, float] | None) -> None:
-    """Raises DataError where a profile would have nothing in it."""
-    every = np.concatenate(values)
-    if not len(every):
+def _limits(
+    limits: Region | None, names: Sequence[str], periods: Mapping[str, float | None]
+) -> dict[str, Interval]:
+    """Those that were given, by the names of the variables, and all of what repeats.
+
+    Raises:
+        ConfigError: of another variable, or between which nothing is.
+    """
+    given = {} if limits is None else by_variable(limits, names, "a profile")
+    for name, (low, high) in given.items():
+        if name not in names:
+            raise ConfigError(f"the profile is not along {name!r}", did_you_mean(name, names))
+        if not -np.inf < low < high < np.inf:
+            raise ConfigError(f"a profile from {low:g} to {high:g} has no bins", 'as --limits "0, 1"')
+    repeating = {name: period for name in names if (period := periods[name]) is not None}
+    return {name: (-0.5 * period, 0.5 * period) for name, period in repeating.items()} | given
+
+
+def _later(frames: BiasedFrames, share: float) -> BiasedFrames:
+    """Without so much of the beginning."""
+    rows = slice(int(share * len(frames.times)), None)
+    return replace(
+        frames,
+        times=frames.times[rows],
+        values={name: column[rows] for name, column in frames.values.items()},
+        bias=frames.bias[rows],
+        work=frames.work[rows],
+    )
+
+
+def _box(frames: list[BiasedFrames], names: Sequence[str], limits: Region | None) -> list[Interval]:
+    """The limits of a profile along each variable.
+
+    Raises:
+        ConfigError: they make no sense.
+        DataError: it would have nothing in it.
+    """
+    ends = _limits(limits, names, frames[0].periods)
+    if not any(len(one.times) for one in frames):
         raise DataError("no frames are left", "leave a smaller share out, or run longer")
-    lowest, highest = every.min(), every.max()
-    if limits is None and lowest == highest:
-        raise DataError(f"{name!r} is {lowest:g} in all frames: it has no profile")
-    low, high = limits or (lowest, highest)
-    if not np.any((every >= low) & (every <= high)):
+    found, inside = [], np.full(sum(len(one.times) for one in frames), True)
+    for name in names:
+        every = np.concatenate([one.values[name] for one in frames])
+        lowest, highest = float(every.min()), float(every.max())
+        if name not in ends and lowest == highest:
+            raise DataError(f"{name!r} is {lowest:g} in all frames: it has no profile")
+        low, high = ends.get(name, (lowest, highest))
+        within = (every >= low) & (every <= high)
+        if not within.any():
+            raise DataError(
+                f"no frame is between {low:g} and {high:g}: {name!r} went from {lowest:.4g} to {highest:.4g}",
+                "choose other --limits",
+            )
+        inside &= within
+        found.append((low, high))
+    if not inside.any():
         raise DataError(
-            f"no frame is between {low:g} and {high:g}: {name!r} went from {lowest:.4g} to {highest:.4g}",
-            "choose other --limits",
+            f"no frame has both {' and '.join(map(repr, names))} within the limits", "choose other --limits"
         )
+    return found
 
 
-def _interval(low: float, high: float, period: float | None) -> Callable[[np.ndarray], np.ndarray]:
-    """Whether values are in an interval, of a variable that repeats modulo its period."""
-    if low == high or (low > high and (period is None or not np.isfinite([low, high]).all())):
-        raise ConfigError(
-            f"a state from {low:g} to {high:g} is empty", 'write the lower end first, as --state "-1.5, 0"'
-        )
-    if period is None or not np.isfinite([low, high]).all():
-        return lambda values: (values >= low) & (values <= high)
-    width = high - low if low < high else (high - low) % period
-    if width >= period:
-        raise ConfigError(f"a state from {low:g} to {high:g} is everything: it repeats after {period:.4g}")
-    return lambda values: (values - low) % period <= width
-
-
-def _two_states(
-    values: np.ndarray, members: Sequence[Callable[[np.ndarray], np.ndarray]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Whether values are in the first and in the second state."""
-    inside = [one(values) for one in members]
-    first, second = inside if len(inside) == 2 else (~inside[0], inside[0])
-    if np.any(first & second):
-        raise ConfigError("the two states overlap", "give intervals that have no value in common")
-    return first, second
+def _looked_at(names: Sequence[str], states: Sequence[State]) -> list[str]:
+    """All variables that a profile and states are of."""
+    return list(dict.fromkeys([*names, *(name for state in states for name in state.ranges)]))
 
 
 def _weighed(
     frames: list[BiasedFrames],
-    name: str,
-    kept: list[slice],
-    members: list[Any],
+    names: Sequence[str],
+    states: list[State],
     *,
     bins: int,
-    limits: tuple[float, float] | None,
+    limits: list[Interval],
     temperature: float,
     seed: int,
 ) -> Found:
     """Frames with the weight exp(bias / k_B T)."""
     from adiabat.sampling import free_energy_difference, free_energy_profile
 
-    values = np.stack([one.values[name][rows] for one, rows in zip(frames, kept, strict=True)])
-    bias = np.stack([one.bias[rows] for one, rows in zip(frames, kept, strict=True)])
+    values = {name: np.stack([one.values[name] for one in frames]) for name in _looked_at(names, states)}
+    bias = np.stack([one.bias for one in frames])
     settings: dict[str, Any] = {"temperature": temperature, "skip": 0.0, "seed": seed}
-    profile = free_energy_profile(
-        values[..., None], bias, bins=bins, limits=None if limits is None else [limits], **settings
-    )
-    if not members:
-        return profile, None
-    return profile, free_energy_difference(*_two_states(values, members), bias, **settings)
+    along = np.stack([values[name] for name in names], axis=-1)
+    profile = free_energy_profile(along, bias, bins=bins, limits=limits, **settings)
+    pairs = compared(states, values)
+    return profile, pairs, [free_energy_difference(*pair.members, bias, **settings) for pair in pairs]
 
 
 def _joined(
     frames: list[BiasedFrames],
-    name: str,
-    kept: list[slice],
-    members: list[Any],
+    names: Sequence[str],
+    states: list[State],
     *,
     bins: int,
-    limits: tuple[float, float] | None,
+    limits: list[Interval],
     temperature: float,
     seed: int,
 ) -> Found:
@@ -262,28 +316,32 @@ def _joined(
     if any([v["name"] for v in one.settings["variables"]] != held for one in frames):
         raise ConfigError("the windows are on several variables", "give those on the same variables")
     periods = [frames[0].periods[variable] for variable in held]
-    values = np.concatenate([one.values[name][rows] for one, rows in zip(frames, kept, strict=True)])
-    states = _two_states(values, members) if members else None
+    values = {
+        name: np.concatenate([one.values[name] for one in frames]) for name in _looked_at(names, states)
+    }
+    pairs = compared(states, values)
     joined = JoinedWindows(
-        [
-            np.stack([one.values[v][rows] for v in held], axis=1)
-            for one, rows in zip(frames, kept, strict=True)
-        ],
+        [np.stack([one.values[v] for v in held], axis=1) for one in frames],
         [Window(one.spring["centers"], one.spring["stiffness"], periods) for one in frames],
         temperature,
         seed=seed,
     )
-    profile = joined.profile(values, bins=bins, limits=None if limits is None else [limits])
-    return profile, None if states is None else joined.difference(*states)
+    along = np.stack([values[name] for name in names], axis=-1)
+    profile = joined.profile(along, bins=bins, limits=limits)
+    return profile, pairs, [joined.difference(*pair.members) for pair in pairs]
 
 
 def _steered(
-    frames: list[BiasedFrames], name: str, states: Sequence[Any], *, temperature: float, seed: int
+    frames: list[BiasedFrames], names: Sequence[str], states: Regions, *, temperature: float, seed: int
 ) -> Found:
     """Runs whose springs moved in the same way."""
     from adiabat.sampling import steered_difference, steered_profile
 
-    first = frames[0]
+    first, name = frames[0], names[0]
+    if len(names) > 1:
+        raise ConfigError(
+            "steered runs follow one line: they know no surface", f"choose one: --variable {name}"
+        )
     if states:
         raise ConfigError("steered runs are not divided into states", "leave --state out")
     held = [one["name"] for one in first.settings["variables"]]
@@ -305,41 +363,4 @@ def _steered(
     work = np.stack([one.work[:length][on_the_way] for one in frames])
     centers = start + np.minimum(share[on_the_way], 1.0) * (end - start)
     profile = steered_profile(centers, work, temperature, seed=seed)
-    return profile, steered_difference(work[:, -1], temperature, seed=seed)
-
-
-def _numbers(profile: "FreeEnergyProfile", difference: "FreeEnergyDifference | None") -> dict[str, Any]:
-    (axis,) = profile.axes
-    found: dict[str, Any] = {"n_effective": profile.n_effective}
-    judged = profile
-    if difference is not None:
-        judged = difference
-        found |= {
-            "difference_kj_per_mol": difference.value / KJ_PER_MOL,
-            "difference_kj_per_mol_error": difference.error / KJ_PER_MOL,
-            "last_third_kj_per_mol": difference.drift / KJ_PER_MOL,
-        }
-        found |= {} if difference.transitions is None else {"transitions": difference.transitions}
-    return found | {
-        "lowest_at": float(axis[np.argmin(profile.free_energy)]),
-        "converged": judged.converged,
-        "verdict": judged.verdict,
-        "profile": {
-            "value": axis.tolist(),
-            "free_energy_kj_per_mol": _finite(profile.free_energy / KJ_PER_MOL),
-            "error_kj_per_mol": _finite(profile.error / KJ_PER_MOL),
-        },
-    }
-
-
-def _write(path: str | os.PathLike, profile: "FreeEnergyProfile", name: str) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([name, "free energy [kJ/mol]", "error [kJ/mol]"])
-    for row in zip(*profile.axes, profile.free_energy / KJ_PER_MOL, profile.error / KJ_PER_MOL, strict=True):
-        writer.writerow([f"{value:.6g}" for value in row])
-    atomic_write(path, text.getvalue())
-
-
-def _finite(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+    return profile, [], [steered_difference(work[:, -1], temperature, seed=seed)]
