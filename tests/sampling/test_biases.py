@@ -1,5 +1,7 @@
 """Biases inside the loop: what is conserved, remembered, shared, written, and taken up again."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,8 @@ from adiabat.dynamics import (
     run_dynamics,
     run_replicas,
 )
+from adiabat.dynamics.evaluate import evaluate
+from adiabat.dynamics.integrator import _starting_momenta
 from adiabat.io.plumed import read_plumed
 from adiabat.io.trajectory import read_trajectory
 from adiabat.potentials import LennardJones
@@ -35,6 +39,7 @@ from adiabat.sampling import (
     sum_hills,
 )
 from adiabat.sampling.biased import BiasedPotential
+from adiabat.sampling.variable import AbstractVariable
 from adiabat.system import System, neighbor_list
 from adiabat.testing import systems
 from adiabat.testing.free_energies import KELVIN, THERMAL, Coordinate
@@ -54,6 +59,45 @@ STEERING = MovingRestraint(variables=[X], start=[-1.0], end=[1.0], stiffness=[0.
 def walk(bias, integrator=LANGEVIN, steps=200, **options):
     options = {"record_every": 1, "seed": 3} | options
     return run_dynamics(START, POTENTIAL, Biased(integrator=integrator, bias=bias), steps=steps, **options)
+
+
+class Counted(AbstractVariable):
+    """The coordinate x, which counts how often a program of it is made or it is called outside of one."""
+
+    name = "x"
+    unit = "Å"
+    period = None
+    calls: ClassVar[list[int]] = []
+
+    def members(self):
+        return (0,)
+
+    def __call__(self, system):
+        self.calls.append(1)
+        return system.positions[0, 0]
+
+
+def test_replicas_start_by_one_program():
+    """Replicas that differ in center and temperature: 32 umbrella windows traced their variables 64 times."""
+    near = neighbor_list(START, POTENTIAL.cutoff)
+
+    def begun(k):
+        window = Restraint(variables=[Counted()], centers=[-1.0 + 0.5 * k], stiffness=[2.0])
+        thermostat = Langevin(timestep=2, temperature=KELVIN + k)
+        return Biased(integrator=thermostat, bias=window).init(START, POTENTIAL, near, key=jax.random.key(0))
+
+    with jax.enable_x64(True):
+        states = [begun(0)]
+        traced, programs = len(Counted.calls), _starting_momenta._cached._cache_size()
+        states += [begun(k) for k in (1, 2)]
+        assert len(Counted.calls) == traced
+        assert _starting_momenta._cached._cache_size() == programs
+        free = evaluate(POTENTIAL, START, near)
+    # k (x - c)^2 / 2 and its slope, with k = 2 eV/Å^2 and x = -1 Å; momenta grow with the square root of T.
+    for k, state in enumerate(states):
+        np.testing.assert_allclose(state.energy - free.energy, (0.5 * k) ** 2, atol=1e-12)
+        np.testing.assert_allclose(state.forces[0] - free.forces[0], [k, 0, 0], atol=1e-12)
+        np.testing.assert_allclose(state.momenta, states[0].momenta * np.sqrt(1 + k / KELVIN), rtol=1e-12)
 
 
 @pytest.mark.physics

@@ -106,7 +106,8 @@ class AbstractIntegrator(eqx.Module):
             constraints = jax.tree.map(jnp.asarray, constraints)
             system = constrained(system, constraints)
         if momenta is None:
-            momenta = _starting_momenta(system, self.temperature, key, self.conserves_momentum, constraints)
+            kelvin = jnp.asarray(self.temperature)  # an array: replicas at others need no other program
+            momenta = _starting_momenta(system, kelvin, key, self.conserves_momentum, constraints)
         elif constraints is not None:
             momenta = _without_stretching(constraints, jnp.asarray(momenta), system)
         prediction = evaluate(potential, system, neighbors)
@@ -215,7 +216,7 @@ class AbstractIntegrator(eqx.Module):
 @eqx.filter_jit
 def _starting_momenta(
     system: System,
-    temperature: float,
+    temperature: Float[Array, ""],
     key: PRNGKeyArray,
     without_drift: bool,
     constraints: Constraints | None,

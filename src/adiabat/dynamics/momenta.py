@@ -17,7 +17,9 @@ def kinetic_energy(momenta: Float[Array, "n_atoms 3"], system: System | Batch) -
     return system.sum_atoms(0.5 * jnp.sum(squares, axis=1) / system.masses)
 
 
-def maxwell_boltzmann(system: System, temperature: float, key: PRNGKeyArray) -> Float[Array, "n_atoms 3"]:
+def maxwell_boltzmann(
+    system: System, temperature: float | Float[Array, ""], key: PRNGKeyArray
+) -> Float[Array, "n_atoms 3"]:
     """Momenta at a temperature [K], each component normal with variance m k_B T; padding stays at rest."""
     scale = jnp.sqrt(jnp.asarray(system.masses) * BOLTZMANN * temperature)
     number = 3 * system.numbering()[:, None] + jnp.arange(3)

@@ -126,13 +126,9 @@ class Biased(AbstractWrapper):
 
     def _begun(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         state = self._remembering(state, self.bias.begin(jnp.asarray(self._thermal())))
-        state = self._seen(eqx.tree_at(lambda s: s.extra, state, state.extra | {_WORK: jnp.zeros(())}))
-        forces, energy = self._pull(state), state.extra[_ENERGY]
-        state = eqx.tree_at(
-            lambda s: (s.forces, s.energy), state, (state.forces + forces, state.energy + energy)
-        )
-        if state.stress is not None:
-            state = eqx.tree_at(lambda s: s.stress, state, state.stress + self._tension(state))
+        # Compiled once for all replicas, which differ in arrays only: the state and the temperature.
+        alike = eqx.tree_at(lambda i: i.temperature, self.without_own(), jnp.asarray(self.temperature))
+        state = _pulled(alike, state)
         return self.integrator._begun(state, self.felt(state, potential), neighbors)
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
@@ -214,6 +210,17 @@ class Biased(AbstractWrapper):
     def _each(self, function, system: System | Batch):
         """A function of a memory, for that of each replica where they have their own."""
         return jax.vmap(function) if isinstance(system, Batch) and not self.bias.shared else function
+
+
+@eqx.filter_jit
+def _pulled(biased: Biased, state: State) -> State:
+    """The state at step 0 of a bias that has its memory: with its energy, forces and stress."""
+    state = biased._seen(eqx.tree_at(lambda s: s.extra, state, state.extra | {_WORK: jnp.zeros(())}))
+    forces, energy = biased._pull(state), state.extra[_ENERGY]
+    state = eqx.tree_at(lambda s: (s.forces, s.energy), state, (state.forces + forces, state.energy + energy))
+    if state.stress is None:
+        return state
+    return eqx.tree_at(lambda s: s.stress, state, state.stress + biased._tension(state))
 
 
 class BiasedPotential(AbstractPotential):
