@@ -26,7 +26,7 @@ NAMES = tuple(
     dict.fromkeys(Chem.CanonSmiles(f"{h}{'C' * n}{t}") for h in HEADS for n in (0, 1, 2) for t in TAILS)
 )
 UNSEEN = ("CC(=O)NCCc1ccc(Cl)cc1", "OCCCCC#N", "C[C@H](O)CC(=O)NC")
-QUICK = ("mean", "nearest", "forest", "boosting", "gaussian-process")
+QUICK = ("mean", "nearest", "forest", "boosting", "gaussian-process", "multi-kernel")
 
 
 def value(smiles):
@@ -81,7 +81,7 @@ def test_contributions_add_up(kind, fitted):
         assert found.errors.any() == (kind == "nearest")
 
 
-@pytest.mark.parametrize("kind", ["forest", "boosting", "gaussian-process", "graph"])
+@pytest.mark.parametrize("kind", ["forest", "boosting", "gaussian-process", "multi-kernel", "graph"])
 def test_equal_atoms_bring_the_same(kind, fitted):
     """The six atoms of benzene, and the methyl groups of a chain that are mirror images."""
     predictor = fitted[kind][0]
@@ -167,7 +167,7 @@ def test_it_warns(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["forest", "boosting", "gaussian-process", "graph"])
+@pytest.mark.parametrize("kind", ["forest", "boosting", "gaussian-process", "multi-kernel", "graph"])
 def test_planted_groups_are_found(kind, molecules, labels):
     """Atoms of groups that raise the value have larger contributions than others, those of groups that lower
     it smaller ones: areas under the ROC curve within molecules that were left out. Graph networks train in

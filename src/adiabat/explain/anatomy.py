@@ -1,13 +1,50 @@
 """A molecule as what its atoms bring to each description of it, so that some of them can be left out."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from adiabat.explain.shares import descriptor_shares
-from adiabat.properties.fingerprints import BITS, environments
+from adiabat.properties.fingerprints import BITS, Counts, environments
 from adiabat.properties.graphs import Graph
 from adiabat.properties.molecules import Molecules
+from adiabat.properties.substructures import PLACES, SUBSTRUCTURES, occurrences
+
+
+class Occurrences(NamedTuple):
+    """What the counts of a fingerprint are counts of.
+
+    Attributes:
+        places: of each occurrence of a substructure, shape (n_occurrences,).
+        inside: its atoms, shape (n_occurrences, n_atoms).
+    """
+
+    places: np.ndarray
+    inside: np.ndarray
+
+    def within(self, kept: np.ndarray, n_places: int) -> Counts:
+        """How many are whole in each set of atoms, shape (n_sets, n_places).
+
+        Args:
+            kept: shape (n_sets, n_atoms).
+            n_places: of the fingerprint.
+        """
+        there = kept.astype(np.float32) @ self.inside.T.astype(np.float32) == self.inside.sum(axis=1)
+        rows, which = np.nonzero(there)
+        ones = np.ones(len(rows), np.uint16)
+        found = Counts((ones, (rows, self.places[which])), shape=(len(kept), n_places))
+        found.sum_duplicates()
+        return found
+
+    def shares(self) -> tuple[np.ndarray, np.ndarray]:
+        """The places that occur, in order, shape (n_places,), and what each atom has of their counts, a
+        substructure being of its atoms in equal parts, shape (n_atoms, n_places)."""
+        places, which = np.unique(self.places, return_inverse=True)
+        found = np.zeros((len(places), self.inside.shape[1]))
+        np.add.at(found, which, self.inside / self.inside.sum(axis=1, keepdims=True))
+        return places, found.T
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +83,17 @@ class Anatomy:
         """Heavy atoms."""
         return self.inside.shape[1]
 
+    def occurrences(self, kind: str) -> Occurrences:
+        """What is counted in a fingerprint, by its name in `Molecules.fingerprint`."""
+        return Occurrences(self.places, self.inside) if kind == "counts" else self._occurrences[kind]
+
+    @cached_property
+    def _occurrences(self) -> dict[str, Occurrences]:
+        from rdkit import Chem
+
+        mol = Chem.MolFromSmiles(self.molecule.smiles[0])
+        return {kind: Occurrences(*occurrences(kind, mol)) for kind in SUBSTRUCTURES}
+
     def with_atoms(self, kept: np.ndarray) -> Molecules:
         """The molecule without some of its atoms, as any model reads it: an atom that is there is what it was
         in the whole, bonds have both ends, an environment all of its atoms, and descriptors are the sums of
@@ -55,28 +103,24 @@ class Anatomy:
             kept: shape (n_sets, n_atoms).
         """
         kept = np.asarray(kept, bool)
-        there = kept.astype(np.int32) @ self.inside.T.astype(np.int32) == self.inside.sum(axis=1)
-        counts = np.zeros((len(kept), BITS), np.uint16)
-        for environment, place in enumerate(self.places):
-            counts[:, place] += there[:, environment]
         numbers = (kept @ self.shares).astype(np.float32)
         # Not even by rounding another than the whole.
         numbers[kept.all(axis=1)] = self.molecule.descriptors[0]
         return Molecules.described(
             self.molecule.smiles * len(kept),
             np.repeat(self.molecule.inputs, len(kept), axis=0),
-            counts=counts,
+            counts=self.occurrences("counts").within(kept, BITS).toarray(),
             descriptors=numbers,
             graphs=tuple(_part(self.graph, one) for one in kept),
+            fingerprints={kind: self.occurrences(kind).within(kept, PLACES) for kind in SUBSTRUCTURES},
         )
 
     def feature_shares(self) -> np.ndarray:
         """What each atom has of each place of the fingerprint (an environment is of its atoms in equal
         parts) and of each descriptor, shape (n_atoms, 2048 + n_descriptors)."""
+        places, shares = self.occurrences("counts").shares()
         found = np.zeros((self.n_atoms, BITS))
-        each = self.inside / self.inside.sum(axis=1, keepdims=True)
-        for place, shares in zip(self.places, each, strict=True):
-            found[:, place] += shares
+        found[:, places] = shares
         return np.concatenate([found, self.shares], axis=1)
 
 

@@ -30,7 +30,13 @@ class Attribution(NamedTuple):
 
 _GRADIENTS = "integrated gradients"
 _TREES = "exact Shapley values of fingerprint and descriptors, given to the atoms behind them"
-_METHODS = {"forest": _TREES, "boosting": _TREES, "gaussian-process": _GRADIENTS, "graph": _GRADIENTS}
+_METHODS = {
+    "forest": _TREES,
+    "boosting": _TREES,
+    "gaussian-process": _GRADIENTS,
+    "multi-kernel": _GRADIENTS,
+    "graph": _GRADIENTS,
+}
 # Of every other kind the contributions are sampled.
 _ways = Registry(
     "explanation of a property model",
@@ -38,6 +44,7 @@ _ways = Registry(
         "forest": "adiabat.explain.trees:of_trees",
         "boosting": "adiabat.explain.trees:of_trees",
         "gaussian-process": "adiabat.explain.gaussian_process:of_process",
+        "multi-kernel": "adiabat.explain.gaussian_process:of_process",
         "graph": "adiabat.explain.graph:of_graphs",
     },
 )

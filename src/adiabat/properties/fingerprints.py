@@ -38,11 +38,21 @@ def count_morgan(smiles: Sequence[str], *, stereo: bool = True) -> np.ndarray:
 def sparse_counts(mols: Iterable[Any], *, stereo: bool = True) -> Counts:
     """The same of RDKit's molecules, without the zeros."""
     # Hashes, which RDKit takes a quarter longer to turn into places.
-    found = [one.GetNonzeroElements() for one in _generator(stereo).GetSparseCountFingerprints(list(mols))]
+    return folded(_generator(stereo).GetSparseCountFingerprints(list(mols)), BITS)
+
+
+def folded(vectors: Iterable[Any], size: int) -> Counts:
+    """RDKit's vectors of counts as one array, shape (n_molecules, size), uint16.
+
+    Args:
+        vectors: their elements are numbered by places, or hashes to be divided among these.
+        size: how many places.
+    """
+    found = [one.GetNonzeroElements() for one in vectors]
     ends = np.cumsum([0, *map(len, found)])
     hashes = np.fromiter(itertools.chain.from_iterable(found), np.int64, ends[-1])
     counts = np.fromiter(itertools.chain.from_iterable(one.values() for one in found), np.uint16, ends[-1])
-    whole = Counts((counts, (hashes % BITS).astype(np.int32), ends), shape=(len(found), BITS))
+    whole = Counts((counts, (hashes % size).astype(np.int32), ends), shape=(len(found), size))
     whole.sum_duplicates()
     return whole
 
@@ -65,12 +75,17 @@ def environments(mol: Any, *, stereo: bool = True) -> tuple[np.ndarray, np.ndarr
         the place of each circular environment, shape (n_environments,), and the atoms in it, shape
         (n_environments, n_atoms).
     """
+    return environments_of(_generator(stereo), mol)
+
+
+def environments_of(generator: Any, mol: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The same of one of RDKit's generators of circular environments."""
     from rdkit import Chem
     from rdkit.Chem import rdFingerprintGenerator
 
     output = rdFingerprintGenerator.AdditionalOutput()
     output.AllocateBitInfoMap()
-    _generator(stereo).GetCountFingerprint(mol, additionalOutput=output)
+    generator.GetCountFingerprint(mol, additionalOutput=output)
     places, inside = [], []
     for place, found in output.GetBitInfoMap().items():
         for center, radius in found:
@@ -84,7 +99,7 @@ def environments(mol: Any, *, stereo: bool = True) -> tuple[np.ndarray, np.ndarr
     return np.array(places, int), np.array(inside, bool).reshape(len(places), mol.GetNumAtoms())
 
 
-def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def similarities(one: np.ndarray | Counts, other: np.ndarray | Counts) -> np.ndarray:
     """Tanimoto's coefficient of counts, sum of minima over sum of maxima (Ralaivola et al. 2005,
     doi 10.1016/j.neunet.2005.07.009).
 

@@ -1,6 +1,6 @@
 """Gaussian processes on fingerprints and descriptors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, final
 
 import equinox as eqx
@@ -9,9 +9,10 @@ from scipy import linalg, optimize
 
 from adiabat.base import DataError
 from adiabat.properties.censored import hazard
-from adiabat.properties.fingerprints import similarities
+from adiabat.properties.fingerprints import Counts, similarities
 from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
+from adiabat.properties.substructures import PLACES, SUBSTRUCTURES
 
 # The exact solution takes the cube of the number of molecules; the search for its settings a part of them.
 MAX_MOLECULES, SEARCHED = 5000, 1000
@@ -22,17 +23,48 @@ _NOISE, _SEARCHES, _STEPS, _CONVERGED, _VAGUE = 0.1, 3, 20, 1e-3, 1e4
 
 
 class Kernel(NamedTuple):
-    """k = alike * Tanimoto + near * exp(-d^2 / 2 length^2), with d^2 the mean over descriptors and inputs of
-    the squared differences; `noise` is the variance of a measurement."""
+    """k = sum of alike * Tanimoto, over fingerprints, + near * exp(-d^2 / 2 length^2), with d^2 the mean over
+    descriptors and inputs of the squared differences; `noise` is the variance of a measurement."""
 
-    alike: float
+    alike: tuple[float, ...]
     near: float
     length: float
     noise: float
 
-    def __call__(self, tanimoto: np.ndarray, squared: np.ndarray) -> np.ndarray:
-        """Covariances from similarities and squared distances."""
-        return self.alike * tanimoto + self.near * np.exp(squared * (-0.5 / self.length**2))
+    def __call__(self, apart: "_Apart") -> np.ndarray:
+        """Covariances."""
+        found = self.near * np.exp(apart.squared * (-0.5 / self.length**2))
+        for alike, tanimoto in zip(self.alike, apart.tanimoto, strict=True):
+            found += alike * tanimoto
+        return found
+
+    @property
+    def variance(self) -> float:
+        """Of the values, without the noise."""
+        return sum(self.alike) + self.near
+
+
+class _Apart(NamedTuple):
+    """How alike some molecules are to others.
+
+    Attributes:
+        tanimoto: by each fingerprint, shape (n, m) each.
+        squared: distances by descriptors and inputs, shape (n, m).
+    """
+
+    tanimoto: tuple[np.ndarray, ...]
+    squared: np.ndarray
+
+    def of(self, columns: np.ndarray) -> "_Apart":
+        """Those of all to some."""
+        return _Apart(tuple(one[:, columns] for one in self.tanimoto), self.squared[:, columns])
+
+    def among(self, rows: np.ndarray) -> "_Apart":
+        """Those of some to each other."""
+        if len(rows) == len(self.squared):
+            return self
+        square = np.ix_(rows, rows)
+        return _Apart(tuple(one[square] for one in self.tanimoto), self.squared[square])
 
 
 class _Sites(NamedTuple):
@@ -80,28 +112,28 @@ class _Process(eqx.Module):
         return mean, np.sqrt(variance)
 
 
-@final
-class GaussianProcess(AbstractPredictor):
+class AbstractProcess(AbstractPredictor):
     """A Gaussian process (Rasmussen and Williams 2006, algorithm 2.1) with the Tanimoto kernel of counts
-    (Ralaivola et al. 2005, doi 10.1016/j.neunet.2005.07.009) and a Gaussian one of descriptors. The settings
-    maximize the marginal likelihood. Limits (`<5`) count by the chance of a value beyond them, by expectation
-    propagation (Minka 2001; Rasmussen and Williams 2006, algorithm 3.5). Of more than 5,000 molecules a
-    random part is taken.
+    (Ralaivola et al. 2005, doi 10.1016/j.neunet.2005.07.009) of each of some fingerprints, and a Gaussian one
+    of descriptors. The settings maximize the marginal likelihood. Limits (`<5`) count by the chance of a
+    value beyond them, by expectation propagation (Minka 2001; Rasmussen and Williams 2006, algorithm 3.5). Of
+    more than 5,000 molecules a random part is taken.
 
     Attributes:
-        counts: fingerprints of the known molecules, shape (n_known, n_places).
+        counts: of the known molecules, by each fingerprint, shape (n_known, n_places) each.
         scaled: their descriptors and inputs in units of their spread, shape (n_known, n_numbers).
         center: of descriptors and inputs, shape (n_numbers,).
         scale: theirs.
         processes: of each target.
     """
 
-    counts: np.ndarray
+    counts: tuple[Counts, ...]
     scaled: np.ndarray
     center: np.ndarray
     scale: np.ndarray
     processes: tuple[_Process, ...]
-    kind: ClassVar[str] = "gaussian-process"
+    fingerprints: ClassVar[tuple[str, ...]]
+    """By their names in `Molecules.fingerprint`."""
     takes_limits: ClassVar[bool] = True
 
     def predict(self, molecules: Molecules) -> Estimate:
@@ -110,31 +142,36 @@ class GaussianProcess(AbstractPredictor):
         for start in range(0, len(molecules), _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, len(molecules)))
             part = molecules.taken(rows)
-            tanimoto = similarities(part.counts, self.counts)
-            squared = _squared_distances(in_spreads(part.numbers, self.center, self.scale), self.scaled)
+            apart = _apart(
+                (self._counts(part), in_spreads(part.numbers, self.center, self.scale)),
+                (self.counts, self.scaled),
+            )
             for target, process in enumerate(self.processes):
                 kernel = process.kernel
-                cross = kernel(tanimoto[:, process.rows], squared[:, process.rows])
+                cross = kernel(apart.of(process.rows))
                 mean[rows, target] = cross @ process.weights
                 explained = linalg.solve_triangular(process.factor, cross.T, lower=True)
-                left = kernel.alike + kernel.near - (explained**2).sum(axis=0)
+                left = kernel.variance - (explained**2).sum(axis=0)
                 spread[rows, target] = np.sqrt(np.maximum(left, 0.0) + kernel.noise)
         return Estimate(mean, spread)
+
+    @classmethod
+    def _counts(cls, molecules: Molecules) -> tuple[Counts, ...]:
+        return tuple(map(molecules.fingerprint, cls.fingerprints))
 
     @classmethod
     def _fit(cls, molecules: Molecules, labels: Labels, seed: int) -> Self:
         numbers = molecules.numbers
         center, scale = np.median(numbers, axis=0), np.maximum(numbers.std(axis=0), 1e-6)
         scaled = in_spreads(numbers, center, scale)
-        tanimoto = similarities(molecules.counts, molecules.counts)
-        squared = _squared_distances(scaled, scaled)
+        own = cls._counts(molecules), scaled
+        apart = _apart(own, own)
         random = np.random.default_rng(seed)
         processes = []
         for values, limits in zip(labels.values.T, labels.limits.T, strict=True):
             rows = np.flatnonzero(~np.isnan(values))
-            apart = tanimoto[np.ix_(rows, rows)], squared[np.ix_(rows, rows)]
-            processes.append(_process(rows, *apart, values[rows], limits[rows], random))
-        return cls(molecules.counts, scaled, center, scale, tuple(processes))
+            processes.append(_process(rows, apart.among(rows), values[rows], limits[rows], random))
+        return cls(*own, center, scale, tuple(processes))
 
     @classmethod
     def fit(
@@ -156,6 +193,8 @@ class GaussianProcess(AbstractPredictor):
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {name: getattr(self, name) for name in _OWN}
+        for name, counts in zip(self.fingerprints, self.counts, strict=True):
+            arrays |= _written(name, counts)
         for target, process in enumerate(self.processes):
             arrays |= {f"{target}.rows": process.rows, f"{target}.weights": process.weights}
             if process.sites.extra.any():
@@ -170,31 +209,71 @@ class GaussianProcess(AbstractPredictor):
             DataError: rows that are not there, or settings without a positive definite K.
         """
         own = {name: arrays[name] for name in _OWN}
-        tanimoto = similarities(own["counts"], own["counts"])
-        squared = _squared_distances(own["scaled"], own["scaled"])
-        processes = []
-        for target, kernel in enumerate(Kernel(**kernel) for kernel in settings["kernels"]):
-            rows, weights = arrays[f"{target}.rows"], arrays[f"{target}.weights"]
-            extra = arrays.get(f"{target}.extra", np.zeros(len(rows)))
-            try:
-                factor = _factor(kernel, tanimoto[np.ix_(rows, rows)], squared[np.ix_(rows, rows)], extra)
-                sites = _Sites(factor @ (factor.T @ weights), extra)
-            except (IndexError, ValueError, linalg.LinAlgError) as error:
-                raise DataError(f"the Gaussian process of the model is damaged: {error}") from error
-            processes.append(_Process(rows, weights, factor, kernel, sites))
-        return cls(**own, processes=tuple(processes))
+        try:
+            counts = tuple(_read(name, arrays) for name in cls.fingerprints)
+            apart = _apart((counts, own["scaled"]), (counts, own["scaled"]))
+            processes = [
+                _restored(arrays, target, kernel, apart) for target, kernel in enumerate(settings["kernels"])
+            ]
+        except (IndexError, ValueError, linalg.LinAlgError) as error:
+            raise DataError(f"the Gaussian process of the model is damaged: {error}") from error
+        return cls(counts, **own, processes=tuple(processes))
 
 
-_OWN = ("counts", "scaled", "center", "scale")
+@final
+class GaussianProcess(AbstractProcess):
+    """One of circular environments and descriptors."""
+
+    kind: ClassVar[str] = "gaussian-process"
+    fingerprints: ClassVar[tuple[str, ...]] = ("counts",)
+
+
+@final
+class MultiKernelProcess(AbstractProcess):
+    """One of descriptors, circular environments, those of atoms told apart by their roles alone, paths and
+    pairs of atoms, with a kernel each (Gönen and Alpaydın 2011, JMLR 12, 2211): how much each counts is
+    found from the values."""
+
+    kind: ClassVar[str] = "multi-kernel"
+    fingerprints: ClassVar[tuple[str, ...]] = tuple(SUBSTRUCTURES)
+
+
+_OWN = ("scaled", "center", "scale")
+
+
+def _written(name: str, counts: Counts) -> dict[str, np.ndarray]:
+    """Arrays of a fingerprint, for a file: those of many places without the zeros."""
+    if name == "counts":
+        return {name: counts.toarray()}
+    return {f"{name}.{part}": getattr(counts, part) for part in ("data", "indices", "indptr")}
+
+
+def _read(name: str, arrays: Mapping[str, np.ndarray]) -> Counts:
+    """A fingerprint from its arrays.
+
+    Raises:
+        ValueError: they do not fit each other.
+    """
+    if name == "counts":
+        return Counts(arrays[name])
+    data, indices, ends = (arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
+    found = Counts((data, indices, ends), shape=(len(ends) - 1, PLACES))
+    found.check_format(full_check=True)
+    return found
+
+
+def _restored(arrays: Mapping[str, np.ndarray], target: int, settings: Any, apart: _Apart) -> _Process:
+    """The process of one target."""
+    # With one fingerprint there may be a number in place of several.
+    kernel = Kernel(**{**settings, "alike": tuple(np.ravel(settings["alike"]).tolist())})
+    rows, weights = arrays[f"{target}.rows"], arrays[f"{target}.weights"]
+    extra = arrays.get(f"{target}.extra", np.zeros(len(rows)))
+    factor = _factor(kernel, apart.among(rows), extra)
+    return _Process(rows, weights, factor, kernel, _Sites(factor @ (factor.T @ weights), extra))
 
 
 def _process(
-    rows: np.ndarray,
-    tanimoto: np.ndarray,
-    squared: np.ndarray,
-    values: np.ndarray,
-    limits: np.ndarray,
-    random: np.random.Generator,
+    rows: np.ndarray, apart: _Apart, values: np.ndarray, limits: np.ndarray, random: np.random.Generator
 ) -> _Process:
     """The process of one target, of whose molecules the similarities and distances are given.
 
@@ -202,29 +281,24 @@ def _process(
     """
     count = len(values)
     some = np.arange(count) if count <= SEARCHED else random.choice(count, SEARCHED, replace=False)
-    among = tanimoto[np.ix_(some, some)], squared[np.ix_(some, some)]
+    among = apart.among(some)
     sites = _Sites(values, np.zeros(count))
     if limits.any():
         sites = _told(np.zeros(count), np.ones(count), _NOISE, values, limits)
     for _ in range(_SEARCHES if limits.any() else 1):
-        kernel = _likeliest(*among, sites.taken(some))
+        kernel = _likeliest(among, sites.taken(some))
         if limits.any():
-            sites = _propagated(kernel, tanimoto, squared, sites, values, limits)
-    factor = _factor(kernel, tanimoto, squared, sites.extra)
+            sites = _propagated(kernel, apart, sites, values, limits)
+    factor = _factor(kernel, apart, sites.extra)
     return _Process(rows, linalg.cho_solve((factor, True), sites.values), factor, kernel, sites)
 
 
 def _propagated(
-    kernel: Kernel,
-    tanimoto: np.ndarray,
-    squared: np.ndarray,
-    sites: _Sites,
-    values: np.ndarray,
-    limits: np.ndarray,
+    kernel: Kernel, apart: _Apart, sites: _Sites, values: np.ndarray, limits: np.ndarray
 ) -> _Sites:
     """What limits say, given what all others say of each; half of every step is taken, which converges."""
     for _ in range(_STEPS):
-        factor = _factor(kernel, tanimoto, squared, sites.extra)
+        factor = _factor(kernel, apart, sites.extra)
         inverse = linalg.cho_solve((factor, True), np.eye(len(values)))
         own = sites.extra + kernel.noise
         variance = np.maximum(1 / np.diag(inverse) - own, 1e-6)
@@ -267,43 +341,54 @@ def _told(
     return _Sites(np.where(cut, said, values), np.where(cut, 1 / precise - noise, 0.0))
 
 
-def _likeliest(tanimoto: np.ndarray, squared: np.ndarray, sites: _Sites) -> Kernel:
+def _likeliest(apart: _Apart, sites: _Sites) -> Kernel:
     """The settings of largest marginal likelihood, by their logarithms."""
-    values = sites.values
+    values, count = sites.values, len(apart.tanimoto)
+
+    def kernel_of(logarithms: np.ndarray) -> Kernel:
+        numbers = np.exp(logarithms).tolist()
+        return Kernel(tuple(numbers[:count]), *numbers[count:])
 
     def loss(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
-        kernel = Kernel(*np.exp(logarithms))
-        gaussian = np.exp(squared * (-0.5 / kernel.length**2))
+        kernel = kernel_of(logarithms)
+        gaussian = np.exp(apart.squared * (-0.5 / kernel.length**2))
         try:
-            factor = _factor(kernel, tanimoto, squared, sites.extra)
+            factor = _factor(kernel, apart, sites.extra)
         except linalg.LinAlgError:
-            return 1e9, np.zeros(4)
+            return 1e9, np.zeros(count + 3)
         inverse = linalg.cho_solve((factor, True), np.eye(len(values)))
         weights = inverse @ values
         value = 0.5 * values @ weights + np.log(np.diag(factor)).sum()
         pull = 0.5 * (inverse - np.outer(weights, weights))  # d loss / d K
         near = kernel.near * gaussian
         slopes = (
-            kernel.alike * (pull * tanimoto).sum(),
+            *(alike * (pull * one).sum() for alike, one in zip(kernel.alike, apart.tanimoto, strict=True)),
             (pull * near).sum(),
-            (pull * near * squared).sum() / kernel.length**2,
+            (pull * near * apart.squared).sum() / kernel.length**2,
             kernel.noise * np.trace(pull),
         )
         return float(value), np.array(slopes)
 
-    start = np.log([0.5, 0.5, 1.0, 0.1])
-    bounds = [(np.log(low), np.log(high)) for low, high in ((1e-3, 30), (1e-3, 30), (0.2, 10), (1e-3, 2))]
+    start = np.log([*[0.5 / count] * count, 0.5, 1.0, 0.1])
+    limits = (*[(1e-3, 30)] * count, (1e-3, 30), (0.2, 10), (1e-3, 2))
+    bounds = [(np.log(low), np.log(high)) for low, high in limits]
     found = optimize.minimize(
         loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
     )
-    return Kernel(*np.exp(found.x).tolist())
+    return kernel_of(found.x)
 
 
-def _factor(kernel: Kernel, tanimoto: np.ndarray, squared: np.ndarray, extra: np.ndarray) -> np.ndarray:
+def _factor(kernel: Kernel, apart: _Apart, extra: np.ndarray) -> np.ndarray:
     """Lower Cholesky factor of K, the noise and what is beyond it included."""
-    covariance = kernel(tanimoto, squared)
+    covariance = kernel(apart)
     covariance[np.diag_indices_from(covariance)] += kernel.noise + extra
     return linalg.cholesky(covariance, lower=True, overwrite_a=True)
+
+
+def _apart(some: tuple[Sequence[Counts], np.ndarray], others: tuple[Sequence[Counts], np.ndarray]) -> _Apart:
+    """How alike molecules are, of which counts by each fingerprint and scaled numbers are given."""
+    tanimoto = tuple(similarities(one, other) for one, other in zip(some[0], others[0], strict=True))
+    return _Apart(tanimoto, _squared_distances(some[1], others[1]))
 
 
 def _squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Molecules with what models read of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -11,6 +11,7 @@ from scipy.sparse import vstack
 from adiabat.properties.descriptors import descriptors_of
 from adiabat.properties.fingerprints import BITS, Counts, sparse_counts
 from adiabat.properties.graphs import HANDEDNESS, Graph, atom_query, labeled, unlabeled, unlabeled_graphs
+from adiabat.properties.substructures import PLACES, substructures
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -58,6 +59,20 @@ class Molecules:
             return Counts(self.counts)
         parts = [sparse_counts(mols) for _, mols in self._blocks()]
         return Counts(vstack([Counts((0, BITS), dtype=np.uint16), *parts], format="csr"))
+
+    def fingerprint(self, kind: str) -> Counts:
+        """Counts by the name of what is counted: one of `SUBSTRUCTURES`, shape (n_molecules, 65536), or
+        "counts" for `sparse_counts`."""
+        if kind == "counts":
+            return self.sparse_counts
+        known = self.__dict__.setdefault("fingerprints", {})
+        if kind not in known:
+            known[kind] = self._substructures(kind)
+        return known[kind]
+
+    def _substructures(self, kind: str) -> Counts:
+        parts = [substructures(kind, mols) for _, mols in self._blocks()]
+        return Counts(vstack([Counts((0, PLACES), dtype=np.uint16), *parts], format="csr"))
 
     @cached_property
     def descriptors(self) -> np.ndarray:
@@ -119,21 +134,25 @@ class Molecules:
         counts: np.ndarray,
         descriptors: np.ndarray,
         graphs: Sequence[Graph],
+        fingerprints: Mapping[str, Counts],
     ) -> "Molecules":
-        """Molecules of which all that models read is given, as the attributes of these names."""
+        """Molecules of which all that models read is given, as the attributes of these names;
+        of fingerprints those of all `SUBSTRUCTURES`."""
         found = cls(tuple(smiles), inputs)
         found.__dict__.update(counts=counts, descriptors=descriptors, graphs=tuple(graphs))
+        found.__dict__["fingerprints"] = dict(fingerprints)
         return found
 
     def taken(self, index: np.ndarray | Sequence[int]) -> "Molecules":
         """The molecules with these numbers, in this order, with what is already known of them."""
         index = np.asarray(index, int)
-        known = self.mols
-        mols = None if known is None else tuple(np.array(known, object)[index])
+        mols = None if self.mols is None else tuple(np.array(self.mols, object)[index])
         part = type(self)(tuple(self.smiles[k] for k in index), self.inputs[index], mols)
         for name in ("counts", "sparse_counts", "descriptors"):
             if name in self.__dict__:
                 part.__dict__[name] = self.__dict__[name][index]
+        known = self.__dict__.get("fingerprints", {})
+        part.__dict__["fingerprints"] = {kind: counts[index] for kind, counts in known.items()}
         for name in ("graphs", "unlabeled"):
             if name in self.__dict__:
                 part.__dict__[name] = tuple(self.__dict__[name][k] for k in index)

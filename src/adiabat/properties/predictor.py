@@ -108,6 +108,7 @@ predictors = Registry(
         "forest": "adiabat.properties.trees:Forest",
         "boosting": "adiabat.properties.trees:Boosting",
         "gaussian-process": "adiabat.properties.gaussian_process:GaussianProcess",
+        "multi-kernel": "adiabat.properties.gaussian_process:MultiKernelProcess",
         "graph": "adiabat.properties.graph_network:GraphEnsemble",
         "student": "adiabat.properties.student:Student",
     },

@@ -13,6 +13,7 @@ from adiabat.properties.fingerprints import BITS, RADIUS, Counts
 from adiabat.properties.graphs import Graph
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.reaction_smiles import reacting, reverse, sides
+from adiabat.properties.substructures import PLACES, substructures
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -39,6 +40,13 @@ class Reactions(Molecules):
     def sparse_counts(self) -> Counts:
         """The same without the zeros."""
         return Counts(self.counts)
+
+    def _substructures(self, kind: str) -> Counts:
+        """Those of the reactants and those of the products, which are counted in other places."""
+        mols = [sides(text) for text in self.smiles]
+        before, after = (substructures(kind, [_bare(pair[k]) for pair in mols]) for k in (0, 1))
+        shifted = (after.indices + PLACES // 2) % PLACES
+        return Counts(before + Counts((after.data, shifted, after.indptr), shape=after.shape))
 
     @cached_property
     def descriptors(self) -> np.ndarray:

@@ -56,7 +56,7 @@ from adiabat.tasks.property_parts import BY_COLUMN, AnyStandardizer, Parts, read
 from adiabat.tasks.train import REPORT_NAME
 
 PREDICTIONS, REJECTED, SPLIT = "predictions.csv", "rejected.csv", "split.json"
-KINDS = (*BASELINES, "graph")
+KINDS = (*BASELINES, "multi-kernel", "graph")
 SPLITS = ("random", "scaffold", "cluster", "none", *BY_COLUMN)
 
 Fitted = dict[str, tuple[AbstractPredictor, Estimate]]

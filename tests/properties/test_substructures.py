@@ -1,0 +1,142 @@
+"""What is counted for the kernels, and that the process with a kernel for each is one."""
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from adiabat.base import DataError
+from adiabat.explain.gaussian_process import _pulls
+from adiabat.properties import ReactionStandardizer
+from adiabat.properties.fingerprints import Counts, similarities
+from adiabat.properties.gaussian_process import GaussianProcess, Kernel, MultiKernelProcess, _apart
+from adiabat.properties.molecules import Molecules
+from adiabat.properties.predictor import Labels
+from adiabat.properties.reactions import Reactions
+from adiabat.properties.substructures import PLACES, SUBSTRUCTURES, occurrences, substructures
+
+NAMES = (
+    "C",
+    "CC",
+    "CC(=O)Oc1ccccc1C(=O)O",
+    "CN1C=NC2=C1C(=O)N(C(=O)N2C)C",
+    "C1CC1C2CCC2",
+    "C[C@H](O)CC(=O)NC",
+    "[Na+].[O-]C(=O)c1ccccc1",
+    "NS(=O)(=O)c1ccc(cc1)-n1nc(cc1-c1ccc(C)cc1)C(F)(F)F",
+    "CCCCCCCCCCCCCl",
+)
+
+
+def counts_of(kind, *names):
+    return substructures(kind, map(Chem.MolFromSmiles, names)).toarray()
+
+
+@pytest.mark.parametrize("kind", SUBSTRUCTURES)
+def test_counts_are_those_of_what_occurs(kind):
+    for name in NAMES:
+        places, inside = occurrences(kind, Chem.MolFromSmiles(name))
+        np.testing.assert_array_equal(np.bincount(places, minlength=PLACES), counts_of(kind, name)[0])
+        assert inside.any(axis=1).all()
+
+
+def test_chains_have_known_counts():
+    """Hexane has 15 paths of one to five bonds and 15 pairs of atoms; of dodecane paths end at six bonds."""
+    for kind in ("paths", "pairs"):
+        assert counts_of(kind, "CCCCCC").sum() == 15
+    assert counts_of("paths", "C" * 12).sum() == sum(range(6, 12))
+    assert counts_of("pairs", "C" * 12).sum() == 66
+    _, inside = occurrences("pairs", Chem.MolFromSmiles("CCO"))
+    assert sorted(map(tuple, inside.astype(int))) == [(0, 1, 1), (1, 0, 1), (1, 1, 0)]
+
+
+def test_halogens_have_one_role():
+    one, other = "Fc1ccccc1", "Clc1ccccc1"
+    np.testing.assert_array_equal(counts_of("roles", one), counts_of("roles", other))
+    for kind in ("environments", "paths", "pairs"):
+        assert (counts_of(kind, one) != counts_of(kind, other)).any()
+
+
+def test_the_order_of_atoms_does_not_matter():
+    labels = Labels(np.arange(len(NAMES))[:, None] / 3 - 1, np.zeros((len(NAMES), 1)), np.zeros(1, bool))
+    model = MultiKernelProcess.fitted(Molecules(NAMES), labels)
+    random = np.random.default_rng(0)
+    mols = [Chem.MolFromSmiles(name) for name in NAMES]
+    shuffled = tuple(
+        Chem.MolToSmiles(
+            Chem.RenumberAtoms(mol, random.permutation(mol.GetNumAtoms()).tolist()), canonical=False
+        )
+        for mol in mols
+    )
+    assert shuffled != NAMES
+    for kind in SUBSTRUCTURES:
+        np.testing.assert_array_equal(counts_of(kind, *NAMES), counts_of(kind, *shuffled))
+    found = [model.predict(Molecules(names)) for names in (NAMES, shuffled)]
+    np.testing.assert_allclose(found[0].mean, found[1].mean, atol=1e-5)
+
+
+def test_the_sum_of_kernels_is_positive_semidefinite():
+    molecules = Molecules(NAMES)
+    counts = tuple(map(molecules.fingerprint, SUBSTRUCTURES))
+    scaled = np.random.default_rng(0).normal(size=(len(NAMES), 5))
+    covariance = Kernel((0.3, 0.2, 0.4, 0.1), 0.5, 1.5, 0.1)(_apart((counts, scaled), (counts, scaled)))
+    np.testing.assert_allclose(covariance, covariance.T, atol=1e-12)
+    np.testing.assert_allclose(np.diag(covariance), 1.5)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-12
+    dense = counts[2].toarray().astype(int)
+    smaller, larger = (f(dense[:, None], dense).sum(axis=2) for f in (np.minimum, np.maximum))
+    expected = np.where(larger > 0, smaller / np.maximum(larger, 1), 1.0)  # methane has no paths
+    np.testing.assert_allclose(similarities(counts[2], counts[2]), expected)
+
+
+def test_slopes_of_similarities_along_the_way():
+    """Beside sums of many small steps; what is known has more, fewer, other and no counts."""
+    known = np.array([[3, 0, 1, 2, 5], [0, 7, 0, 0, 0], [9, 9, 9, 9, 9], [0, 0, 0, 0, 0], [1, 1, 0, 0, 400]])
+    places, counts = np.array([0, 1, 3]), np.array([2.0, 60.0, 5.0])
+    times = (np.arange(200_000) + 0.5)[:, None, None] / 200_000
+    own = known[:, places]
+    expected = np.zeros(own.shape)
+    for rows in np.array_split(np.arange(len(times)), 20):
+        common = np.minimum(times[rows] * counts, own).sum(axis=2, keepdims=True)
+        largest = times[rows] * counts.sum() + known.sum(axis=1)[:, None] - common
+        below = times[rows] * counts < own
+        slopes = np.where(below, 1 / largest, -common / largest**2)
+        expected += slopes.sum(axis=0) / len(times)
+    found = _pulls(Counts(known), places, counts)
+    some = known.any(axis=1)
+    np.testing.assert_allclose(found[some], expected[some], atol=1e-5)
+    query = np.zeros((1, 5), int)
+    query[0, places] = counts
+    ends = similarities(query, known)[0] - similarities(0 * query, known)[0]
+    np.testing.assert_allclose(found @ counts, ends, atol=1e-12)
+    assert ends[3] == -1
+
+
+def test_damaged_fingerprints_are_refused():
+    labels = Labels(np.arange(len(NAMES))[:, None] / 3 - 1, np.zeros((len(NAMES), 1)), np.zeros(1, bool))
+    arrays, settings = MultiKernelProcess.fitted(Molecules(NAMES), labels).stored()
+    for name, change in (("indices", PLACES), ("indices", -PLACES - 1), ("indptr", 1)):
+        damaged = arrays | {f"paths.{name}": arrays[f"paths.{name}"] + change}
+        with pytest.raises(DataError, match="damaged"):
+            MultiKernelProcess.restored(damaged, settings)
+
+
+def test_a_process_of_before_is_read():
+    """Its one variance of similarities was a number."""
+    labels = Labels(np.arange(len(NAMES))[:, None] / 3 - 1, np.zeros((len(NAMES), 1)), np.zeros(1, bool))
+    model = GaussianProcess.fitted(Molecules(NAMES), labels)
+    arrays, settings = model.stored()
+    before = {"kernels": [{**one, "alike": one["alike"][0]} for one in settings["kernels"]]}
+    again = GaussianProcess.restored(arrays, before)
+    np.testing.assert_allclose(
+        again.predict(Molecules(NAMES)).mean, model.predict(Molecules(NAMES)).mean, atol=1e-12
+    )
+
+
+def test_reactions_are_told_from_their_reverse():
+    text = ReactionStandardizer()("[CH3:1][Br:2].[OH-:3]>>[CH3:1][OH:3].[Br-:2]")
+    reactions = Reactions((text,))
+    for kind in SUBSTRUCTURES:
+        there, back = (one.fingerprint(kind).toarray()[0] for one in (reactions, reactions.reversed))
+        assert there.sum() == back.sum() > 0
+        assert (there != back).any()
+        np.testing.assert_array_equal(np.roll(there, PLACES // 2), back)
