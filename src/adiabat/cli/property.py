@@ -84,8 +84,9 @@ def train(
         list[str] | None,
         typer.Option(
             metavar="KIND",
-            help="Of model: forest, boosting, gaussian-process, graph; again for several. By default all are "
-            "fitted and weighed. The mean and the nearest neighbor are always shown beside them.",
+            help="Of model: forest, boosting, gaussian-process, multi-kernel, graph; again for several. By "
+            "default all are fitted and weighed. The mean and the nearest neighbor are always shown beside "
+            "them.",
             show_default=False,
         ),
     ] = None,
