@@ -150,6 +150,15 @@ def test_a_state_of_a_surface_and_a_state_of_more(flat, adiabat):
     assert rows[0]["difference_kj_per_mol"] > rows[1]["difference_kj_per_mol"]
 
 
+def test_the_report_shows_both_variables(flat, adiabat, tmp_path):
+    found = adiabat("analyze", flat, "--out", tmp_path / "report.html", "--json")
+    assert found.code == 0, found.err
+    page = (tmp_path / "report.html").read_text()
+    assert "<h3>x [Å]</h3>" in page
+    assert "<h3>y [Å]</h3>" in page
+    assert "work [" not in page
+
+
 def test_what_is_no_surface_is_refused(flat, adiabat, tmp_path):
     for words, message in (
         (["--variable", "x", "--variable", "x"], "the variable 'x' is given twice"),

@@ -162,6 +162,8 @@ def _print_lists(found: dict[str, Any]) -> None:
                 for place, one in enumerate(found["minima"], 1)
             ]
         )
+    elif "minima" in found:
+        print("\nno minimum is deeper than its error: run longer, or take fewer --bins")
     if found.get("differences"):
         print()
         print_table(

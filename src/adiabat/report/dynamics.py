@@ -63,6 +63,7 @@ def dynamics_sections(
     verdicts += verdict
     cards: list[Any] = [Facts(_facts(measured) | whole), *map(Text, measured.warnings)]
     charts = [*energy, *temperature]
+    charts += _variables(title, motion)
     cards += [Columns(charts)] if len(charts) > 1 else charts
     cards.append(_viewer(title, motion))
     bonds, verdict_on_bonds = bond_cards(title, measured, reference_positions, reference_cells)
@@ -211,6 +212,22 @@ def _temperature(title: str, motion: Motion) -> tuple[list[Chart], list[Verdict]
         f"Temperature, {title}", value, status, f"good within 1 % of {number(target)} K", remark
     )
     return [chart], [verdict]
+
+
+def _variables(title: str, motion: Motion) -> list[Chart]:
+    """Of each collective variable of a bias where it was, as points: some jump from one end to the other."""
+    shown = motion.thinned(_MAX_POINTS)
+    return [
+        Chart(
+            {"time [ps]": motion.picoseconds[shown]},
+            [Series(name, values[shown], color % 7, points=True)],
+            name,
+            f"{name} against time",
+            title=name,
+            follows=title,
+        )
+        for color, (name, values) in enumerate(motion.variables.items())
+    ]
 
 
 def _temperature_caption(motion: Motion, found: analysis.TemperatureStatistics) -> str:

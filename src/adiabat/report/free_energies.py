@@ -122,7 +122,8 @@ def _surfaces(
         ],
         "Minima, to the width of a bin. The lowest way out is the height of the pass to a lower minimum.",
     )
-    return [Columns(pictures), table]
+    none = Text("No minimum is deeper than its error: run longer, or take fewer bins.")
+    return [Columns(pictures), table if minima else none]
 
 
 def _boxes(

@@ -1,6 +1,7 @@
 """A trajectory as the report needs it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Motion:
             Positions are then those of the centroids.
         beads: of quantum nuclei, positions whose distribution is that of the atoms [Å], like `positions`.
         is_biased: whether a bias was added to the potential.
+        variables: collective variables that were recorded, by their names with units, shapes (n_frames,).
         rungs: the temperature that each frame was made at [K], shape (n_frames,), where replicas swap them.
         is_bead: whether these are the frames of one bead of path integrals.
         is_collected: whether they are of one temperature, of whatever replica was there: an ensemble in no
@@ -59,6 +61,7 @@ class Motion:
     quantum_kinetic: np.ndarray | None = None
     beads: np.ndarray | None = None
     is_biased: bool = False
+    variables: Mapping[str, np.ndarray] = field(default_factory=dict)
     rungs: np.ndarray | None = None
     is_bead: bool = False
     is_collected: bool = False

@@ -11,6 +11,7 @@ from adiabat.base import DataError
 from adiabat.base.runs import RunFolder
 
 if TYPE_CHECKING:
+    from adiabat.io.trajectory import Trajectory
     from adiabat.report.motion import Motion
 
 
@@ -49,7 +50,23 @@ def trajectory_motion(path: Path) -> "Motion":
         friction=integrator.get("friction"),
         is_bead=path.parent.name.startswith(f"{BEAD}-"),
         beads=_beads_in_turn(path, motion.n_frames),
+        variables=_variables(path, trajectory),
     )
+
+
+def _variables(path: Path, trajectory: "Trajectory") -> dict[str, np.ndarray]:
+    """The collective variables beside what all frames have, by their names with units."""
+    from adiabat.dynamics.recorder import UNITS
+    from adiabat.io.trajectory import TrajectoryReader
+    from adiabat.sampling.bias import BIAS, WORK
+
+    with TrajectoryReader(path) as reader:
+        units = reader.units
+    return {
+        f"{name} [{units[name]}]" if units[name] else name: series
+        for name, series in trajectory.observables.items()
+        if name not in {*UNITS, BIAS, WORK}
+    }
 
 
 def settings_of(path: Path) -> Mapping[str, Any]:
