@@ -8,6 +8,7 @@ import numpy as np
 from adiabat.report import figures
 from adiabat.report.cards import Card, Chart, Columns, Facts, Figure, Section, Series, Table, Text, Verdict
 from adiabat.report.formatting import number, with_error
+from adiabat.sampling.bins import goes_around
 
 _BAR = "good when the last third changed it by less than k_B T / 4 and its error is below k_B T / 2"
 
@@ -82,12 +83,7 @@ def _surfaces(
 ) -> list[Card]:
     """The surface, its errors and its minima."""
     x, y = axes
-    across = [len(axis) * float(axis[1] - axis[0]) for axis in axes]
-    around = [
-        period is not None and bool(np.isclose(width, period))
-        for period, width in zip(periods, across, strict=True)
-    ]
-    shared: dict[str, Any] = {"around": (around[0], around[1])}
+    shared: dict[str, Any] = {"around": (goes_around(x, periods[0]), goes_around(y, periods[1]))}
     minima = found["minima"]
     marks = [(*one["at"], str(place + 1)) for place, one in enumerate(minima)]
     boxes = [box for name, ranges in states for box in _boxes(name, ranges, found["variable"], axes, periods)]

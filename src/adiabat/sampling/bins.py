@@ -67,3 +67,9 @@ class Bins:
     def sums(self, places: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The weight in each bin, shape (n_bins,), of what is at places that `places` gave."""
         return np.bincount(places + 1, weights, int(np.prod(self.shape)) + 1)[1:]
+
+
+def goes_around(middles: np.ndarray, period: float | None) -> bool:
+    """Whether bins of equal widths go all the way around a variable that repeats, so that the last is next to
+    the first."""
+    return period is not None and bool(np.isclose(len(middles) * (middles[1] - middles[0]), period))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabat.base.units import BOLTZMANN
+from adiabat.sampling.bins import goes_around
 from adiabat.sampling.free_energy import FreeEnergyProfile
 
 # Standard errors.
@@ -48,10 +49,7 @@ def free_energy_minima(
             around, the last is next to the first.
     """
     shape = profile.free_energy.shape
-    around = [
-        period is not None and bool(np.isclose(len(axis) * (axis[1] - axis[0]), period))
-        for axis, period in zip(profile.axes, periods, strict=True)
-    ]
+    around = [goes_around(axis, period) for axis, period in zip(profile.axes, periods, strict=True)]
     free_energy, error = profile.free_energy.reshape(-1), profile.error.reshape(-1)
     exits = _exits(free_energy, shape, around)
     bar = np.maximum(BOLTZMANN * temperature, _CERTAIN * error)
