@@ -80,7 +80,8 @@ class GraphEnsemble(AbstractPredictor):
             labels: theirs.
             folds: the number of each molecule's fold, shape (n_molecules,).
             seed: of weights, batches and dropout.
-            recipe: how; by default what was found best in docs/decisions/0022-graph-network.md.
+            recipe: how; by default what was found best in docs/decisions/0022-graph-network.md, of reactions
+                0025-reactions.md.
             start: the message passing that all members begin with (`pretrained`), which sets width and depth;
                 without, weights are drawn at random.
             minutes: the most it may take. The epochs that fit are planned after two of them, so that what
@@ -91,7 +92,7 @@ class GraphEnsemble(AbstractPredictor):
             ConfigError: a single fold.
             DataError: nothing is known.
         """
-        recipe = recipe or Recipe()
+        recipe = recipe or _usual(molecules)
         if start is not None:
             recipe = recipe._replace(width=start.width, depth=start.depth)
         names, numbered = np.unique(folds, return_inverse=True)
@@ -115,7 +116,7 @@ class GraphEnsemble(AbstractPredictor):
     @classmethod
     def _fit(cls, molecules: Molecules, labels: Labels, seed: int) -> Self:
         nobody = np.full(_MEMBERS, -1)
-        return cls._trained(molecules, labels, np.zeros(len(molecules), int), nobody, Recipe(), seed)
+        return cls._trained(molecules, labels, np.zeros(len(molecules), int), nobody, _usual(molecules), seed)
 
     @classmethod
     def _trained(
@@ -179,6 +180,11 @@ class GraphEnsemble(AbstractPredictor):
         template = eqx.filter_eval_shape(fresh, recipe, int(settings["members"]), shape, jax.random.key(0))
         members = from_arrays(template, arrays, "members", "the model")
         return cls(members, center, scale, classes, bool(settings.get("handed", True)))
+
+
+def _usual(molecules: Molecules) -> Recipe:
+    """What was found best; reactions want more rounds, from the bonds that change to the far ends."""
+    return Recipe(depth=5) if molecules.reacting else Recipe()
 
 
 def outputs_of(members: PropertyNetwork, graphs: Sequence[Graph], numbers: np.ndarray) -> np.ndarray:
