@@ -328,6 +328,13 @@ def test_states_through_the_end_of_a_period(adiabat, tmp_path):
     assert values[0] == pytest.approx(values[1], abs=1e-9)
     assert values[0] == pytest.approx(-values[2], abs=1e-9)
     assert "is everything" in adiabat(*words, "--state=-4, 4").err
+    # Limits as well: a profile from 0 to 2 pi is that from -pi to pi in another order.
+    whole = adiabat(*words).json["profile"]["free_energy_kj_per_mol"]
+    turned = adiabat(*words, f"--limits=0, {2 * np.pi}").json["profile"]["free_energy_kj_per_mol"]
+    np.testing.assert_allclose(np.array(turned, float), np.roll(np.array(whole, float), 30), atol=1e-9)
+    ends = [adiabat(*words, "--bins=6", f"--limits={one}").json["profile"] for one in ("2, -2", through)]
+    assert ends[0]["value"] == pytest.approx(ends[1]["value"])
+    assert ends[0]["free_energy_kj_per_mol"] == pytest.approx(ends[1]["free_energy_kj_per_mol"])
     assert "from 1 to 1 is empty" in adiabat(*words, "--state=1, 1").err
     cut(run)
     assert adiabat(*words).json["frames"] == found[0]["frames"] - 10

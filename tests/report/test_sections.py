@@ -13,6 +13,7 @@ from adiabat.report import data_sections, dynamics_sections, provenance_sections
 from adiabat.report.cards import Chart, Columns, Facts, Figure, Table, Viewer, packed
 from adiabat.report.errors import SetErrors
 from adiabat.report.formatting import number, with_error
+from adiabat.report.free_energies import _boxes
 from adiabat.report.measurements import Measurements
 from adiabat.report.motion import Motion
 
@@ -238,3 +239,19 @@ def test_packed_coordinates_are_accurate():
 def test_cards_are_plain_data(evaluation):
     [section, *_] = training_sections(history=[], evaluations={"test": evaluation}, summary={})
     assert dataclasses.replace(section, title="other").cards == section.cards
+
+
+def test_states_are_drawn_where_they_are():
+    """Of a torsion, in bins from -pi to pi: modulo a turn, in two parts through the end, or to an end."""
+    axes = (np.linspace(-np.pi, np.pi, 37)[1:] - np.pi / 36, np.array([0.5, 1.5]))
+    for ends, parts in (
+        ((-1.0, 1.0), [(-1, 1)]),
+        ((2.1, 2 * np.pi - 2.1), [(-np.pi, -2.1), (2.1, np.pi)]),
+        ((-7.0, -5.0), [(2 * np.pi - 7, 2 * np.pi - 5)]),
+        ((10.0, 11.0), [(10 - 4 * np.pi, 11 - 4 * np.pi)]),
+        ((-np.inf, 0.0), [(-np.pi, 0)]),
+        ((0.0, np.inf), [(0, np.pi)]),
+    ):
+        found = _boxes("A", {"phi": ends}, ["phi", "d"], axes, [2 * np.pi, None])
+        assert [row[:2] for row in found] == [pytest.approx(part) for part in parts]
+        assert all(row[2:] == (0, 2, "A") for row in found)

@@ -32,7 +32,7 @@ def free_energy_section(
         error: standard errors [kJ/mol], of the same shape.
         labels: the variables with units.
         periods: by which they repeat, None for those that do not.
-        states: names, and intervals by the name of the variable.
+        states: names, and intervals by the name of the variable, their lower ends first.
     """
     facts = {
         "method": found["method"],
@@ -137,9 +137,10 @@ def _boxes(
     for variable, axis, period in zip(variables, axes, periods, strict=True):
         first, last = figures.ends(axis)
         low, high = ranges.get(variable, (first, last))
-        if period is not None and low > high:
-            high += period
-        shifts = [0.0] if period is None else [-period, 0.0, period]
+        shifts = [0.0]
+        if period is not None and np.isfinite([low, high]).all():
+            # From the first turn on that reaches the bins.
+            shifts = [period * (np.floor((first - low) / period) + turn) for turn in (0, 1)]
         clipped = [(max(low + shift, first), min(high + shift, last)) for shift in shifts]
         parts.append([(a, b) for a, b in clipped if a < b])
     return [(left, right, low, high, name) for left, right in parts[0] for low, high in parts[1]]

@@ -19,6 +19,7 @@ from adiabat.tasks.regions import (
     Region,
     Regions,
     State,
+    ascending,
     by_variable,
     check_variable,
     compared,
@@ -80,7 +81,8 @@ def free_energy(
         temperature: of the frames that are taken where replicas have several [K]; of exchanging ones the
             lowest by default.
         bins: of the profile along each variable, two or more; 60 along one, 36 along each of two by default.
-        limits: of the profile, as a state; by default all values.
+        limits: of the profile, as a state, those of a variable that repeats through its end as well; by
+            default all values.
         skip: share of each trajectory to leave out at its beginning; by default a fifth, of metadynamics a
             third.
         seed: of the bootstrap.
@@ -219,9 +221,11 @@ def _limits(
         ConfigError: of another variable, or between which nothing is.
     """
     given = {} if limits is None else by_variable(limits, names, "a profile")
-    for name, (low, high) in given.items():
+    for name in given:
         if name not in names:
             raise ConfigError(f"the profile is not along {name!r}", did_you_mean(name, names))
+    given = {name: ascending(ends, periods[name]) for name, ends in given.items()}
+    for low, high in given.values():
         if not -np.inf < low < high < np.inf:
             raise ConfigError(f"a profile from {low:g} to {high:g} has no bins", 'as --limits "0, 1"')
     repeating = {name: period for name in names if (period := periods[name]) is not None}
@@ -257,6 +261,7 @@ def _box(frames: list[BiasedFrames], names: Sequence[str], limits: Region | None
         if name not in ends and lowest == highest:
             raise DataError(f"{name!r} is {lowest:g} in all frames: it has no profile")
         low, high = ends.get(name, (lowest, highest))
+        every = _from(low, every, frames[0].periods[name])
         within = (every >= low) & (every <= high)
         if not within.any():
             raise DataError(
@@ -270,6 +275,22 @@ def _box(frames: list[BiasedFrames], names: Sequence[str], limits: Region | None
             f"no frame has both {' and '.join(map(repr, names))} within the limits", "choose other --limits"
         )
     return found
+
+
+def _along(
+    values: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    limits: Sequence[Interval],
+    periods: Mapping[str, float | None],
+) -> np.ndarray:
+    """The variables of a profile, within its limits where they repeat, shape (..., d)."""
+    ends = zip(names, limits, strict=True)
+    return np.stack([_from(low, values[name], periods[name]) for name, (low, _) in ends], axis=-1)
+
+
+def _from(low: float, column: np.ndarray, period: float | None) -> np.ndarray:
+    """Values in the period that begins at a limit, of a variable that repeats."""
+    return column if period is None else column - period * np.floor((column - low) / period)
 
 
 def _looked_at(names: Sequence[str], states: Sequence[State]) -> list[str]:
@@ -293,7 +314,7 @@ def _weighed(
     values = {name: np.stack([one.values[name] for one in frames]) for name in _looked_at(names, states)}
     bias = np.stack([one.bias for one in frames])
     settings: dict[str, Any] = {"temperature": temperature, "skip": 0.0, "seed": seed}
-    along = np.stack([values[name] for name in names], axis=-1)
+    along = _along(values, names, limits, frames[0].periods)
     profile = free_energy_profile(along, bias, bins=bins, limits=limits, **settings)
     pairs = compared(states, values)
     return profile, pairs, [free_energy_difference(*pair.members, bias, **settings) for pair in pairs]
@@ -326,7 +347,7 @@ def _joined(
         temperature,
         seed=seed,
     )
-    along = np.stack([values[name] for name in names], axis=-1)
+    along = _along(values, names, limits, frames[0].periods)
     profile = joined.profile(along, bins=bins, limits=limits)
     return profile, pairs, [joined.difference(*pair.members) for pair in pairs]
 

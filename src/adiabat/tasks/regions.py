@@ -19,7 +19,7 @@ class State:
 
     Attributes:
         name: empty where it has none.
-        ranges: the intervals, by the names of the variables.
+        ranges: the intervals, by the names of the variables, their lower ends first.
         inside: whether values are in them, by the same names.
     """
 
@@ -69,6 +69,7 @@ def read_states(states: Regions, along: Sequence[str], frames: Sequence[BiasedFr
         for variable in ranges:
             check_variable(frames, variable)
         periods = frames[0].periods
+        ranges = {variable: ascending(ends, periods[variable]) for variable, ends in ranges.items()}
         inside = {variable: _interval(*ends, periods[variable]) for variable, ends in ranges.items()}
         found.append(State(name, ranges, inside))
     return found
@@ -90,6 +91,15 @@ def by_variable(region: Region, along: Sequence[str], what: str) -> dict[str, In
             f"name the variable: {_example(along)}",
         )
     return {along[0]: region}
+
+
+def ascending(interval: Interval, period: float | None) -> Interval:
+    """An interval that may go through the end of a variable that repeats, with its lower end first: from 2.1
+    to -2.1 rad is from 2.1 to 4.18."""
+    low, high = interval
+    if period is None or low <= high or not np.isfinite([low, high]).all():
+        return interval
+    return low, low + (high - low) % period
 
 
 def check_variable(frames: Sequence[BiasedFrames], name: str) -> None:
@@ -133,13 +143,13 @@ def _example(along: Sequence[str]) -> str:
 
 def _interval(low: float, high: float, period: float | None) -> Callable[[np.ndarray], np.ndarray]:
     """Whether values are in an interval, of a variable that repeats modulo its period."""
-    if low == high or (low > high and (period is None or not np.isfinite([low, high]).all())):
+    if low >= high:
         raise ConfigError(
             f"a state from {low:g} to {high:g} is empty", 'write the lower end first, as --state "-1.5, 0"'
         )
     if period is None or not np.isfinite([low, high]).all():
         return lambda values: (values >= low) & (values <= high)
-    width = high - low if low < high else (high - low) % period
+    width = high - low
     if width >= period:
         raise ConfigError(f"a state from {low:g} to {high:g} is everything: it repeats after {period:.4g}")
     return lambda values: (values - low) % period <= width
