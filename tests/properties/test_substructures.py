@@ -118,6 +118,8 @@ def test_damaged_fingerprints_are_refused():
         damaged = arrays | {f"paths.{name}": arrays[f"paths.{name}"] + change}
         with pytest.raises(DataError, match="damaged"):
             MultiKernelProcess.restored(damaged, settings)
+    with pytest.raises(DataError, match="damaged"):
+        MultiKernelProcess.restored(arrays | {"0.rows": arrays["0.rows"] + 1}, settings)
 
 
 def test_a_process_of_before_is_read():

@@ -61,7 +61,7 @@ class _Apart(NamedTuple):
 
     def among(self, rows: np.ndarray) -> "_Apart":
         """Those of some to each other."""
-        if len(rows) == len(self.squared):
+        if np.array_equal(rows, np.arange(len(self.squared))):
             return self
         square = np.ix_(rows, rows)
         return _Apart(tuple(one[square] for one in self.tanimoto), self.squared[square])
