@@ -1,11 +1,15 @@
 """What is counted for the kernels, and that the process with a kernel for each is one."""
 
+import tracemalloc
+
+import equinox as eqx
 import numpy as np
 import pytest
 from rdkit import Chem
 
 from adiabat.base import DataError
-from adiabat.explain.gaussian_process import _pulls
+from adiabat.explain.anatomy import Anatomy
+from adiabat.explain.gaussian_process import _pulls, of_process
 from adiabat.properties import ReactionStandardizer
 from adiabat.properties.fingerprints import Counts, similarities
 from adiabat.properties.gaussian_process import GaussianProcess, Kernel, MultiKernelProcess, _apart
@@ -109,6 +113,33 @@ def test_slopes_of_similarities_along_the_way():
     ends = similarities(query, known)[0] - similarities(0 * query, known)[0]
     np.testing.assert_allclose(found @ counts, ends, atol=1e-12)
     assert ends[3] == -1
+
+
+def test_many_known_molecules_are_explained_in_little_memory():
+    """Each a hundred times, with a hundredth of the weight: a peptide of 103 atoms is explained alike."""
+    labels = Labels(np.arange(len(NAMES))[:, None] / 3 - 1, np.zeros((len(NAMES), 1)), np.zeros(1, bool))
+    model = MultiKernelProcess.fitted(Molecules(NAMES), labels)
+    [process] = model.processes
+    known = np.tile(np.arange(len(NAMES)), 100)
+    many = eqx.tree_at(
+        lambda m: (m.counts, m.scaled, m.processes[0].rows, m.processes[0].weights),
+        model,
+        (
+            tuple(counts[known] for counts in model.counts),
+            model.scaled[known],
+            np.arange(len(known)),
+            process.weights[known] / 100,
+        ),
+    )
+    sequence = "".join(f"N[C@@H]({side})C(=O)" for side in ("CO", "Cc1ccccc1", "CCCCN", "CC(=O)O") * 3)
+    peptide = Anatomy.of(Molecules((Chem.CanonSmiles(f"{sequence}O"),)))
+    expected = of_process(model, peptide)
+    tracemalloc.start()
+    found = of_process(many, peptide)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert peak < 50e6  # of all at once 112 MB
 
 
 def test_damaged_fingerprints_are_refused():

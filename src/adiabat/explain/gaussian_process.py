@@ -10,6 +10,8 @@ from adiabat.properties.molecules import CLIP, in_spreads
 # In pieces this short, between corners, eight points of Gauss and Legendre are exact to many digits.
 _POINTS, _PIECES = 8, 16
 _LEAST_PIECE = 1e-12
+# Known molecules at a time: of all, some twenty arrays by the places of a large molecule fill a gigabyte.
+_ROWS = 256
 
 
 def of_process(model: AbstractProcess, anatomy: Anatomy) -> np.ndarray:
@@ -27,7 +29,9 @@ def of_process(model: AbstractProcess, anatomy: Anatomy) -> np.ndarray:
         places, shares = anatomy.occurrences(kind).shares()
         if not len(places):
             continue
-        pulls = _pulls(known, places, np.round(shares.sum(axis=0)))
+        counts = np.round(shares.sum(axis=0))
+        starts = range(0, known.shape[0], _ROWS)
+        pulls = np.concatenate([_pulls(known[row : row + _ROWS], places, counts) for row in starts])
         for target, process in enumerate(model.processes):
             found[:, target] += shares @ (process.kernel.alike[k] * (process.weights @ pulls[process.rows]))
     return found
