@@ -368,6 +368,9 @@ def test_restrained_replicas_that_exchange(adiabat, tmp_path):
     assert not np.array_equal(phi, files[1].observables["phi"])
     apart = (phi - 1.0 + np.pi) % (2 * np.pi) - np.pi
     np.testing.assert_allclose(frames.bias, 0.01 * apart**2, atol=1e-9)
+    assert adiabat("analyze", run, "--out", tmp_path / "report.html").code == 0
+    # At both temperatures.
+    assert (tmp_path / "report.html").read_text().count("<h3>phi [rad]</h3>") == 2
 
 
 def test_of_a_hot_solute_only_the_first_temperature(adiabat, tmp_path):

@@ -50,12 +50,12 @@ def trajectory_motion(path: Path) -> "Motion":
         friction=integrator.get("friction"),
         is_bead=path.parent.name.startswith(f"{BEAD}-"),
         beads=_beads_in_turn(path, motion.n_frames),
-        variables=_variables(path, trajectory),
+        variables=variables_of(path, trajectory),
     )
 
 
-def _variables(path: Path, trajectory: "Trajectory") -> dict[str, np.ndarray]:
-    """The collective variables beside what all frames have, by their names with units."""
+def variables_of(path: Path, trajectory: "Trajectory") -> dict[str, np.ndarray]:
+    """The collective variables beside what all frames have, by their names with the units in a file."""
     from adiabat.dynamics.recorder import UNITS
     from adiabat.io.trajectory import TrajectoryReader
     from adiabat.sampling.bias import BIAS, WORK

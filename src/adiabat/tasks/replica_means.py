@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adiabat.base.runs import RunFolder
-from adiabat.tasks.motions import relaxation_time, settings_of, title_of
+from adiabat.tasks.motions import relaxation_time, settings_of, title_of, variables_of
 
 if TYPE_CHECKING:
     from adiabat.report.cards import Section
@@ -46,6 +46,7 @@ def rungs(folder: RunFolder, files: Sequence[Path]) -> "Iterator[tuple[str, Moti
         kelvin = integrator["temperature"]
         frames = at_temperature(trajectories, kelvin)
         motion = Motion.of(frames, frames.template.numbers, kelvin, relaxation_time(integrator))
+        motion = dataclasses.replace(motion, variables=variables_of(files[0], frames))
         # What is conserved is an energy of each replica.
         yield f"{kelvin:g} K", dataclasses.replace(motion, conserved=None, is_collected=True)
 
