@@ -10,6 +10,7 @@ from adiabat.base.runs import RunFolder
 from adiabat.dynamics import CellRescaling, Langevin, constrain
 from adiabat.potentials import LennardJones
 from adiabat.sampling import Distance, Restraint
+from adiabat.system import System
 from adiabat.tasks.md import md
 from adiabat.tasks.replicas import md_replicas, of_replicas
 from adiabat.tasks.simulate import simulate
@@ -150,8 +151,9 @@ def test_replicas_at_constant_pressure(tmp_path):
     assert [len(np.unique(row)) for row in lengths] == [4, 4]
     assert lengths[0, -1] != lengths[1, -1]
     assert of_replicas(runs)["densities"] == [run.summary["density_g_per_cm3"] for run in runs]
+    cluster = System.create(np.full(4, 18), 4.0 * np.arange(12.0).reshape(4, 3))
     with pytest.raises(UnsupportedError, match="periodic along all three"):
-        md_replicas(POTENTIAL, systems.ethanol(), barostat=barostat, out=tmp_path / "gas", **options)
+        md_replicas(POTENTIAL, cluster, barostat=barostat, out=tmp_path / "gas", **options)
     assert not (tmp_path / "gas").exists()
 
 

@@ -105,18 +105,19 @@ def test_evaluation_of_the_labels_own_formula_is_exact(argon):
 
 def test_what_a_shift_of_each_element_leaves_of_the_energy_errors():
     """Labels of another level of theory: 3 eV for each argon, 5 eV for each neon, and an error of 2 meV."""
+    model = LennardJones(epsilon=0.01, sigma=3.0, cutoff=6.0)
     random = np.random.default_rng(0)
     samples = []
     for _ in range(20):
         numbers = random.choice([10, 18], size=5)
         system = System.create(numbers, 4.0 * np.arange(15.0).reshape(5, 3))
-        energy = float(ARGON.energy(system, neighbor_list(system, ARGON.cutoff)))
+        energy = float(model.energy(system, neighbor_list(system, model.cutoff)))
         shifts = np.where(numbers == 18, 3.0, 5.0).sum() + 0.002 * random.choice([-1, 1])
         samples.append(Sample(system, energy=energy - shifts))
-    found = evaluate(ARGON, samples)
+    found = evaluate(model, samples)
     assert 3000 < found.metrics["energy_offset_mev_per_atom"] < 5000
     assert 0.3 < 1e3 * found.energy_error_beside_offset() <= 0.4
-    assert np.isnan(evaluate(ARGON, samples[:5]).energy_error_beside_offset())
+    assert np.isnan(evaluate(model, samples[:5]).energy_error_beside_offset())
 
 
 @pytest.mark.parametrize(("factor", "named"), [(0.529, "eV/bohr"), (23.06, "kcal/mol"), (-1.0, "wrong sign")])
