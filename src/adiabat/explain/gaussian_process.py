@@ -30,7 +30,7 @@ def of_process(model: AbstractProcess, anatomy: Anatomy) -> np.ndarray:
         if not len(places):
             continue
         counts = np.round(shares.sum(axis=0))
-        starts = range(0, known.shape[0], _ROWS)
+        starts = range(0, len(known.indptr) - 1, _ROWS)
         pulls = np.concatenate([_pulls(known[row : row + _ROWS], places, counts) for row in starts])
         for target, process in enumerate(model.processes):
             found[:, target] += shares @ (process.kernel.alike[k] * (process.weights @ pulls[process.rows]))
