@@ -29,7 +29,6 @@ _NO_AMIDE = (
 # RDKit's donors and amide bonds.
 _DONOR = "[N&!H0&v3,N&!H0&+1&v4,O&H1&+0,S&H1&+0,n&H1&+0]"
 _AMIDE = "C(=[O;!R])N"
-_HYDRIDE = "[!#6;!H0]"
 # So many surroundings take 100 MB; further ones are computed each time.
 _MOST = 1_000_000
 
@@ -93,7 +92,7 @@ def _asked(mol: "Mol") -> np.ndarray:
     count = mol.GetNumAtoms()
     found = np.zeros((count, N_SHARES))
     # Patterns of other atoms than hydrogen see no hydrogen atoms, and all of those on carbon are of one type.
-    on = [atom for (atom,) in mol.GetSubstructMatches(_patterns()[-1], maxMatches=count)]
+    on = [atom for (atom,) in mol.GetSubstructMatches(_polar(), maxMatches=count)]
     whole = Chem.AddHs(mol, onlyOnAtoms=on) if on else mol
     shares = np.array(rdMolDescriptors._CalcCrippenContribs(whole))
     carbons = [atom.GetTotalNumHs() * (atom.GetAtomicNum() == 6) for atom in mol.GetAtoms()]
@@ -104,7 +103,7 @@ def _asked(mol: "Mol") -> np.ndarray:
     np.add.at(found[:, :2], owners, shares[count:])
     # Rounded, so that what is learned does not depend on the order of an atom's neighbors.
     found[:, 4] = np.round(rdMolDescriptors._CalcLabuteASAContribs(mol)[0], 9)
-    for k, pattern in enumerate(_patterns()[:-1], 5):
+    for k, pattern in enumerate(_patterns(), 5):
         for atom, *_ in mol.GetSubstructMatches(pattern, maxMatches=8 * count):
             found[atom, k] += 1.0
     return np.round(found, 9)
@@ -114,8 +113,16 @@ def _asked(mol: "Mol") -> np.ndarray:
 def _patterns() -> tuple[Any, ...]:
     from rdkit import Chem
 
-    texts = (_ACCEPTOR, f"[{_END}]", f"[{_END}&{_NO_AMIDE}]", _DONOR, _AMIDE, _HYDRIDE)
+    texts = (_ACCEPTOR, f"[{_END}]", f"[{_END}&{_NO_AMIDE}]", _DONOR, _AMIDE)
     return tuple(map(Chem.MolFromSmarts, texts))
+
+
+@cache
+def _polar() -> Any:
+    """Other atoms than carbon that have hydrogen."""
+    from rdkit import Chem
+
+    return Chem.MolFromSmarts("[!#6;!H0]")
 
 
 @cache
