@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import adiabat
 from adiabat.data import read_samples
-from adiabat.dynamics import Langevin, run_dynamics
+from adiabat.dynamics import DynamicsResult, Langevin, run_dynamics
 from adiabat.networks import MODEL_NAME
 from adiabat.system import System
 from adiabat.tasks.precision import enable
@@ -24,9 +24,11 @@ from benchmarks.accuracy import SETS
 from benchmarks.record import record
 from benchmarks.speed import most_memory, on_gpu
 
-# How often the cell of 192 atoms is repeated in each direction, and the steps that are timed, on a CPU: enough for
-# ten lists or more, which a large box needs a little more often.
-BOXES = {(5, 1, 1): 800, (4, 4, 3): 200, (8, 8, 8): 100}
+# How often the cell of 192 atoms is repeated in each direction, and the steps that are timed, on a CPU. Large
+# boxes need lists a little more often.
+BOXES = {(5, 1, 1): 400, (4, 4, 3): 100, (8, 8, 8): 40}
+# All boxes so many times in turn, of which the quickest counts: what else the machine does takes turns too.
+ROUNDS = 3
 GPU_STEPS = 10  # times as many
 SIZES: tuple[Literal["accurate", "fast"], ...] = ("fast", "accurate")
 PUBLISHED = "MACE in JAX 15.9, in ALCHEMI 3.0"
@@ -53,13 +55,21 @@ def rows(data: Path, models: Path, minutes: float) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for size in SIZES:
         model = model_of_water(size, data, models, minutes)
-        for repeats, steps in BOXES.items():
-            box = System.from_ase(cell.to_ase() * repeats)
-            steps *= GPU_STEPS if on_gpu() else 1
-            run = run_dynamics(box, model, thermostat, steps=steps, record_every=steps)
+        boxes = {repeats: System.from_ase(cell.to_ase() * repeats) for repeats in BOXES}
+        runs: dict[tuple[int, int, int], list[DynamicsResult]] = {repeats: [] for repeats in BOXES}
+        memory: dict[tuple[int, int, int], float] = {}
+        for repeats in [*BOXES] * ROUNDS:
+            steps = BOXES[repeats] * (GPU_STEPS if on_gpu() else 1)
+            runs[repeats].append(
+                run_dynamics(boxes[repeats], model, thermostat, steps=steps, record_every=steps)
+            )
+            memory.setdefault(repeats, most_memory() / 2**20)
+        for repeats, box in boxes.items():
+            run = max(runs[repeats], key=lambda one: one.steps_per_second)
+            steps = BOXES[repeats] * (GPU_STEPS if on_gpu() else 1)
             what = f"{size}, {box.n_atoms} atoms of water"
-            memory = most_memory() / 2**20
-            note = f"{steps} steps, {run.neighbor_lists} neighbor lists, {memory:.2g} GiB at most until then"
+            note = f"the quickest of {ROUNDS} runs of {steps} steps with {run.neighbor_lists} neighbor lists"
+            note += f", {memory[repeats]:.2g} GiB at most until then"
             row = {"what": what, "value": 1e6 / (run.steps_per_second * box.n_atoms), "unit": "µs/atom/step"}
             found.append(row | {"note": note} | ({"published": PUBLISHED} if on_gpu() else {}))
             print(f"{what:40s} {row['value']:.3f} µs/atom/step, {note}", file=sys.stderr)
