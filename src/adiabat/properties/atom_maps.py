@@ -4,7 +4,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from adiabat.base import UnsupportedError
 from adiabat.properties.reaction_smiles import bond_orders, heavy_atoms
@@ -203,5 +202,7 @@ def _atom_changes(own: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _assigned(prices: np.ndarray) -> np.ndarray:
     """The cheapest assignment that pairs equal kinds; there is one, the elements being balanced."""
+    from scipy.optimize import linear_sum_assignment
+
     finite = np.where(np.isinf(prices), 1e6, prices)
     return linear_sum_assignment(finite)[1]

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy import optimize
 
 from adiabat.base import DataError
 
@@ -198,6 +197,8 @@ def clues(spread: np.ndarray, disagreement: np.ndarray, similarity: np.ndarray) 
 
 def _likeliest(squared: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Coefficients of the variance of normal errors; the constant is at least a hundredth of the mean."""
+    from scipy.optimize import minimize
+
     scale = np.maximum(found.mean(axis=0), 1e-10)
     mean = float(squared.mean()) or 1e-12
     scaled = found / scale
@@ -213,12 +214,14 @@ def _likeliest(squared: np.ndarray, found: np.ndarray) -> np.ndarray:
     bounds = [(1e-2, None)] + [(0.0, None if one > 1e-10 else 0.0) for one in scale[1:]]
     if len(squared) < FEWEST:
         start, bounds = np.eye(found.shape[1])[0], [(1.0, 1.0)] + [(0.0, 0.0)] * (found.shape[1] - 1)
-    best = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return best.x * mean / scale
 
 
 def _platt(raw: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Offset and slope, with Platt's targets that leave room for what was not seen."""
+    from scipy.optimize import minimize
+
     odds, positive = _log_odds(raw), int(values.sum())
     high, low = (positive + 1) / (positive + 2), 1 / (len(values) - positive + 2)
     wanted = np.where(values > 0.5, high, low)
@@ -230,7 +233,7 @@ def _platt(raw: np.ndarray, values: np.ndarray) -> np.ndarray:
         return float(value), np.array([off.mean(), (off * odds).mean()])
 
     bounds = [(-10, 10), (0.05, 10)]
-    return optimize.minimize(loss, [0.0, 1.0], jac=True, method="L-BFGS-B", bounds=bounds).x
+    return minimize(loss, [0.0, 1.0], jac=True, method="L-BFGS-B", bounds=bounds).x
 
 
 def _log_odds(raw: np.ndarray) -> np.ndarray:

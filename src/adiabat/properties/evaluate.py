@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 _RESAMPLED = 1000
@@ -106,12 +105,14 @@ def class_scores(true: np.ndarray, predicted: np.ndarray, seed: int = 0) -> dict
 def compare(true: np.ndarray, one: np.ndarray, other: np.ndarray, *, is_class: bool) -> Comparison:
     """A paired test of two models on the same molecules; the errors of several classes, the second axis, add
     up."""
+    from scipy.stats import wilcoxon
+
     power = 2 if is_class else 1
     errors = np.abs(one - true) ** power - np.abs(other - true) ** power
     errors = errors.reshape(len(errors), -1).sum(axis=1)
     if not errors.any():
         return Comparison(0.0, 1.0)
-    return Comparison(float(errors.mean()), float(np.asarray(stats.wilcoxon(errors))[1]))
+    return Comparison(float(errors.mean()), float(np.asarray(wilcoxon(errors))[1]))
 
 
 def coverage(true: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
@@ -134,22 +135,23 @@ def _r_squared(true: np.ndarray, predicted: np.ndarray) -> float:
     return float(1 - ((predicted - true) ** 2).sum() / spread) if spread > 0 else np.nan
 
 
-def _rank(way: Callable) -> Callable[[np.ndarray, np.ndarray], float]:
-    def found(true: np.ndarray, predicted: np.ndarray) -> float:
-        if np.ptp(true) == 0 or np.ptp(predicted) == 0:
-            return np.nan
-        return float(way(true, predicted).statistic)
+def _spearman(true: np.ndarray, predicted: np.ndarray) -> float:
+    from scipy.stats import spearmanr
 
-    return found
+    if np.ptp(true) == 0 or np.ptp(predicted) == 0:
+        return np.nan
+    return float(np.asarray(spearmanr(true, predicted))[0])
 
 
 def area_under_roc(true: np.ndarray, predicted: np.ndarray) -> float:
     """The chance that a molecule of class 1 has a larger prediction than one of class 0."""
+    from scipy.stats import rankdata
+
     positive = true > 0.5
     count, rest = int(positive.sum()), int((~positive).sum())
     if not (count and rest):
         return np.nan
-    ranks = stats.rankdata(predicted)
+    ranks = rankdata(predicted)
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * rest))
 
 
@@ -188,7 +190,7 @@ _OF_VALUES = {
     "RMSE": rmse,
     "MAE": mae,
     "R2": _r_squared,
-    "Spearman": _rank(stats.spearmanr),
+    "Spearman": _spearman,
 }
 _OF_CLASSES = {
     "AUROC": area_under_roc,

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple, Self, final
 
 import equinox as eqx
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg
 
 from adiabat.base import DataError
 from adiabat.properties.censored import hazard
@@ -343,6 +343,8 @@ def _told(
 
 def _likeliest(apart: _Apart, sites: _Sites) -> Kernel:
     """The settings of largest marginal likelihood, by their logarithms."""
+    from scipy.optimize import minimize
+
     values, count = sites.values, len(apart.tanimoto)
 
     def kernel_of(logarithms: np.ndarray) -> Kernel:
@@ -372,9 +374,7 @@ def _likeliest(apart: _Apart, sites: _Sites) -> Kernel:
     start = np.log([*[0.5 / count] * count, 0.5, 1.0, 0.1])
     limits = (*[(1e-3, 30)] * count, (1e-3, 30), (0.2, 10), (1e-3, 2))
     bounds = [(np.log(low), np.log(high)) for low, high in limits]
-    found = optimize.minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
-    )
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
     return kernel_of(found.x)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize, nnls
 
 import adiabat
 from adiabat.base import ConfigError, DataError
@@ -349,6 +348,8 @@ def _one_sided(offered: np.ndarray, values: np.ndarray, limits: np.ndarray) -> n
         values: shape (n_molecules,).
         limits: as of `Labels`, shape (n_molecules,).
     """
+    from scipy.optimize import minimize, nnls
+
     heavy = 1e3 * np.sqrt(len(values))  # holds the sum at one
     system = np.vstack([offered, np.full((1, offered.shape[1]), heavy)])
     weights, _ = nnls(system, np.append(values, heavy))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from adiabat.base import ConfigError, did_you_mean
 from adiabat.properties.domain import Domain, Placed
@@ -76,7 +76,7 @@ class ModelScores:
         rank = {k: number for number, k in enumerate(order, start=1)}
         # What breaks a limit was not chosen.
         share = np.array([rank.get(k, len(order)) / max(len(order), 1) for k in index])
-        wider = norm.isf((1 - level) * share / 2) / norm.isf((1 - level) / 2)
+        wider = ndtri((1 - level) * share / 2) / ndtri((1 - level) / 2)
         widths = [self.models[k].calibration.width(level)[place] for k, place in self.columns]
         half = np.array(widths) * wider[:, None] * archive.spread[index]
         targets = [self.models[k].targets[place] for k, place in self.columns]
