@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -52,9 +52,7 @@ class Standardizer:
 
         with rdBase.BlockLogs():
             mol = _usual(smiles)
-            if mol is not None and not self.tautomers and not _may_change(mol, smiles):
-                return mol
-            return self._standardized(mol, smiles)
+            return mol if self._is_safe(mol, smiles) else self._standardized(mol, smiles)
 
     def __call__(self, smiles: str) -> str:
         """The canonical SMILES string.
@@ -67,7 +65,9 @@ class Standardizer:
         from rdkit import Chem, rdBase
 
         with rdBase.BlockLogs():
-            return Chem.MolToSmiles(self._standardized(None, smiles))
+            mol = _usual(smiles)
+            mol = _rewritten(mol, smiles) if self._is_safe(mol, smiles) else self._standardized(None, smiles)
+            return Chem.MolToSmiles(mol)
 
     def mapped(self, smiles: str) -> tuple[str, float]:
         """As of reactions: the canonical SMILES string, which is always sure.
@@ -100,11 +100,11 @@ class Standardizer:
             mol = self._uncharged(mol)
         if self.tautomers:
             mol = self._tautomers.Canonicalize(mol)
-        # What was moved may be written in another order: once more through the parser is canonical.
-        mol = None if mol is None else Chem.MolFromSmiles(Chem.MolToSmiles(mol))
-        if mol is None:
-            raise DataError(f"{short(smiles)} becomes no possible molecule by standardizing")
-        return mol
+        return _rewritten(mol, smiles)
+
+    def _is_safe(self, mol: "Mol | None", smiles: str) -> "TypeGuard[Mol]":
+        """Whether no step changes a molecule that `_usual` has read."""
+        return mol is not None and not self.tautomers and not _may_change(mol, smiles)
 
     def _uncharged(self, mol: "Mol") -> "Mol":
         """Neutral where protons can make it so; as it is where that makes none, as of hexafluorophosphate."""
@@ -243,6 +243,16 @@ def _metals(mol: "Mol") -> set[tuple[str, int]]:
         for atom in mol.GetAtoms()
         if (number := atom.GetAtomicNum()) not in _NONMETALS and (number not in _IONS or atom.GetDegree() > 2)
     }
+
+
+def _rewritten(mol: "Mol | None", smiles: str) -> "Mol":
+    """Once more through the parser: what was moved may be written in another order than the canonical one."""
+    from rdkit import Chem
+
+    mol = None if mol is None else Chem.MolFromSmiles(Chem.MolToSmiles(mol))
+    if mol is None:
+        raise DataError(f"{short(smiles)} becomes no possible molecule by standardizing")
+    return mol
 
 
 def _check_metals(metals: set[tuple[str, int]], mol: "Mol", smiles: str) -> None:
