@@ -132,15 +132,19 @@ def _guessed(first: list[str], smiles: str) -> str:
     return "smi"
 
 
+# A comma is in no SMILES string: it ends one, as in a table without a header.
+_BLANK = re.compile("[ ,]")
+
+
 def _of_lines(lines: Iterable[str]) -> Iterator[Entry]:
     row = 0
     for line in lines:
-        if not line.strip() or line.startswith("#"):
+        text = line.strip()
+        if not text or line.startswith("#"):
             continue
         row += 1
-        # A comma is in no SMILES string: it ends one, as in a table without a header.
-        first, *rest = re.split("\t" if "\t" in line else "[ ,]", line.strip(), maxsplit=1)
-        yield Entry(row, first, "".join(rest).strip())
+        first, *rest = text.split("\t", 1) if "\t" in text else _BLANK.split(text, 1)
+        yield Entry(row, first, rest[0].strip() if rest else "")
 
 
 def sd_records(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:

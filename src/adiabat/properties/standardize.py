@@ -90,7 +90,9 @@ class Standardizer:
 
         mol = Chem.RemoveHs(parsed(smiles)) if mol is None else mol
         metals = _metals(mol)
-        for step in self._steps:
+        # The first step is for metals.
+        has_metal = any(atom.GetAtomicNum() not in _NONMETALS for atom in mol.GetAtoms())
+        for step in self._steps if has_metal else self._steps[1:]:
             mol = step(mol)
         _check_metals(metals, mol, smiles)
         if not self.salts:
@@ -140,9 +142,9 @@ class Standardizer:
         """Without counterions; one of several copies."""
         from rdkit import Chem
 
-        parts = Chem.GetMolFrags(mol, asMols=True)
-        if len(parts) == 1 and _has_carbon(mol):
+        if len(Chem.GetMolFrags(mol)) == 1 and _has_carbon(mol):
             return mol
+        parts = Chem.GetMolFrags(mol, asMols=True)
         names = {Chem.MolToSmiles(self._uncharged(part)): part for part in parts}
         organic = {name: part for name, part in names.items() if _is_organic(part, name)}
         if not organic and (len(names) > 1 or any(atom.GetAtomicNum() in _IONS for atom in mol.GetAtoms())):
