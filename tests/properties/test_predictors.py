@@ -5,7 +5,8 @@ from sklearn.ensemble import RandomForestRegressor
 from adiabat.base import DataError
 from adiabat.properties import trees
 from adiabat.properties.fingerprints import similarities
-from adiabat.properties.gaussian_process import GaussianProcess, Kernel, _Apart, _likeliest, _Sites
+from adiabat.properties.gaussian_process import GaussianProcess, _likeliest, _Process, _Sites
+from adiabat.properties.kernels import Apart, Kernel
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import Labels, predictors
 from adiabat.properties.trees import Trees, _of_forest
@@ -93,12 +94,11 @@ def test_trees_that_lead_nowhere_are_refused(molecules, labels):
 
 def test_gaussian_process_left_out_in_closed_form(molecules, labels):
     """What the formula leaves out is what a process without it says."""
-    model = GaussianProcess._fit(molecules, labels, 0)
-    process = model.processes[0]
-    inside = np.arange(0, len(process.rows), 4)
+    _, [process, *_] = GaussianProcess._solved(molecules, labels, 0)
+    folds = np.arange(len(process.rows)) % 4
     values = labels.values[process.rows, 0]
-    mean, spread = process.of_fold(inside)
-    rest = np.setdiff1d(np.arange(len(process.rows)), inside)
+    inside, rest = np.flatnonzero(folds == 0), np.flatnonzero(folds)
+    mean, spread = (found[inside] for found in process.of_folds(folds))
     own = process.factor @ process.factor.T
     known = own[np.ix_(rest, rest)]
     cross = own[np.ix_(inside, rest)]
@@ -113,7 +113,7 @@ def test_settings_of_largest_likelihood():
     points = random.normal(size=(60, 3))
     squared = ((points[:, None] - points) ** 2).mean(axis=2)
     likeness = np.exp(-0.5 * (points[:, None, 0] - points[:, 0]) ** 2)
-    apart = _Apart((np.eye(60) * 0.5 + 0.5, likeness), squared)
+    apart = Apart((np.eye(60) * 0.5 + 0.5, likeness), squared)
     values = np.sin(2 * points[:, 0]) + 0.1 * random.normal(size=60)
     kernel = _likeliest(apart, _Sites(values, np.zeros(60)))
 
@@ -130,6 +130,26 @@ def test_settings_of_largest_likelihood():
             moved = list(found)
             moved[k] *= factor
             assert likelihood(*moved) < best + 1e-6
+
+
+def test_small_spreads_are_exact():
+    """Of a smooth function that many points nearly give away, the factor partly in single precision."""
+    random = np.random.default_rng(0)
+    known, query = random.normal(size=(900, 2)), random.normal(size=(200, 2))
+    kernel = Kernel((), 9.0, 2.0, 1e-3)
+
+    def apart(one, other):
+        return Apart((), ((one[:, None] - other) ** 2).mean(axis=2))
+
+    own = kernel(apart(known, known)) + kernel.noise * np.eye(900)
+    cross, values = kernel(apart(query, known)), np.sin(known[:, 0])
+    factor, weights = np.linalg.cholesky(own), np.linalg.solve(own, values)
+    process = _Process.of(np.arange(900), weights, factor, kernel, np.zeros(900))
+    mean, variance = process(apart(query, known))
+    exact = kernel.variance - (np.linalg.solve(factor, cross.T) ** 2).sum(axis=0)
+    assert np.median(exact) < 1e-4
+    np.testing.assert_allclose(variance + kernel.noise, exact + kernel.noise, rtol=1e-6)
+    np.testing.assert_allclose(mean, cross @ weights, rtol=1e-12)
 
 
 def test_similarity_of_counts():

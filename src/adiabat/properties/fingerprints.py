@@ -11,8 +11,10 @@ from scipy import sparse
 RADIUS, BITS = 2, 2048
 # Counts without the zeros, shape (n_molecules, n_places).
 Counts = sparse.csr_array
-# [bytes]
-_DENSE = 1 << 26
+# Dense matrices are quicker for columns that a greater share of molecules has; of at most so many bytes.
+_FREQUENT, _DENSE = 0.2, 1 << 26
+# Molecules compared at a time.
+_BLOCK = 256
 
 
 def fingerprints(smiles: Sequence[str], *, stereo: bool = True) -> Iterator[Any]:
@@ -110,28 +112,11 @@ def similarities(one: np.ndarray | Counts, other: np.ndarray | Counts) -> np.nda
     Returns:
         shape (n, m), from 0 to 1; two molecules without any environment are alike.
     """
-    first, second = Counts(one), Counts(other)
-    levels = int(max(first.data.max(initial=0), second.data.max(initial=0)))
-    # min(a, b) is how many of 1, 2, 3 ... neither exceeds: a scalar product of numbers written in tallies.
-    common = (_tallies(first, levels) @ _tallies(second, levels).T).toarray().astype(float)
-    union = _totals(first)[:, None] + _totals(second) - common
-    return np.divide(common, union, out=np.ones_like(common), where=union > 0)
-
-
-def _totals(counts: Counts) -> np.ndarray:
-    """Of each molecule, shape (n_molecules,)."""
-    return np.asarray(counts.sum(axis=1, dtype=float))
-
-
-def _tallies(counts: Any, levels: int) -> sparse.csr_matrix:
-    """Each count n, or the levels where it is more, as n ones, shape (n_molecules, n_places * levels)."""
-    found = np.minimum(counts.data, levels).astype(int)
-    ends = np.cumsum(found)
-    begins = ends - found
-    places = np.repeat(counts.indices * levels - begins, found) + np.arange(found.sum())
-    ones = np.ones(len(places), np.float32)
-    shape = counts.shape[0], counts.shape[1] * levels
-    return sparse.csr_matrix((ones, places, np.append(0, ends)[counts.indptr]), shape=shape)
+    first: Any = Counts(one)
+    second: Any = Counts(other)
+    if first.shape[0] < second.shape[0]:
+        return Known(first).similarities(second).T
+    return Known(second).similarities(first)
 
 
 class Known:
@@ -141,35 +126,74 @@ class Known:
         counts: shape (n_known, n_places).
     """
 
-    def __init__(self, counts: np.ndarray):
-        self.counts, own = counts, Counts(counts)
+    def __init__(self, counts: np.ndarray | Counts):
+        own: Any = Counts(counts)
+        self.n_known: int = own.shape[0]
         self._totals = _totals(own)
-        self._levels = max(1, int(own.data.max(initial=0)))
-        tallies: Any = _tallies(own, self._levels)
-        # What no known molecule has is in common with none.
-        used = np.unique(tallies.indices)
-        small = np.uint8 if self._totals.max(initial=0) < 256 else np.uint16
-        self._used = len(used)
-        self._column = np.full(tallies.shape[1], -1)
-        self._column[used] = np.arange(len(used))
-        common = tallies[:, used].T.astype(small)
-        # Sums of dense rows are several times faster than a product of sparse matrices, while they fit.
-        dense = len(used) * len(counts) * np.dtype(small).itemsize <= _DENSE
-        self._tallies = common.toarray(order="C") if dense else common.tocsr()
+        self._most = own.max(axis=0).toarray().astype(int) if self.n_known else np.zeros(own.shape[1], int)
+        self._starts = np.cumsum(self._most) - self._most
+        rows, columns = self._tallies(own)
+        often = np.bincount(columns, minlength=self._most.sum())
+        # Products of dense matrices for what many have, as far as they fit: of sparse ones for the rest.
+        order = np.argsort(-often, kind="stable")
+        fits = _DENSE // (4 * max(1, self.n_known))
+        self._n_dense = min(int((often > _FREQUENT * self.n_known).sum()), fits)
+        self._places = np.empty(len(often), int)
+        self._places[order] = np.arange(len(often))
+        places = self._places[columns]
+        dense = places < self._n_dense
+        self._frequent = _ones((self.n_known, self._n_dense), rows[dense], places[dense], np.float32)
+        rare = np.bincount(rows[~dense], minlength=self.n_known)
+        # What they have in common is at most what one of them has.
+        small = np.min_scalar_type(rare.max(initial=0))
+        where = rows[~dense], places[~dense] - self._n_dense
+        shape = self.n_known, len(often) - self._n_dense
+        self._rare: Any = sparse.csr_array((np.ones(len(where[0]), small), where), shape=shape)
 
     def similarities(self, queries: np.ndarray | Counts) -> np.ndarray:
         """As `similarities(queries, counts)`."""
         counts: Any = Counts(queries)
-        tallies, n_queries = _tallies(counts, self._levels), counts.shape[0]
-        rows = np.repeat(np.arange(n_queries), np.diff(tallies.indptr))
-        column = self._column[tallies.indices]
-        rows, column = rows[column >= 0], column[column >= 0]
-        shape = n_queries, self._used
-        ones = np.ones(len(rows), self._tallies.dtype)
-        common = sparse.csr_matrix((ones, (rows, column)), shape=shape) @ self._tallies
-        common = (common.toarray() if sparse.issparse(common) else common).astype(float)
-        union = _totals(counts)[:, None] + self._totals - common
-        return np.divide(common, union, out=np.ones_like(common), where=union > 0)
+        found = np.empty((counts.shape[0], self.n_known))
+        for start in range(0, len(found), _BLOCK):
+            self._compare(counts[start : start + _BLOCK], found[start : start + _BLOCK])
+        return found
+
+    def _compare(self, counts: Any, found: np.ndarray) -> None:
+        """The same of some, written into an array."""
+        rows, columns = self._tallies(counts)
+        places = self._places[columns]
+        dense = places < self._n_dense
+        frequent = _ones((len(found), self._n_dense), rows[dense], places[dense], np.float32)
+        shape = self._rare.shape[1], len(found)
+        rare = _ones(shape, places[~dense] - self._n_dense, rows[~dense], self._rare.dtype)
+        common = frequent @ self._frequent.T
+        common += (self._rare @ rare).T
+        totals = _totals(counts)
+        union = totals[:, None] + self._totals
+        union -= common
+        np.divide(common, union, out=found, where=union > 0)
+        found[np.ix_(totals == 0, self._totals == 0)] = 1.0
+
+    def _tallies(self, counts: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Each count n, or the most that is known where it is more, as n ones: the molecules and the columns
+        that have them. min(a, b) is how many of 1, 2, 3 ... neither exceeds: a scalar product of tallies."""
+        found = np.minimum(counts.data, self._most[counts.indices])
+        ends = np.cumsum(found)
+        columns = np.repeat(self._starts[counts.indices] - ends + found, found) + np.arange(found.sum())
+        each = np.diff(np.append(0, ends)[counts.indptr])
+        return np.repeat(np.arange(len(each)), each), columns
+
+
+def _totals(counts: Counts) -> np.ndarray:
+    """Of each molecule, shape (n_molecules,)."""
+    return np.asarray(counts.sum(axis=1, dtype=float))
+
+
+def _ones(shape: tuple[int, int], rows: np.ndarray, columns: np.ndarray, dtype: Any) -> np.ndarray:
+    """One there and zero elsewhere."""
+    found = np.zeros(shape, dtype)
+    found[rows, columns] = 1
+    return found
 
 
 def nearest(
@@ -182,7 +206,7 @@ def nearest(
         ones the first.
     """
     known = known if isinstance(known, Known) else Known(known)
-    count = min(count, len(known.counts))
+    count = min(count, known.n_known)
     n_queries: int = Counts(queries).shape[0]  # pyright: ignore[reportOptionalSubscript]
     index, found = np.empty((n_queries, count), int), np.empty((n_queries, count))
     for start in range(0, n_queries, block):

@@ -1,6 +1,7 @@
 """Gaussian processes on fingerprints and descriptors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self, final
 
 import equinox as eqx
@@ -9,62 +10,19 @@ from scipy import linalg
 
 from adiabat.base import DataError
 from adiabat.properties.censored import hazard
-from adiabat.properties.fingerprints import Counts, similarities
+from adiabat.properties.fingerprints import Counts
+from adiabat.properties.kernels import Apart, Compared, Described, Kernel, blocks, covariances
 from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
 from adiabat.properties.substructures import PLACES, SUBSTRUCTURES
 
 # The exact solution takes the cube of the number of molecules; the search for its settings a part of them.
 MAX_MOLECULES, SEARCHED = 5000, 1000
-_BLOCK = 1024
+# Columns of the factor that are kept in double precision.
+_FIRST = 512
 # Of limits: the noise before any is known, how often settings are searched, the most steps to what limits say
 # then and the change, in values of full weight, at which they end, and the variance of what says nothing.
 _NOISE, _SEARCHES, _STEPS, _CONVERGED, _VAGUE = 0.1, 3, 20, 1e-3, 1e4
-
-
-class Kernel(NamedTuple):
-    """k = sum of alike * Tanimoto, over fingerprints, + near * exp(-d^2 / 2 length^2), with d^2 the mean over
-    descriptors and inputs of the squared differences; `noise` is the variance of a measurement."""
-
-    alike: tuple[float, ...]
-    near: float
-    length: float
-    noise: float
-
-    def __call__(self, apart: "_Apart") -> np.ndarray:
-        """Covariances."""
-        found = self.near * np.exp(apart.squared * (-0.5 / self.length**2))
-        for alike, tanimoto in zip(self.alike, apart.tanimoto, strict=True):
-            found += alike * tanimoto
-        return found
-
-    @property
-    def variance(self) -> float:
-        """Of the values, without the noise."""
-        return sum(self.alike) + self.near
-
-
-class _Apart(NamedTuple):
-    """How alike some molecules are to others.
-
-    Attributes:
-        tanimoto: by each fingerprint, shape (n, m) each.
-        squared: distances by descriptors and inputs, shape (n, m).
-    """
-
-    tanimoto: tuple[np.ndarray, ...]
-    squared: np.ndarray
-
-    def of(self, columns: np.ndarray) -> "_Apart":
-        """Those of all to some."""
-        return _Apart(tuple(one[:, columns] for one in self.tanimoto), self.squared[:, columns])
-
-    def among(self, rows: np.ndarray) -> "_Apart":
-        """Those of some to each other."""
-        if np.array_equal(rows, np.arange(len(self.squared))):
-            return self
-        square = np.ix_(rows, rows)
-        return _Apart(tuple(one[square] for one in self.tanimoto), self.squared[square])
 
 
 class _Sites(NamedTuple):
@@ -89,26 +47,79 @@ class _Process(eqx.Module):
     Attributes:
         rows: which of the known molecules it was measured of, shape (n,).
         weights: K^-1 y, shape (n,).
-        factor: lower Cholesky factor of K, shape (n, n).
+        first: the first columns of the lower Cholesky factor of K, shape (n, n_first).
+        rest: the others in single precision, without the zeros, shape (n - n_first, n - n_first).
         kernel: its settings.
-        sites: y, and by how much its variance exceeds the noise.
+        extra: by how much the variance of each value exceeds the noise, shape (n,).
     """
 
     rows: np.ndarray
     weights: np.ndarray
-    factor: np.ndarray
+    first: np.ndarray
+    rest: np.ndarray
     kernel: Kernel
-    sites: "_Sites"
+    extra: np.ndarray
 
-    def of_fold(self, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and spread of a part of the known by all others, in closed form (Rasmussen and Williams 2006,
-        section 5.4.2, in blocks)."""
-        unit = np.zeros((len(self.rows), len(inside)))
-        unit[inside, np.arange(len(inside))] = 1.0
-        inverse = linalg.cho_solve((self.factor, True), unit)[inside]
-        block = linalg.cho_factor(inverse, lower=True)
-        mean = self.sites.values[inside] - linalg.cho_solve(block, self.weights[inside])
-        variance = np.diag(linalg.cho_solve(block, np.eye(len(inside)))) - self.sites.extra[inside]
+    @classmethod
+    def of(
+        cls, rows: np.ndarray, weights: np.ndarray, factor: np.ndarray, kernel: Kernel, extra: np.ndarray
+    ) -> Self:
+        """That with a factor in double precision."""
+        rest = factor[_FIRST:, _FIRST:].astype(np.float32, order="F")
+        return cls(rows, weights, factor[:, :_FIRST].copy(order="F"), rest, kernel, extra)
+
+    def __call__(self, apart: Apart) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance, without the noise, of molecules so alike to those that were measured."""
+        cross, count = self.kernel(apart), self.first.shape[1]
+        head, below = self.first[:count], self.first[count:]
+        explained = linalg.solve_triangular(head, cross[:, :count].T, lower=True)
+        left = self.kernel.variance - np.einsum("ij,ij->j", explained, explained)
+        # The first explain most. In what they leave, single precision loses little and takes half the time.
+        remains = np.asfortranarray(cross[:, count:].T - below @ explained, np.float32)
+        explained = linalg.solve_triangular(self.rest, remains, lower=True, check_finite=False)
+        left -= np.einsum("ij,ij->j", explained, explained, dtype=float)
+        return cross @ self.weights, np.maximum(left, 0.0)
+
+
+class _Solution(NamedTuple):
+    """How a process was found.
+
+    Attributes:
+        rows: as of `_Process`.
+        kernel: likewise.
+        factor: lower Cholesky factor of K, shape (n, n).
+        sites: what was told of each value.
+    """
+
+    rows: np.ndarray
+    kernel: Kernel
+    factor: np.ndarray
+    sites: _Sites
+
+    @property
+    def weights(self) -> np.ndarray:
+        """K^-1 y, shape (n,)."""
+        return linalg.cho_solve((self.factor, True), self.sites.values)
+
+    @property
+    def process(self) -> _Process:
+        """What predictions need of it."""
+        return _Process.of(self.rows, self.weights, self.factor, self.kernel, self.sites.extra)
+
+    def of_folds(self, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and spread of each fold of the known by all others, in closed form (Rasmussen and Williams
+        2006, section 5.4.2, in blocks).
+
+        Args:
+            folds: the number of that of each, shape (n,).
+        """
+        inverse, weights = _lower_inverse(self.factor), self.weights
+        mean, variance = np.empty(len(folds)), np.empty(len(folds))
+        for fold in np.unique(folds):
+            inside = np.flatnonzero(folds == fold)
+            block = linalg.cholesky(inverse[np.ix_(inside, inside)], lower=True)
+            mean[inside] = self.sites.values[inside] - linalg.cho_solve((block, True), weights[inside])
+            variance[inside] = np.diag(_lower_inverse(block)) - self.sites.extra[inside]
         return mean, np.sqrt(variance)
 
 
@@ -136,42 +147,42 @@ class AbstractProcess(AbstractPredictor):
     """By their names in `Molecules.fingerprint`."""
     takes_limits: ClassVar[bool] = True
 
+    @cached_property
+    def _others(self) -> Compared:
+        return Compared(Described(self.counts, self.scaled))
+
     def predict(self, molecules: Molecules) -> Estimate:
         mean = np.empty((len(molecules), len(self.processes)))
         spread = np.empty_like(mean)
-        for start in range(0, len(molecules), _BLOCK):
-            rows = np.arange(start, min(start + _BLOCK, len(molecules)))
-            part = molecules.taken(rows)
-            apart = _apart(
-                (self._counts(part), in_spreads(part.numbers, self.center, self.scale)),
-                (self.counts, self.scaled),
-            )
+        for rows in blocks(len(molecules)):
+            part = molecules.taken(np.arange(len(molecules))[rows])
+            apart = self._others(self._described(part, self.center, self.scale))
             for target, process in enumerate(self.processes):
-                kernel = process.kernel
-                cross = kernel(apart.of(process.rows))
-                mean[rows, target] = cross @ process.weights
-                explained = linalg.solve_triangular(process.factor, cross.T, lower=True)
-                left = kernel.variance - (explained**2).sum(axis=0)
-                spread[rows, target] = np.sqrt(np.maximum(left, 0.0) + kernel.noise)
+                mean[rows, target], variance = process(apart.of(process.rows))
+                spread[rows, target] = np.sqrt(variance + process.kernel.noise)
         return Estimate(mean, spread)
 
     @classmethod
-    def _counts(cls, molecules: Molecules) -> tuple[Counts, ...]:
-        return tuple(map(molecules.fingerprint, cls.fingerprints))
+    def _described(cls, molecules: Molecules, center: np.ndarray, scale: np.ndarray) -> Described:
+        counts = tuple(map(molecules.fingerprint, cls.fingerprints))
+        return Described(counts, in_spreads(molecules.numbers, center, scale))
+
+    @classmethod
+    def _solved(cls, molecules: Molecules, labels: Labels, seed: int) -> tuple[Self, list[_Solution]]:
+        """The model, and how it was found for each target."""
+        numbers = molecules.numbers
+        center, scale = np.median(numbers, axis=0), np.maximum(numbers.std(axis=0), 1e-6)
+        described = cls._described(molecules, center, scale)
+        random = np.random.default_rng(seed)
+        found = []
+        for values, limits in zip(labels.values.T, labels.limits.T, strict=True):
+            rows = np.flatnonzero(~np.isnan(values))
+            found.append(_solution(rows, described.taken(rows), values[rows], limits[rows], random))
+        return cls(*described, center, scale, tuple(one.process for one in found)), found
 
     @classmethod
     def _fit(cls, molecules: Molecules, labels: Labels, seed: int) -> Self:
-        numbers = molecules.numbers
-        center, scale = np.median(numbers, axis=0), np.maximum(numbers.std(axis=0), 1e-6)
-        scaled = in_spreads(numbers, center, scale)
-        own = cls._counts(molecules), scaled
-        apart = _apart(own, own)
-        random = np.random.default_rng(seed)
-        processes = []
-        for values, limits in zip(labels.values.T, labels.limits.T, strict=True):
-            rows = np.flatnonzero(~np.isnan(values))
-            processes.append(_process(rows, apart.among(rows), values[rows], limits[rows], random))
-        return cls(*own, center, scale, tuple(processes))
+        return cls._solved(molecules, labels, seed)[0]
 
     @classmethod
     def fit(
@@ -181,14 +192,12 @@ class AbstractProcess(AbstractPredictor):
         some = np.arange(len(molecules))
         if len(molecules) > MAX_MOLECULES:
             some = np.sort(np.random.default_rng(seed).choice(some, MAX_MOLECULES, replace=False))
-        model = cls._fit(molecules.taken(some), labels.taken(some), seed)
+        model, solutions = cls._solved(molecules.taken(some), labels.taken(some), seed)
         # Molecules that were not taken are new to the model.
         mean, spread = model.predict(molecules) if len(some) < len(molecules) else _nothing(labels)
-        for target, process in enumerate(model.processes):
-            rows = some[process.rows]
-            for fold in np.unique(folds[rows]):
-                inside = np.flatnonzero(folds[rows] == fold)
-                mean[rows[inside], target], spread[rows[inside], target] = process.of_fold(inside)
+        for target, solution in enumerate(solutions):
+            rows = some[solution.rows]
+            mean[rows, target], spread[rows, target] = solution.of_folds(folds[rows])
         return model, Estimate(mean, spread)
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -197,8 +206,8 @@ class AbstractProcess(AbstractPredictor):
             arrays |= _written(name, counts)
         for target, process in enumerate(self.processes):
             arrays |= {f"{target}.rows": process.rows, f"{target}.weights": process.weights}
-            if process.sites.extra.any():
-                arrays[f"{target}.extra"] = process.sites.extra
+            if process.extra.any():
+                arrays[f"{target}.extra"] = process.extra
         return arrays, {"kernels": [process.kernel._asdict() for process in self.processes]}
 
     @classmethod
@@ -211,9 +220,10 @@ class AbstractProcess(AbstractPredictor):
         own = {name: arrays[name] for name in _OWN}
         try:
             counts = tuple(_read(name, arrays) for name in cls.fingerprints)
-            apart = _apart((counts, own["scaled"]), (counts, own["scaled"]))
+            described = Described(counts, own["scaled"])
             processes = [
-                _restored(arrays, target, kernel, apart) for target, kernel in enumerate(settings["kernels"])
+                _restored(arrays, target, kernel, described)
+                for target, kernel in enumerate(settings["kernels"])
             ]
         except (IndexError, ValueError, linalg.LinAlgError) as error:
             raise DataError(f"the Gaussian process of the model is damaged: {error}") from error
@@ -262,47 +272,52 @@ def _read(name: str, arrays: Mapping[str, np.ndarray]) -> Counts:
     return found
 
 
-def _restored(arrays: Mapping[str, np.ndarray], target: int, settings: Any, apart: _Apart) -> _Process:
+def _restored(arrays: Mapping[str, np.ndarray], target: int, settings: Any, described: Described) -> _Process:
     """The process of one target."""
     # With one fingerprint there may be a number in place of several.
     kernel = Kernel(**{**settings, "alike": tuple(np.ravel(settings["alike"]).tolist())})
     rows, weights = arrays[f"{target}.rows"], arrays[f"{target}.weights"]
     extra = arrays.get(f"{target}.extra", np.zeros(len(rows)))
-    factor = _factor(kernel, apart.among(rows), extra)
-    return _Process(rows, weights, factor, kernel, _Sites(factor @ (factor.T @ weights), extra))
+    factor = _factor(covariances(kernel, described.taken(rows)), kernel.noise + extra)
+    return _Process.of(rows, weights, factor, kernel, extra)
 
 
-def _process(
-    rows: np.ndarray, apart: _Apart, values: np.ndarray, limits: np.ndarray, random: np.random.Generator
-) -> _Process:
-    """The process of one target, of whose molecules the similarities and distances are given.
+def _solution(
+    rows: np.ndarray,
+    described: Described,
+    values: np.ndarray,
+    limits: np.ndarray,
+    random: np.random.Generator,
+) -> _Solution:
+    """The process of one target, by its molecules.
 
     Its settings are searched with limits as they are understood by those found before.
     """
     count = len(values)
     some = np.arange(count) if count <= SEARCHED else random.choice(count, SEARCHED, replace=False)
-    among = apart.among(some)
+    searched = described.taken(some)
+    among = Compared(searched)(searched)
     sites = _Sites(values, np.zeros(count))
     if limits.any():
         sites = _told(np.zeros(count), np.ones(count), _NOISE, values, limits)
     for _ in range(_SEARCHES if limits.any() else 1):
         kernel = _likeliest(among, sites.taken(some))
+        covariance = covariances(kernel, described)
         if limits.any():
-            sites = _propagated(kernel, apart, sites, values, limits)
-    factor = _factor(kernel, apart, sites.extra)
-    return _Process(rows, linalg.cho_solve((factor, True), sites.values), factor, kernel, sites)
+            sites = _propagated(kernel, covariance, sites, values, limits)
+    return _Solution(rows, kernel, _factor(covariance, kernel.noise + sites.extra), sites)
 
 
 def _propagated(
-    kernel: Kernel, apart: _Apart, sites: _Sites, values: np.ndarray, limits: np.ndarray
+    kernel: Kernel, covariance: np.ndarray, sites: _Sites, values: np.ndarray, limits: np.ndarray
 ) -> _Sites:
     """What limits say, given what all others say of each; half of every step is taken, which converges."""
     for _ in range(_STEPS):
-        factor = _factor(kernel, apart, sites.extra)
-        inverse = linalg.cho_solve((factor, True), np.eye(len(values)))
         own = sites.extra + kernel.noise
-        variance = np.maximum(1 / np.diag(inverse) - own, 1e-6)
-        mean = sites.values - inverse @ sites.values / np.diag(inverse)
+        factor = _factor(covariance.copy(order="F"), own)
+        certain = np.diag(_lower_inverse(factor))
+        variance = np.maximum(1 / certain - own, 1e-6)
+        mean = sites.values - linalg.cho_solve((factor, True), sites.values) / certain
         fresh = _told(mean, variance, kernel.noise, values, limits)
         # Precisions, and values times precisions, are what adds up.
         before, after = 1 / own, 1 / (fresh.extra + kernel.noise)
@@ -341,7 +356,7 @@ def _told(
     return _Sites(np.where(cut, said, values), np.where(cut, 1 / precise - noise, 0.0))
 
 
-def _likeliest(apart: _Apart, sites: _Sites) -> Kernel:
+def _likeliest(apart: Apart, sites: _Sites) -> Kernel:
     """The settings of largest marginal likelihood, by their logarithms."""
     from scipy.optimize import minimize
 
@@ -353,21 +368,26 @@ def _likeliest(apart: _Apart, sites: _Sites) -> Kernel:
 
     def loss(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
         kernel = kernel_of(logarithms)
-        gaussian = np.exp(apart.squared * (-0.5 / kernel.length**2))
+        near = kernel.nearness(apart)
         try:
-            factor = _factor(kernel, apart, sites.extra)
+            factor = _factor(kernel(apart).T, kernel.noise + sites.extra)
         except linalg.LinAlgError:
             return 1e9, np.zeros(count + 3)
-        inverse = linalg.cho_solve((factor, True), np.eye(len(values)))
-        weights = inverse @ values
+        weights = linalg.cho_solve((factor, True), values)
         value = 0.5 * values @ weights + np.log(np.diag(factor)).sum()
-        pull = 0.5 * (inverse - np.outer(weights, weights))  # d loss / d K
-        near = kernel.near * gaussian
+        inverse = _lower_inverse(factor)
+        own = np.diag(inverse)
+
+        def slope(change: np.ndarray) -> float:
+            """d loss / d K, (K^-1 - weights weights') / 2, times a change of K."""
+            both = 2 * np.vdot(inverse.T, change) - own @ np.diag(change)
+            return 0.5 * (both - weights @ change @ weights)
+
         slopes = (
-            *(alike * (pull * one).sum() for alike, one in zip(kernel.alike, apart.tanimoto, strict=True)),
-            (pull * near).sum(),
-            (pull * near * apart.squared).sum() / kernel.length**2,
-            kernel.noise * np.trace(pull),
+            *(alike * slope(one) for alike, one in zip(kernel.alike, apart.tanimoto, strict=True)),
+            slope(near),
+            slope(near * apart.squared) / kernel.length**2,
+            0.5 * kernel.noise * (own.sum() - weights @ weights),
         )
         return float(value), np.array(slopes)
 
@@ -378,23 +398,16 @@ def _likeliest(apart: _Apart, sites: _Sites) -> Kernel:
     return kernel_of(found.x)
 
 
-def _factor(kernel: Kernel, apart: _Apart, extra: np.ndarray) -> np.ndarray:
-    """Lower Cholesky factor of K, the noise and what is beyond it included."""
-    covariance = kernel(apart)
-    covariance[np.diag_indices_from(covariance)] += kernel.noise + extra
+def _factor(covariance: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Lower Cholesky factor with these variances beside, which takes the place of the covariances."""
+    covariance[np.diag_indices_from(covariance)] += noise
     return linalg.cholesky(covariance, lower=True, overwrite_a=True)
 
 
-def _apart(some: tuple[Sequence[Counts], np.ndarray], others: tuple[Sequence[Counts], np.ndarray]) -> _Apart:
-    """How alike molecules are, of which counts by each fingerprint and scaled numbers are given."""
-    tanimoto = tuple(similarities(one, other) for one, other in zip(some[0], others[0], strict=True))
-    return _Apart(tanimoto, _squared_distances(some[1], others[1]))
-
-
-def _squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Means over the numbers, shape (n_one, n_other)."""
-    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-    return np.maximum(squares, 0.0) / one.shape[1]
+def _lower_inverse(factor: np.ndarray) -> np.ndarray:
+    """The lower half of K^-1, with zeros above, by the lower Cholesky factor of K."""
+    (invert,) = linalg.get_lapack_funcs(("potri",), (factor,))
+    return invert(factor, lower=1)[0]
 
 
 def _nothing(labels: Labels) -> Estimate:
