@@ -13,8 +13,9 @@ from adiabat.properties.atom_maps import candidates
 from adiabat.properties.graph_inference import ensemble_outputs
 from adiabat.properties.graph_network import GraphEnsemble, _on_accelerator
 from adiabat.properties.graph_training import Recipe, fresh
-from adiabat.properties.graphs import N_ATOM_FEATURES, N_BOND_FEATURES
+from adiabat.properties.graphs import N_ATOM_FEATURES, N_BOND_FEATURES, joined
 from adiabat.properties.inputs import encode, find_inputs
+from adiabat.properties.message_passing import MessagePassing
 from adiabat.properties.model import fit_property_model, load_property_model, save_property_model
 from adiabat.properties.predictor import Labels
 from adiabat.properties.property_network import Shape
@@ -384,6 +385,37 @@ def test_networks_of_reactions_by_surroundings_and_by_atoms():
     members = fresh(Recipe(width=16), 3, shape, jax.random.key(1))
     quick = ensemble_outputs(members, reactions.graphs, numbers)
     np.testing.assert_allclose(quick, _on_accelerator(members, reactions.graphs, numbers), atol=2e-6)
+
+
+def test_networks_of_reactions_see_five_bonds_from_what_changes(monkeypatch):
+    """By default, in folds and of all; with three rounds an amine five bonds away was a methyl group."""
+    recipes = []
+    monkeypatch.setattr(GraphEnsemble, "_trained", lambda *given, **_: recipes.append(given[4]) or 1 / 0)
+    reactions = Reactions((standardize(SN2),) * 2)
+    labels = Labels(np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(1, bool))
+    with pytest.raises(ZeroDivisionError):
+        GraphEnsemble.fit(reactions, labels, np.arange(2))
+    with pytest.raises(ZeroDivisionError):
+        GraphEnsemble.fitted(reactions, labels)
+    assert recipes[0] == recipes[1]
+
+    def seen(depth, bonds):
+        """Whether the features of the atoms that react depend on an atom so many bonds away."""
+        chain = "".join(f"[CH2:{k + 10}]" for k in range(bonds - 1))
+        ends = (f"[CH3:1]{chain}", f"[NH2:1]{chain}")
+        texts = [standardize(f"{e}[CH2:3][Br:4].[I-:5]>>{e}[CH2:3][I:5].[Br-:4]") for e in ends]
+        features = {"n_atom_features": 2 * N_ATOM_FEATURES + 1, "n_bond_features": 2 * N_BOND_FEATURES}
+        network = MessagePassing(**features, width=32, depth=depth, key=jax.random.key(0))
+        graphs = Reactions(tuple(texts)).graphs
+        found = [
+            np.asarray(network.of_atoms(joined([one])))[one.atoms[:, -1] > 0].sum(axis=0) for one in graphs
+        ]
+        return not np.allclose(*found, atol=1e-6)
+
+    depth = recipes[0].depth
+    assert seen(depth, 5)
+    assert not seen(depth, 6)
+    assert not seen(3, 5)
 
 
 def test_rows_of_one_reaction_are_joined():
