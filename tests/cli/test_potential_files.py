@@ -275,6 +275,17 @@ def test_a_learned_potential_with_dispersion(adiabat, tmp_path):
 
 
 BONDS = '[[terms]]\nkind = "harmonic_bonds"\n'
+
+
+def test_half_of_the_parameters_of_another_element_are_refused(tmp_path):
+    """Argon's sigma is not taken for krypton without a word."""
+    file = written(tmp_path / "krypton.toml", ARGON.replace('sigma = "3.405 Å"\n', ""))
+    krypton = System.create([36, 36], [[0, 0, 0], [0, 0, 4.5]])
+    load_potential(written(tmp_path / "whole.toml", ARGON)).check(krypton)
+    with pytest.raises(UnsupportedError, match=r"(?s)has the sigma of Ar only.*give sigma for Kr"):
+        load_potential(file).check(krypton)
+
+
 MIXTURE = '[[terms]]\nkind = "lennard_jones_mixture"\nkinds.Ar = [1, 1]\n'
 
 

@@ -172,8 +172,13 @@ def test_ase_calculators():
     assert LennardJones().label([pair])[0].energy == pytest.approx(-0.0104, rel=1e-3)
     assert LennardJones().isolated_atoms([18]) == {18: 0.0}
     krypton = System.create([36, 36], pair.positions)
-    with pytest.raises(UnsupportedError, match=r"of argon by default; the structure also has Kr"):
-        LennardJones().label([krypton])
+    for half, missing in (
+        ({}, "epsilon and sigma"),
+        ({"sigma": 3.65}, "epsilon"),
+        ({"epsilon": 0.014}, "sigma"),
+    ):
+        with pytest.raises(UnsupportedError, match=f"the {missing} of Ar only; the structure also has Kr"):
+            LennardJones(**half).label([krypton])
     assert LennardJones(epsilon=0.014, sigma=3.65).isolated_atoms([36]) == {36: 0.0}
 
 

@@ -36,6 +36,8 @@ def test_silicon_by_default():
     crystal = System.from_ase(ase.build.bulk("Ge", "diamond", a=5.653))
     with pytest.raises(UnsupportedError, match="of Si only; the structure also has Ge"):
         StillingerWeber(strength=31.0).check(crystal)
+    with pytest.raises(UnsupportedError, match=r"(?s)the sigma of Si only.*give sigma for Ge"):
+        StillingerWeber(epsilon=1.93, strength=31.0).check(crystal)
     germanium = StillingerWeber(epsilon=1.93, sigma=2.181, strength=31.0)
     germanium.check(crystal)
     found = evaluate(germanium, crystal, neighbor_list(crystal, germanium.cutoff))

@@ -121,6 +121,16 @@ def test_the_defaults_are_of_one_element():
             default.calculator().calculate(system.to_ase())
     LennardJones().check(systems.argon_cluster(2))
     Morse().check(systems.copper(1))
+    for half, system, message in (
+        (LennardJones(epsilon=0.0140), krypton, "has the sigma of Ar only.*give sigma for Kr"),
+        (LennardJones(sigma=3.65), krypton, "has the epsilon of Ar only.*give epsilon for Kr"),
+        (Morse(depth=0.4205), nickel, "has the steepness and distance of Cu only.*give steepness and"),
+    ):
+        with pytest.raises(UnsupportedError, match="(?s)" + message):
+            half.check(system)
+    # Carbon is as wide as argon: what is given is not by default.
+    LennardJones(epsilon=0.0024, sigma=3.40).check(dimer([6, 6], 3.4))
+    LennardJones(sigma=3.0).check(systems.argon_cluster(2))
     own = (
         LennardJones(epsilon=0.0140, sigma=3.65, smooth=False),
         Morse(depth=0.4205, steepness=1.4199, distance=2.78, smooth=False),

@@ -14,8 +14,8 @@ from jaxtyping import Array, Float, Int
 from adiabat.networks.environments import Environments
 from adiabat.networks.network import AbstractNetwork
 from adiabat.potentials import ZBL, AbstractPotential, GaussianCharges
-from adiabat.potentials.potential import Prediction, check_elements
-from adiabat.system import Batch, Neighbors, System, neighbor_list
+from adiabat.potentials.potential import Prediction
+from adiabat.system import Batch, Neighbors, System, check_elements, neighbor_list
 
 # How far below its floor a network may say of an atom [its own numbers, of order one].
 DEPTH = 0.5

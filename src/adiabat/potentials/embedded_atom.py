@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 
 from adiabat.base import DataError
 from adiabat.potentials.dynamo import read_dynamo
-from adiabat.potentials.potential import AbstractPotential, check_elements
-from adiabat.system import Batch, Neighbors, System
+from adiabat.potentials.potential import AbstractPotential
+from adiabat.system import Batch, Neighbors, System, check_elements
 from adiabat.system.system import LAST
 
 

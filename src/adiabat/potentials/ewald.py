@@ -17,8 +17,8 @@ from jaxtyping import Array, Bool, Float
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.units import COULOMB
-from adiabat.potentials.potential import AbstractPotential, check_elements
-from adiabat.system import Batch, Neighbors, System
+from adiabat.potentials.potential import AbstractPotential
+from adiabat.system import Batch, Neighbors, System, check_elements
 from adiabat.system.system import LAST
 
 logger = logging.getLogger(__name__)

@@ -13,16 +13,15 @@ from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError, DataError
 from adiabat.base.units import Unit
-from adiabat.potentials.potential import AbstractPotential, check_elements
+from adiabat.potentials.potential import AbstractPotential
 from adiabat.potentials.smoothing import polynomial_cutoff
-from adiabat.system import Batch, Neighbors, System
+from adiabat.system import Batch, Neighbors, Published, System, check_elements
+from adiabat.system.elements import LENNARD_JONES
 from adiabat.system.system import LAST
 
 Kinds = Mapping[int, tuple[float, float]]
-# Depth of the well [eV] and length [Å] of argon.
-_ARGON, _EPSILON, _SIGMA = 18, 0.0104, 3.40
 # Depth of the well [eV], steepness [1/Å] and distance [Å] of copper, of Girifalco and Weizer.
-_COPPER, _DEPTH, _STEEPNESS, _DISTANCE = 29, 0.3429, 1.3588, 2.866
+_COPPER = Published("Morse", 29, {"depth": 0.3429, "steepness": 1.3588, "distance": 2.866})
 
 
 class AbstractPairPotential(AbstractPotential):
@@ -61,8 +60,8 @@ class LennardJones(AbstractPairPotential):
     argon by default, and other elements with an epsilon and a sigma of their own.
 
     Args:
-        epsilon: depth of the well [eV].
-        sigma: where the energy is zero [Å].
+        epsilon: depth of the well [eV]; by default that of argon, 0.0104.
+        sigma: where the energy is zero [Å]; by default that of argon, 3.40.
         cutoff: [Å].
         smooth: multiply by the polynomial envelope; without it the energy jumps at the cut-off.
 
@@ -74,19 +73,20 @@ class LennardJones(AbstractPairPotential):
     sigma: float
     cutoff: float = eqx.field(static=True)
     smooth: bool = eqx.field(static=True)
+    by_default: tuple[str, ...] = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
         *,
-        epsilon: Annotated[float, Unit("energy")] = _EPSILON,
-        sigma: Annotated[float, Unit("length")] = _SIGMA,
+        epsilon: Annotated[float | None, Unit("energy")] = None,
+        sigma: Annotated[float | None, Unit("length")] = None,
         cutoff: Annotated[float, Unit("length")] = 8.5,
         smooth: bool = True,
     ):
-        _check_depth(epsilon=epsilon)
-        _check_positive(sigma=sigma, cutoff=cutoff)
-        self.epsilon = epsilon
-        self.sigma = sigma
+        values, self.by_default = LENNARD_JONES.completed(epsilon=epsilon, sigma=sigma)
+        self.epsilon, self.sigma = values["epsilon"], values["sigma"]
+        _check_depth(epsilon=self.epsilon)
+        _check_positive(sigma=self.sigma, cutoff=cutoff)
         self.cutoff = cutoff
         self.smooth = smooth
 
@@ -96,14 +96,9 @@ class LennardJones(AbstractPairPotential):
         return _lennard_jones(squared, self.epsilon, self.sigma)
 
     def check(self, system: System) -> None:
-        """Raise UnsupportedError for another element than argon with the epsilon and sigma of argon."""
-        if (self.epsilon, self.sigma) == (_EPSILON, _SIGMA):
-            check_elements(
-                system,
-                (_ARGON,),
-                "the defaults of Lennard-Jones are of",
-                "give epsilon and sigma for {}, from where they were published, or take a mixture of kinds",
-            )
+        """Raise UnsupportedError for another element than argon whose epsilon or sigma is argon's by
+        default."""
+        LENNARD_JONES.check(system, self.by_default, ", or take a mixture of kinds")
 
 
 class LennardJonesMixture(AbstractPairPotential):
@@ -183,9 +178,9 @@ class Morse(AbstractPairPotential):
     and other elements with parameters of their own.
 
     Args:
-        depth: D [eV].
-        steepness: a [1/Å].
-        distance: r0, where the energy is lowest [Å].
+        depth: D [eV]; by default that of copper, 0.3429.
+        steepness: a [1/Å]; by default that of copper, 1.3588.
+        distance: r0, where the energy is lowest [Å]; by default that of copper, 2.866.
         cutoff: [Å].
         smooth: multiply by the polynomial envelope; without it the energy jumps at the cut-off.
 
@@ -198,23 +193,23 @@ class Morse(AbstractPairPotential):
     distance: float
     cutoff: float = eqx.field(static=True)
     smooth: bool = eqx.field(static=True)
+    by_default: tuple[str, ...] = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
         *,
-        depth: Annotated[float, Unit("energy")] = _DEPTH,
-        steepness: float = _STEEPNESS,
-        distance: Annotated[float, Unit("length")] = _DISTANCE,
+        depth: Annotated[float | None, Unit("energy")] = None,
+        steepness: float | None = None,
+        distance: Annotated[float | None, Unit("length")] = None,
         cutoff: Annotated[float, Unit("length")] = 6.0,
         smooth: bool = True,
     ):
-        _check_depth(depth=depth)
-        _check_positive(distance=distance, cutoff=cutoff)
-        if not steepness > 0:
-            raise ConfigError(f"steepness must be positive, got {steepness} 1/Å")
-        self.depth = depth
-        self.steepness = steepness
-        self.distance = distance
+        values, self.by_default = _COPPER.completed(depth=depth, steepness=steepness, distance=distance)
+        self.depth, self.steepness, self.distance = (values[n] for n in ("depth", "steepness", "distance"))
+        _check_depth(depth=self.depth)
+        _check_positive(distance=self.distance, cutoff=cutoff)
+        if not self.steepness > 0:
+            raise ConfigError(f"steepness must be positive, got {self.steepness} 1/Å")
         self.cutoff = cutoff
         self.smooth = smooth
 
@@ -225,14 +220,9 @@ class Morse(AbstractPairPotential):
         return self.depth * decay * (decay - 2.0)
 
     def check(self, system: System) -> None:
-        """Raise UnsupportedError for another element than copper with the parameters of copper."""
-        if (self.depth, self.steepness, self.distance) == (_DEPTH, _STEEPNESS, _DISTANCE):
-            check_elements(
-                system,
-                (_COPPER,),
-                "the defaults of Morse are of",
-                "give depth, steepness and distance for {}, from where they were published",
-            )
+        """Raise UnsupportedError for another element than copper with a parameter that is copper's by
+        default."""
+        _COPPER.check(system, self.by_default)
 
 
 def _symbols(numbers: int | tuple[int, int]) -> str:

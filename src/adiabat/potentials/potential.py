@@ -1,18 +1,15 @@
 """What every potential is: atom energies of a structure, from which forces and stress follow."""
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-import ase.data
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from adiabat.base import UnsupportedError
 from adiabat.system import Batch, Neighbors, System, dipole_moment
 
 
@@ -149,24 +146,6 @@ class AbstractPotential(eqx.Module):
 
     def __add__(self, other: "AbstractPotential") -> "SumPotential":
         return SumPotential(terms=(self, other))
-
-
-def check_elements(system: System, known: Sequence[int], of_these: str, hint: str | None = None) -> None:
-    """Raise UnsupportedError when an atom is of none of the elements that there are parameters of.
-
-    Args:
-        system: what is to be computed.
-        known: atomic numbers.
-        of_these: what the message begins with, as "there are charges of"; the names of the elements follow.
-        hint: what to do; {} stands for the first element without parameters.
-    """
-    others = sorted(set(np.asarray(system.numbers)[np.asarray(system.mask)].tolist()) - set(known))
-    if others:
-        have, lack = ([ase.data.chemical_symbols[number] for number in each] for each in (known, others))
-        raise UnsupportedError(
-            f"{of_these} {' '.join(have)} only; the structure also has {' '.join(lack)}",
-            hint and hint.format(lack[0]),
-        )
 
 
 class SumPotential(AbstractPotential):

@@ -8,11 +8,11 @@ from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError
 from adiabat.base.units import Unit
-from adiabat.potentials.potential import AbstractPotential, check_elements
-from adiabat.system import Batch, Neighbors, System
+from adiabat.potentials.potential import AbstractPotential
+from adiabat.system import Batch, Neighbors, Published, System
 
 # Of silicon: depth of the well of a pair [eV], and length [Å].
-_EPSILON, _SIGMA, _SILICON = 2.1683, 2.0951, 14
+_SILICON = Published("Stillinger-Weber", 14, {"epsilon": 2.1683, "sigma": 2.0951})
 
 
 class StillingerWeber(AbstractPotential):
@@ -26,8 +26,8 @@ class StillingerWeber(AbstractPotential):
     second sum is taken over atoms' sums of bonds, not over pairs of bonds.
 
     Args:
-        epsilon: [eV].
-        sigma: [Å].
+        epsilon: [eV]; by default that of silicon, 2.1683.
+        sigma: [Å]; by default that of silicon, 2.0951.
         a: the cut-off, in sigma.
         strength: lambda.
         gamma: decay of the angular term.
@@ -51,12 +51,13 @@ class StillingerWeber(AbstractPotential):
     p: float
     q: float
     cutoff: float = eqx.field(static=True)
+    by_default: tuple[str, ...] = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
         *,
-        epsilon: Annotated[float, Unit("energy")] = _EPSILON,
-        sigma: Annotated[float, Unit("length")] = _SIGMA,
+        epsilon: Annotated[float | None, Unit("energy")] = None,
+        sigma: Annotated[float | None, Unit("length")] = None,
         a: float = 1.80,
         strength: float = 21.0,
         gamma: float = 1.20,
@@ -66,6 +67,8 @@ class StillingerWeber(AbstractPotential):
         p: float = 4.0,
         q: float = 0.0,
     ):
+        scales, self.by_default = _SILICON.completed(epsilon=epsilon, sigma=sigma)
+        epsilon, sigma = scales["epsilon"], scales["sigma"]
         for name, value in (("sigma", sigma), ("a", a)):
             if not value > 0:
                 raise ConfigError(f"{name} must be positive, got {value}")
@@ -79,15 +82,9 @@ class StillingerWeber(AbstractPotential):
         self.cutoff = a * sigma
 
     def check(self, system: System) -> None:
-        """Raise UnsupportedError for another element than silicon with the scales of energy and length that
-        are silicon's."""
-        if (self.epsilon, self.sigma) == (_EPSILON, _SIGMA):
-            check_elements(
-                system,
-                (_SILICON,),
-                "the defaults of Stillinger-Weber are of",
-                "give epsilon, sigma and what else differs for {}, from where they were published",
-            )
+        """Raise UnsupportedError for another element than silicon with a scale of energy or length that is
+        silicon's by default."""
+        _SILICON.check(system, self.by_default)
 
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         vectors = neighbors.vectors(system.positions, system.atom_cells())

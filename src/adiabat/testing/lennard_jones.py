@@ -14,6 +14,7 @@ from adiabat.base.units import BOLTZMANN, FEMTOSECOND, GIGAPASCAL
 from adiabat.dynamics import Langevin, evaluate, run_dynamics
 from adiabat.potentials import LennardJones
 from adiabat.system import System, neighbor_list
+from adiabat.system.elements import LENNARD_JONES
 
 # The fourth of the sample configurations, 30 atoms in a cube of 8 sigma.
 _CONFIGURATION = """
@@ -34,7 +35,7 @@ _CONFIGURATION = """
 -1.629362446504 -1.139061532617 -0.765408405138  2.592655226763 3.786335083587 -1.252452130644
 """
 _EDGE = 8.0
-_EPSILON, _SIGMA, _MASS = 0.0104, 3.40, 39.948  # eV, Å, u: argon
+_EPSILON, _SIGMA, _MASS = *LENNARD_JONES.values.values(), 39.948  # eV, Å, u: argon
 CONFIGURATION = {3.0: (-16.790, -46.249), 4.0: (-17.060, -47.869)}
 """Energy and virial of that configuration by the cut-off, without a correction for what is beyond."""
 

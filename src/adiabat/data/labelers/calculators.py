@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adiabat.base import UnsupportedError
 from adiabat.data.labelers.labeler import AbstractLabeler, Labels
-from adiabat.system import System
+from adiabat.system import System, check_elements
+from adiabat.system.elements import LENNARD_JONES
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
-
-# Depth of the well [eV] and length [Å] of argon.
-_ARGON, _EPSILON, _SIGMA = 18, 0.0104, 3.40
 
 
 class AbstractCalculatorLabeler(AbstractLabeler):
@@ -62,13 +59,9 @@ class EMT(AbstractCalculatorLabeler):
     def check(self, system: System) -> None:
         """Raises UnsupportedError for an element without parameters."""
         from ase.calculators.emt import parameters
-        from ase.data import chemical_symbols
+        from ase.data import atomic_numbers
 
-        unknown = sorted({chemical_symbols[int(n)] for n in system.numbers} - set(parameters))
-        if unknown:
-            raise UnsupportedError(
-                f"emt has no parameters for {', '.join(unknown)}", f"it has {', '.join(parameters)}"
-            )
+        check_elements(system, [atomic_numbers[name] for name in parameters], "emt has parameters of")
 
 
 class LennardJones(AbstractCalculatorLabeler):
@@ -77,10 +70,10 @@ class LennardJones(AbstractCalculatorLabeler):
 
     name = "lj"
 
-    def __init__(self, *, epsilon: float = _EPSILON, sigma: float = _SIGMA, cutoff: float = 8.5):
+    def __init__(self, *, epsilon: float | None = None, sigma: float | None = None, cutoff: float = 8.5):
         """Depth [eV], zero of the energy [Å], cut-off [Å]."""
-        self.epsilon = epsilon
-        self.sigma = sigma
+        values, self._by_default = LENNARD_JONES.completed(epsilon=epsilon, sigma=sigma)
+        self.epsilon, self.sigma = values["epsilon"], values["sigma"]
         self.cutoff = cutoff
 
     @property
@@ -95,14 +88,6 @@ class LennardJones(AbstractCalculatorLabeler):
         )
 
     def check(self, system: System) -> None:
-        """Raises UnsupportedError for another element than argon with the epsilon and sigma of argon."""
-        if (self.epsilon, self.sigma) == (_EPSILON, _SIGMA):
-            from ase.data import chemical_symbols
-
-            others = sorted(set(np.asarray(system.numbers).tolist()) - {_ARGON})
-            if others:
-                raise UnsupportedError(
-                    "lj has the epsilon and sigma of argon by default; the structure also has "
-                    + " ".join(chemical_symbols[number] for number in others),
-                    "give its own to adiabat.data.labelers.calculators.LennardJones",
-                )
+        """Raises UnsupportedError for another element than argon whose epsilon or sigma is argon's by
+        default."""
+        LENNARD_JONES.check(system, self._by_default)
