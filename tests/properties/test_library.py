@@ -116,6 +116,29 @@ def test_bad_records_are_told_and_the_rest_goes_on(tmp_path):
     assert [(e.smiles, e.error) for e in found] == [("CCO", "1 cells, the header has 2"), ("CC", "")]
 
 
+def test_a_table_without_names_of_columns(tmp_path):
+    """Its molecules come first; not where a column is asked for, nor below letters that may be atoms."""
+    path = tmp_path / "a.csv"
+    path.write_text("CCO,ethanol\nc1ccccc1,benzene\n,nothing\nC(C,half\n")
+    found = list(read_library(path))
+    assert [(one.row, one.smiles, one.name) for one in found[:2]] == [
+        (1, "CCO", "ethanol"),
+        (2, "c1ccccc1", "benzene"),
+    ]
+    assert len(found) == 4
+    for text, options in (
+        ("CCO\n", {"smiles": "structure"}),
+        ("CCO,a\n", {"name": "id"}),
+        ("N,CO\n7,CCO\n", {}),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match="has no column") as caught:
+            list(read_library(path, **options))
+        assert "its first row names the columns" in str(caught.value)
+    (tmp_path / "a.tsv").write_text("CCO\n")
+    assert [one.smiles for one in read_library(tmp_path / "a.tsv")] == ["CCO"]
+
+
 def test_a_stream_without_a_header(piped):
     """As SMILES, with what follows a comma or a space for a name."""
     found = list(read_library(piped(b"CCO,ethanol\nC1CC1C,a, b\nCC 1,2\nC[C@H](F)Cl |&1:1,r|\n")))

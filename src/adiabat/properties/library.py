@@ -28,6 +28,8 @@ from adiabat.properties.rows import (
 KINDS = ("smi", "csv", "tsv", "sdf", "parquet")
 _SUFFIXES = {f".{kind}": kind for kind in KINDS} | {".smiles": "smi", ".txt": "smi"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+# What the column of SMILES strings is called where nobody says.
+_SMILES = "smiles"
 # The line of an SD record that counts its atoms tells its version, in which others of the kinds do not end.
 _COUNTS, _VERSIONS = 3, ("V2000", "V3000")
 # How many atoms and bonds a record of version 3000 announces; what version 2000 can is harmless.
@@ -61,13 +63,14 @@ def is_library(path: str | Path) -> bool:
 def read_library(
     path: str | Path,
     *,
-    smiles: str = "smiles",
+    smiles: str = _SMILES,
     name: str | None = None,
     kind: str | None = None,
     others: bool = False,
 ) -> Iterator[Entry]:
     """The molecules of a file or a stream, one after the other: SMILES (one a line, then perhaps a name),
-    CSV, TSV, SDF or Parquet, also compressed by gzip. What cannot be read becomes an entry that says why.
+    CSV, TSV, SDF or Parquet, also compressed by gzip. What cannot be read becomes an entry that says why. A
+    .csv or .tsv without names of columns, whose rows begin with molecules, is read as SMILES and names.
 
     Args:
         path: the file, or a pipe with a name; "-" is standard input.
@@ -86,7 +89,7 @@ def read_library(
     check_there(path)
     if kind is not None and kind not in KINDS:
         raise ConfigError(f"there is no format {kind!r}", did_you_mean(kind, KINDS))
-    kind = kind or _said(path)
+    given, kind = kind, kind or _said(path)
     called, columns = name_of(path), [smiles, *([name] if name else [])]
     with readable(called), opened(path) as file:
         start = file.peek(len(PARQUET))
@@ -96,7 +99,9 @@ def read_library(
             return
         unpacked = gzip.GzipFile(fileobj=file) if start.startswith(GZIP) else file
         lines = text_lines(cast("BinaryIO", unpacked))
-        first = list(itertools.islice(lines, 0 if kind else _COUNTS + 1))
+        first = list(itertools.islice(lines, 0 if given else _COUNTS + 1))
+        if not given and kind in _DELIMITERS and columns == [_SMILES] and _is_bare(first):
+            kind = "smi"
         kind = kind or _guessed(first, smiles)
         lines = itertools.chain(first, lines)
         if kind == "sdf":
@@ -132,19 +137,33 @@ def _guessed(first: list[str], smiles: str) -> str:
     return "smi"
 
 
-# A comma is in no SMILES string: it ends one, as in a table without a header.
 _BLANK = re.compile("[ ,]")
+
+
+def _is_bare(first: list[str]) -> bool:
+    """Whether a table begins with molecules in place of the names of its columns."""
+    from rdkit import Chem, rdBase
+
+    if _guessed(first, _SMILES) != "smi":
+        return False
+    with rdBase.BlockLogs():
+        return bool(first) and all(Chem.MolFromSmiles(_parted(line)[0] or "?") for line in first[:2])
+
+
+def _parted(line: str) -> tuple[str, str]:
+    """A SMILES string and what follows. A comma is in none: it ends one, as in a table without a header."""
+    line = line.strip()
+    first, *rest = line.split("\t", 1) if "\t" in line else _BLANK.split(line, 1)
+    return first, rest[0].strip() if rest else ""
 
 
 def _of_lines(lines: Iterable[str]) -> Iterator[Entry]:
     row = 0
     for line in lines:
-        text = line.strip()
-        if not text or line.startswith("#"):
+        if not line.strip() or line.startswith("#"):
             continue
         row += 1
-        first, *rest = text.split("\t", 1) if "\t" in text else _BLANK.split(text, 1)
-        yield Entry(row, first, rest[0].strip() if rest else "")
+        yield Entry(row, *_parted(line))
 
 
 def sd_records(text: Iterable[str]) -> Iterator[tuple[list[str], int]]:

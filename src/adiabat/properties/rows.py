@@ -203,7 +203,7 @@ def _columns(header: list[str], names: Sequence[str], called: str) -> list[int]:
         raise DataError(f"{called} is not written in UTF-8", "save it as CSV UTF-8")
     if missing := [name for name in names if name not in header]:
         columns = ", ".join(map(repr, header[:30])) or "none"
-        hint = f"its columns are {columns}"
+        hint = f"its first row names the columns {columns}"
         if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
             hint += "; cells are separated by commas, those of .tsv by tabs"
         raise ConfigError(f"{called} has no column {', '.join(map(repr, missing))}", hint)
