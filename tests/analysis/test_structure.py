@@ -158,3 +158,19 @@ def test_molecules_are_made_whole():
     centers = whole.reshape(3, 3, 3).mean(axis=1)
     assert (centers >= 0).all()
     assert (centers < np.diag(cell)).all()
+
+
+def test_unwrapped_frames_are_those_before_they_were_wrapped():
+    rng = np.random.default_rng(1)
+    cell = np.array([[6.0, 0.0, 0.0], [2.0, 5.0, 0.0], [0.0, 1.0, 7.0]])
+    frames = rng.uniform(0, 5, (1, 10, 3)) + np.cumsum(rng.normal(scale=0.4, size=(300, 10, 3)), axis=0)
+    for repeats in ([1, 1, 1], [1, 1, 0]):
+        box = cell * np.array(repeats)[:, None]
+        scaled = np.floor(frames @ np.linalg.inv(cell)) * repeats
+        wrapped = frames - scaled @ box
+        found = analysis.unwrapped(wrapped, box)
+        np.testing.assert_allclose(found - found[0], frames - frames[0], atol=1e-10)
+        assert np.abs(found - wrapped).max() > 5
+    assert analysis.unwrapped(frames, cell) is frames
+    assert analysis.unwrapped(wrapped[::20], cell) is None  # too far apart
+    assert analysis.unwrapped(wrapped[:1], cell) is not None

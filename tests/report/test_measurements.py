@@ -397,6 +397,55 @@ def test_files_with_velocities_and_dipoles_give_spectra(tmp_path):
     assert "Vibrational density of states" in (tmp_path / "run_report.html").read_text()
 
 
+def walk(tmp_path, wrapped, every=20.0, times=True):
+    """A file of atoms that walk at random through a skewed cell whose size changes, D = 2e-5 cm^2/s."""
+    from adiabat.io import write_extxyz
+
+    rng, n = np.random.default_rng(0), 400
+    cells = np.array([[9.0, 0, 0], [3, 8, 0], [1, 2, 10]]) * (1 + 0.01 * np.sin(np.arange(n)))[:, None, None]
+    steps = rng.normal(scale=np.sqrt(2 * 2e-4 * every), size=(n, 64, 3))
+    frames = np.cumsum(steps, axis=0)
+    if wrapped:
+        scaled = frames @ np.linalg.inv(cells)
+        frames = (scaled - np.floor(scaled)) @ cells
+    systems = [System.create([18] * 64, *each, pbc=True) for each in zip(frames, cells, strict=True)]
+    info = [{"time": every * k} if times else {} for k in range(n)]
+    write_extxyz(tmp_path / "walk.xyz", systems, info=info)
+    return tmp_path / "walk.xyz"
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_diffusion_in_a_file_does_not_depend_on_how_it_is_wrapped(tmp_path, wrapped):
+    found = analyze(walk(tmp_path, wrapped))["diffusion_cm2_per_s"]
+    # Where wrapped positions are put together, the changes of the cell move atoms far from its origin.
+    assert found["Ar"] == pytest.approx(2e-5, abs=4 * found["Ar_error"])
+    assert found["Ar_error"] < 2e-6
+
+
+def test_no_diffusion_where_nobody_knows_which_way_atoms_went(tmp_path):
+    found = analyze(walk(tmp_path, True, every=5000.0))
+    assert "diffusion_cm2_per_s" not in found
+    assert "go about half of it" in found["warnings"][0]
+    assert "diffusion_cm2_per_s" in analyze(walk(tmp_path, False, every=500.0))
+
+
+def test_without_times_nothing_is_said_that_needs_them(tmp_path):
+    """The numbers of frames were taken for femtoseconds, here twenty times too short."""
+    path = walk(tmp_path, False, times=False)
+    assert {"length_ps", "diffusion_cm2_per_s"}.isdisjoint(analyze(path))
+    motion = dataclasses.replace(read_motion(path), time=20.0 * np.arange(400))
+    assert not Measurements(motion).diffusion  # even where the frames are many
+    numbers = dynamics_numbers(
+        Measurements(
+            Motion(DIMER, np.repeat(dimer(2.9, 0)[None], 50, axis=0), None, np.arange(50.0), has_times=False)
+        )
+    )
+    assert numbers["hydrogen_bonds_per_molecule"] == pytest.approx(1.0)
+    assert "hydrogen_bond_lifetime_ps" not in numbers
+    assert "do not say when they are" in numbers["warnings"][0]
+    assert "400 frames stable" in path.with_name("walk_report.html").read_text()
+
+
 def test_the_motion_of_a_trajectory_has_its_velocities(tmp_path):
     trajectory = trajectory_of()
     with TrajectoryWriter.create(tmp_path / "trajectory.h5", trajectory.template, {}) as writer:

@@ -15,6 +15,7 @@ from adiabat.analysis.geometry import (
     bond_lengths,
     minimum_image,
     torsion_angles,
+    unwrapped,
     whole_molecules,
 )
 from adiabat.analysis.hydrogen_bonds import HydrogenBonds, donor_hydrogens, hydrogen_bonds
@@ -126,6 +127,7 @@ __all__ = [
     "time_step",
     "torsion_angles",
     "torsions_from_bonds",
+    "unwrapped",
     "vamp2_score",
     "velocity_autocorrelation",
     "vibrational_density_of_states",

@@ -4,6 +4,9 @@ import numpy as np
 
 from adiabat.analysis.topology import molecules
 
+# Of a cell's length: atoms of which all go less than that are taken to go the shortest way.
+_SURE = 0.4
+
 
 def minimum_image(vectors: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
     """Vectors [Å], shape (n_frames, ..., 3), each replaced by its image nearest to zero.
@@ -21,6 +24,32 @@ def minimum_image(vectors: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
     flat = vectors.reshape(len(vectors), -1, 3)
     fractional = flat @ _inverse(boxes)
     return (flat - np.round(fractional) @ boxes).reshape(vectors.shape)
+
+
+def unwrapped(frames: np.ndarray, cell: np.ndarray) -> np.ndarray | None:
+    """Positions that go on where atoms cross a face of the cell, as displacements need them.
+
+    Each atom goes the shortest way from one frame to the next; the ways are summed, so that a cell that
+    changes adds nothing to them (von Bülow, Bullerjahn and Hummer 2020, doi:10.1063/5.0008316). Frames of
+    which no atom crosses a face are returned as they are.
+
+    Args:
+        frames: positions [Å], shape (n_frames, n_atoms, 3).
+        cell: as in `minimum_image`.
+
+    Returns:
+        Shape (n_frames, n_atoms, 3); None where atoms go about half the cell between two frames or farther,
+        so that nobody knows which way.
+    """
+    boxes = np.broadcast_to(np.asarray(cell, dtype=np.float64), (len(frames), 3, 3))[1:]
+    steps = np.diff(np.asarray(frames, dtype=np.float64), axis=0)
+    crossings = np.round(steps @ _inverse(boxes)) if len(steps) else steps
+    if not crossings.any():
+        return frames
+    shortest = steps - crossings @ boxes
+    if np.abs(shortest @ _inverse(boxes)).max() > _SURE:
+        return None
+    return np.concatenate([frames[:1], frames[0] + np.cumsum(shortest, axis=0)])
 
 
 def whole_molecules(frames: np.ndarray, bonds: np.ndarray, cell: np.ndarray) -> np.ndarray:

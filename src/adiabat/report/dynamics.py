@@ -106,7 +106,7 @@ def _ensemble(title: str, measured: Measurements) -> list[Verdict]:
 def _facts(measured: Measurements) -> dict[str, str]:
     motion = measured.motion
     facts = {
-        "length": f"{number(float(np.ptp(motion.picoseconds)))} ps",
+        **({"length": motion.length} if motion.has_times else {}),
         "frames": number(motion.n_frames),
         "atoms": number(motion.n_atoms),
     }
@@ -263,9 +263,9 @@ def _temperature_status(found: analysis.TemperatureStatistics, target: float) ->
 def _stability(title: str, motion: Motion) -> tuple[dict[str, str], list[Verdict]]:
     if not np.isfinite(motion.positions).all():
         first = int(np.argmin(np.isfinite(motion.positions).all(axis=(1, 2))))
-        value = f"broke at {number(motion.picoseconds[first])} ps"
+        value = f"broke at {motion.when(first)}"
         return {}, [Verdict(f"Stability, {title}", value, "poor", "good when all positions are finite")]
-    length = f"{number(float(np.ptp(motion.picoseconds)))} ps"
+    length = motion.length
     if is_metal(motion.numbers).all():
         bar = "good when all positions are finite: there are no molecules to watch"
         return {}, [Verdict(f"Stability, {title}", f"{length} stable", "good", bar)]
@@ -277,7 +277,7 @@ def _stability(title: str, motion: Motion) -> tuple[dict[str, str], list[Verdict
         facts["bonds made or broken"] = _bond_names(motion.numbers, found.rearranged)
     bar = "good when no molecule falls apart or merges"
     if found.changed is not None:
-        value = f"changed at {number(motion.picoseconds[found.changed])} ps"
+        value = f"changed at {motion.when(found.changed)}"
         remark = f"from {pieces} to {int(found.n_fragments[-1])} pieces at the end"
         return facts, [Verdict(f"Stability, {title}", value, "poor", bar, remark)]
     remark = (
@@ -310,7 +310,7 @@ def _viewer(title: str, motion: Motion) -> Viewer:
     frames = [
         Frame(
             position,
-            f"{time:.3f} ps",
+            f"{time:.3f} ps" if motion.has_times else motion.when(int(shown[k])),
             motion.numbers if k == 0 else None,
             None if cells is None else cells[k],
         )

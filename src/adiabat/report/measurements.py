@@ -130,7 +130,7 @@ class Measurements:
     @property
     def _about_center(self) -> np.ndarray | None:
         """Positions about the center of mass [Å], of what may diffuse."""
-        if self.bulk is None or self.positions is None or not self._is_long:
+        if self.bulk is None or self.positions is None or not self._is_long or self.motion.is_torn:
             return None
         masses = self._masses
         return self.positions - np.einsum("fix,i->fx", self.positions, masses)[:, None] / masses.sum()
@@ -321,6 +321,17 @@ class Measurements:
             found.append(
                 "Distances and angles are those of beads; diffusion and spectra are those of the centroids, "
                 "an approximation (thermostatted ring-polymer dynamics)."
+            )
+        if not motion.has_times:
+            found.append(
+                "The frames do not say when they are: diffusion, spectra and lifetimes are left out. Give "
+                "each its time [fs] as `time`."
+            )
+        elif motion.is_torn:
+            found.append(
+                "Atoms cross the faces of the cell and go about half of it from one frame to the next, so "
+                "that nobody knows which way: diffusion from displacements is left out. Record more often, "
+                "or positions that are not wrapped into the cell."
             )
         friction = f"The friction of the thermostat, {motion.friction or 0:g} 1/fs,"
         worst = max(self.slowed.items(), key=lambda item: item[1], default=("", 0.0))

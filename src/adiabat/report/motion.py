@@ -8,6 +8,7 @@ import numpy as np
 import scipy.constants
 
 from adiabat.base import DataError
+from adiabat.report.formatting import number
 from adiabat.system import repeating_cell
 
 _BOLTZMANN = scipy.constants.Boltzmann / scipy.constants.e  # eV/K
@@ -42,6 +43,9 @@ class Motion:
         is_bead: whether these are the frames of one bead of path integrals.
         is_collected: whether they are of one temperature, of whatever replica was there: an ensemble in no
             order of time.
+        has_times: whether somebody said when the frames are; `time` is their numbers otherwise.
+        is_torn: whether atoms that cross a face of the cell come back at the other one, and go too far from
+            one frame to the next for the positions to be put together.
     """
 
     numbers: np.ndarray
@@ -65,6 +69,8 @@ class Motion:
     rungs: np.ndarray | None = None
     is_bead: bool = False
     is_collected: bool = False
+    has_times: bool = True
+    is_torn: bool = False
 
     @classmethod
     def of(
@@ -132,7 +138,7 @@ class Motion:
     @property
     def is_trajectory(self) -> bool:
         """Whether one frame follows from the one before by the motion of the atoms alone."""
-        return self.is_equilibrium and not (self.is_bead or self.is_collected)
+        return self.is_equilibrium and self.has_times and not (self.is_bead or self.is_collected)
 
     @property
     def n_frames(self) -> int:
@@ -153,6 +159,17 @@ class Motion:
     def picoseconds(self) -> np.ndarray:
         """Time [ps], shape (n_frames,)."""
         return self.time / 1000
+
+    @property
+    def length(self) -> str:
+        """Of the whole, as "4 ps", or as "400 frames" where nobody said when they are."""
+        return (
+            f"{number(float(np.ptp(self.picoseconds)))} ps" if self.has_times else f"{self.n_frames} frames"
+        )
+
+    def when(self, frame: int) -> str:
+        """When a frame was, as "0.3 ps" or "frame 12"."""
+        return f"{number(float(self.picoseconds[frame]))} ps" if self.has_times else f"frame {frame}"
 
     @property
     def degrees_of_freedom(self) -> int:

@@ -34,7 +34,8 @@ def analyze(
 
     Args:
         run: the folder of `adiabat md`, `train` or `learn`; a `trajectory.h5`; or any file with the frames of
-            one system, whose times [fs] are `time` of each frame and otherwise the numbers of the frames.
+            one system, wrapped into the cell or not, whose times [fs] are `time` of each frame; without them
+            what needs times is left out.
         reference: structures to compare the bonds of a simulation with; by default those that the model of
             the run was trained on, where they are still in place.
         viscosity: of the liquid [mPa s], from experiment or a simulation of its own, with which diffusion is

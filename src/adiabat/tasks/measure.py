@@ -22,7 +22,7 @@ def dynamics_numbers(measured: "Measurements") -> dict[str, Any]:
 
     motion = measured.motion
     found: dict[str, Any] = {
-        "length_ps": float(np.ptp(motion.picoseconds)),
+        **({"length_ps": float(np.ptp(motion.picoseconds))} if motion.has_times else {}),
         "frames": motion.n_frames,
         "n_atoms": motion.n_atoms,
     }
@@ -37,7 +37,7 @@ def dynamics_numbers(measured: "Measurements") -> dict[str, Any]:
     if not is_metal(motion.numbers).all() and np.isfinite(motion.positions).all():
         whole = analysis.fragmentation(motion.numbers, motion.positions, motion.cell)
         found["fragments"] = [int(whole.n_fragments[0]), int(whole.n_fragments[-1])]
-        if whole.changed is not None:
+        if whole.changed is not None and motion.has_times:
             found["fragmented_at_ps"] = float(motion.picoseconds[whole.changed])
     if measured.density is not None:
         found["density_g_per_cm3"] = measured.density.mean

@@ -122,6 +122,7 @@ def relaxation_time(integrator: Mapping[str, Any]) -> float | None:
 
 
 def _frames_motion(path: Path) -> "Motion":
+    from adiabat.analysis import unwrapped
     from adiabat.io import read_frames
     from adiabat.report.motion import Motion
     from adiabat.system import repeating_cell
@@ -136,14 +137,19 @@ def _frames_motion(path: Path) -> "Motion":
             )
     times = [frame.info.get("time") for frame in frames]
     known = all(isinstance(time, (int, float)) for time in times)
+    positions = np.array([np.asarray(frame.system.positions, np.float64) for frame in frames])
+    cell = repeating_cell(np.array([frame.system.cell for frame in frames]), first.pbc)
+    whole = positions if cell is None else unwrapped(positions, cell)
     return Motion(
         numbers=np.asarray(first.numbers, dtype=np.int64),
-        positions=np.array([np.asarray(frame.system.positions, np.float64) for frame in frames]),
-        cell=repeating_cell(np.array([frame.system.cell for frame in frames]), first.pbc),
+        positions=positions if whole is None else whole,
+        cell=cell,
         time=np.array(times, dtype=np.float64) if known else np.arange(len(frames), dtype=np.float64),
         masses=np.asarray(first.masses),
         velocities=_all([frame.arrays.get("velocities") for frame in frames]) if known else None,
         dipoles=_all([frame.info.get("dipole") for frame in frames]) if known else None,
+        has_times=known,
+        is_torn=whole is None,
     )
 
 
