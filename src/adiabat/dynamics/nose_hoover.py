@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND, Unit
@@ -77,6 +78,14 @@ class NoseHoover(AbstractIntegrator):
         positions = state.extra["chain positions"]
         velocities = [state.extra["chain velocities"][..., link] for link in range(_LENGTH)]
         kinetic = kinetic_energy(state.momenta, state.system)
+
+        def stored() -> Float[Array, "*n_systems"]:
+            """The energy of the chain."""
+            moving = sum(0.5 * mass * velocity**2 for mass, velocity in zip(masses, velocities, strict=True))
+            wells = freedom * positions[..., 0] + jnp.sum(positions[..., 1:], axis=-1)
+            return moving + thermal * wells
+
+        before = stored()
         factor = jnp.ones_like(kinetic)
 
         def kicked(link: int, dt: float) -> None:
@@ -98,15 +107,13 @@ class NoseHoover(AbstractIntegrator):
             positions = positions + dt * jnp.stack(velocities, axis=-1)
             for link in range(_LENGTH):
                 kicked(link, dt)
-        moving = sum(0.5 * mass * velocity**2 for mass, velocity in zip(masses, velocities, strict=True))
-        wells = thermal * (freedom * positions[..., 0] + jnp.sum(positions[..., 1:], axis=-1))
         chain = {"chain positions": positions, "chain velocities": jnp.stack(velocities, axis=-1)}
         return eqx.tree_at(
             lambda s: (s.momenta, s.heat, s.extra),
             state,
             (
                 state.system.spread(factor)[:, None] * state.momenta,
-                -(moving + wells),
+                state.heat + before - stored(),
                 state.extra | chain,
             ),
         )
