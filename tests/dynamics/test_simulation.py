@@ -11,7 +11,7 @@ from adiabat.base import ConfigError, DataError, SimulationError
 from adiabat.base.units import FEMTOSECOND
 from adiabat.dynamics import Guard, Langevin, VelocityVerlet, run_dynamics
 from adiabat.io.trajectory import read_trajectory
-from adiabat.potentials import AbstractPotential, LennardJones
+from adiabat.potentials import AbstractPotential, HarmonicAngles, HarmonicBonds, LennardJones
 from adiabat.system import System
 from adiabat.testing import systems
 
@@ -137,6 +137,16 @@ def test_lost_atom():
             steps=4000,
             momenta=momenta,
         )
+
+
+def test_no_atom_is_lost_of_bonds_that_reach_any_distance():
+    """Bonds of water as long as the list of bonded terms reaches, which says nothing of who feels whom."""
+    water = System.create([8, 1, 1], [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    bonds = HarmonicBonds(atoms=[[0, 1], [0, 2]], stiffness=40.0, length=1.0)
+    potential = bonds + HarmonicAngles(atoms=[[1, 0, 2]], stiffness=4.0, angle=1.82)
+    run = run_dynamics(water, potential, Langevin(timestep=0.5, temperature=600), steps=1000)
+    length = np.linalg.norm(run.trajectory.positions[:, 1] - run.trajectory.positions[:, 0], axis=-1)
+    assert length.min() < 0.99 < 1.01 < length.max()
 
 
 def test_timestep_far_too_long():

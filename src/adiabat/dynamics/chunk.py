@@ -80,7 +80,14 @@ def _run(
         info = observe(after)
         same_cell = not integrator.changes_cell
         verdict = guard.check(
-            before, observe(before), after, info, neighbors, potential.cutoff, same_cell=same_cell
+            before,
+            observe(before),
+            after,
+            info,
+            neighbors,
+            potential.cutoff,
+            same_cell=same_cell,
+            may_lose=potential.uses_neighbors,
         )
         full = integrator.is_full(after) & (verdict == Verdict.FINE)
         verdict = jnp.where(full, jnp.int32(Verdict.FULL), verdict)

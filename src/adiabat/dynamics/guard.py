@@ -73,10 +73,12 @@ class Guard(eqx.Module):
         neighbors: Neighbors,
         cutoff: float,
         same_cell: bool = True,
+        may_lose: bool = True,
     ) -> Int[Array, ""]:
         """The `Verdict` on a step from `before` to `after`; the gravest of several.
 
-        `same_cell` says that the cell cannot have moved, which saves its inverse.
+        `same_cell` says that the cell cannot have moved, which saves its inverse; `may_lose` that an atom
+        beyond the cut-off of all others feels nothing.
         """
         system = after.system
         atoms = system.sum_atoms(jnp.ones(system.n_atoms))
@@ -85,7 +87,7 @@ class Guard(eqx.Module):
         complete = jnp.all(neighbors.is_complete(system, cutoff, same_cell))
         jump = jnp.abs(info.conserved - info_before.conserved) > self.energy_jump + 0.01 * atoms
         verdict = jnp.where(jnp.any(jump), Verdict.ENERGY_JUMP, Verdict.FINE)
-        if self.lost_atoms and (isinstance(system, Batch) or not any(system.pbc)):
+        if self.lost_atoms and may_lose and (isinstance(system, Batch) or not any(system.pbc)):
             alone = _alone(after, neighbors, cutoff)
             # Which were alone before, a second look at all pairs, matters only where one is now.
             lost = jax.lax.cond(

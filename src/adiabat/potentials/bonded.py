@@ -47,6 +47,10 @@ class AbstractBondedTerms(AbstractPotential):
         structure."""
         return None
 
+    @property
+    def uses_neighbors(self) -> bool:
+        return False
+
     @abc.abstractmethod
     def term_energies(self, steps: Float[Array, "... n_terms n_steps 3"]) -> Float[Array, "... n_terms"]:
         """The energy of each group [eV] from the vectors [Å] that lead from each member to the next."""

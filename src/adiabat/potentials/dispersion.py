@@ -39,6 +39,10 @@ class AbstractDispersion(AbstractPotential):
     def layers(self) -> int | None:
         return None
 
+    @property
+    def uses_neighbors(self) -> bool:
+        return False
+
     @abc.abstractmethod
     def model(self, numbers: np.ndarray, positions: np.ndarray, charge: int, **cell: np.ndarray) -> Any:
         """The library's structure, from positions [bohr] and, if it repeats, `lattice` and `periodic`."""

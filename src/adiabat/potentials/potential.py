@@ -49,6 +49,12 @@ class AbstractPotential(eqx.Module):
         messages of a network, 1 for what looks at neighbors only. None if there is no such limit."""
         return 1
 
+    @property
+    def uses_neighbors(self) -> bool:
+        """Whether an atom without neighbors feels nothing. False where the terms name their atoms, or find
+        them otherwise, so that the cut-off says nothing of who feels whom."""
+        return True
+
     @abc.abstractmethod
     def atom_energies(self, system: System | Batch, neighbors: Neighbors) -> Float[Array, " n_atoms"]:
         """The energy of each atom [eV]; what it says of padding does not matter, as long as it is finite."""
@@ -163,6 +169,10 @@ class SumPotential(AbstractPotential):
     def layers(self) -> int | None:
         layers = [term.layers for term in self.terms]
         return None if None in layers else max(n for n in layers if n is not None)
+
+    @property
+    def uses_neighbors(self) -> bool:
+        return any(term.uses_neighbors for term in self.terms)
 
     def check(self, system: System) -> None:
         """Raise UnsupportedError when one of the terms does not cover the system."""

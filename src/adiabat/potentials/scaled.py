@@ -38,6 +38,10 @@ class Scaled(AbstractPotential):
     def layers(self) -> int | None:
         return self.potential.layers
 
+    @property
+    def uses_neighbors(self) -> bool:
+        return self.potential.uses_neighbors
+
     def check(self, system: System) -> None:
         """Raise UnsupportedError when the potential does not cover the system, and DataError when the scales
         do not fit it."""
