@@ -11,12 +11,15 @@ from adiabat.dynamics import (
     NoseHoover,
     VelocityRescaling,
     VelocityVerlet,
+    VerletList,
+    constrain,
     integrators,
     run_dynamics,
 )
 from adiabat.dynamics.momenta import (
     kinetic_energy,
     maxwell_boltzmann,
+    moving_rigidly,
     rigid_motions,
     without_rotation,
     without_translation,
@@ -188,6 +191,31 @@ def test_maxwell_boltzmann():
 )
 def test_rigid_motions(system, expected):
     assert rigid_motions(system) == expected
+
+
+def test_velocities_that_were_given_count_with_all_their_motions():
+    """Those of a Langevin run, as spectra start from, at 300 K: the molecule flies and turns with its share
+    of the energy. Without these six of nine degrees of freedom the temperature would be three times as high."""
+    water, kelvin = systems.water(1), []
+    potential = LennardJones(epsilon=0.0, cutoff=3.0)
+    for seed in range(200):
+        momenta = np.asarray(maxwell_boltzmann(water, 300.0, jax.random.key(seed)))
+        state = VelocityVerlet(timestep=0.5).init(
+            water, potential, VerletList(3.0).build(water), key=jax.random.key(0), momenta=momenta
+        )
+        assert state.degrees_of_freedom == 9
+        kelvin.append(2 * float(kinetic_energy(momenta, water)) / (9 * BOLTZMANN))
+    assert np.mean(kelvin) == pytest.approx(300, abs=4 * 300 * np.sqrt(2 / 9 / 200))
+    still = without_translation(momenta, water.masses)
+    assert moving_rigidly(water, still) == 3  # it turns
+    assert moving_rigidly(water, without_rotation(still, water.positions, water.masses)) == 0
+    rigid = constrain(water, "water")
+    assert VelocityVerlet().degrees_of_freedom(water, rigid, 6) == 6
+    argon = systems.argon(4)
+    drawn = np.asarray(maxwell_boltzmann(argon, 300.0, jax.random.key(1)))
+    assert moving_rigidly(argon, drawn) == 3
+    stored = np.asarray(without_translation(drawn, argon.masses)).astype(np.float32)
+    assert moving_rigidly(argon, stored.astype(np.float64)) == 0
 
 
 @pytest.mark.device

@@ -205,6 +205,11 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path):
     assert np.array_equal(read_trajectory(tmp_path / "trajectory.h5").positions, whole.trajectory.positions)
 
 
+def test_more_steps_than_a_number_of_32_bits_holds_are_refused():
+    with pytest.raises(ConfigError, match="2,147,483,647 steps at most, not 3,000,000,000"):
+        run_dynamics(LIQUID, POTENTIAL, VelocityVerlet(timestep=4), steps=3_000_000_000)
+
+
 def test_trajectory_gone_at_resume(tmp_path):
     run_dynamics(LIQUID, POTENTIAL, Langevin(timestep=4, temperature=100), steps=20, folder=tmp_path)
     (tmp_path / "trajectory.h5").unlink()

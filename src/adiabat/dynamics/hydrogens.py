@@ -69,13 +69,15 @@ def with_heavy_hydrogen(system: System, mass: float) -> System:
     more slowly and takes longer steps (Feenstra, Hess and Berendsen 1999, J. Comput. Chem. 20, 786).
 
     Raises:
-        ConfigError: a mass below that of hydrogen, or more than a neighbor has to give: it must stay as heavy
-            as its hydrogen atoms.
+        ConfigError: no hydrogen atom; a mass below that of hydrogen, or more than a neighbor has to give: it
+            must stay as heavy as its hydrogen atoms.
         UnsupportedError: a hydrogen atom without a heavier atom that it is bonded to, or with two bonds.
         DataError: two atoms at one place.
     """
     numbers, masses = np.asarray(system.numbers), np.array(system.masses, np.float64)
     hydrogens = np.flatnonzero(numbers == _HYDROGEN)
+    if not len(hydrogens):
+        raise ConfigError("the structure has no hydrogen to make heavier", "leave the mass of hydrogen out")
     if not np.isfinite(mass) or np.any(mass < masses[hydrogens]):
         raise ConfigError(
             f"hydrogen cannot be made as light as {mass:g} amu", 'as "3 amu", three times its own'

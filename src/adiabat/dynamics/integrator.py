@@ -17,6 +17,7 @@ from adiabat.dynamics.evaluate import evaluate
 from adiabat.dynamics.momenta import (
     kinetic_energy,
     maxwell_boltzmann,
+    moving_rigidly,
     rigid_motions,
     without_rotation,
     without_translation,
@@ -91,8 +92,9 @@ class AbstractIntegrator(eqx.Module):
             neighbors: a list complete to the potential's cut-off.
             key: of the whole run.
             momenta: [sqrt(amu eV)]; drawn from the Maxwell-Boltzmann distribution by default. Where the
-                integrator conserves the total and the angular momentum, these are taken out, which leaves the
-                other degrees of freedom their distribution.
+                integrator conserves the total and the angular momentum, these are taken out of what is drawn,
+                which leaves the other degrees of freedom their distribution; momenta that are given keep
+                them, and they count as degrees of freedom.
             constraints: distances that stay what they are. Positions are moved to have them, and momenta lose
                 what would change them.
 
@@ -105,11 +107,15 @@ class AbstractIntegrator(eqx.Module):
             self._check_constraints()
             constraints = jax.tree.map(jnp.asarray, constraints)
             system = constrained(system, constraints)
+        moving = 0
         if momenta is None:
             kelvin = jnp.asarray(self.temperature)  # an array: replicas at others need no other program
             momenta = _starting_momenta(system, kelvin, key, self.conserves_momentum, constraints)
-        elif constraints is not None:
-            momenta = _without_stretching(constraints, jnp.asarray(momenta), system)
+        else:
+            if constraints is not None:
+                momenta = _without_stretching(constraints, jnp.asarray(momenta), system)
+            moving = moving_rigidly(system, jnp.asarray(momenta)) if self.conserves_momentum else 0
+        freedom = self.degrees_of_freedom(system, constraints, moving)
         prediction = evaluate(potential, system, neighbors)
         assert prediction.forces is not None
         state = State(
@@ -121,9 +127,7 @@ class AbstractIntegrator(eqx.Module):
             heat=jnp.zeros((), system.positions.dtype),
             shadow=jnp.zeros((), system.positions.dtype),
             step=jnp.zeros((), jnp.int32),
-            degrees_of_freedom=jnp.asarray(
-                self.degrees_of_freedom(system, constraints), system.positions.dtype
-            ),
+            degrees_of_freedom=jnp.asarray(freedom, system.positions.dtype),
             key=key,
             constraints=constraints,
         )
@@ -181,10 +185,13 @@ class AbstractIntegrator(eqx.Module):
         """Its settings in a line: a run goes on only with the same."""
         return repr(self)
 
-    def degrees_of_freedom(self, system: System, constraints: Constraints | None = None) -> int:
-        """Independent momenta: three for each atom, less what the integrator and constraints keep at zero."""
+    def degrees_of_freedom(
+        self, system: System, constraints: Constraints | None = None, moving: int = 0
+    ) -> int:
+        """Independent momenta: three for each atom, less what the integrator and constraints keep at zero,
+        which is not what the system begins with of `moving` rigid motions."""
         free = 3 * int(np.sum(np.asarray(system.mask)))
-        free -= rigid_motions(system) if self.conserves_momentum else 0
+        free -= rigid_motions(system) - moving if self.conserves_momentum else 0
         return max(1, free - (0 if constraints is None else constraints.count))
 
     def info(self, state: State) -> Info:

@@ -9,6 +9,9 @@ from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics.noise import normal
 from adiabat.system import Batch, System
 
+# Of the kinetic energy: what rounding leaves, of velocities that were stored in single precision too.
+_AT_REST = 1e-10
+
 
 def kinetic_energy(momenta: Float[Array, "n_atoms 3"], system: System | Batch) -> Float[Array, "*n_systems"]:
     """The sum of p^2 / 2m of each system [eV]."""
@@ -49,6 +52,20 @@ def without_rotation(
     inertia = jnp.sum(masses * jnp.sum(r**2, axis=1)) * jnp.eye(3) - jnp.einsum("n,na,nb->ab", masses, r, r)
     rotation = jnp.linalg.pinv(inertia, rtol=1e-8, hermitian=True) @ angular
     return momenta - masses[:, None] * jnp.cross(rotation[None, :], r)
+
+
+def moving_rigidly(system: System, momenta: Float[Array, "n_atoms 3"]) -> int:
+    """How many of `rigid_motions` a structure is in, by its momenta."""
+    motions, masses = rigid_motions(system), jnp.asarray(system.masses)
+    if not motions:
+        return 0
+    still = without_translation(momenta, masses)
+    parts = [(3, momenta - still)]
+    if not any(system.pbc):
+        turning = still - without_rotation(still, jnp.asarray(system.positions), masses)
+        parts.append((motions - 3, turning))
+    least = _AT_REST * kinetic_energy(momenta, system)
+    return sum(count for count, part in parts if kinetic_energy(part, system) > least)
 
 
 def rigid_motions(system: System) -> int:

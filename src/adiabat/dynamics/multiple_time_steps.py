@@ -111,7 +111,9 @@ class MultipleTimeSteps(AbstractWrapper):
             # atoms beyond it and throws the step away.
             reach = potential.cutoff - _LENIENT
             complete = neighbors.is_complete(inside.system, reach, not state.system.is_periodic)
-            return jnp.all(complete) & (inside.step < (state.step + 1) * self.inner_steps)
+            # The number of inner steps may be too large for an integer; the difference of two is right.
+            done = inside.step - state.step * self.inner_steps
+            return jnp.all(complete) & (done < self.inner_steps)
 
         inside = self._inside(self._kicked(state))
         inside = jax.lax.while_loop(goes_on, lambda s: integrator.step(s, self.inner, near), inside)

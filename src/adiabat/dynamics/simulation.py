@@ -32,6 +32,8 @@ TRAJECTORY_FILE = "trajectory.h5"
 _CHUNK_SECONDS = 1.0
 _FIRST_CHUNK = 20
 _BUFFER_BYTES = 1 << 20
+# Their numbers are integers of 32 bits.
+_MOST_STEPS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,11 @@ def check_counts(steps: int, record_every: int) -> None:
     """
     if steps < 0 or record_every < 1:
         raise ConfigError(f"steps ({steps}) must be at least 0, and record_every ({record_every}) at least 1")
+    if steps > _MOST_STEPS:
+        raise ConfigError(
+            f"a run has {_MOST_STEPS:,} steps at most, not {steps:,}",
+            "go on from its last frame in another run",
+        )
 
 
 def check_steps(state: State, steps: int) -> None:
