@@ -195,7 +195,7 @@ def test_rigid_motions(system, expected):
 
 def test_velocities_that_were_given_count_with_all_their_motions():
     """Those of a Langevin run, as spectra start from, at 300 K: the molecule flies and turns with its share
-    of the energy. Without these six of nine degrees of freedom the temperature would be three times as high."""
+    of the energy. Without these six of nine degrees of freedom it would be three times as warm."""
     water, kelvin = systems.water(1), []
     potential = LennardJones(epsilon=0.0, cutoff=3.0)
     for seed in range(200):

@@ -105,6 +105,18 @@ def test_all_molecules_of_an_sdf_with_their_charges(tmp_path):
     assert [(s.n_atoms, s.charge) for s in systems] == [(2, -1), (2, -1)]
 
 
+def test_lammps_data_needs_the_masses_of_elements(tmp_path):
+    """Without them sodium chloride was read as hydrogen and helium, and heavy hydrogen as helium."""
+    ase.io.write(tmp_path / "no.data", SALT, format="lammps-data")
+    with pytest.raises(AdiabatError, match="no section Masses"):
+        read_systems(tmp_path / "no.data")
+    heavy = ETHANOL.copy()
+    heavy.set_masses(np.where(heavy.numbers == 1, 3.024, heavy.get_masses()))
+    ase.io.write(tmp_path / "heavy.data", heavy, format="lammps-data", masses=True)
+    with pytest.raises(AdiabatError, match=r"the mass 3.024 amu of atom \d is that of no element"):
+        read_systems(tmp_path / "heavy.data")
+
+
 def test_lammps_dump_needs_elements(tmp_path):
     head = "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n1\nITEM: BOX BOUNDS pp pp pp\n0 5\n0 5\n0 5\n"
     (tmp_path / "a.dump").write_text(f"{head}ITEM: ATOMS id type x y z\n1 1 0 0 0\n")

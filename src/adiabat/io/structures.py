@@ -29,6 +29,8 @@ _SUFFIXES = {".data": "lammps-data", ".lmp": "lammps-data", ".dump": "lammps-dum
 _SUFFIXES |= {".lammpstrj": "lammps-dump-text", ".vasp": "vasp", ".ent": "proteindatabank", ".mdl": "mol"}
 _SUFFIXES |= {f".{name}": name for name in ("sdf", "mol", "xsf", "gen", "res", "cfg", "xsd", "magres")}
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".7z")
+# Files round masses [amu].
+_MASS_TOLERANCE = 0.1
 # These say first how many atoms follow, and ASE takes the memory for them before it looks.
 _COUNTED = (
     "cfg",
@@ -88,6 +90,8 @@ def iterate_structures(path: Path, format: str) -> Iterator[Frame]:
     _check_elements(path, format)
     index = -1
     for index, (atoms, extra) in enumerate(_images(path, format)):
+        if format == "lammps-data":
+            _check_masses(path, atoms.numbers, atoms.get_masses())
         results = atoms.calc.results if atoms.calc is not None else {}
         # Objects of ASE's own, such as the space group of a CIF, stay behind.
         info = {key: value for key, value in (atoms.info | extra).items() if isinstance(value, PLAIN)}
@@ -173,8 +177,27 @@ def _check_counts(path: Path, format: str) -> None:
                     )
 
 
+def _check_masses(path: Path, numbers: np.ndarray, masses: np.ndarray) -> None:
+    """ASE takes the nearest element, helium for heavy hydrogen."""
+    from ase.data import atomic_masses
+
+    strange = np.flatnonzero(np.abs(masses - atomic_masses[numbers]) > _MASS_TOLERANCE)
+    if len(strange):
+        raise DataError(
+            f"{path}: the mass {masses[strange[0]]:g} amu of atom {strange[0]} is that of no element",
+            "write the structure as extxyz, which names the elements",
+        )
+
+
 def _check_elements(path: Path, format: str) -> None:
-    """A LAMMPS dump without elements would be read with its atom types as atomic numbers."""
+    """A LAMMPS file without elements would be read with its atom types as atomic numbers."""
+    if format == "lammps-data":
+        with path.open(encoding="utf-8", errors="replace") as handle:
+            if not any(line.partition("#")[0].split() == ["Masses"] for line in handle):
+                raise DataError(
+                    f"{path}: has no section Masses, by which the elements of LAMMPS atom types are told",
+                    "add it, or write the structure as extxyz",
+                )
     if format != "lammps-dump-text":
         return
     with path.open(encoding="utf-8", errors="replace") as handle:
