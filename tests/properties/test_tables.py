@@ -55,6 +55,11 @@ DRUGS = (
         # What cannot be neutral stays an ion; as a counterion it goes.
         ("F[P-](F)(F)(F)(F)F", "F[P-](F)(F)(F)(F)F"),
         ("F[P-](F)(F)(F)(F)F.CC[n+]1ccn(C)c1", "CC[n+]1ccn(C)c1"),
+        # Numbers that map atoms of a reaction are no part of a molecule.
+        ("[CH3:1][CH2:2][OH:3]", "CCO"),
+        ("[CH3:1][C@@H:2]([F:4])[Cl:3]", "C[C@@H](F)Cl"),
+        ("[H:9][O:3][CH2:2][CH3:1]", "CCO"),
+        ("c1:c:c:c:c:c1", "c1ccccc1"),
         # A metal that stays bound is part of the molecule.
         ("C[Sn](C)(C)C", "[CH3][Sn]([CH3])([CH3])[CH3]"),
     ],
@@ -162,7 +167,7 @@ def test_reading_and_joining(tmp_path, name):
     np.testing.assert_array_equal(made.table.limits[:2], [[0, 0], [0, 1]])
     assert made.merged == 2
     assert [r.row for r in made.table.rejected] == [5, 6, 7]
-    assert not made.conflicts
+    assert [(one.smiles, one.target, one.written) for one in made.conflicts] == [("CCO", "pKa", ("<4", "5"))]
 
 
 def test_measurements_in_other_solvents_are_not_joined(tmp_path):
@@ -179,6 +184,22 @@ def test_rows_that_disagree_are_reported(tmp_path):
     )
     made = curate(table, Standardizer())
     assert [(c.smiles, c.rows, c.values) for c in made.conflicts] == [("CCO", (20, 21), (1.0, 9.0))]
+
+
+def test_limits_that_contradict_are_reported_and_teach_nothing(tmp_path):
+    """The lower of <3 and >17 was taken, and 9 in spite of <4, without a word."""
+    rows = "".join(f"{'C' * n}O,{n}\n" for n in range(1, 20))
+    rows += "CCBr,<3\nCCBr,>17\nCCI,9\nCCI,<4\nCCF,<9\nCCF,>4\nCCCl,>12\nCCCl,12.5\n"
+    table = read_table(written(tmp_path, "t.csv", f"smiles,y\n{rows}"), smiles="smiles", targets=["y"])
+    made = curate(table, Standardizer())
+    assert [(one.smiles, one.rows, one.written) for one in made.conflicts] == [
+        ("CCBr", (20, 21), ("<3", ">17")),
+        ("CCI", (22, 23), ("9", "<4")),
+    ]
+    kept = dict(zip(made.table.smiles, made.table.values[:, 0], strict=True))
+    assert "CCBr" not in kept
+    assert (kept["CCI"], kept["CCF"], kept["CCCl"]) == (9.0, 9.0, 12.5)
+    assert [(one.row, one.reason) for one in made.table.rejected] == [(20, "limits contradict each other")]
 
 
 def test_rows_that_disagree_on_a_class_are_counted(tmp_path):

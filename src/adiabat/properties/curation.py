@@ -8,22 +8,37 @@ import numpy as np
 
 from adiabat.base import AdiabatError, DataError
 from adiabat.properties.standardize import Standardizer
-from adiabat.properties.table import Rejected, Table, is_class
+from adiabat.properties.table import Rejected, Table, is_class, written
 
 # Rows of one molecule farther apart than this many robust standard deviations of the column are in conflict.
 CONFLICT = 0.5
 # Limits are looked at beside so many exact values or more; they are odd so many of their ranges beyond them,
 # where up to this share of all are; else where they are beyond so many.
 _FEWEST, _FAR, _FEW, _ABSURD = 10, 3.0, 0.05, 1000.0
+_AS_OFTEN = "as often in the class as not"
 
 
 class Conflict(NamedTuple):
-    """Rows that say different things of one molecule."""
+    """Rows that say different things of one molecule.
+
+    Attributes:
+        smiles: of the molecule.
+        target: what they are of.
+        rows: all that say something of it.
+        values: theirs.
+        limits: of which the true value is below (-1) or above (1), as of `Table`.
+    """
 
     smiles: str
     target: str
     rows: tuple[int, ...]
     values: tuple[float, ...]
+    limits: tuple[int, ...]
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The values as a table has them."""
+        return tuple(map(written, self.values, self.limits))
 
 
 @dataclass(frozen=True)
@@ -35,7 +50,7 @@ class Curation:
             `table.rejected`.
         merged: how many rows were joined with another of the same molecule.
         changed: how many SMILES stand for another molecule than was written: a salt, a charge.
-        conflicts: where rows disagree; the median is taken.
+        conflicts: where rows disagree; the median is taken, of contradicting limits nothing.
     """
 
     table: Table
@@ -103,7 +118,8 @@ def joined(found: Curation, *, keep: tuple[str, ...] = ()) -> Curation:
 
     A value is the median of those measured, a class that of most rows; limits count only where nothing else
     is known, the tightest of them. A molecule that is as often in a class as it is not, or in another, is
-    left out. Rows that differ in a column of `keep` (a solvent, a temperature) are different measurements.
+    left out, as is one that is below a limit and above a higher one. Rows that differ in a column of `keep`
+    (a solvent, a temperature) are different measurements.
 
     Args:
         found: as of `rewritten`.
@@ -117,7 +133,7 @@ def joined(found: Curation, *, keep: tuple[str, ...] = ()) -> Curation:
     groups = list(places.values())
     done = table.taken([rows[0] for rows in groups])
     values, limits, conflicts = done.values.copy(), done.limits.copy(), list(found.conflicts)
-    undecided: set[int] = set()
+    undecided: dict[int, str] = {}
     classes = [is_class(column[~np.isnan(column)]) for column in table.values.T]
     several = [list(own.values()) for own in table.several.values()]
     among = set().union(*several)
@@ -127,24 +143,27 @@ def joined(found: Curation, *, keep: tuple[str, ...] = ()) -> Curation:
             values[number, target], limits[number, target] = _joined(known, signs)
             if classes[target] and target not in among and values[number, target] == 0.5:
                 values[number, target] = np.nan
-                undecided.add(number)
-            exact = (signs == 0) & ~np.isnan(known)
-            if exact.sum() > 1 and np.ptp(known[exact]) > CONFLICT * widths[target]:
-                numbers = tuple(int(table.rows[rows[k]]) for k in np.flatnonzero(exact))
-                conflicts.append(Conflict(smiles, name, numbers, tuple(known[exact].tolist())))
+                undecided[number] = _AS_OFTEN
+            elif len(rows) > 1 and np.isnan(values[number, target]) and not np.isnan(known).all():
+                undecided[number] = "limits contradict each other"
+            if _apart(known, signs) > CONFLICT * widths[target]:
+                said = np.flatnonzero(~np.isnan(known))
+                numbers = tuple(int(table.rows[rows[k]]) for k in said)
+                own = tuple(known[said].tolist()), tuple(signs[said].tolist())
+                conflicts.append(Conflict(smiles, name, numbers, *own))
         for own in several:
             votes = np.nansum(table.values[np.ix_(rows, own)], axis=0)
             most = votes == votes.max()
             if votes.any() and most.sum() > 1:
                 values[number, own] = np.nan
-                undecided.add(number)
+                undecided[number] = _AS_OFTEN
             elif votes.any():
                 values[number, own] = most
     lost = [number for number in sorted(undecided) if np.isnan(values[number]).all()]
     rejected = list(table.rejected)
     for number in lost:
         row = groups[number][0]
-        rejected.append(Rejected(int(table.rows[row]), table.smiles[row], "as often in the class as not"))
+        rejected.append(Rejected(int(table.rows[row]), table.smiles[row], undecided[number]))
     done = replace(done, values=values, limits=limits, rejected=_sorted(rejected))
     done = done.taken(np.delete(np.arange(len(groups)), lost))
     merged = found.merged + len(table) - len(groups)
@@ -175,8 +194,7 @@ def odd_limits(table: Table, known: Table | None = None) -> list[Rejected]:
             what = (
                 "its exact values are 0 and 1, a class" if usual else f"exact values are {low:g} to {high:g}"
             )
-            limit = f"{'>' if limits[k] > 0 else '<'}{values[k]:g}"
-            reason = f"{name} is {limit}, which cannot be meant: {what}"
+            reason = f"{name} is {written(values[k], limits[k])}, which cannot be meant: {what}"
             found.setdefault(k, Rejected(int(table.rows[k]), table.smiles[k], reason))
     return [found[k] for k in sorted(found)]
 
@@ -200,11 +218,21 @@ def _width(values: np.ndarray) -> float:
     return float(high - low) / 1.349 or float(np.std(measured)) or np.inf
 
 
+def _apart(values: np.ndarray, signs: np.ndarray) -> float:
+    """By how much the highest that a true value must be above, or be, is higher than the lowest that it must
+    be below, or be."""
+    measured = ~np.isnan(values)
+    least, most = values[measured & (signs >= 0)], values[measured & (signs <= 0)]
+    return float(least.max() - most.min()) if least.size and most.size else 0.0
+
+
 def _joined(values: np.ndarray, signs: np.ndarray) -> tuple[float, int]:
-    """One value of several."""
+    """One value of several; NaN of limits that contradict each other."""
     measured = ~np.isnan(values)
     if (exact := measured & (signs == 0)).any():
         return float(np.median(values[exact])), 0
+    if _apart(values, signs) > 0:
+        return np.nan, 0
     if (below := measured & (signs < 0)).any():
         return float(values[below].min()), -1
     if (above := measured & (signs > 0)).any():

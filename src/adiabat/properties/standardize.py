@@ -23,9 +23,9 @@ class Standardizer:
 
     Ions of alkali and alkaline earth metals are separated, functional groups written in one way, known
     counterions and solvents taken away, charges neutralized by moving protons. A single molecule without
-    carbon is kept, as are isotopes and stereochemistry. Complexes of other metals, and mixtures of solvents,
-    would become another molecule: they are refused, as are inorganic salts, and salts of two organic ions of
-    which either may be meant.
+    carbon is kept, as are isotopes and stereochemistry; map numbers are not. Complexes of other metals, and
+    mixtures of solvents, would become another molecule: they are refused, as are inorganic salts, and salts
+    of two organic ions of which either may be meant.
 
     Args:
         salts: keep counterions and solvents.
@@ -88,7 +88,7 @@ class Standardizer:
         """The molecule of a string, which may have been read already."""
         from rdkit import Chem
 
-        mol = Chem.RemoveHs(parsed(smiles)) if mol is None else mol
+        mol = Chem.RemoveHs(_unnumbered(parsed(smiles))) if mol is None else mol
         metals = _metals(mol)
         # The first step is for metals.
         has_metal = any(atom.GetAtomicNum() not in _NONMETALS for atom in mol.GetAtoms())
@@ -264,8 +264,8 @@ def _check_metals(metals: set[tuple[str, int]], mol: "Mol", smiles: str) -> None
         )
 
 
-# A single molecule without wildcards, of which no hydrogen is an atom of its own.
-_SINGLE = re.compile(r"(?:[^\s.*\[]|\[(?!H))+")
+# A single molecule without wildcards and map numbers, of which no hydrogen is an atom of its own.
+_SINGLE = re.compile(r"(?:[^\s.*\[:]|\[(?!H))+")
 
 
 def _usual(smiles: str) -> "Mol | None":
@@ -323,6 +323,13 @@ def _is_organic(part: "Mol", name: str) -> bool:
 
 def _has_carbon(mol: "Mol") -> bool:
     return any(atom.GetAtomicNum() == 6 for atom in mol.GetAtoms())
+
+
+def _unnumbered(mol: "Mol") -> "Mol":
+    """Without the map numbers of a reaction, which would make another string of the same molecule."""
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(0)
+    return mol
 
 
 def parsed(smiles: str) -> "Mol":

@@ -307,6 +307,11 @@ def measured_value(cell: str) -> tuple[float, int]:
     return value, sign
 
 
+def written(value: float, limit: int) -> str:
+    """A value as a table has it: 5, <5 or >5."""
+    return f"{('', '>', '<')[limit]}{value:.6g}"
+
+
 def is_class(values: np.ndarray) -> bool:
     """Whether measured values say that molecules are in a class or are not: each is 0 or 1."""
     return set(np.unique(values).tolist()) <= {0.0, 1.0}

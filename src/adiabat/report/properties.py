@@ -143,10 +143,9 @@ def _data(
         boxes.append(Facts(facts, title=f"Test {what}s"))
     cards: list[Any] = [Columns(boxes)]
     messages = [
-        ("warning", f"{c.smiles}: {c.target}", "rows " + ", ".join(map(str, c.rows)) + ": "
-         + ", ".join(f"{value:g}" for value in c.values))
+        ("warning", f"{c.smiles}: {c.target}", f"rows {', '.join(map(str, c.rows))}: {', '.join(c.written)}")
         for c in curation.conflicts[:_SHOWN]
-    ]  # fmt: skip
+    ]
     for name, reason in found.get("targets_left_out", {}).items():
         messages.append(("warning", f"the target {name} is left out", reason))
     odd = list(found.get("limits_left_out", {}).items())
@@ -164,7 +163,10 @@ def _data(
         more = sum(max(0, len(one) - _SHOWN) for one in (curation.conflicts, odd, rejected))
         if more:
             cards.append(Text(f"And {more} more; all rows left out are in rejected.csv."))
-    lead = f"Conflicts are rows of one {what} that differ; the median is taken."
+    lead = (
+        f"Conflicts are rows of one {what} that differ; the median is taken, and nothing of limits that "
+        "contradict each other."
+    )
     return Section("Data", cards, lead=lead)
 
 

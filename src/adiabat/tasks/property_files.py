@@ -10,7 +10,7 @@ import numpy as np
 from adiabat.properties.domain import VERDICTS
 from adiabat.properties.model import CrossValidation, Prediction, PropertyModel
 from adiabat.properties.reaction_standardizer import ReactionStandardizer
-from adiabat.properties.table import Table
+from adiabat.properties.table import Table, written
 from adiabat.properties.targets import Classes
 
 # How sure the map of a reaction is, 1 where it was written.
@@ -105,7 +105,7 @@ def _rows(
         values = [*of_classes[k]]
         for t, target in enumerate(model.targets):
             own = [cell(array[k, t]) for array in arrays]
-            # The first array is what was measured.
-            own[0] = ("", ">", "<")[table.limits[k, t]] + own[0]
+            if own[0]:  # what was measured
+                own[0] = written(known[k, t], table.limits[k, t])
             values += own[1:2] if target.column else own
         yield [table.rows[k], smiles, *sure, part, *values, *places[k]]
