@@ -105,6 +105,15 @@ def test_a_table_of_affinities_with_a_unit_in_each_row(tmp_path):
         read_known(path, value="Ki", unit="nM")
 
 
+def test_signs_of_limits_that_are_not_looked_at_are_said(tmp_path):
+    path = tmp_path / "chembl.csv"
+    path.write_text("name,Ki,unit,Standard Relation,note\na,5,nM,'=',x\nb,9,nM,'>',<\n")
+    known = read_known(path, value="Ki", unit="unit")
+    assert [note for note in known.notes if "Standard Relation has signs of limits" in note]
+    path.write_text("name,Ki,unit,Standard Relation\na,5,nM,'='\nb,9,nM,'='\n")
+    assert not [note for note in read_known(path, value="Ki", unit="unit").notes if "signs" in note]
+
+
 def test_without_any_usable_value_the_reason_is_given(tmp_path):
     path = tmp_path / "values.csv"
     path.write_text("name,K\na,strong\n")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from adiabat.base import DataError
-from adiabat.properties import Table
+from adiabat.base import ConfigError, DataError
+from adiabat.properties import Table, read_table
 from adiabat.properties.censored import beyond, completed, drawn, moments
 from adiabat.properties.curation import odd_limits
 from adiabat.properties.gaussian_process import GaussianProcess, _told
@@ -208,3 +208,34 @@ def test_limits_that_are_many_are_meant():
     assert [one.row for one in odd_limits(table)] == [25, 26]
     assert odd_limits(table.taken(range(24))) == []
     assert [one.row for one in odd_limits(table.taken(range(13)))] == [13]  # a single one
+
+
+def test_signs_of_limits_in_a_column_of_their_own(tmp_path):
+    """As ChEMBL writes them. Without --relation they were exact values, and nothing said so."""
+    from tests.cli.conftest import run as adiabat
+
+    rows = [(f"{'C' * n}{end}", n, "'='") for n in range(1, 20) for end in ("O", "N")]
+    rows += [("CCCCBr", "6", "'>'"), ("CCCBr", "7", "<"), ("CCBr", "", "'>'"), ("CBr", "5", "'~'")]
+    rows += [("CCI", "<2", "<"), ("CCCI", "3", "about")]
+    path = tmp_path / "chembl.csv"
+    path.write_text("smiles,y,Standard Relation\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
+    table = read_table(path, smiles="smiles", targets=["y"], relations=["Standard Relation"])
+    said = {text: table.limits[k, 0] for k, text in enumerate(table.smiles) if "Br" in text or "I" in text}
+    assert said == {"CCCCBr": 1, "CCCBr": -1, "CBr": 0, "CCI": -1}
+    assert [(one.row, one.reason) for one in table.rejected] == [
+        (41, "no value"),
+        (44, "'about3' is not a number"),
+    ]
+    words = ("property", "train", path, "--target", "y", "--kind", "mean", "--split", "none")
+    answer = adiabat(*words, "--out", tmp_path / "run")
+    assert "the column 'Standard Relation' has signs of limits" not in answer.err  # a word is in it
+    path.write_text(path.read_text().replace("about", "="))
+    answer = adiabat(*words, "--out", tmp_path / "other")
+    assert answer.code == 0, answer.err
+    assert "the column 'Standard Relation' has signs of limits" in answer.err
+    assert "all values count as exact" in (tmp_path / "other" / "report.html").read_text()
+    answer = adiabat(*words, "--out", tmp_path / "third", "--relation", "Standard Relation")
+    assert "signs of limits" not in answer.err
+    assert "y, 43 molecules, 40 of them with an exact value" in answer.out
+    with pytest.raises(ConfigError, match="1 targets need as many columns of relations, got 2"):
+        read_table(path, smiles="smiles", targets=["y"], relations=["a", "b"])

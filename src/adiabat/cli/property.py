@@ -55,6 +55,14 @@ def train(
     unit: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Of each target, in the same order.")
     ] = None,
+    relation: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="With the signs (<, >, =) of each target, in the same order, where they are not in its "
+            "cells: Standard Relation of ChEMBL.",
+        ),
+    ] = None,
     given: Annotated[
         list[str] | None,
         typer.Option(
@@ -136,6 +144,7 @@ def train(
         positive=positive or (),
         balance=balance,
         units=unit or (),
+        relations=relation or (),
         inputs=given or (),
         solvents=solvent or (),
         temperatures=temperature or (),
@@ -160,6 +169,8 @@ def train(
         note(f"{summary['n_rejected']} rows are left out: {found.folder / 'rejected.csv'} says why")
     for row, reason in list(summary.get("limits_left_out", {}).items())[:_NAMED]:
         note(f"row {row} is left out: {reason}")
+    for name in summary.get("signs_not_used", ()):
+        note(f"the column {name!r} has signs of limits (< or >) and is not looked at: say --relation")
     for name, reason in summary.get("targets_left_out", {}).items():
         note(f"the target {name!r} is left out: {reason}")
     if summary.get("n_rejected_test"):

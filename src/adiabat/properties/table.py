@@ -1,5 +1,7 @@
 """Tables of molecules with measured values, as files have them."""
 
+import itertools
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +25,11 @@ MAX_CLASSES, FEWEST_OF_CLASS = 20, 5
 MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 28
 _QUANTITY = re.compile(r"[<>=≤≥~±+-]*\s*\d[\d.,]*\s*(%|°?[a-zµμ]+(/[a-zµμ]+)?)?")
 _CENSORED = re.compile(r"^\s*(<=|>=|<|>|≤|≥)\s*(.+)$")
+# What databases write beside a value, some in quotation marks, and among them what makes a limit of it.
+_LIMITS = {"<", ">", "<=", ">=", "≤", "≥", "<<", ">>"}
+_RELATIONS = {"=", "~", "", *_LIMITS}
+# So many rows are looked at for such a column.
+_LOOKED_AT = 10_000
 
 
 class Rejected(NamedTuple):
@@ -119,6 +126,7 @@ def read_table(
     units: Sequence[str] = (),
     words: Mapping[str, tuple[str, ...]] | None = None,
     positive: Sequence[str] = (),
+    relations: Sequence[str] = (),
 ) -> Table:
     """A CSV, TSV or Parquet file, also compressed by gzip, with a header.
 
@@ -135,18 +143,23 @@ def read_table(
         units: of the targets.
         words: of targets that are classes of words, as of `Table`; by default as they are found.
         positive: the word for 1 of targets of two words, where that is not the one without a negation.
+        relations: of each target the column that has the sign of its limits, in the same order: <, >, = as
+            of ChEMBL.
 
     Raises:
         DataError: no such file, a damaged one, no row that can be used, or a target of one word or of more
             than twenty.
-        ConfigError: a column that the file does not have; another number of units than of targets; a positive
-            word that no target of two words has.
+        ConfigError: a column that the file does not have; another number of units or relations than of
+            targets; a positive word that no target of two words has.
     """
-    if units and len(units) != len(targets):
-        raise ConfigError(f"{len(targets)} targets need as many units, got {len(units)}")
+    for what, given in (("units", units), ("columns of relations", relations)):
+        if given and len(given) != len(targets):
+            raise ConfigError(f"{len(targets)} targets need as many {what}, got {len(given)}")
     if not targets:
         raise ConfigError("there is no column of measured values", "name one by --target")
-    strings, errors, raw = read_strings(Path(path), [smiles, *targets, *columns])
+    strings, errors, raw = read_strings(Path(path), [smiles, *targets, *relations, *columns])
+    for name, relation in zip(targets, relations, strict=False):
+        strings[name] = list(map(_related, strings[relation], strings[name]))
     if words is None:
         found = {name: _words(name, strings[name]) for name in targets}
         words = _with_positive({name: own for name, own in found.items() if own}, positive)
@@ -197,6 +210,41 @@ def read_table(
             hint = "leave units out of the cells" if is_number else "write classes as 0 and 1"
         raise DataError(f"{path} has no molecule with a value; {why}", hint)
     return whole.taken(kept)
+
+
+def _related(relation: str, cell: str) -> str:
+    """A cell with the sign that stands beside it."""
+    sign = _sign(relation)
+    if sign in ("", "=", "~") or cell.strip().lower() in _ABSENT or _CENSORED.match(cell):
+        return cell
+    return f"{sign[0] if sign in ('<<', '>>') else sign}{cell}"
+
+
+def _sign(cell: str) -> str:
+    return cell.strip().strip("'\"").strip()
+
+
+def columns_of_relations(path: str | os.PathLike, names: Sequence[str]) -> tuple[str, ...]:
+    """Other columns of a table that hold the signs of limits, such as Standard Relation of ChEMBL: nothing
+    but <, >, = and the like in its first ten thousand rows, and one < or > at least. None of a stream, which
+    can be read once only.
+
+    Args:
+        path: the file.
+        names: of the columns that are asked for.
+
+    Raises:
+        DataError, ConfigError: as of `read_table`.
+    """
+    path = Path(path)
+    found: dict[str, set[str]] | None = None
+    for row in itertools.islice(read_rows(path, names, others=True), _LOOKED_AT) if path.is_file() else ():
+        if row.error or row.others is None:
+            continue
+        signs = {name: _sign(cell) for name, cell in row.others.items()}
+        found = {name: set() for name in signs} if found is None else found
+        found = {name: own | {signs[name]} for name, own in found.items() if signs[name] in _RELATIONS}
+    return tuple(name for name, own in (found or {}).items() if own & _LIMITS)
 
 
 def _as_numbers(name: str, words: Sequence[str], cells: list[str]) -> dict[str, list[str]]:

@@ -146,6 +146,9 @@ def _data(
         ("warning", f"{c.smiles}: {c.target}", f"rows {', '.join(map(str, c.rows))}: {', '.join(c.written)}")
         for c in curation.conflicts[:_SHOWN]
     ]
+    for name in found.get("signs_not_used", ()):
+        said = "it has signs of limits (< or >), which --relation would use: all values count as exact"
+        messages.append(("warning", f"the column {name} is not looked at", said))
     for name, reason in found.get("targets_left_out", {}).items():
         messages.append(("warning", f"the target {name} is left out", reason))
     odd = list(found.get("limits_left_out", {}).items())

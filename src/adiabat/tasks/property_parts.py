@@ -51,6 +51,7 @@ class Parts:
         tested: of the other file to test with, where there is one.
         untaught: targets that are left out, with the reason.
         odd: those of the rows left out of the table whose limits cannot be meant.
+        signs: columns that seem to hold the signs of limits, and are not used.
     """
 
     curation: Curation
@@ -60,6 +61,7 @@ class Parts:
     tested: Curation | None = None
     untaught: dict[str, str] = field(default_factory=dict)
     odd: tuple[Rejected, ...] = ()
+    signs: tuple[str, ...] = ()
 
     def rejected(self, config: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Rows left out, each with its file."""
@@ -132,6 +134,7 @@ def read_parts(config: Mapping[str, Any], standardizer: AnyStandardizer, compute
                 units=config["units"],
                 words=words,
                 positive=config.get("positive", ()),
+                relations=config.get("relations", ()),
             )
 
             def standardized(text: str) -> str:

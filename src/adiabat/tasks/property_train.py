@@ -49,6 +49,7 @@ from adiabat.properties.reaction_standardizer import ReactionStandardizer
 from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import fit_kind
 from adiabat.properties.student import Student
+from adiabat.properties.table import columns_of_relations
 from adiabat.properties.targets import find_targets, folds_of, labels_of
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import as_csv, predictions_csv
@@ -97,6 +98,7 @@ def train_property(
     positive: Sequence[str] = (),
     balance: str | None = None,
     units: Sequence[str] = (),
+    relations: Sequence[str] = (),
     inputs: Sequence[str] = (),
     solvents: Sequence[str] = (),
     temperatures: Sequence[str] = (),
@@ -128,6 +130,8 @@ def train_property(
             Predictions then agree in both directions. It is a target too, in the same unit, and may be the
             only one.
         units: of the targets, for the report.
+        relations: of each target the column that has the sign of its limits (<, >), where it is not in the
+            cells themselves.
         inputs: columns that the values depend on as well: numbers or a few different words.
         solvents: such columns with SMILES strings.
         temperatures: such columns of temperatures, in K or with their unit.
@@ -179,6 +183,7 @@ def train_property(
     config |= {"reactions": True} if reaction else {}
     config |= {"balance": balance} if balance else {}
     config |= {"positive": list(positive)} if positive else {}
+    config |= {"relations": list(relations)} if relations else {}
     config |= {"temperatures": list(temperatures)} if temperatures else {}
     config |= {"xtb": True} if xtb else {}
     config |= {"embedding": True} if embedding else {}
@@ -197,6 +202,8 @@ def train_property(
         run.note(**environment)
         standardizer = ReactionStandardizer() if reaction else Standardizer(tautomers=tautomers)
         parts = read_parts(config, standardizer, computed)
+        named = [config["smiles"], *targets, *relations]
+        parts = replace(parts, signs=columns_of_relations(data, named))
         # What cannot be taught from is said before anything is left in the folder.
         parts = parts.teachable(reversible=balance is not None)
         given = [*inputs, *solvents, *temperatures]
@@ -381,6 +388,7 @@ def _summary(
         },
         "leakage": dict(leakage or {}),
         **({"targets_left_out": parts.untaught} if parts.untaught else {}),
+        **({"signs_not_used": list(parts.signs)} if parts.signs else {}),
         **({"limits_left_out": {str(one.row): one.reason for one in parts.odd}} if parts.odd else {}),
         **begun,
     }

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy import constants
 
 from adiabat.base import ConfigError, DataError
 from adiabat.base.errors import did_you_mean
-from adiabat.properties.table import Rejected, measured_value, read_strings
+from adiabat.properties.table import Rejected, columns_of_relations, measured_value, read_strings
 
 TEMPERATURE = 298.15
 """At which free energies are turned into constants [K]."""
@@ -96,7 +96,13 @@ def read_known(path: str | Path, *, value: str, unit: str, name: str = "name") -
             ) from error
         raise
     units = columns[unit] if by_row else [unit] * len(columns[name])
-    return known_of(columns[name], columns[value], units, str(path), errors)
+    known = known_of(columns[name], columns[value], units, str(path), errors)
+    told = tuple(
+        f"the column {column} has signs of limits (< or >) and is not looked at: all values count as exact; "
+        "limits cannot be ranked, leave such rows out"
+        for column in columns_of_relations(path, list(columns))
+    )
+    return replace(known, notes=(*told, *known.notes))
 
 
 def known_of(
