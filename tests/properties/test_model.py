@@ -224,7 +224,13 @@ class TestModel:
 
     @pytest.mark.parametrize(
         ("values", "message"),
-        [(np.ones(100), "nothing to learn"), (np.r_[np.arange(5.0), [np.nan] * 95], "at least 10")],
+        [
+            (np.ones(100), "nothing to learn"),
+            (np.r_[np.arange(5.0), [np.nan] * 95], "at least 10"),
+            # Codes of classes, which were learned as numbers.
+            (np.tile([-1.0, 1.0], 50), "only two values, -1 and 1: a class"),
+            (np.tile([1.0, 2.0], 50), "only two values, 1 and 2: a class"),
+        ],
     )
     def test_what_cannot_be_learned(self, values, message):
         with pytest.raises(DataError, match=message):

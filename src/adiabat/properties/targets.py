@@ -72,8 +72,8 @@ def find_targets(table: Table, *, reversible: bool = False) -> tuple[Target, ...
     direction of a reaction makes is learned as it is, by the spread of the value it is a difference of.
 
     Raises:
-        DataError: a target with fewer than ten values that are not limits, one class, or all values equal; a
-            class or more than one value of a reversible reaction.
+        DataError: a target with fewer than ten values that are not limits, one class, only two values that
+            are not 0 and 1, or all values equal; a class or more than one value of a reversible reaction.
     """
     units = table.units or ("",) * len(table.targets)
     known = ~np.isnan(table.values)
@@ -152,6 +152,11 @@ def _target(name: str, unit: str, values: np.ndarray, limits: np.ndarray) -> Tar
             f"values of {name!r} from {values.min():g} to {values.max():g} are too large or too small to "
             "compute with",
             "give them in another unit, or their logarithms",
+        )
+    if len(both := np.unique(exact)) == 2:
+        raise DataError(
+            f"{name!r} has only two values, {both[0]:g} and {both[1]:g}: a class, not a number",
+            "write classes as 0 and 1, or as words",
         )
     return Target(name, unit, False, *moments(values, limits), float(exact.min()), float(exact.max()))
 
