@@ -116,6 +116,19 @@ class TestInputs:
             find_inputs({"x": cells}, ["x"])
         assert message in f"{error.value.message} {error.value.hint}"
 
+    @pytest.mark.parametrize("name", ["T", "T [°C]", "temp_C", "Temperature (C)", "deg C", "celsius"])
+    def test_degrees_celsius_are_not_taken_for_kelvin(self, name):
+        cells = ["25", "37"] if name == "T" else ["250", "300"]
+        with pytest.raises(DataError, match="without a unit, which would be K") as error:
+            find_inputs({name: cells}, [name], temperatures=[name])
+        assert '"25 °C" or "25 K"' in str(error.value)
+        for unit in ("°C", "K"):
+            told = {name: [f"{cell} {unit}" for cell in cells]}
+            assert find_inputs(told, [name], temperatures=[name])[0].kind == "temperature"
+        kelvin = ("T", "T_K", "Temperature [K]", "Temperature", "calc")
+        for other in kelvin:
+            assert find_inputs({other: ["250", "300"]}, [other], temperatures=[other])
+
     def test_what_training_did_not_have(self):
         (one,) = find_inputs({"x": ["a", "b"]}, ["x"])
         with pytest.raises(DataError, match="row 7: x is 'c'"):

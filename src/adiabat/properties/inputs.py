@@ -1,5 +1,6 @@
 """What a measured value depends on beside the molecule: a temperature, an assay, a solvent."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ from adiabat.properties.table import looks_like_number
 MAX_LEVELS = 50
 # Shares of numbers in a column of numbers: with any others, and with numbers that have a unit.
 _NUMBERS, _SOME_NUMBERS = 0.9, 0.5
+# Names of columns of temperatures in °C; and what is colder than nearly all liquids [K].
+_CELSIUS = re.compile(r"°\s*C|℃|celsius|deg\w*[ _.]?C\b|[\[(_,/ ]C[\])]?$", re.IGNORECASE)
+_COLDEST = 150.0
 
 
 class Input(NamedTuple):
@@ -96,7 +100,8 @@ def find_inputs(
             van 't Hoff).
 
     Raises:
-        DataError: an empty cell, more than 50 different words, or one word throughout.
+        DataError: an empty cell, more than 50 different words, one word throughout, or temperatures without a
+            unit that are most likely in °C.
     """
     return tuple(
         _input(
@@ -179,6 +184,7 @@ def _input(name: str, cells: list[str], kind: str) -> Input:
     if len(words) == 1:
         raise DataError(f"the column {name!r} says {words[0]!r} of all molecules", "it is no input then")
     if kind:
+        _check_kelvin(name, words)
         return Input(name, kind)
     if all(map(_is_number, words)):
         return Input(name, "number")
@@ -188,6 +194,22 @@ def _input(name: str, cells: list[str], kind: str) -> Input:
             "numbers must be without units; a solvent is given as SMILES by --solvent",
         )
     return Input(name, "levels", tuple(words))
+
+
+def _check_kelvin(name: str, cells: Sequence[str]) -> None:
+    """Refuses temperatures without a unit that are most likely in °C: so the name says, or they are all lower
+    than liquids are.
+
+    Raises:
+        DataError: such.
+    """
+    bare = [float(cell) for cell in cells if _is_number(cell)]
+    if bare and (_CELSIUS.search(name) or max(bare) < _COLDEST):
+        raise DataError(
+            f"the column {name!r} has temperatures of {min(bare):g} to {max(bare):g} without a unit, which "
+            "would be K",
+            'write the unit into the cells, "25 °C" or "25 K"',
+        )
 
 
 def _encoded(one: Input, cells: Sequence[str], rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
