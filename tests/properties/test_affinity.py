@@ -41,6 +41,7 @@ from adiabat.properties.affinity import (
     to_pk,
 )
 from adiabat.properties.affinity.agreement import averaged
+from adiabat.properties.affinity.docking import handedness_open
 from adiabat.properties.affinity.interactions import CUTOFF, Interactions
 from adiabat.properties.affinity.ligands import ligand_of
 from adiabat.properties.affinity.model import BOOSTING, BOTH, NETWORK
@@ -529,6 +530,15 @@ def test_the_distance_of_poses_knows_symmetry():
     assert pose_rmsd(moved, mol) == pytest.approx(3.0, abs=1e-6)  # nothing is laid over another
     with pytest.raises(DataError, match="different molecules"):
         pose_rmsd(posed("CCO", "a"), posed("CCN", "b"))
+
+
+@pytest.mark.parametrize(
+    ("smiles", "is_open"),
+    [("CC(F)O", True), ("C[C@H](F)O", False), ("CC=CC", True), ("C/C=C/C", False), ("CCO", False),
+     ("c1ccccc1", False), ("CC1CCC(C)CC1", True), ("broken", False)],
+)  # fmt: skip
+def test_strings_that_stand_for_several_stereoisomers(smiles, is_open):
+    assert handedness_open(smiles) == is_open
 
 
 def test_a_box_is_checked():

@@ -22,7 +22,7 @@ from adiabat.properties.affinity import (
 from adiabat.properties.affinity.ligands import ligand_of
 from adiabat.properties.affinity.values import read_known
 from adiabat.report.affinity import scoring_sections
-from adiabat.tasks.affinity_dock import Pose, _ranking, dock_affinity, summary_of
+from adiabat.tasks.affinity_dock import Pose, _handedness, _ranking, dock_affinity, summary_of
 from adiabat.tasks.affinity_files import read_target
 from adiabat.tasks.affinity_score import rows_of as rows_of_ranking
 from adiabat.tasks.affinity_score import score_affinity
@@ -221,6 +221,11 @@ def test_docked_ligands_are_ranked_with_intervals(folder, trained, tmp_path):
     assert scored.by == "boosting + network"
     assert {"Vina", "heavy atoms"} < set(scored.summary["tau"])
     assert scored.half_width == trained.model.half_width(0.9)
+    assert _handedness([]) == ()
+    notes = _handedness(["a", "b"])
+    assert "of 2 ligands it is not written which stereoisomer they are (a, b)" in notes[0]
+    noted = _ranking("t3", protein, poses, known, None, tmp_path, 0.9, 0, notes=notes)
+    assert noted.target.notes == (*notes, *known.notes)
     page = "".join(str(section) for section in scoring_sections(rows, bare.summary))
     assert "published standard error" in page
     assert "nothing says how well Vina orders these ligands" in page
@@ -260,7 +265,7 @@ def test_docking_gives_whole_poses_in_the_box(tmp_path):
     rdForceFieldHelpers.MMFFOptimizeMolecule(peptide)
     Chem.MolToPDBFile(peptide, str(tmp_path / "protein.pdb"), flavor=4)
     center = np.array(peptide.GetConformer().GetPositions()).mean(axis=0).tolist()
-    (tmp_path / "ligands.smi").write_text("c1ccccc1O phenol\nC1CC broken\n")
+    (tmp_path / "ligands.smi").write_text("c1ccccc1O phenol\nC1CC broken\nCC(F)O either\n")
     found = dock_affinity(
         tmp_path / "protein.pdb",
         tmp_path / "ligands.smi",
@@ -270,20 +275,22 @@ def test_docking_gives_whole_poses_in_the_box(tmp_path):
         n_poses=3,
         exhaustiveness=1,
     )
-    assert {pose.ligand.smiles for pose in found.poses} == {"Oc1ccccc1"}
-    energies = [pose.energy for pose in found.poses]
+    energies = [pose.energy for pose in found.poses if pose.ligand.name == "phenol"]
+    assert {pose.ligand.smiles for pose in found.poses} - {"C[C@H](O)F", "C[C@@H](O)F"} == {"Oc1ccccc1"}
+    assert found.summary["handedness_open"] == 1
+    assert "which stereoisomer they are (either)" in found.report.read_text()
     assert energies == sorted(energies)
     assert energies[0] < -1
     assert [one.text for one in found.rejected] == ["broken"]
     assert found.summary["passes_all_checks"] == 1.0
-    assert len(read_ligands(found.folder / "poses.sdf")[0]) == 1
+    assert len(read_ligands(found.folder / "poses.sdf")[0]) == 2
     # the written poses are those that were judged
     complexes, _, _ = make_complexes(
         read_protein(tmp_path / "protein.pdb"), read_ligands(found.folder / "poses.sdf")[0]
     )
     assert failed_checks(complexes[0]) == []
     assert "redocked" not in summary_of(found.poses, 0)
-    (row,) = rows_of(found.folder / "scores.csv")
+    row, _ = rows_of(found.folder / "scores.csv")
     assert float(row["score lower"]) < float(row["score"]) < float(row["score upper"])
     assert found.summary["answer"].startswith("only an order")
     assert "an order and nothing more" in found.report.read_text()

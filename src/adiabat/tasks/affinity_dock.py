@@ -32,7 +32,7 @@ from adiabat.properties.affinity import (
     read_protein,
     write_docked,
 )
-from adiabat.properties.affinity.docking import VINA, VINA_ERROR
+from adiabat.properties.affinity.docking import VINA, VINA_ERROR, handedness_open
 from adiabat.properties.affinity.model import BOTH
 from adiabat.properties.affinity.nulls import HEAVY_ATOMS, LOGP, heavy_atoms, log_p
 from adiabat.properties.affinity.poses import same_skeleton
@@ -189,8 +189,12 @@ def dock_affinity(
         found, rejected = _docked(docker, entries, posed, run.path / "checkpoints")
         poses, outside = _judged(found, atoms, docker.box, scorer, posed)
         rejected += [*outside, *(known.rejected if known else ())]
-        ranking = _ranking(Path(protein).stem, atoms, poses, known, scorer, run.path, level, seed)
-        summary = ranking.summary | summary_of(poses, len(rejected))
+        left_open = [entry.name for entry in entries if handedness_open(entry.smiles)]
+        notes = _handedness(left_open)
+        ranking = _ranking(
+            Path(protein).stem, atoms, poses, known, scorer, run.path, level, seed, notes=notes
+        )
+        summary = ranking.summary | summary_of(poses, len(rejected)) | {"handedness_open": len(left_open)}
         atomic_write(run.path / TABLE, table_csv([row_of(pose) for pose in poses]))
         atomic_write(run.path / SCORES, scores_csv(ranking))
         atomic_write(run.path / POSES, _sd_text(poses))
@@ -260,6 +264,17 @@ def _known(
     return replace(known, notes=(*known.notes, *strangers(known, names)))
 
 
+def _handedness(names: Sequence[str]) -> tuple[str, ...]:
+    """A sentence on ligands that stand for several stereoisomers, of which one was docked."""
+    if not names:
+        return ()
+    told = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return (
+        f"of {len(names)} ligands it is not written which stereoisomer they are ({told}): one was taken at "
+        "random, the SMILES strings of the tables say which; write each that is possible to compare them",
+    )
+
+
 def _docked(
     docker: Docker, entries: Sequence[Entry], known: Mapping[str, Ligand], done: Path
 ) -> tuple[list[tuple[Ligand, int, float]], list[Rejected]]:
@@ -298,11 +313,13 @@ def _ranking(
     folder: Path,
     level: float,
     seed: int,
+    *,
+    notes: Sequence[str] = (),
 ) -> Scoring:
     """The ligands by the poses that Vina likes best: a model has learned to tell ligands, not poses."""
     first = list({pose.ligand.name: pose for pose in reversed(poses)}.values())
     complexes = [pose.complex for pose in first]
-    notes = known.notes if known else ()
+    notes = (*notes, *(known.notes if known else ()))
     if model is not None:
         notes += ("the model was tested on poses that were given; those of docking may be wrong as well",)
     target = Target(name, protein, complexes, [], known, notes)

@@ -163,6 +163,18 @@ class Docker:
         return Docked(_separate(name, found), np.asarray(energies, float))
 
 
+def handedness_open(smiles: str) -> bool:
+    """Whether a SMILES string leaves open which stereoisomer it is: it stands for several, of which a
+    conformer is one. False of what cannot be read."""
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        return False
+    return any(one.specified == Chem.StereoSpecified.Unspecified for one in Chem.FindPotentialStereo(mol))
+
+
 def write_docked(path: str | Path, docked: Docked) -> None:
     """Keeps the poses of a ligand in a file.
 
