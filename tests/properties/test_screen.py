@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from scipy import stats
 
 from adiabat.base import ConfigError, DataError
 from adiabat.base.runs import RunFolder
@@ -111,6 +112,9 @@ def test_the_values_are_those_of_predict(models, library, tmp_path):
     page = found.report.read_text()
     assert "<svg" in page
     assert "wildcard" in page
+    # Of 38 the best five: 1.645 standard errors become those that leave out 10 % times 5/38.
+    times = stats.norm.isf(0.05 * 5 / 38) / stats.norm.isf(0.05)
+    assert f"intervals and errors would have to be {times:.1f} times as wide" in page
     # Of what was wished for, and of three molecules.
     assert "Why the models like them" in page
     assert page.count("colored by what they bring to logS") == 3

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from scipy.special import ndtri
 
 from adiabat.base import DataError
 
@@ -177,6 +178,19 @@ def _holding(level: float, quantiles: np.ndarray, counts: np.ndarray) -> np.ndar
         for one, own, count in zip(share, quantiles, counts, strict=True)
     ]
     return np.array(found)
+
+
+def widening(level: float, share: np.ndarray | float) -> np.ndarray:
+    """How many times wider intervals are to be of molecules that were chosen for their predictions: of the
+    best share of all those looked at an interval leaves out (1 - level) times that share, so that of the
+    chosen the share `level` is expected to hold (Benjamini and Yekutieli 2005,
+    doi 10.1198/016214504000001907). Beyond what was seen in calibration widths follow a normal distribution.
+
+    Args:
+        level: share of true values.
+        share: of molecules that are chosen, above 0 to 1.
+    """
+    return ndtri((1 - level) * np.asarray(share) / 2) / ndtri((1 - level) / 2)
 
 
 def clues(spread: np.ndarray, disagreement: np.ndarray, similarity: np.ndarray) -> np.ndarray:

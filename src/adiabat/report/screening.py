@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from adiabat.properties.calibration import widening
 from adiabat.properties.optimize import Objective
 from adiabat.report.cards import Columns, Facts, Findings, Section, Table, Text, Verdict
 from adiabat.report.explanations import reason_figures
@@ -19,6 +22,7 @@ _DRAWN = 24
 _SOURCES = (
     "Derringer and Suich 1980, doi:10.1080/00224065.1980.11980968",
     "Gobbi and Lee 2003, doi:10.1021/ci025554v",
+    "Benjamini and Yekutieli 2005, doi:10.1198/016214504000001907",
     "conformal",
 )
 
@@ -34,6 +38,7 @@ def screening_sections(
     places: Sequence[tuple[str, ...]],
     reasons: Sequence[tuple[int, str, str]],
     explained: "Sequence[Sequence[Explanation]]" = (),
+    level: float = 0.9,
 ) -> list[Section]:
     """What a screening found.
 
@@ -45,6 +50,7 @@ def screening_sections(
         places: the columns of each model's domain: verdict, similarity, nearest.
         reasons: row, SMILES string and reason of some that were rejected.
         explained: the first of the best, each by every model.
+        level: share of true values that intervals hold of molecules that are picked blindly.
     """
     verdicts = zip(*(best[place[0]].to_pylist() for place in places), strict=True)
     inside = sum(set(one) == {"inside"} for one in verdicts)
@@ -66,6 +72,7 @@ def screening_sections(
                 _table(best, units, places)
                 if len(best)
                 else Text("All predicted molecules lie outside of the domain; --outside ranks them as well."),
+                *_picked(best, counts["predicted"], units, level),
             ],
             [verdict],
             "By desirability: how many of its training set's standard deviations the worst value within the "
@@ -87,6 +94,22 @@ def screening_sections(
         lead = "The first rows that could not be used; all are in rejected.csv."
         sections.append(Section("Left out", [Findings(told)], lead=lead))
     return sections
+
+
+def _picked(best: "pyarrow.Table", predicted: int, units: Mapping[str, str], level: float) -> list[Text]:
+    """What picking does to intervals; nothing of classes, which have sets."""
+    has_errors = any(np.isfinite(best[f"{name} error"].to_numpy()).any() for name in units)
+    if not has_errors or not len(best) < predicted:
+        return []
+    times = float(widening(level, len(best) / predicted))
+    return [
+        Text(
+            f"An interval holds {level:.0%} of true values of molecules that are picked blindly. These "
+            f"{len(best):,} were picked out of {predicted:,} for their values, some of them because the models "
+            f"err in their favor: expect more of them to be worse than their intervals say. To hold {level:.0%} "
+            f"of the picked, intervals and errors would have to be {times:.1f} times as wide."
+        )
+    ]
 
 
 def _reasons(

@@ -492,6 +492,7 @@ def _report(
             places=[place_names(models, model) for model in models],
             reasons=files.reasons,
             explained=explained,
+            level=run.config["level"],
         )
     )
     page.add(*provenance_sections(run.provenance))

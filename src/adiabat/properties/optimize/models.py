@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
 
 from adiabat.base import ConfigError, did_you_mean
+from adiabat.properties.calibration import widening
 from adiabat.properties.domain import Domain, Placed
 from adiabat.properties.model import PropertyModel
 from adiabat.properties.molecules import Molecules
@@ -62,10 +62,8 @@ class ModelScores:
         """Intervals and domain of molecules that were chosen because of what the models say.
 
         Chosen are those whose errors happen to be in their favor. The interval of the k-th best of n is
-        therefore one that holds all but (1 - level) k/n of true values: of the intervals of the best, however
-        many are looked at, the share `level` is then expected to hold (Benjamini and Yekutieli 2005,
-        doi 10.1198/016214504000001907). Widths beyond what was seen in calibration follow a normal
-        distribution. A value farther out than all that were measured is as uncertain as it is far out.
+        therefore one that holds all but (1 - level) k/n of true values, see `widening`: of the intervals of
+        the best, however many are looked at, the share `level` is then expected to hold. A value farther out than all that were measured is as uncertain as it is far out.
 
         Args:
             found: of a search by these scores.
@@ -76,7 +74,7 @@ class ModelScores:
         rank = {k: number for number, k in enumerate(order, start=1)}
         # What breaks a limit was not chosen.
         share = np.array([rank.get(k, len(order)) / max(len(order), 1) for k in index])
-        wider = ndtri((1 - level) * share / 2) / ndtri((1 - level) / 2)
+        wider = widening(level, share)
         widths = [self.models[k].calibration.width(level)[place] for k, place in self.columns]
         half = np.array(widths) * wider[:, None] * archive.spread[index]
         targets = [self.models[k].targets[place] for k, place in self.columns]
