@@ -16,10 +16,12 @@ from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.base.archive import read_archive, write_archive
 from adiabat.base.checkpoints import CheckpointStore
 from adiabat.data.labelers.xtb import GFN2
+from adiabat.properties import inputs
 from adiabat.properties.graph_network import GraphEnsemble
 from adiabat.properties.graph_training import Recipe
 from adiabat.properties.graphs import joined
 from adiabat.properties.message_passing import MessagePassing
+from adiabat.properties.model import load_property_model
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import Labels
 from adiabat.properties.pretrained import KIND, load_pretrained, save_pretrained
@@ -27,6 +29,7 @@ from adiabat.properties.pretraining import pretrain
 from adiabat.properties.quantum import QUANTUM_NAMES, quantum
 from adiabat.system import System
 from adiabat.system.smiles import system_from_smiles
+from adiabat.tasks import property_train
 from adiabat.tasks.property_predict import predict_properties
 from adiabat.tasks.property_pretrain import LABELS, pretrain_property
 from adiabat.tasks.property_train import train_property
@@ -234,3 +237,31 @@ def test_models_are_given_what_xtb_says(data, tmp_path):
     assert "closed shells" in rows[1]["error"]
     with pytest.raises(ConfigError, match="reactions"):
         train_property(data, out=tmp_path / "other", reaction="smiles", xtb=True, **options)
+
+
+def test_what_xtb_said_is_not_asked_again(data, tmp_path, monkeypatch):
+    """A training that was broken off, after the answers or among them, ends with the same model."""
+    options = {"targets": ["value"], "split": "none", "kinds": ("gaussian-process",), "xtb": True}
+    whole = train_property(data, out=tmp_path / "whole", **options)
+    kept = (tmp_path / "whole" / "computed.jsonl").read_text().splitlines(keepends=True)
+    assert len(kept) == len(whole.model.domain.smiles)
+
+    def stop(*_, **__):
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(property_train, "fit_kind", stop)
+        with pytest.raises(MemoryError):
+            train_property(data, out=tmp_path / "run", **options)
+    path = tmp_path / "run" / "computed.jsonl"
+    assert path.read_text() == "".join(kept)
+    path.write_text("".join(kept[:-1]) + kept[-1][:20])  # the last one is torn
+    asked = []
+    with monkeypatch.context() as counted:
+        way = inputs.quantum
+        counted.setitem(inputs._COMPUTED, "quantum", lambda text: asked.append(text) or way(text))
+        found = train_property(data, out=tmp_path / "run", resume=True, **options)
+    assert [text for text in asked if text in whole.model.domain.smiles] == [json.loads(kept[-1])["key"][8:]]
+    arrays = [load_property_model(folder).domain.counts for folder in (whole.folder, found.folder)]
+    np.testing.assert_array_equal(*arrays)
+    assert (whole.folder / "predictions.csv").read_text() == (found.folder / "predictions.csv").read_text()

@@ -1,8 +1,11 @@
 """What a measured value depends on beside the molecule: a temperature, an assay, a solvent."""
 
+import os
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +16,9 @@ from adiabat.properties.embedding import embedding, embedding_digest, embedding_
 from adiabat.properties.quantum import QUANTUM_NAMES, quantum
 from adiabat.properties.standardize import Standardizer
 from adiabat.properties.table import looks_like_number
+
+if TYPE_CHECKING:
+    from adiabat.data.labelers import LabelCache
 
 MAX_LEVELS = 50
 # Shares of numbers in a column of numbers: with any others, and with numbers that have a unit.
@@ -56,6 +62,8 @@ class Input(NamedTuple):
 
 
 _COMPUTED = {"quantum": quantum, "embedding": embedding}
+# Where what is computed is kept, see `keeping`.
+_kept: ContextVar["LabelCache | None"] = ContextVar("kept", default=None)
 
 
 def computed_inputs(*, xtb: bool, embedding: bool) -> tuple[Input, ...]:
@@ -72,7 +80,40 @@ def compute(inputs: Sequence[Input], molecule: str) -> None:
     """
     for one in inputs:
         if one.is_computed:
-            _COMPUTED[one.kind](molecule)
+            _computed(one, molecule)
+
+
+@contextmanager
+def keeping(path: str | os.PathLike) -> Iterator[None]:
+    """Writes what is computed of molecules meanwhile into a file, and takes what is there from it: what was
+    broken off does not compute it again.
+
+    Args:
+        path: of a file of JSON lines; made where there is none.
+
+    Raises:
+        DataError: it cannot be written, or the disk is full.
+    """
+    from adiabat.data.labelers import LabelCache
+
+    with LabelCache(path) as kept:
+        before = _kept.set(kept)
+        try:
+            yield
+        finally:
+            _kept.reset(before)
+
+
+def _computed(one: Input, molecule: str) -> tuple[float, ...]:
+    """What is computed of a standardized molecule."""
+    kept, key = _kept.get(), " ".join([one.kind, *one.levels, molecule])
+    if kept is None:
+        return _COMPUTED[one.kind](molecule)
+    known = (kept.get(key) or {}).get("values")
+    if not (isinstance(known, list) and len(known) == one.width):
+        known = list(_COMPUTED[one.kind](molecule))
+        kept.put(key, {"values": known})
+    return tuple(known)
 
 
 def with_molecules(
@@ -236,7 +277,7 @@ def _encoded(one: Input, cells: Sequence[str], rows: Sequence[int] | np.ndarray 
         else:
             if cell not in known:
                 if one.is_computed:
-                    known[cell] = _COMPUTED[one.kind](cell)
+                    known[cell] = _computed(one, cell)
                 else:
                     known[cell] = _of_molecule(cell, f"{where}{one.name}")
             found[row] = known[cell]

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from adiabat.properties.inputs import (
     computed_inputs,
     encode,
     find_inputs,
+    keeping,
     with_molecules,
 )
 from adiabat.properties.leakage import Leakage
@@ -57,6 +59,8 @@ from adiabat.tasks.property_parts import BY_COLUMN, AnyStandardizer, Parts, read
 from adiabat.tasks.train import REPORT_NAME
 
 PREDICTIONS, REJECTED, SPLIT = "predictions.csv", "rejected.csv", "split.json"
+# What GFN2-xTB and the learned potential said.
+COMPUTED = "computed.jsonl"
 KINDS = (*BASELINES, "multi-kernel", "graph")
 SPLITS = ("random", "scaffold", "cluster", "none", *BY_COLUMN)
 
@@ -197,8 +201,11 @@ def train_property(
         )
     computed = computed_inputs(xtb=xtb, embedding=embedding)
     messages = None if start == SCRATCH else load_pretrained(start).messages
-    makes = (PREDICTIONS, REJECTED, SPLIT)
-    with RunFolder.create(out, "property", config, resume=resume, force=force, makes=makes) as run:
+    makes = (PREDICTIONS, REJECTED, SPLIT, COMPUTED)
+    with (
+        RunFolder.create(out, "property", config, resume=resume, force=force, makes=makes) as run,
+        keeping(run.path / COMPUTED) if computed else nullcontext(),
+    ):
         run.note(**environment)
         standardizer = ReactionStandardizer() if reaction else Standardizer(tautomers=tautomers)
         parts = read_parts(config, standardizer, computed)
