@@ -15,6 +15,7 @@ from rdkit import Chem
 
 from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.properties import Standardizer, curate, read_table
+from adiabat.properties.library import read_library
 
 DRUGS = (
     "C[C@H](N)C(=O)O",
@@ -273,9 +274,9 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match=r"no molecule with a value; row 1: '1,5' is no.*point") as caught:
         read_table(written(tmp_path, "t.csv", 'smiles,y\nCC,"1,5"\n'), smiles="smiles", targets=["y"])
     assert "classes" not in str(caught.value)
-    with pytest.raises(
-        ConfigError, match=r"'smiles;y'; cells are separated by commas, those of .tsv by tabs"
-    ):
+    with pytest.raises(ConfigError, match=r"'smiles\|y'; cells are separated by commas or semicolons, those"):
+        read_table(written(tmp_path, "t.csv", "smiles|y\nCC|1.5\n"), smiles="smiles", targets=["y"])
+    with pytest.raises(DataError, match="'1,5' is no.*point"):
         read_table(written(tmp_path, "t.csv", "smiles;y\nCC;1,5\n"), smiles="smiles", targets=["y"])
     active = written(tmp_path, "t.csv", "smiles,y\nCC,active\n")
     with pytest.raises(DataError, match="all of 'y' are 'active'"):
@@ -296,6 +297,22 @@ def test_files_that_cannot_be_read(tmp_path):
             read_table(written(tmp_path, "t.csv", "smiles,y\nhello,1\n"), smiles="smiles", targets=["y"]),
             Standardizer(),
         )
+
+
+def test_as_spreadsheets_and_chembl_write_tables(tmp_path, piped):
+    """By semicolons, quoted, with a mark of byte order, and with what a spreadsheet could not compute."""
+    text = '\ufeff"Name, all";"Smiles";"pKi"\r\n"a;b";"CCO";"5.5"\r\n"c";"CCN";"#N/A"\r\n"d";"CCC";"<4"\r\n'
+    path = written(tmp_path, "chembl.csv", text)
+    table = read_table(path, smiles="Smiles", targets=["pKi"], columns=["Name, all"])
+    assert (table.smiles, table.values.tolist()) == (("CCO", "CCC"), [[5.5], [4.0]])
+    assert table.columns["Name, all"].tolist() == ["a;b", "d"]
+    assert [(one.row, one.reason) for one in table.rejected] == [(2, "no value")]
+    for source in (path, piped(text.encode())):
+        entries = list(read_library(source, smiles="Smiles", name="Name, all"))
+        assert [(one.smiles, one.name) for one in entries] == [("CCO", "a;b"), ("CCN", "c"), ("CCC", "d")]
+    # Columns that are there by commas are by commas, whatever else is in the line.
+    path = written(tmp_path, "t.csv", "smiles,y,a;b\nCCO,1.5,;\n")
+    assert read_table(path, smiles="smiles", targets=["y"]).values.tolist() == [[1.5]]
 
 
 @pytest.mark.parametrize("zipped", [False, True])

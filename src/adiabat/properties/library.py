@@ -131,7 +131,7 @@ def _guessed(first: list[str], smiles: str) -> str:
     """The kind of file that begins with these lines."""
     if len(first) > _COUNTS and first[_COUNTS].rstrip().endswith(_VERSIONS):
         return "sdf"
-    for kind, delimiter in _DELIMITERS.items():
+    for kind, delimiter in (*_DELIMITERS.items(), ("csv", ";")):
         if smiles in (cell.strip('"') for line in first[:1] for cell in line.rstrip("\r\n").split(delimiter)):
             return kind
     return "smi"

@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 def read_rows(path: Path, names: Sequence[str], *, others: bool = False) -> Iterator[Row]:
     """Columns of a table, a row after the other: Parquet, tab-separated (.tsv, .tab, or another name and a
-    tab in its header) or else CSV, text also compressed by gzip. A row that cannot be read says why, and the
+    tab in its header) or else CSV, by commas or semicolons, text also compressed by gzip. A row that cannot be read says why, and the
     rest goes on.
 
     Args:
@@ -136,7 +136,10 @@ def rows_of_text(
 ) -> Iterator[Row]:
     """As `read_rows`, from lines with a header; `called` is how errors speak of the file."""
     csv.field_size_limit(MAX_RECORD)
-    reader = csv.reader(lines, delimiter=delimiter)
+    lines = iter(lines)
+    first = next(lines, "")
+    delimiter = _separator(first, delimiter, names)
+    reader = csv.reader(itertools.chain([first], lines), delimiter=delimiter)
     header = next(reader, [])
     columns = _columns(header, names, called)
     rest = {name: k for k, name in enumerate(header) if name not in names} if others else {}
@@ -156,6 +159,16 @@ def rows_of_text(
             yield Row(number, found, f"{where}{error}", raw, dict.fromkeys(rest, "") if others else None)
         else:
             yield Row(number, found, others={name: cells[k] for name, k in rest.items()} if others else None)
+
+
+def _separator(first: str, delimiter: str, names: Sequence[str]) -> str:
+    """Semicolons, as of ChEMBL and of Excel in many countries, where the first line has the columns by these
+    alone."""
+    try:
+        headers = {mark: next(csv.reader([first], delimiter=mark), []) for mark in (delimiter, ";")}
+    except csv.Error:
+        return delimiter
+    return next((mark for mark, header in headers.items() if set(names) <= set(header)), delimiter)
 
 
 def _problem(cells: list[str] | str, count: int, delimiter: str) -> str:
@@ -205,7 +218,7 @@ def _columns(header: list[str], names: Sequence[str], called: str) -> list[int]:
         columns = ", ".join(map(repr, header[:30])) or "none"
         hint = f"its first row names the columns {columns}"
         if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
-            hint += "; cells are separated by commas, those of .tsv by tabs"
+            hint += "; cells are separated by commas or semicolons, those of .tsv by tabs"
         raise ConfigError(f"{called} has no column {', '.join(map(repr, missing))}", hint)
     if repeated := [name for name in names if header.count(name) > 1]:
         raise DataError(f"{called} has several columns {repeated[0]!r}", "rename them")

@@ -15,7 +15,8 @@ from adiabat.base import ConfigError, DataError, UnsupportedError
 from adiabat.properties.rows import name_of, read_rows
 
 # What tables write where nothing was measured.
-_ABSENT = {"", "na", "n/a", "nan", "none", "null", "-", "nd", "n.d."}
+_ABSENT = {"", "na", "n/a", "n.a.", "nan", "<na>", "none", "null", "-", "?", "nd", "n.d."}
+_ABSENT |= {"#n/a", "#div/0!", "#value!", "#num!", "#ref!", "#null!", "#name?"}  # of spreadsheets
 # Words for what is not in a class; of other two, the first in the alphabet.
 _NO = {"no", "n", "false", "f", "negative", "neg", "inactive", "low", "fail", "failed", "absent", "off"}
 _NOT = ("in", "im", "un", "non", "non-", "non ", "not ", "not-")

@@ -12,6 +12,8 @@ from adiabat.properties.reaction_smiles import either_way
 from adiabat.properties.table import Table, is_class
 
 FOLDS = 5
+# Two of these are codes of classes: -1 and 1, 1 and 2.
+_CODES = {-1.0, 0.0, 1.0, 2.0}
 # Squares of larger numbers, and of their inverses, are beyond single precision.
 _LARGEST = 1e15
 
@@ -72,8 +74,8 @@ def find_targets(table: Table, *, reversible: bool = False) -> tuple[Target, ...
     direction of a reaction makes is learned as it is, by the spread of the value it is a difference of.
 
     Raises:
-        DataError: a target with fewer than ten values that are not limits, one class, only two values that
-            are not 0 and 1, or all values equal; a class or more than one value of a reversible reaction.
+        DataError: a target with fewer than ten values that are not limits, one class, codes of two classes
+            that are not 0 and 1, or all values equal; a class or more than one value of a reversible reaction.
     """
     units = table.units or ("",) * len(table.targets)
     known = ~np.isnan(table.values)
@@ -153,7 +155,8 @@ def _target(name: str, unit: str, values: np.ndarray, limits: np.ndarray) -> Tar
             "compute with",
             "give them in another unit, or their logarithms",
         )
-    if len(both := np.unique(exact)) == 2:
+    both = np.unique(exact)
+    if len(both) == 2 and set(both.tolist()) <= _CODES:
         raise DataError(
             f"{name!r} has only two values, {both[0]:g} and {both[1]:g}: a class, not a number",
             "write classes as 0 and 1, or as words",
