@@ -75,6 +75,18 @@ def test_a_page_of_one_molecule(folder, tmp_path):
     assert len(numbers) == 4
 
 
+def test_the_terminal_shows_each_of_equal_fragments(folder, tmp_path):
+    """Of two hydroxyls one was printed, so that lines did not add up."""
+    answer = run("explain", folder / "run", "OCCCCCO", "--out", tmp_path / "why.html")
+    head, *lines = answer.stdout.split("OCCCCCO: noise")[0].splitlines()
+    said, lower, upper = map(float, re.search(r"logS (\S+) \((\S+) to (\S+)\)", head).groups())
+    assert lower < said < upper
+    brought = [line.split() for line in lines]
+    assert sum(words[0] == "*O" for words in brought) == 2
+    assert brought[-1][:-1] == ["without", "any", "atom"]
+    assert sum(float(words[-1]) for words in brought) == pytest.approx(said, abs=0.02)
+
+
 def test_reasons_beside_other_molecules(folder):
     """As the reports of a screening and of improved molecules show them."""
     model = load_property_model(folder / "run")

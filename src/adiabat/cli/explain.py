@@ -45,10 +45,16 @@ def explain(
             note(f"{row['smiles']}: {row['error']}")
             continue
         for name, found in row["targets"].items():
-            print(f"{row['smiles']}: {name} {found['prediction']:.4g} {found['unit']}".rstrip())
+            ends = "" if found["lower"] is None else f" ({found['lower']:.4g} to {found['upper']:.4g})"
+            print(f"{row['smiles']}: {name} {found['prediction']:.4g}{ends} {found['unit']}".rstrip())
             for doubt in found["doubts"]:
                 note(f"  not shown: {doubt}")
             if not found["doubts"]:
+                # Several fragments may be the same.
                 parts = sorted(found["fragments"], key=lambda part: -abs(part["contribution"]))
-                print_result({f"  {part['smiles']}": f"{part['contribution']:+.3g}" for part in parts})
+                lines = [(part["smiles"], part["contribution"]) for part in parts]
+                lines.append(("without any atom", found["baseline"]))
+                width = max(len(fragment) for fragment, _ in lines)
+                for fragment, brought in lines:
+                    print(f"  {fragment:<{width}}  {brought:+.3g}")
     note(f"page: {out}")
