@@ -1,6 +1,7 @@
 """Molecules improved within limits: edits, the surrogate, the search, and its exact repetition."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -368,6 +369,35 @@ def test_a_planted_molecule_is_found_in_a_library():
     )
     assert len(library) == 376
     assert len(found.archive) <= 40  # random search needs 188 on average
+
+
+def test_a_stopped_choice_goes_on_as_if_it_had_not(tmp_path):
+    library = [f"{'C' * n}{end}" for n in range(1, 30) for end in ("O", "N", "Cl")]
+    objectives, small = [SIMILARITY], Search(evaluations=30, first=10, batch=4)
+
+    def choose(folder, scores=similarity_to("CCCCCO"), library=library, **changes):
+        search = dataclasses.replace(small, **changes)
+        return choose_molecules(library, scores, objectives, search=search, folder=folder, seed=1)
+
+    whole = choose(None)
+    times = itertools.count()
+
+    def dies(smiles):
+        if next(times) == 3:
+            raise RuntimeError("killed")
+        return similarity_to("CCCCCO")(smiles)
+
+    with pytest.raises(RuntimeError, match="killed"):
+        choose(tmp_path, dies)
+    asked = []
+    rest = choose(tmp_path, lambda smiles: asked.extend(smiles) or similarity_to("CCCCCO")(smiles))
+    assert asked == whole.archive.smiles[18:]
+    assert rest.archive.smiles == whole.archive.smiles
+    np.testing.assert_array_equal(rest.archive.mean, whole.archive.mean)
+    assert len(choose(tmp_path, evaluations=34).archive) == 34
+    for changed in ({"batch": 5}, {"library": library[1:]}):
+        with pytest.raises(ConfigError, match="holds a search with another"):
+            choose(tmp_path, **changed)
 
 
 WRONG = {

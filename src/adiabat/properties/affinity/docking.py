@@ -159,7 +159,8 @@ class Docker:
             written = self._meeko.PDBQTMolecule(self._vina.poses(n_poses=self.n_poses), skip_typing=True)
             found = self._meeko.RDKitMolCreate.from_pdbqt_mol(written)[0]
         except (ValueError, RuntimeError, TypeError, IndexError) as error:
-            raise DataError(f"{name} cannot be docked: {str(error).strip()[:200]}") from error
+            first = (str(error).strip().splitlines() or [repr(error)])[0]
+            raise DataError(f"{name} cannot be docked: {first[:200]}") from error
         return Docked(_separate(name, found), np.asarray(energies, float))
 
 

@@ -1,8 +1,9 @@
 """Improves molecules: many children, of which a surrogate says which are worth an evaluation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -161,10 +162,7 @@ class _Run:
         self.store = CheckpointStore(folder, KIND)
         if (found := self.store.latest()) is None:
             return
-        for name, value in self.asked.items():
-            if found.header["asked"].get(name) != value:
-                what = name.replace("_", " ")
-                raise ConfigError(f"{folder} holds a search with another {what}", "choose another folder")
+        check_same(self.asked, found.header["asked"], folder)
         self.round_number = found.step
         self.random.bit_generator.state = found.header["random"]
         self.state.archive = Archive.restored(found.arrays, found.header["archive"])
@@ -172,6 +170,23 @@ class _Run:
         for smiles, origin, way in found.header["pool"]:
             steps = tuple((name, _origin(one)) for name, one in way)
             self.proposals.pool[smiles] = Proposal(smiles, _origin(origin), steps)
+
+
+def check_same(asked: Mapping[str, Any], before: Mapping[str, Any], folder: str | Path) -> None:
+    """Refuses to go on with a search that was asked something else.
+
+    Args:
+        asked: now, as JSON holds it.
+        before: likewise.
+        folder: of the checkpoints.
+
+    Raises:
+        ConfigError: something is different.
+    """
+    for name, value in asked.items():
+        if before.get(name) != value:
+            what = name.replace("_", " ")
+            raise ConfigError(f"{folder} holds a search with another {what}", "choose another folder")
 
 
 def _origin(stored: list) -> Origin:
