@@ -1,4 +1,7 @@
 "use strict";
+// A browser may say a language that it does not know itself (en-US@posix): charts were not drawn then.
+try { new Intl.NumberFormat(navigator.language); }
+catch { Object.defineProperty(navigator, "language", { value: "en-US", configurable: true }); }
 // Theme: the browser's own unless the reader presses the button. Charts and viewers redraw on "adiabat:theme".
 (function () {
   const root = document.documentElement;
