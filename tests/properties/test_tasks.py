@@ -467,6 +467,22 @@ def test_the_commands_say_what_a_probability_is_of(tmp_path):
     assert bad.split(maxsplit=1) == ["CCC", "row 3: 1 cells, the header has 2"]
 
 
+def test_concentrations_are_better_learned_as_logarithms(tmp_path):
+    from tests.cli.conftest import run as adiabat
+
+    path = tmp_path / "ic50.csv"
+    rows = [f"{'C' * n}O,{10 ** (n / 5):.3g},{n}\n" for n in range(1, 25)]
+    path.write_text("smiles,IC50,pIC50\n" + "".join(rows))
+    words = ("property", "train", path, "--kind", "mean", "--split", "none", "-t", "IC50", "-t", "pIC50")
+    answer = adiabat(*words, "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    assert (
+        "values of 'IC50' are 1.58 to 63100: over powers of ten logarithms are better learned" in answer.err
+    )
+    assert "values of 'pIC50'" not in answer.err
+    assert "values of IC50 are 1.58 to 63100" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_predictions_keep_what_the_file_says_and_go_on_in_parts(data, tmp_path, piped, monkeypatch):
     from tests.cli.conftest import run as adiabat
 

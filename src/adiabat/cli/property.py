@@ -169,6 +169,8 @@ def train(
         note(f"{summary['n_rejected']} rows are left out: {found.folder / 'rejected.csv'} says why")
     for row, reason in list(summary.get("limits_left_out", {}).items())[:_NAMED]:
         note(f"row {row} is left out: {reason}")
+    for name, span in summary.get("wide", {}).items():
+        note(f"values of {name!r} are {span}: over powers of ten logarithms are better learned")
     for name in summary.get("signs_not_used", ()):
         note(f"the column {name!r} has signs of limits (< or >) and is not looked at: say --relation")
     for name, reason in summary.get("targets_left_out", {}).items():

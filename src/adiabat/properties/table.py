@@ -169,9 +169,9 @@ def read_table(
     for name in columns_of:
         own = words.get(name, ())
         errors = [a or b for a, b in zip(errors, _unknown(own, strings[name]), strict=True)]
-        written = _as_numbers(name, own, strings[name])
-        strings |= written
-        targets += written
+        numbers = _as_numbers(name, own, strings[name])
+        strings |= numbers
+        targets += numbers
     units = [given.get(name, "") for name in targets] if units else ()
     values = np.full((len(strings[smiles]), len(targets)), np.nan)
     limits = np.zeros(values.shape, np.int8)

@@ -12,6 +12,7 @@ from adiabat.properties.reaction_smiles import either_way
 from adiabat.properties.table import Table, is_class
 
 FOLDS = 5
+_WIDE = 1e3
 # Two of these are codes of classes: -1 and 1, 1 and 2.
 _CODES = {-1.0, 0.0, 1.0, 2.0}
 # Squares of larger numbers, and of their inverses, are beyond single precision.
@@ -118,6 +119,17 @@ def untaught(table: Table) -> dict[str, str]:
         left = [name for name in (table.targets[k] for k in own.values()) if name not in found]
         if len(left) == 1:
             found[left[0]] = f"no other class of {column!r} can be learned"
+    return found
+
+
+def wide(table: Table) -> dict[str, str]:
+    """Which targets are positive numbers over three powers of ten or more, such as concentrations, in words:
+    errors and intervals of them are those of the largest values."""
+    found = {}
+    for name, column, known in zip(table.targets, table.values.T, table.measured.T, strict=True):
+        exact = column[known]
+        if len(exact) and exact.min() > 0 and exact.max() >= _WIDE * exact.min():
+            found[name] = f"{exact.min():g} to {exact.max():g}"
     return found
 
 

@@ -146,6 +146,11 @@ def _data(
         ("warning", f"{c.smiles}: {c.target}", f"rows {', '.join(map(str, c.rows))}: {', '.join(c.written)}")
         for c in curation.conflicts[:_SHOWN]
     ]
+    for name, span in found.get("wide", {}).items():
+        said = (
+            "over powers of ten logarithms are better learned: errors and intervals are those of the largest"
+        )
+        messages.append(("warning", f"values of {name} are {span}", said))
     for name in found.get("signs_not_used", ()):
         said = "it has signs of limits (< or >), which --relation would use: all values count as exact"
         messages.append(("warning", f"the column {name} is not looked at", said))

@@ -52,7 +52,7 @@ from adiabat.properties.reactions import Reactions
 from adiabat.properties.reversible import fit_kind
 from adiabat.properties.student import Student
 from adiabat.properties.table import columns_of_relations
-from adiabat.properties.targets import find_targets, folds_of, labels_of
+from adiabat.properties.targets import find_targets, folds_of, labels_of, wide
 from adiabat.tasks.precision import enable
 from adiabat.tasks.property_files import as_csv, predictions_csv
 from adiabat.tasks.property_parts import BY_COLUMN, AnyStandardizer, Parts, read_parts, strings_of
@@ -395,6 +395,7 @@ def _summary(
         },
         "leakage": dict(leakage or {}),
         **({"targets_left_out": parts.untaught} if parts.untaught else {}),
+        **({"wide": spans} if (spans := wide(parts.train)) else {}),
         **({"signs_not_used": list(parts.signs)} if parts.signs else {}),
         **({"limits_left_out": {str(one.row): one.reason for one in parts.odd}} if parts.odd else {}),
         **begun,
