@@ -96,6 +96,10 @@ def test_sdf_and_parquet(tmp_path):
         (1, "CCO", "m0"),
         (2, ASPIRIN, "m1"),
     ]
+    # A racemate is not the one hand that is drawn.
+    racemate = Chem.MolToV3KMolBlock(Chem.MolFromSmiles("C[C@H](N)C(=O)O |&1:1|"))
+    (tmp_path / "racemate.sdf").write_text(f"{racemate}$$$$\n")
+    assert [entry.smiles for entry in read_library(tmp_path / "racemate.sdf")] == ["CC(N)C(=O)O"]
     table = pyarrow.table({"smiles": ["CCO", None], "id": [7, 8]})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     assert [(e.smiles, e.name) for e in read_library(tmp_path / "a.parquet", name="id")] == [

@@ -56,6 +56,11 @@ DRUGS = (
         # What cannot be neutral stays an ion; as a counterion it goes.
         ("F[P-](F)(F)(F)(F)F", "F[P-](F)(F)(F)(F)F"),
         ("F[P-](F)(F)(F)(F)F.CC[n+]1ccn(C)c1", "CC[n+]1ccn(C)c1"),
+        # Of a racemate, or where the hand is not known, one of two is drawn.
+        ("C[C@H](N)C(=O)O |&1:1|", "CC(N)C(=O)O"),
+        ("C[C@H](F)[C@@H](O)Cl |o1:1|", "CC(F)[C@@H](O)Cl"),
+        ("C[C@H](F)[C@@H](O)Cl |a:1,3|", "C[C@H](F)[C@@H](O)Cl"),
+        ("C[C@H](F)[C@@H](O)Cl |&1:1,3|", "C[C@H](F)[C@@H](O)Cl"),
         # Numbers that map atoms of a reaction are no part of a molecule.
         ("[CH3:1][CH2:2][OH:3]", "CCO"),
         ("[CH3:1][C@@H:2]([F:4])[Cl:3]", "C[C@@H](F)Cl"),
@@ -276,7 +281,7 @@ def test_files_that_cannot_be_read(tmp_path):
     assert "classes" not in str(caught.value)
     with pytest.raises(ConfigError, match=r"'smiles\|y'; cells are separated by commas or semicolons, those"):
         read_table(written(tmp_path, "t.csv", "smiles|y\nCC|1.5\n"), smiles="smiles", targets=["y"])
-    with pytest.raises(DataError, match="'1,5' is no.*point"):
+    with pytest.raises(DataError, match=r"'1,5' is no.*point"):
         read_table(written(tmp_path, "t.csv", "smiles;y\nCC;1,5\n"), smiles="smiles", targets=["y"])
     active = written(tmp_path, "t.csv", "smiles,y\nCC,active\n")
     with pytest.raises(DataError, match="all of 'y' are 'active'"):

@@ -10,6 +10,7 @@ from adiabat.base import ConfigError, DataError
 from adiabat.base.runs import RunFolder
 from adiabat.properties import read_table, trees
 from adiabat.properties.model import load_property_model
+from adiabat.report.formatting import number
 from adiabat.tasks import property_predict
 from adiabat.tasks.property_predict import predict_properties, prediction_parts
 from adiabat.tasks.property_train import train_property
@@ -58,6 +59,8 @@ def test_from_table_to_predictions(data, tmp_path):
     page = found.report.read_text()
     assert "Model card" in page
     assert "log M" in page
+    alone = found.tests["logS"].scores["gaussian-process"]["RMSE"].value
+    assert f"the best kind alone, gaussian-process, {number(alone)}, model against it" in page
     values = predict_properties(tmp_path / "run", ["CCCCO", "OCCCC", "not one", "CCCBr", "[Na+].CC[O-]"])
     assert [row["standardized"] for row in values] == ["", "", "", "", "CCO"]
     for word in ("at the border in between", "Limits: a cell such as", "from -inf to inf promises nothing"):

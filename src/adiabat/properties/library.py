@@ -24,6 +24,7 @@ from adiabat.properties.rows import (
     suffix_of,
     text_lines,
 )
+from adiabat.properties.standardize import with_known_hands
 
 KINDS = ("smi", "csv", "tsv", "sdf", "parquet")
 _SUFFIXES = {f".{kind}": kind for kind in KINDS} | {".smiles": "smi", ".txt": "smi"}
@@ -218,4 +219,4 @@ def _of_record(lines: list[str], size: int, row: int) -> Entry:
         mol = Chem.MolFromMolBlock("\n".join(lines))
     if mol is None:
         return Entry(row, "", name, "RDKit cannot read the record")
-    return Entry(row, Chem.MolToSmiles(mol), name)
+    return Entry(row, Chem.MolToSmiles(with_known_hands(mol)), name)

@@ -44,8 +44,8 @@ class Row(NamedTuple):
 
 def read_rows(path: Path, names: Sequence[str], *, others: bool = False) -> Iterator[Row]:
     """Columns of a table, a row after the other: Parquet, tab-separated (.tsv, .tab, or another name and a
-    tab in its header) or else CSV, by commas or semicolons, text also compressed by gzip. A row that cannot be read says why, and the
-    rest goes on.
+    tab in its header) or else CSV, by commas or semicolons, text also compressed by gzip. A row that cannot
+    be read says why, and the rest goes on.
 
     Args:
         path: the file, or a pipe with a name; "-" is standard input.

@@ -88,7 +88,7 @@ class Standardizer:
         """The molecule of a string, which may have been read already."""
         from rdkit import Chem
 
-        mol = Chem.RemoveHs(_unnumbered(parsed(smiles))) if mol is None else mol
+        mol = Chem.RemoveHs(with_known_hands(_unnumbered(parsed(smiles)))) if mol is None else mol
         metals = _metals(mol)
         # The first step is for metals.
         has_metal = any(atom.GetAtomicNum() not in _NONMETALS for atom in mol.GetAtoms())
@@ -330,6 +330,31 @@ def _unnumbered(mol: "Mol") -> "Mol":
     for atom in mol.GetAtoms():
         atom.SetAtomMapNum(0)
     return mol
+
+
+def with_known_hands(mol: "Mol") -> "Mol":
+    """Without the handedness of single centers that are said to be a racemate (&1) or of unknown hand (o1):
+    drawn is one of two, measured was not that one alone. Of several centers of one group that one stands for
+    both, because it says which diastereomer it is."""
+    from rdkit import Chem
+
+    groups = [list(one.GetAtoms()) for one in mol.GetStereoGroups() if _is_relative(one)]
+    lone = [atoms[0].GetIdx() for atoms in groups if len(atoms) == 1]
+    if not lone:
+        return mol
+    bare = Chem.RWMol(mol)
+    bare.SetStereoGroups([])
+    for number in lone:
+        bare.GetAtomWithIdx(number).SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    found = bare.GetMol()
+    Chem.AssignStereochemistry(found, cleanIt=True, force=True)
+    return found
+
+
+def _is_relative(group: Any) -> bool:
+    from rdkit import Chem
+
+    return group.GetGroupType() != Chem.StereoGroupType.STEREO_ABSOLUTE
 
 
 def parsed(smiles: str) -> "Mol":

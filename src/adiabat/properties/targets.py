@@ -76,7 +76,8 @@ def find_targets(table: Table, *, reversible: bool = False) -> tuple[Target, ...
 
     Raises:
         DataError: a target with fewer than ten values that are not limits, one class, codes of two classes
-            that are not 0 and 1, or all values equal; a class or more than one value of a reversible reaction.
+            that are not 0 and 1, or all values equal; a class or more than one value of a reversible
+            reaction.
     """
     units = table.units or ("",) * len(table.targets)
     known = ~np.isnan(table.values)

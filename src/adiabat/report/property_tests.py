@@ -149,6 +149,16 @@ def _compared(difference: float, p_value: float) -> str:
     return f"{sign}{number(difference)} (p {number(p_value, 2)})"
 
 
+def _best_alone(name: str, found: "Holdout") -> str:
+    """The best of the kinds by themselves, and whether the model's errors are smaller than its."""
+    alone = {kind: own[name].value for kind, own in found.scores.items() if kind != "model" and name in own}
+    if not alone:
+        return ""
+    best = (max if name == "AUROC" else min)(alone, key=lambda kind: alone[kind])
+    compared = found.comparisons[best]
+    return f"; the best kind alone, {best}, {number(alone[best])}, model against it {_compared(*compared)}"
+
+
 def _verdicts(target: "Target", found: "Holdout") -> list[Verdict]:
     name = "AUROC" if target.is_class else "RMSE"
     figure = found.scores["model"].get(name)
@@ -163,7 +173,7 @@ def _verdicts(target: "Target", found: "Holdout") -> list[Verdict]:
             f"{number(figure.value)}{unit}",
             "good" if beaten else "poor",
             "good when better than the mean and the nearest neighbor, p < 0.05",
-            f"95 % interval {number(figure.lower)} to {number(figure.upper)}",
+            f"95 % interval {number(figure.lower)} to {number(figure.upper)}{_best_alone(name, found)}",
         )
     ]
     if target.is_class and 0.9 in found.coverage:

@@ -105,9 +105,9 @@ def _picked(best: "pyarrow.Table", predicted: int, units: Mapping[str, str], lev
     return [
         Text(
             f"An interval holds {level:.0%} of true values of molecules that are picked blindly. These "
-            f"{len(best):,} were picked out of {predicted:,} for their values, some of them because the models "
-            f"err in their favor: expect more of them to be worse than their intervals say. To hold {level:.0%} "
-            f"of the picked, intervals and errors would have to be {times:.1f} times as wide."
+            f"{len(best):,} were picked out of {predicted:,} for their values, some of them because the "
+            "models err in their favor: expect more of them to be worse than their intervals say. To hold "
+            f"{level:.0%} of the picked, intervals and errors would have to be {times:.1f} times as wide."
         )
     ]
 
