@@ -162,9 +162,7 @@ def screen(
         return
     if summary["best"]:
         print_table(summary["best"])
-        note(
-            "intervals are of molecules picked blindly; the report says how much wider those of the best would be"
-        )
+        note("intervals are of molecules picked blindly; the report says how wide those of the best would be")
     else:
         print("no molecule is inside of the models' domain; --outside ranks the others as well")
     counts = found.counts

@@ -63,7 +63,8 @@ class ModelScores:
 
         Chosen are those whose errors happen to be in their favor. The interval of the k-th best of n is
         therefore one that holds all but (1 - level) k/n of true values, see `widening`: of the intervals of
-        the best, however many are looked at, the share `level` is then expected to hold. A value farther out than all that were measured is as uncertain as it is far out.
+        the best, however many are looked at, the share `level` is then expected to hold. A value farther out
+        than all that were measured is as uncertain as it is far out.
 
         Args:
             found: of a search by these scores.
