@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adiabat.base.units import BOLTZMANN
-from adiabat.sampling import FreeEnergyProfile, free_energy_minima
+from adiabat.sampling import FreeEnergyProfile, free_energy_minima, free_energy_profile
 from adiabat.system import System
 from adiabat.testing.surfaces import MuellerBrown
 
@@ -58,15 +58,31 @@ def test_a_minimum_at_the_end_of_a_period_is_one():
 
 
 def test_dips_that_are_not_known_to_be_are_none():
-    """A second well of 2 k_B T below its barrier, known to 0.5 or to 0.8 k_B T; and one of half a k_B T."""
+    """A second well of 2 k_B T below its barrier, both known to 0.4 or to 0.5; and one of half a k_B T."""
 
     def wells(x, y, height=2.0):
         return height * (x**2 - 1) ** 2 + 0.001 * x + y**2
 
     axes = middles(-1.5, 1.5, 31), middles(-1, 1, 21)
-    for error, height, count in ((0.5, 2.0, 2), (0.8, 2.0, 1), (0.0, 0.5, 1)):
+    for error, height, count in ((0.4, 2.0, 2), (0.5, 2.0, 1), (0.0, 0.5, 1)):
         profile = surface(axes, lambda x, y, h=height: wells(x, y, h), error)
         assert len(free_energy_minima(profile, KELVIN, [None, None])) == count
+
+
+def test_noise_of_fine_bins_has_no_minima():
+    """Two wells some 3 k_B T below their pass, of independent frames. By the error of the bottom alone there
+    were three in 100 bins and four in 200: some among scarcely visited ones, and islands among empty ones."""
+    random = np.random.default_rng(0)
+    axes = middles(-1.7, 1.7, 400), middles(-1.5, 1.5, 400)
+    height = np.add.outer(3 * (axes[0] ** 2 - 1) ** 2 + 0.3 * axes[0], 3 * axes[1] ** 2)
+    weights = np.exp(-height).ravel() / np.exp(-height).sum()
+    places = np.unravel_index(random.choice(weights.size, 40_000, p=weights), height.shape)
+    values = np.stack([axis[place] for axis, place in zip(axes, places, strict=True)], axis=1)
+    for bins, fewest in ((20, 2), (40, 2), (100, 2), (200, 1)):
+        profile = free_energy_profile(values, np.zeros(len(values)), KELVIN, bins=bins, skip=0.0)
+        found = free_energy_minima(profile, KELVIN, [None, None])
+        assert fewest <= len(found) <= 2
+        np.testing.assert_allclose([np.abs(one.at) for one in found], [[1, 0]] * len(found), atol=0.2)
 
 
 def test_places_that_nothing_leads_to():

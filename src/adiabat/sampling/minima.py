@@ -38,9 +38,10 @@ def free_energy_minima(
     """The minima of a free energy, the deepest first.
 
     A dip counts where the lowest pass out of it into a deeper one is above its bottom by more than k_B T and
-    than three standard errors of the bottom; others hold nothing, or are noise. The height of that pass is
-    the topological persistence of the dip (Edelsbrunner, Letscher and Zomorodian 2002,
-    doi 10.1007/s00454-002-2885-2).
+    than three standard errors of bottom and pass together; others hold nothing, or are noise. The height of
+    that pass is the topological persistence of the dip (Edelsbrunner, Letscher and Zomorodian 2002,
+    doi 10.1007/s00454-002-2885-2). A pass of unknown error was seen once or so, which leaves k_B T (one count
+    is uncertain by one). Bins that were not visited are no lower than the highest that was.
 
     Args:
         profile: along one or more variables.
@@ -51,11 +52,15 @@ def free_energy_minima(
     shape = profile.free_energy.shape
     around = [goes_around(axis, period) for axis, period in zip(profile.axes, periods, strict=True)]
     free_energy, error = profile.free_energy.reshape(-1), profile.error.reshape(-1)
-    exits = _exits(free_energy, shape, around)
-    bar = np.maximum(BOLTZMANN * temperature, _CERTAIN * error)
+    thermal = BOLTZMANN * temperature
+    highest = int(np.argmax(np.where(np.isfinite(free_energy), free_energy, -np.inf)))
+    lowest = int(np.argmin(free_energy))
     found = []
-    for place, over in exits.items():
-        if over - free_energy[place] > bar[place]:
+    for place, way in _exits(free_energy, shape, around).items():
+        over = np.inf if way is None else float(free_energy[way])
+        height = free_energy[highest if way is None else way] - free_energy[place]
+        unsure = thermal if way is None or not np.isfinite(error[way]) else error[way]
+        if place == lowest or height > max(thermal, _CERTAIN * np.hypot(error[place], unsure)):
             at = [axis[i] for axis, i in zip(profile.axes, np.unravel_index(place, shape), strict=True)]
             # The lowest bin has -0.
             height = float(free_energy[place]) + 0.0
@@ -63,21 +68,21 @@ def free_energy_minima(
     return found
 
 
-def _exits(free_energy: np.ndarray, shape: tuple[int, ...], around: Sequence[bool]) -> dict[int, float]:
-    """Each bin that is lower than those about it, the lowest first, with the height at which water that rises
-    from it runs over into a deeper basin."""
+def _exits(free_energy: np.ndarray, shape: tuple[int, ...], around: Sequence[bool]) -> dict[int, int | None]:
+    """Each bin that is lower than those about it, the lowest first, with the bin through which water that
+    rises from it runs over into a deeper basin."""
     basin = np.full(len(free_energy), -1)  # the lowest bin of each that is under water
-    exits: dict[int, float] = {}
+    exits: dict[int, int | None] = {}
     order = np.argsort(free_energy, kind="stable")
     for place in order[np.isfinite(free_energy[order])].tolist():
         beside = {_lowest(basin, one) for one in _beside(place, shape, around) if basin[one] >= 0}
         deepest = min(beside, key=lambda one: free_energy[one], default=place)
         basin[place] = deepest
         if not beside:
-            exits[place] = np.inf
+            exits[place] = None
         for one in beside - {deepest}:
             basin[one] = deepest
-            exits[one] = float(free_energy[place])
+            exits[one] = place
     return exits
 
 
