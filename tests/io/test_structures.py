@@ -99,6 +99,36 @@ def test_a_cif_can_be_written_as_extxyz(folder, tmp_path):
     assert read_systems(tmp_path / "salt.xyz")[0].is_periodic
 
 
+def test_a_disordered_crystal_is_refused(tmp_path):
+    """Half copper, half gold was read as gold."""
+    text = """data_alloy
+_cell_length_a 4
+_cell_length_b 4
+_cell_length_c 4
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'P 1'
+loop_
+_space_group_symop_operation_xyz
+'x, y, z'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Cu1 Cu 0.5 0.5 0.5 1.0
+"""
+    path = tmp_path / "alloy.cif"
+    path.write_text(text)
+    assert read_systems(path)[0].numbers.tolist() == [29]
+    path.write_text(f"{text}Cu2 Cu 0 0 0 0.5\nAu2 Au 0 0 0 0.5\n")
+    with pytest.raises(AdiabatError, match=r"occupied in part \(Cu 0.5, Au 0.5\)"):
+        read_systems(path)
+
+
 def test_all_molecules_of_an_sdf_with_their_charges(tmp_path):
     (tmp_path / "two.sdf").write_text(MOLFILE * 2)
     systems = read_systems(tmp_path / "two.sdf")

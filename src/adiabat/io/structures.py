@@ -29,6 +29,8 @@ _SUFFIXES = {".data": "lammps-data", ".lmp": "lammps-data", ".dump": "lammps-dum
 _SUFFIXES |= {".lammpstrj": "lammps-dump-text", ".vasp": "vasp", ".ent": "proteindatabank", ".mdl": "mol"}
 _SUFFIXES |= {f".{name}": name for name in ("sdf", "mol", "xsf", "gen", "res", "cfg", "xsd", "magres")}
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".7z")
+# Of an occupied site.
+_ROUNDED_SHARE = 1e-3
 # Files round masses [amu].
 _MASS_TOLERANCE = 0.1
 # These say first how many atoms follow, and ASE takes the memory for them before it looks.
@@ -92,6 +94,7 @@ def iterate_structures(path: Path, format: str) -> Iterator[Frame]:
     for index, (atoms, extra) in enumerate(_images(path, format)):
         if format == "lammps-data":
             _check_masses(path, atoms.numbers, atoms.get_masses())
+        _check_order(location(path, index), atoms.info.get("occupancy", {}))
         results = atoms.calc.results if atoms.calc is not None else {}
         # Objects of ASE's own, such as the space group of a CIF, stay behind.
         info = {key: value for key, value in (atoms.info | extra).items() if isinstance(value, PLAIN)}
@@ -175,6 +178,17 @@ def _check_counts(path: Path, format: str) -> None:
                     raise DataError(
                         f"{path}: announces {word[:19].decode()} atoms in {size:,} bytes (truncated?)"
                     )
+
+
+def _check_order(where: str, occupancy: Any) -> None:
+    """Of a site that several elements share, as a CIF may say, ASE takes the most frequent one."""
+    for site in occupancy.values() if isinstance(occupancy, dict) else ():
+        if any(share < 1 - _ROUNDED_SHARE for share in site.values()):
+            shares = ", ".join(f"{symbol} {share:g}" for symbol, share in site.items())
+            raise DataError(
+                f"{where}: a site is occupied in part ({shares}): the structure is disordered",
+                "give one arrangement of the atoms, in a cell large enough for it",
+            )
 
 
 def _check_masses(path: Path, numbers: np.ndarray, masses: np.ndarray) -> None:
