@@ -429,6 +429,17 @@ def test_no_diffusion_where_nobody_knows_which_way_atoms_went(tmp_path):
     assert "diffusion_cm2_per_s" in analyze(walk(tmp_path, False, every=500.0))
 
 
+def test_a_cell_that_is_too_small_has_no_first_peak():
+    """Half of one cell of argon, 2.7 Å, ends before the nearest neighbors: no pair at 0.01 Å was there."""
+    numbers, places = np.array([18] * 4), 2.7 * np.array([[0.0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    frames = places + np.random.default_rng(0).normal(scale=0.05, size=(20, 4, 3))
+    measured = Measurements(
+        Motion(numbers, frames, np.repeat(5.4 * np.eye(3)[None], 20, axis=0), np.arange(20.0))
+    )
+    assert {"radial_peaks_ang", "coordination"}.isdisjoint(dynamics_numbers(measured))
+    assert "Radial distribution functions" in titles(sections_of(measured)[0])
+
+
 def test_without_times_nothing_is_said_that_needs_them(tmp_path):
     """The numbers of frames were taken for femtoseconds, here twenty times too short."""
     path = walk(tmp_path, False, times=False)

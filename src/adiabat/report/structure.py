@@ -189,9 +189,12 @@ def _highest(motion: Motion, pairs: Sequence[analysis.RadialDistribution]) -> fl
     return 1.1 * max(1.0, *(float(g.max(initial=0.0)) for g in beyond))
 
 
-def first_peak(pair: analysis.RadialDistribution) -> tuple[float, float, float, float]:
-    """Place of the highest peak [Å], its height, the minimum after it [Å], the coordination up to there."""
+def first_peak(pair: analysis.RadialDistribution) -> tuple[float, float, float, float] | None:
+    """Place of the highest peak [Å], its height, the minimum after it [Å], the coordination up to there; None
+    where half of a small cell does not reach to it."""
     top = int(np.argmax(pair.g))
+    if top in (0, len(pair.g) - 1):
+        return None
     after = pair.g[top:]
     # The minimum is sought until g first rises above 1 again, so that noise at long range does not win.
     ends = np.flatnonzero((after[1:] >= 1) & (np.minimum.accumulate(after)[1:] < 1))
@@ -202,7 +205,7 @@ def first_peak(pair: analysis.RadialDistribution) -> tuple[float, float, float, 
 
 
 def _peak(pair: analysis.RadialDistribution) -> list[str]:
-    return [pair.label, *(number(value) for value in first_peak(pair))]
+    return [pair.label, *(number(value) for value in first_peak(pair) or [None] * 4)]
 
 
 def _diffusion(measured: Measurements) -> list[Chart | Facts | Text]:

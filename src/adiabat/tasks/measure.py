@@ -72,7 +72,8 @@ def _structure(measured: "Measurements") -> dict[str, Any]:
             found[name] = {}
             for one in rows:
                 found[name] |= _with_error(one.label, one.average)
-    peaks = {pair.label: first_peak(pair) for pair in measured.radial}
+    found_peaks = ((pair.label, first_peak(pair)) for pair in measured.radial)
+    peaks = {label: peak for label, peak in found_peaks if peak is not None}
     if peaks:
         found["radial_peaks_ang"] = {label: peak[0] for label, peak in peaks.items()}
         found["coordination"] = {label: peak[3] for label, peak in peaks.items()}
