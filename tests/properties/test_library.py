@@ -96,6 +96,14 @@ def test_sdf_and_parquet(tmp_path):
         (1, "CCO", "m0"),
         (2, ASPIRIN, "m1"),
     ]
+    lines = "C[C@H](N)C(=O)O |&1:1| alanine\nCCO |not an end\nC[C@H](F)O |o1:1|\nCCC\tpropane |a|\n"
+    (tmp_path / "a.cxsmiles").write_text(lines)
+    assert [(e.smiles, e.name) for e in read_library(tmp_path / "a.cxsmiles")] == [
+        ("C[C@H](N)C(=O)O |&1:1|", "alanine"),
+        ("CCO", "|not an end"),
+        ("C[C@H](F)O |o1:1|", ""),
+        ("CCC", "propane |a|"),
+    ]
     # A racemate is not the one hand that is drawn.
     racemate = Chem.MolToV3KMolBlock(Chem.MolFromSmiles("C[C@H](N)C(=O)O |&1:1|"))
     (tmp_path / "racemate.sdf").write_text(f"{racemate}$$$$\n")
@@ -147,7 +155,7 @@ def test_a_stream_without_a_header(piped):
     """As SMILES, with what follows a comma or a space for a name."""
     found = list(read_library(piped(b"CCO,ethanol\nC1CC1C,a, b\nCC 1,2\nC[C@H](F)Cl |&1:1,r|\n")))
     assert [(one.smiles, one.name) for one in found] == [
-        ("CCO", "ethanol"), ("C1CC1C", "a, b"), ("CC", "1,2"), ("C[C@H](F)Cl", "|&1:1,r|")
+        ("CCO", "ethanol"), ("C1CC1C", "a, b"), ("CC", "1,2"), ("C[C@H](F)Cl |&1:1,r|", "")
     ]  # fmt: skip
 
 

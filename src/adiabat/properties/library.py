@@ -27,7 +27,9 @@ from adiabat.properties.rows import (
 from adiabat.properties.standardize import with_known_hands
 
 KINDS = ("smi", "csv", "tsv", "sdf", "parquet")
-_SUFFIXES = {f".{kind}": kind for kind in KINDS} | {".smiles": "smi", ".txt": "smi"}
+_SUFFIXES = {f".{kind}": kind for kind in KINDS} | dict.fromkeys((".smiles", ".cxsmiles", ".txt"), "smi")
+# What may follow a SMILES string in bars, such as that a center is of a racemate.
+_EXTENDED = re.compile(r"(\S+ \|[^|]*\|)\s*(.*)")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 # What the column of SMILES strings is called where nobody says.
 _SMILES = "smiles"
@@ -154,6 +156,8 @@ def _is_bare(first: list[str]) -> bool:
 def _parted(line: str) -> tuple[str, str]:
     """A SMILES string and what follows. A comma is in none: it ends one, as in a table without a header."""
     line = line.strip()
+    if "|" in line and "\t" not in line and (extended := _EXTENDED.fullmatch(line)):
+        return extended[1], extended[2]
     first, *rest = line.split("\t", 1) if "\t" in line else _BLANK.split(line, 1)
     return first, rest[0].strip() if rest else ""
 
