@@ -15,6 +15,7 @@ from adiabat.dynamics import (
     Langevin,
     MultipleTimeSteps,
     NoseHoover,
+    PathIntegral,
     VelocityRescaling,
     VelocityVerlet,
     run_dynamics,
@@ -156,6 +157,8 @@ def test_what_does_not_go_together_is_refused():
     verlet = VelocityVerlet(timestep=4, temperature=40)
     with pytest.raises(ConfigError, match="at least one"):
         MultipleTimeSteps(integrator=verlet, inner=SHORT, inner_steps=0)
+    with pytest.raises(ConfigError, match="path integrals in several time steps"):
+        MultipleTimeSteps(integrator=PathIntegral(), inner=SHORT)
     with pytest.raises(ConfigError, match="cannot do the inner steps"):
         MultipleTimeSteps(integrator=several("verlet", 4, 40), inner=SHORT)
     with pytest.raises(ConfigError, match="sees 6 Å far"):

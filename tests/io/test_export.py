@@ -147,3 +147,8 @@ def test_the_task(tmp_path):
         export(run, out=tmp_path / "run.trr")
     with pytest.raises(DataError, match="has no trajectory"):
         export(tmp_path / "new", out=tmp_path / "other.xyz")
+    run.rename(tmp_path / "new" / "replica-001")
+    with pytest.raises(DataError, match="has no trajectory") as caught:
+        export(tmp_path / "new", out=tmp_path / "other.xyz")
+    assert "choose one of its replicas" in caught.value.hint
+    assert "replica-001" in caught.value.hint

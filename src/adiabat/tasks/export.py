@@ -26,6 +26,7 @@ def export(run: str | os.PathLike, *, out: str | os.PathLike, force: bool = Fals
     from adiabat.dynamics import TRAJECTORY_FILE
     from adiabat.io.export import COMPRESSED, TEXT, export_trajectory, topology_path
     from adiabat.io.trajectory import read_trajectory
+    from adiabat.sampling.read_run import trajectory_files
 
     source, target = Path(run), Path(out)
     if target.suffix not in COMPRESSED + TEXT:
@@ -37,7 +38,9 @@ def export(run: str | os.PathLike, *, out: str | os.PathLike, force: bool = Fals
     if source.is_dir():
         source = source / TRAJECTORY_FILE
     if not source.is_file():
-        raise DataError(f"{run} has no {TRAJECTORY_FILE}", "give the run folder of adiabat md")
+        first = trajectory_files(Path(run))[0]
+        hint = f"choose one of its replicas, as {first.parent}" if first.is_file() else None
+        raise DataError(f"{run} has no {TRAJECTORY_FILE}", hint or "give the run folder of adiabat md")
     trajectory = read_trajectory(source)
     if len(trajectory) == 0:
         raise DataError(f"{source} has no frames")
