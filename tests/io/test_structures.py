@@ -129,6 +129,18 @@ Cu1 Cu 0.5 0.5 0.5 1.0
         read_systems(path)
 
 
+def test_alternate_places_are_refused(tmp_path):
+    atom = "HETATM{:5d}  {:3s}{}HOH A   1    {:8.3f}{:8.3f}{:8.3f}  0.50  0.00           {}  \n"
+    rows = [("O", "A", 0.0, 0.0), ("O", "B", 0.0, 0.1), ("H1", " ", 0.96, 0.0), ("H2", " ", -0.24, 0.93)]
+    lines = [atom.format(k, name, place, x, y, 0.0, name[0]) for k, (name, place, x, y) in enumerate(rows, 1)]
+    path = tmp_path / "water.pdb"
+    path.write_text("".join(lines))
+    with pytest.raises(AdiabatError, match="HOH A 1 are at alternate places, A and B"):
+        read_systems(path)
+    path.write_text("".join([lines[0], *lines[2:]]))
+    assert read_systems(path)[0].n_atoms == 3
+
+
 def test_all_molecules_of_an_sdf_with_their_charges(tmp_path):
     (tmp_path / "two.sdf").write_text(MOLFILE * 2)
     systems = read_systems(tmp_path / "two.sdf")

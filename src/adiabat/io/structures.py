@@ -90,6 +90,7 @@ def iterate_structures(path: Path, format: str) -> Iterator[Frame]:
         raise DataError(f"{path}: is larger than {MAX_BYTES >> 30} GiB", "convert it to extxyz")
     _check_counts(path, format)
     _check_elements(path, format)
+    _check_alternates(path, format)
     index = -1
     for index, (atoms, extra) in enumerate(_images(path, format)):
         if format == "lammps-data":
@@ -189,6 +190,24 @@ def _check_order(where: str, occupancy: Any) -> None:
                 f"{where}: a site is occupied in part ({shares}): the structure is disordered",
                 "give one arrangement of the atoms, in a cell large enough for it",
             )
+
+
+def _check_alternates(path: Path, format: str) -> None:
+    """Of an atom that a PDB file has at several places, ASE takes all."""
+    if format != "proteindatabank":
+        return
+    first: dict[str, str] = {}
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        for line in handle:
+            if not line.startswith(("ATOM", "HETATM")) or line[16:17].strip() == "":
+                continue
+            residue = line[17:27]
+            if first.setdefault(residue, line[16]) != line[16]:
+                raise DataError(
+                    f"{path}: atoms of residue {' '.join(residue.split())} are at alternate places, "
+                    f"{first[residue]} and {line[16]}",
+                    "keep one of them, for example with pdb_selaltloc of pdb-tools",
+                )
 
 
 def _check_masses(path: Path, numbers: np.ndarray, masses: np.ndarray) -> None:
