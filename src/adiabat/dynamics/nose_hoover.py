@@ -4,7 +4,6 @@ from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from adiabat.base import ConfigError
 from adiabat.base.units import BOLTZMANN, FEMTOSECOND, Unit
@@ -63,7 +62,7 @@ class NoseHoover(AbstractIntegrator):
 
     def _begun(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
         rest = jnp.zeros((*state.energy.shape, _LENGTH), state.positions.dtype)
-        chain = {"chain positions": rest, "chain velocities": rest}
+        chain = {"chain positions": rest, "chain velocities": rest, "chain energy": rest[..., 0]}
         return eqx.tree_at(lambda s: s.extra, state, state.extra | chain)
 
     def step(self, state: State, potential: AbstractPotential, neighbors: Neighbors) -> State:
@@ -78,14 +77,6 @@ class NoseHoover(AbstractIntegrator):
         positions = state.extra["chain positions"]
         velocities = [state.extra["chain velocities"][..., link] for link in range(_LENGTH)]
         kinetic = kinetic_energy(state.momenta, state.system)
-
-        def stored() -> Float[Array, "*n_systems"]:
-            """The energy of the chain."""
-            moving = sum(0.5 * mass * velocity**2 for mass, velocity in zip(masses, velocities, strict=True))
-            wells = freedom * positions[..., 0] + jnp.sum(positions[..., 1:], axis=-1)
-            return moving + thermal * wells
-
-        before = stored()
         factor = jnp.ones_like(kinetic)
 
         def kicked(link: int, dt: float) -> None:
@@ -107,13 +98,20 @@ class NoseHoover(AbstractIntegrator):
             positions = positions + dt * jnp.stack(velocities, axis=-1)
             for link in range(_LENGTH):
                 kicked(link, dt)
+        moving = sum(0.5 * mass * velocity**2 for mass, velocity in zip(masses, velocities, strict=True))
+        wells = thermal * (freedom * positions[..., 0] + jnp.sum(positions[..., 1:], axis=-1))
+        # What the chain has taken, beside what barostats and biases give. The energy before is kept: computed
+        # anew it may differ in the last bit, and with it replicas alone and in company.
+        energy = moving + wells
+        heat = (state.heat + state.extra["chain energy"]) - energy
         chain = {"chain positions": positions, "chain velocities": jnp.stack(velocities, axis=-1)}
+        chain["chain energy"] = energy
         return eqx.tree_at(
             lambda s: (s.momenta, s.heat, s.extra),
             state,
             (
                 state.system.spread(factor)[:, None] * state.momenta,
-                state.heat + before - stored(),
+                heat,
                 state.extra | chain,
             ),
         )
