@@ -9,6 +9,7 @@ from rdkit import Chem
 from adiabat.explain import explain, held_out_skill
 from adiabat.explain.anatomy import Anatomy
 from adiabat.explain.kinds import of_atoms, worth_of
+from adiabat.properties.additive_network import AdditiveEnsemble
 from adiabat.properties.evaluate import area_under_roc
 from adiabat.properties.graph_network import GraphEnsemble
 from adiabat.properties.graph_training import Recipe
@@ -27,6 +28,7 @@ NAMES = tuple(
 )
 UNSEEN = ("CC(=O)NCCc1ccc(Cl)cc1", "OCCCCC#N", "C[C@H](O)CC(=O)NC")
 QUICK = ("mean", "nearest", "forest", "boosting", "gaussian-process", "multi-kernel")
+EXACT = (*QUICK[2:], "graph", "additive")
 
 
 def value(smiles):
@@ -53,6 +55,7 @@ def fitted(molecules, labels):
     found = {kind: predictors.get(kind).fit(molecules, labels, folds) for kind in QUICK}
     recipe = Recipe(width=16, depth=2, per_fold=1, epochs=8, batch_size=32)
     found["graph"] = GraphEnsemble.fit(molecules, labels, folds, recipe=recipe)
+    found["additive"] = AdditiveEnsemble.fit(molecules, labels, folds, recipe=recipe)
     return found
 
 
@@ -68,7 +71,7 @@ def model(fitted, molecules):
     return replace(found, summary={"cross_validation": skill, "test": {}})
 
 
-@pytest.mark.parametrize("kind", [*QUICK, "graph"])
+@pytest.mark.parametrize("kind", [*QUICK, "graph", "additive"])
 def test_contributions_add_up(kind, fitted):
     predictor = fitted[kind][0]
     for row in range(len(UNSEEN)):
@@ -81,7 +84,7 @@ def test_contributions_add_up(kind, fitted):
         assert found.errors.any() == (kind == "nearest")
 
 
-@pytest.mark.parametrize("kind", ["forest", "boosting", "gaussian-process", "multi-kernel", "graph"])
+@pytest.mark.parametrize("kind", EXACT)
 def test_equal_atoms_bring_the_same(kind, fitted):
     """The six atoms of benzene, and the methyl groups of a chain that are mirror images."""
     predictor = fitted[kind][0]
@@ -89,6 +92,32 @@ def test_equal_atoms_bring_the_same(kind, fitted):
     assert np.ptp(benzene, axis=0).max() < 1e-5
     chain = of_atoms(predictor, Anatomy.of(Molecules(("CCCCC",)))).values
     np.testing.assert_allclose(chain, chain[::-1], atol=1e-5)
+
+
+def test_of_a_sum_the_contributions_are_its_own(fitted, molecules, labels):
+    """No integral: the terms of the network. Exact Shapley values of fragments are sums over their atoms, and
+    of a class the terms are in proportion."""
+    predictor = fitted["additive"][0]
+    table = Table(
+        NAMES,
+        np.arange(len(NAMES)),
+        ("level", "active"),
+        labels.values,
+        np.zeros(labels.values.shape, np.int8),
+    )
+    alone = {"additive": fitted["additive"]}
+    model, _ = fit_property_model(table, molecules, kinds=("additive",), fitted=alone)
+    for row in range(len(UNSEEN)):
+        terms = predictor.terms(Molecules(UNSEEN[row : row + 1])).atoms
+        values = of_atoms(predictor, Anatomy.of(Molecules(UNSEEN), row)).values
+        np.testing.assert_array_equal(values[:, 0], terms[:, 0])
+        assert abs(np.corrcoef(values[:, 1], terms[:, 1])[0, 1]) == pytest.approx(1.0)
+        found = explain(model, Molecules(UNSEEN), row)
+        scale = model.targets[0].scale
+        np.testing.assert_allclose(found.atoms[:, 0], terms[:, 0] * scale, atol=1e-5)
+        np.testing.assert_allclose(found.fragments, found.fragment_sums, atol=1e-12)
+        assert np.abs(found.residuals).max() < 2e-6
+        assert "own sum" in found.methods["additive"]
 
 
 def test_an_absent_atom_sends_nothing(fitted):
@@ -167,7 +196,7 @@ def test_it_warns(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["forest", "boosting", "gaussian-process", "multi-kernel", "graph"])
+@pytest.mark.parametrize("kind", EXACT)
 def test_planted_groups_are_found(kind, molecules, labels):
     """Atoms of groups that raise the value have larger contributions than others, those of groups that lower
     it smaller ones: areas under the ROC curve within molecules that were left out. Graph networks train in

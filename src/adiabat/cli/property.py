@@ -93,8 +93,8 @@ def train(
         typer.Option(
             metavar="KIND",
             help="Of model: forest, boosting, gaussian-process, multi-kernel, graph; again for several. By "
-            "default all are fitted and weighed. The mean and the nearest neighbor are always shown beside "
-            "them.",
+            "default these are fitted and weighed. Another is additive: graph networks whose prediction is "
+            "a sum over atoms. The mean and the nearest neighbor are always shown beside them.",
             show_default=False,
         ),
     ] = None,

@@ -91,8 +91,9 @@ def explain(model: PropertyModel, molecules: Molecules, row: int = 0, *, level: 
     """What each atom and fragment of a molecule brings to its prediction.
 
     Atoms by what is exact for each kind of predictor (`adiabat.explain.kinds`), weighed as the model weighs
-    them. Fragments by exact Shapley values of the whole model, of `Anatomy.with_atoms`. A probability of a
-    class is not a sum: contributions to the value before it is calibrated are shown in proportion.
+    them. Fragments by exact Shapley values of the whole model, of what each member says of some of the atoms
+    (`worth_of` there). A probability of a class is not a sum: contributions to the value before it is
+    calibrated are shown in proportion.
 
     Args:
         model: to be explained.

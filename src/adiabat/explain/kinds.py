@@ -36,6 +36,7 @@ _METHODS = {
     "gaussian-process": _GRADIENTS,
     "multi-kernel": _GRADIENTS,
     "graph": _GRADIENTS,
+    "additive": "the model's own sum over atoms, of a class that before its sigmoid, in proportion",
 }
 # Of every other kind the contributions are sampled.
 _ways = Registry(
@@ -46,8 +47,11 @@ _ways = Registry(
         "gaussian-process": "adiabat.explain.gaussian_process:of_process",
         "multi-kernel": "adiabat.explain.gaussian_process:of_process",
         "graph": "adiabat.explain.graph:of_graphs",
+        "additive": "adiabat.explain.additive:of_sum",
     },
 )
+# What these say of some of the atoms is the sum of what these bring in the whole molecule.
+_SUMS = ("additive",)
 
 
 def of_atoms(predictor: AbstractPredictor, anatomy: Anatomy) -> Attribution:
@@ -61,5 +65,13 @@ def of_atoms(predictor: AbstractPredictor, anatomy: Anatomy) -> Attribution:
 
 
 def worth_of(predictor: AbstractPredictor, anatomy: Anatomy) -> Callable[[np.ndarray], np.ndarray]:
-    """What the predictor says of sets of atoms, shape (n_sets, n_atoms), as shape (n_sets, n_targets)."""
+    """What the predictor says of sets of atoms, shape (n_sets, n_atoms), as shape (n_sets, n_targets).
+
+    Of a sum over atoms these keep what they bring in the whole molecule: exact Shapley values of its parts
+    are then sums of those of the atoms.
+    """
+    if predictor.kind in _SUMS:
+        nothing = predictor.predict(anatomy.with_atoms(np.zeros((1, anatomy.n_atoms), bool))).mean
+        values = of_atoms(predictor, anatomy).values
+        return lambda kept: nothing + kept @ values
     return lambda kept: predictor.predict(anatomy.with_atoms(kept)).mean

@@ -1,6 +1,6 @@
 """What an ensemble of graph networks says of molecules, on a CPU: equal surroundings are computed once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -43,14 +43,34 @@ def ensemble_outputs(members: PropertyNetwork, graphs: Sequence[Graph], numbers:
     Returns:
         shape (n_members, n_molecules, n_targets), float32.
     """
-    side = Side.of(graphs)
-    plan = _Plan.of(side, len(members.messages.rounds))
+    plan = _Plan.of(Side.of(graphs), len(members.messages.rounds))
+    return np.stack([plan.said(network, numbers) for network in _each(members)])
+
+
+def ensemble_terms(
+    members: PropertyNetwork, graph: Graph, numbers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What additive members add up to what they say of a molecule.
+
+    Args:
+        members: all arrays have a leading axis of members.
+        graph: of the molecule.
+        numbers: its, shape (1, n_numbers), float32.
+
+    Returns:
+        what they say of no atom, shape (n_members, n_targets), and what each atom brings, shape (n_members,
+            n_atoms, n_targets); float32.
+    """
+    plan = _Plan.of(Side.of([graph]), len(members.messages.rounds))
+    nothing, atoms = zip(*(plan.terms(network, numbers) for network in _each(members)), strict=True)
+    return np.concatenate(nothing), np.stack(atoms)
+
+
+def _each(members: PropertyNetwork) -> Iterator[PropertyNetwork]:
+    """One member after the other, of NumPy's arrays."""
     network = jax.tree.map(np.asarray, members)
-    found = [
-        plan.said(jax.tree.map(lambda one, k=k: one[k], network), numbers)
-        for k in range(len(network.last.bias))
-    ]
-    return np.stack(found)
+    for k in range(len(network.last.bias)):
+        yield jax.tree.map(lambda one, k=k: one[k], network)
 
 
 class _Plan(NamedTuple):
@@ -63,10 +83,12 @@ class _Plan(NamedTuple):
         origins: the first state from which each state of every round began.
         messages: sums over the states that come to a state, of every round.
         arriving: sums over the states that come to an atom state.
+        states: the state of each atom, shape (n_atoms,).
+        molecule: to which each belongs, likewise.
         kinds: the kind of each atom state.
         means: over the atom states of each molecule.
         centers: sums over those that react, in units of `REACTING`, if the last feature of an atom says so.
-        sizes: atoms of each molecule, in units of `ATOMS`.
+        sizes: atoms of each molecule, float32.
     """
 
     atoms: np.ndarray
@@ -75,6 +97,8 @@ class _Plan(NamedTuple):
     origins: tuple[np.ndarray, ...]
     messages: tuple[sparse.csr_matrix, ...]
     arriving: sparse.csr_matrix
+    states: np.ndarray
+    molecule: np.ndarray
     kinds: np.ndarray
     means: sparse.csr_matrix
     centers: sparse.csr_matrix
@@ -104,14 +128,40 @@ class _Plan(NamedTuple):
             tuple(origins),
             tuple(messages),
             _arriving(side, level, final.first),
+            final.which,
+            side.molecule,
             atom.which[final.first],
             _means(side, final),
             _centers(side, final),
-            (side.sizes / ATOMS).astype(np.float32),
+            side.sizes.astype(np.float32),
         )
 
     def said(self, network: PropertyNetwork, numbers: np.ndarray) -> np.ndarray:
         """What one member says, shape (n_molecules, n_targets)."""
+        if network.shape.additive:
+            nothing, each = self.terms(network, numbers)
+            entries = self.molecule, np.arange(len(each))
+            return nothing + _sums(*entries, 1.0, (len(nothing), len(each))) @ each
+        atoms = self._atoms(network)
+        mean = self.means @ atoms
+        pooled = [mean, mean * (self.sizes[:, None] / ATOMS)]
+        if network.shape.reacting:
+            pooled.append(self.centers @ atoms)
+        features = np.concatenate([*pooled, numbers], axis=1)
+        hidden = np.maximum(features @ network.hidden.weight.T + network.hidden.bias, 0)
+        return hidden @ network.last.weight.T + network.last.bias
+
+    def terms(self, network: PropertyNetwork, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What an additive member says of no atom at all, shape (n_molecules, n_targets), and what each atom
+        brings, shape (n_atoms, n_targets)."""
+        by_atoms, by_numbers = np.split(network.hidden.weight.T, [network.messages.width])
+        alone = numbers @ by_numbers + network.hidden.bias
+        each = (self._atoms(network) @ by_atoms)[self.states] + alone[self.molecule]
+        last = network.last.weight.T
+        return np.maximum(alone, 0) @ last + network.last.bias, np.maximum(each, 0, out=each) @ last
+
+    def _atoms(self, network: PropertyNetwork) -> np.ndarray:
+        """`MessagePassing.of_atoms` of atom states, shape (n_states, width)."""
         messages, count = network.messages, self.atoms.shape[1]
         first, last = messages.first.weight.T, messages.last.weight.T
         start = (self.atoms @ first[:count])[self.start[0]] + (self.bonds @ first[count:])[self.start[1]]
@@ -122,13 +172,7 @@ class _Plan(NamedTuple):
             np.maximum(hidden, 0, out=hidden)
         atoms = self.arriving @ (hidden @ last[count:])
         atoms += (self.atoms @ last[:count] + messages.last.bias)[self.kinds]
-        mean = self.means @ np.maximum(atoms, 0, out=atoms)
-        pooled = [mean, mean * self.sizes[:, None]]
-        if network.shape.reacting:
-            pooled.append(self.centers @ atoms)
-        features = np.concatenate([*pooled, numbers], axis=1)
-        hidden = np.maximum(features @ network.hidden.weight.T + network.hidden.bias, 0)
-        return hidden @ network.last.weight.T + network.last.bias
+        return np.maximum(atoms, 0, out=atoms)
 
 
 def _sums(rows: np.ndarray, columns: np.ndarray, values: Any, shape: tuple[int, int]) -> sparse.csr_matrix:

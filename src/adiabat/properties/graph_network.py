@@ -1,4 +1,4 @@
-"""An ensemble of graph networks."""
+"""Ensembles of graph networks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, final
@@ -26,9 +26,8 @@ _MEMBERS = 5
 _TOGETHER = 512
 
 
-@final
-class GraphEnsemble(AbstractPredictor):
-    """Directed message passing (`MessagePassing`) with descriptors and inputs, in several members.
+class AbstractGraphEnsemble(AbstractPredictor):
+    """Directed message passing (`MessagePassing`) in several members.
 
     Each fold is left out by some of the members: one training gives the ensemble and predictions of every
     molecule by members that have not seen it. All train for a number of epochs that is known before. A
@@ -37,7 +36,7 @@ class GraphEnsemble(AbstractPredictor):
 
     Attributes:
         members: all arrays have a leading axis of members.
-        center: of descriptors and inputs, shape (n_numbers,).
+        center: of the numbers beside the graphs, shape (n_numbers,).
         scale: their spread; infinite where there was none.
         classes: whether each target is a class, shape (n_targets,).
         handed: whether they look at handedness. Those that learned from molecules without it cannot tell what
@@ -49,8 +48,9 @@ class GraphEnsemble(AbstractPredictor):
     scale: np.ndarray
     classes: np.ndarray
     handed: bool
-    kind: ClassVar[str] = "graph"
     takes_limits: ClassVar[bool] = True
+    additive: ClassVar[bool]
+    """Whether what is said is a sum over atoms: as of `Shape`."""
 
     def predict(self, molecules: Molecules) -> Estimate:
         """As of every kind; the spread is the standard deviation of the members.
@@ -58,7 +58,7 @@ class GraphEnsemble(AbstractPredictor):
         Raises:
             DataError: inputs are missing, or too many.
         """
-        return _estimate(self._of_members(molecules))
+        return self._estimate(self._of_members(molecules))
 
     @classmethod
     def fit(
@@ -81,7 +81,7 @@ class GraphEnsemble(AbstractPredictor):
             folds: the number of each molecule's fold, shape (n_molecules,).
             seed: of weights, batches and dropout.
             recipe: how; by default what was found best in docs/decisions/0022-graph-network.md, of reactions
-                0025-reactions.md.
+                0025-reactions.md, of additive networks 0029-explanations.md.
             start: the message passing that all members begin with (`pretrained`), which sets width and depth;
                 without, weights are drawn at random.
             minutes: the most it may take. The epochs that fit are planned after two of them, so that what
@@ -92,7 +92,7 @@ class GraphEnsemble(AbstractPredictor):
             ConfigError: a single fold.
             DataError: nothing is known.
         """
-        recipe = recipe or _usual(molecules)
+        recipe = recipe or cls._usual(molecules)
         if start is not None:
             recipe = recipe._replace(width=start.width, depth=start.depth)
         names, numbered = np.unique(folds, return_inverse=True)
@@ -111,12 +111,20 @@ class GraphEnsemble(AbstractPredictor):
             on_epoch=on_epoch,
         )
         found = model._of_members(molecules).reshape(recipe.per_fold, len(names), *labels.values.shape)
-        return model, _estimate(found[:, numbered, np.arange(len(molecules))])
+        return model, model._estimate(found[:, numbered, np.arange(len(molecules))])
 
     @classmethod
     def _fit(cls, molecules: Molecules, labels: Labels, seed: int) -> Self:
         nobody = np.full(_MEMBERS, -1)
-        return cls._trained(molecules, labels, np.zeros(len(molecules), int), nobody, _usual(molecules), seed)
+        return cls._trained(
+            molecules, labels, np.zeros(len(molecules), int), nobody, cls._usual(molecules), seed
+        )
+
+    @classmethod
+    def _usual(cls, molecules: Molecules) -> Recipe:
+        """What was found best. Reactions want more rounds, from the bonds that change to the far ends; so do
+        atoms that are all that is read."""
+        return Recipe(depth=5) if molecules.reacting or cls.additive else Recipe()
 
     @classmethod
     def _trained(
@@ -131,12 +139,12 @@ class GraphEnsemble(AbstractPredictor):
     ) -> Self:
         if np.isnan(labels.values).all():
             raise DataError("no value of any molecule is known")
-        numbers = molecules.numbers
+        numbers = cls._numbers(molecules)
         center, scale = numbers.mean(axis=0), numbers.std(axis=0)
         # What never varied says nothing: its weights are those of the start.
         scale = np.where(scale > 1e-6 * np.maximum(np.abs(center), 1.0), scale, np.inf)
         examples = Examples.of(in_spreads(numbers, center, scale), labels, folds)
-        options["reacting"] = molecules.reacting
+        options |= {"reacting": molecules.reacting, "additive": cls.additive}
         handed = molecules.reacting or any(map(has_labels, molecules.graphs))
         members = trained(molecules.graphs, examples, left_out, recipe, seed, **options)
         return cls(members, center, scale, np.asarray(labels.classes, bool), handed)
@@ -146,14 +154,30 @@ class GraphEnsemble(AbstractPredictor):
         return molecules.graphs if self.handed else molecules.unlabeled
 
     def _of_members(self, molecules: Molecules) -> np.ndarray:
-        """What each member says, shape (n_members, n_molecules, n_targets)."""
-        numbers = molecules.numbers
+        """What each member says, of classes before the sigmoid; shape (n_members, n_molecules, n_targets)."""
+        return outputs_of(self.members, self.graphs(molecules), self._scaled(molecules))
+
+    def _scaled(self, molecules: Molecules) -> np.ndarray:
+        """What members read beside the graphs, shape (n_molecules, n_numbers), float32."""
+        numbers, given = self._numbers(molecules), molecules.inputs.shape[1]
         if numbers.shape[1] != len(self.center):
-            known = len(self.center) - molecules.descriptors.shape[1]
-            raise DataError(f"the model takes {known} inputs of a molecule, got {molecules.inputs.shape[1]}")
-        scaled = in_spreads(numbers, self.center, self.scale).astype(np.float32)
-        found = outputs_of(self.members, self.graphs(molecules), scaled)
-        return np.where(self.classes, expit(found), found)
+            known = len(self.center) - (numbers.shape[1] - given)
+            raise DataError(f"the model takes {known} inputs of a molecule, got {given}")
+        return in_spreads(numbers, self.center, self.scale).astype(np.float32)
+
+    @classmethod
+    def _numbers(cls, molecules: Molecules) -> np.ndarray:
+        """The same, not yet scaled: descriptors are of whole molecules, not of atoms."""
+        return molecules.inputs.astype(float) if cls.additive else molecules.numbers
+
+    def _estimate(self, found: np.ndarray) -> Estimate:
+        """Mean over members, along the first axis, and the standard deviation of a sample: that of the two
+        who did not see a molecule is to be compared with that of all. A mean of probabilities would be no sum
+        over atoms any more."""
+        said = np.where(self.classes, expit(found), found)
+        mean = found.mean(axis=0)
+        mean = np.where(self.classes, expit(mean), mean) if self.additive else said.mean(axis=0)
+        return Estimate(mean, said.std(axis=0, ddof=1) if len(found) > 1 else np.zeros_like(mean))
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         settings = {
@@ -175,16 +199,19 @@ class GraphEnsemble(AbstractPredictor):
             raise DataError(f"a network of {recipe.depth} rounds does not fit {len(arrays)} arrays")
         classes = np.array(settings["classes"], bool)
         shape = Shape(**settings["shape"])
-        if (shape.n_numbers, shape.n_targets) != (len(center), len(classes)):
+        if (shape.n_numbers, shape.n_targets, shape.additive) != (len(center), len(classes), cls.additive):
             raise DataError("the graph networks of the model do not fit its numbers and targets")
         template = eqx.filter_eval_shape(fresh, recipe, int(settings["members"]), shape, jax.random.key(0))
         members = from_arrays(template, arrays, "members", "the model")
         return cls(members, center, scale, classes, bool(settings.get("handed", True)))
 
 
-def _usual(molecules: Molecules) -> Recipe:
-    """What was found best; reactions want more rounds, from the bonds that change to the far ends."""
-    return Recipe(depth=5) if molecules.reacting else Recipe()
+@final
+class GraphEnsemble(AbstractGraphEnsemble):
+    """Networks that read descriptors and inputs beside what messages make of the atoms."""
+
+    kind: ClassVar[str] = "graph"
+    additive: ClassVar[bool] = False
 
 
 def outputs_of(members: PropertyNetwork, graphs: Sequence[Graph], numbers: np.ndarray) -> np.ndarray:
@@ -225,11 +252,3 @@ def _outputs(
 ) -> Float[Array, "n_members n_rows n_targets"]:
     weights, static = eqx.partition(members, eqx.is_array)
     return over_members(lambda own: eqx.combine(own, static)(batch.graphs, numbers), weights)
-
-
-def _estimate(found: np.ndarray) -> Estimate:
-    """Mean over the first axis, and the standard deviation of a sample: that of the two who did not see a
-    molecule is to be compared with that of all."""
-    if len(found) == 1:
-        return Estimate(found[0], np.zeros_like(found[0]))
-    return Estimate(found.mean(axis=0), found.std(axis=0, ddof=1))

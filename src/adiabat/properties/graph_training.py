@@ -119,6 +119,7 @@ def trained(
     seed: int,
     *,
     reacting: bool = False,
+    additive: bool = False,
     start: MessagePassing | None = None,
     minutes: float | None = None,
     on_epoch: Callable[[int, int, float], None] | None = None,
@@ -133,8 +134,9 @@ def trained(
         recipe: how.
         seed: of weights, batches and dropout.
         reacting: as of `Shape`.
+        additive: likewise.
         start: the message passing that all members begin with, of the recipe's width and depth.
-        minutes, on_epoch: as of `GraphEnsemble.fit`.
+        minutes, on_epoch: as of `AbstractGraphEnsemble.fit`.
         store: where the state is kept after each epoch; what is there is gone on with.
     """
     begin, ends = time.monotonic(), []
@@ -145,6 +147,7 @@ def trained(
         n_numbers=examples.numbers.shape[1],
         n_targets=examples.values.shape[1],
         reacting=reacting,
+        additive=additive,
     )
     members = fresh(recipe, len(left_out), shape, weights_key)
     members = eqx.tree_at(lambda net: net.last.bias, members, _means(examples, left_out))

@@ -110,6 +110,7 @@ predictors = Registry(
         "gaussian-process": "adiabat.properties.gaussian_process:GaussianProcess",
         "multi-kernel": "adiabat.properties.gaussian_process:MultiKernelProcess",
         "graph": "adiabat.properties.graph_network:GraphEnsemble",
+        "additive": "adiabat.properties.additive_network:AdditiveEnsemble",
         "student": "adiabat.properties.student:Student",
     },
 )

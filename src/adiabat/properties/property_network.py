@@ -24,6 +24,7 @@ class Shape(NamedTuple):
         n_numbers: descriptors and inputs of a molecule.
         n_targets: to predict.
         reacting: whether the last feature of an atom says that it reacts.
+        additive: whether targets are sums over atoms.
     """
 
     n_atom_features: int
@@ -31,6 +32,7 @@ class Shape(NamedTuple):
     n_numbers: int
     n_targets: int
     reacting: bool = False
+    additive: bool = False
 
 
 class PropertyNetwork(eqx.Module):
@@ -39,6 +41,10 @@ class PropertyNetwork(eqx.Module):
     Features of atoms from messages, as mean and as sum over the molecule (a concentration does not grow with
     the molecule, an energy does), join its numbers in a network with one hidden layer; of a reaction also
     their sum over the atoms that react.
+
+    An additive one has its hidden layer on each atom with the numbers, and sums behind it. What follows is
+    linear: targets are one contribution of each atom, and what the numbers give by themselves, as of an atom
+    whose features are zero.
 
     Args:
         shape: of what goes in and comes out.
@@ -63,7 +69,8 @@ class PropertyNetwork(eqx.Module):
         )
         pooled = (3 if shape.reacting else 2) * width
         self.messages = _float32(messages)
-        self.hidden = _float32(eqx.nn.Linear(pooled + shape.n_numbers, width, key=keys[1]))
+        read = (width if shape.additive else pooled) + shape.n_numbers
+        self.hidden = _float32(eqx.nn.Linear(read, width, key=keys[1]))
         self.last = _float32(eqx.nn.Linear(width, shape.n_targets, key=keys[2]))
         self.shape = shape
 
@@ -86,6 +93,9 @@ class PropertyNetwork(eqx.Module):
             presence: of the atoms, as of `MessagePassing.of_atoms`.
         """
         atoms, count = self.messages.of_atoms(graphs, presence), sizes(graphs)[:, None]
+        if self.shape.additive:
+            hidden = self._added(atoms, numbers, graphs)
+            return jax.vmap(self.last)(_dropped(hidden, dropout, key))
         mean = of_molecules(atoms, graphs)
         pooled = [mean, mean * count / ATOMS]
         if self.shape.reacting:
@@ -94,6 +104,19 @@ class PropertyNetwork(eqx.Module):
         features = _dropped(jnp.concatenate([*pooled, numbers], axis=1), dropout, keys[0])
         hidden = jax.nn.relu(jax.vmap(self.hidden)(features))
         return jax.vmap(self.last)(_dropped(hidden, dropout, keys[1]))
+
+    def _added(
+        self,
+        atoms: Float[Array, "n_atoms width"],
+        numbers: Float[Array, "n_molecules n_numbers"],
+        graphs: Graphs,
+    ) -> Float[Array, "n_molecules width"]:
+        """Sums of the hidden layer of an additive network."""
+        by_atoms, by_numbers = jnp.split(self.hidden.weight, [atoms.shape[1]], axis=1)
+        alone = numbers @ by_numbers.T + self.hidden.bias
+        beside = jnp.append(alone, alone[:1], axis=0)[graphs.molecule]  # the last for padding
+        each = jax.nn.relu(atoms @ by_atoms.T + beside)
+        return jax.nn.relu(alone) + of_molecules(each, graphs) * sizes(graphs)[:, None]
 
 
 def _dropped(
