@@ -41,7 +41,7 @@ GROUPS = {
     "hydroxyl": ("[OX2H;!$(OC=O)]", -1.5),
 }
 NOISE = 0.1
-KINDS = ("forest", "boosting", "gaussian-process", "multi-kernel", "graph")
+KINDS = ("forest", "boosting", "gaussian-process", "multi-kernel", "graph", "additive")
 TRAINING, TESTED = 300, 60
 BAR = 0.95
 
