@@ -196,11 +196,12 @@ def test_it_warns(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", EXACT)
+@pytest.mark.parametrize("kind", [kind for kind in EXACT if kind != "additive"])
 def test_planted_groups_are_found(kind, molecules, labels):
     """Atoms of groups that raise the value have larger contributions than others, those of groups that lower
     it smaller ones: areas under the ROC curve within molecules that were left out. Graph networks train in
-    full."""
+    full. Each atom of an additive one sees all of such small molecules, and may bear what another is worth:
+    docs/decisions/0029-explanations.md."""
     left_out = np.arange(len(NAMES)) % 5 == 0
     index = np.flatnonzero(~left_out)
     predictor = predictors.get(kind).fit(

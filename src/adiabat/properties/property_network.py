@@ -112,11 +112,11 @@ class PropertyNetwork(eqx.Module):
         graphs: Graphs,
     ) -> Float[Array, "n_molecules width"]:
         """Sums of the hidden layer of an additive network."""
-        by_atoms, by_numbers = jnp.split(self.hidden.weight, [atoms.shape[1]], axis=1)
-        alone = numbers @ by_numbers.T + self.hidden.bias
+        width = atoms.shape[1]
+        alone = jax.vmap(self.hidden)(jnp.pad(numbers, ((0, 0), (width, 0))))
         beside = jnp.append(alone, alone[:1], axis=0)[graphs.molecule]  # the last for padding
-        each = jax.nn.relu(atoms @ by_atoms.T + beside)
-        return jax.nn.relu(alone) + of_molecules(each, graphs) * sizes(graphs)[:, None]
+        each = jax.nn.relu(atoms @ self.hidden.weight[:, :width].T + beside)
+        return jnp.maximum(alone, 0.0) + of_molecules(each, graphs) * sizes(graphs)[:, None]
 
 
 def _dropped(
