@@ -150,7 +150,7 @@ def main() -> None:
         "--out", type=Path, default=Path("run-benchmarks-screening"), help="models, libraries"
     )
     parser.add_argument("--peers", type=Path, help="where environments of others are made; none by default")
-    parser.add_argument("--rows", type=int, default=100_000, help="molecules for the graph model")
+    parser.add_argument("--rows", type=int, default=300_000, help="molecules for the graph model")
     parser.add_argument("--most", type=int, default=2_000_000, help="molecules of the largest library")
     options = parser.parse_args()
     out: Path = options.out
