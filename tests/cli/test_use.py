@@ -226,6 +226,15 @@ def test_md_with_an_inner_model(copper, adiabat, tmp_path):
     assert "should be 'none', 'hydrogens'" in adiabat(*words, "--constraints", "hydrogen", "--force").err
 
 
+def test_heavy_hydrogen_is_a_setting_of_the_run(adiabat, tmp_path):
+    (tmp_path / "water.xyz").write_text("3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n")
+    words = ("md", "general", tmp_path / "water.xyz", "--hydrogen-mass", "3 amu", "--steps", 2)
+    answer = adiabat(*words, "--out", tmp_path / "run", "--json")
+    assert answer.code == 0, answer.err
+    checked = adiabat("check", tmp_path / "run" / "config.toml", "--json").json
+    assert checked["hydrogen_mass"] == "3 amu"
+
+
 def test_numbers_of_atoms():
     assert atom_numbers("0-3,7, 9 - 10") == [0, 1, 2, 3, 7, 9, 10]
     for text in ("", "a", "1-", "-1", "1-2-3", "1.5", "0-9999999999", "9" * 5000, "5-3"):
