@@ -12,6 +12,7 @@ from adiabat.properties.gaussian_process import GaussianProcess, _told
 from adiabat.properties.model import _one_sided, fit_property_model, load_property_model
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.splits import split_randomly
+from adiabat.properties.substructures import SUMMED
 from adiabat.properties.targets import find_targets, folds_of, labels_of
 from adiabat.tasks.property_train import train_property
 
@@ -111,7 +112,8 @@ def test_without_limits_nothing_is_different():
     assert found.possible.shape == (1, 120, 1)
     model = GaussianProcess.fitted(Molecules(SMILES), labels)
     assert not model.processes[0].extra.any()
-    assert set(model.stored()[0]) == {"counts", "scaled", "center", "scale", "0.rows", "0.weights"}
+    parts = {f"{kind}.{what}" for kind in SUMMED for what in ("data", "indices", "indptr")}
+    assert set(model.stored()[0]) == {"counts", "scaled", "center", "scale", "0.rows", "0.weights", *parts}
 
 
 def test_the_right_side_of_a_limit_is_no_error():

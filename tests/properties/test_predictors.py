@@ -113,19 +113,20 @@ def test_settings_of_largest_likelihood():
     points = random.normal(size=(60, 3))
     squared = ((points[:, None] - points) ** 2).mean(axis=2)
     likeness = np.exp(-0.5 * (points[:, None, 0] - points[:, 0]) ** 2)
-    apart = Apart((np.eye(60) * 0.5 + 0.5, likeness), squared)
-    values = np.sin(2 * points[:, 0]) + 0.1 * random.normal(size=60)
+    parts = random.poisson(2, size=(60, 4)) / 4
+    apart = Apart((np.eye(60) * 0.5 + 0.5, likeness), squared, (parts @ parts.T,))
+    values = np.sin(2 * points[:, 0]) + parts @ [1, -1, 0, 0.5] + 0.1 * random.normal(size=60)
     kernel = _likeliest(apart, _Sites(values, np.zeros(60)))
 
     def likelihood(*settings):
-        own = Kernel(settings[:2], *settings[2:])
+        own = Kernel(settings[:2], *settings[2:5], settings[5:])
         covariance = own(apart) + own.noise * np.eye(60)
         _, logarithm = np.linalg.slogdet(covariance)
         return -0.5 * values @ np.linalg.solve(covariance, values) - 0.5 * logarithm
 
-    found = [*kernel.alike, *kernel[1:]]
+    found = [*kernel.alike, *kernel[1:4], *kernel.summed]
     best = likelihood(*found)
-    for k in (1, 2, 3, 4):
+    for k in (1, 2, 3, 4, 5):
         for factor in (0.9, 1.1):
             moved = list(found)
             moved[k] *= factor
@@ -146,7 +147,7 @@ def test_small_spreads_are_exact():
     factor, weights = np.linalg.cholesky(own), np.linalg.solve(own, values)
     process = _Process.of(np.arange(900), weights, factor, kernel, np.zeros(900))
     mean, variance = process(apart(query, known))
-    exact = kernel.variance - (np.linalg.solve(factor, cross.T) ** 2).sum(axis=0)
+    exact = 9.0 - (np.linalg.solve(factor, cross.T) ** 2).sum(axis=0)
     assert np.median(exact) < 1e-4
     np.testing.assert_allclose(variance + kernel.noise, exact + kernel.noise, rtol=1e-6)
     np.testing.assert_allclose(mean, cross @ weights, rtol=1e-12)

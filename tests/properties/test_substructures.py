@@ -17,7 +17,7 @@ from adiabat.properties.kernels import Compared, Described, Kernel
 from adiabat.properties.molecules import Molecules
 from adiabat.properties.predictor import Labels
 from adiabat.properties.reactions import Reactions
-from adiabat.properties.substructures import PLACES, SUBSTRUCTURES, occurrences, substructures
+from adiabat.properties.substructures import PLACES, SUBSTRUCTURES, SUMMED, occurrences, substructures
 
 NAMES = (
     "C",
@@ -36,7 +36,7 @@ def counts_of(kind, *names):
     return substructures(kind, map(Chem.MolFromSmiles, names)).toarray()
 
 
-@pytest.mark.parametrize("kind", SUBSTRUCTURES)
+@pytest.mark.parametrize("kind", [*SUBSTRUCTURES, *SUMMED])
 def test_counts_are_those_of_what_occurs(kind):
     for name in NAMES:
         places, inside = occurrences(kind, Chem.MolFromSmiles(name))
@@ -52,6 +52,16 @@ def test_chains_have_known_counts():
     assert counts_of("pairs", "C" * 12).sum() == 66
     _, inside = occurrences("pairs", Chem.MolFromSmiles("CCO"))
     assert sorted(map(tuple, inside.astype(int))) == [(0, 1, 1), (1, 0, 1), (1, 1, 0)]
+
+
+def test_atoms_and_groups_are_counted():
+    """Each atom is one, alone and with its neighbors; of butanone all five are of other kinds."""
+    assert counts_of("atoms", "CCC(C)=O").sum() == 5
+    assert (counts_of("atoms", "CCC(C)=O") > 0).sum() == 4  # two methyl groups
+    _, inside = occurrences("groups", Chem.MolFromSmiles("CCO"))
+    assert sorted(map(tuple, inside.astype(int))) == [
+        *[(0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 1, 0), (1, 1, 1)]
+    ]
 
 
 def test_halogens_have_one_role():
@@ -73,7 +83,7 @@ def test_the_order_of_atoms_does_not_matter():
         for mol in mols
     )
     assert shuffled != NAMES
-    for kind in SUBSTRUCTURES:
+    for kind in (*SUBSTRUCTURES, *SUMMED):
         np.testing.assert_array_equal(counts_of(kind, *NAMES), counts_of(kind, *shuffled))
     found = [model.predict(Molecules(names)) for names in (NAMES, shuffled)]
     np.testing.assert_allclose(found[0].mean, found[1].mean, atol=1e-5)
@@ -83,10 +93,14 @@ def test_the_sum_of_kernels_is_positive_semidefinite():
     molecules = Molecules(NAMES)
     counts = tuple(map(molecules.fingerprint, SUBSTRUCTURES))
     scaled = np.random.default_rng(0).normal(size=(len(NAMES), 5))
-    described = Described(counts, scaled)
-    covariance = Kernel((0.3, 0.2, 0.4, 0.1), 0.5, 1.5, 0.1)(Compared(described)(described))
+    parts = tuple(Counts(molecules.fingerprint(kind) / 7.0) for kind in SUMMED)
+    described = Described(counts, scaled, parts)
+    kernel, apart = Kernel((0.3, 0.2, 0.4, 0.1), 0.5, 1.5, 0.1, (0.2, 0.6)), Compared(described)(described)
+    covariance = kernel(apart)
     np.testing.assert_allclose(covariance, covariance.T, atol=1e-12)
-    np.testing.assert_allclose(np.diag(covariance), 1.5)
+    sums = sum(share * (one.toarray() ** 2).sum(axis=1) for share, one in zip((0.2, 0.6), parts, strict=True))
+    np.testing.assert_allclose(np.diag(covariance), 1.5 + sums)
+    np.testing.assert_allclose(kernel.variance(apart), 1.5 + sums)
     assert np.linalg.eigvalsh(covariance).min() > -1e-12
     dense = counts[2].toarray().astype(int)
     smaller, larger = (f(dense[:, None], dense).sum(axis=2) for f in (np.minimum, np.maximum))
@@ -124,10 +138,11 @@ def test_many_known_molecules_are_explained_in_little_memory():
     [process] = model.processes
     known = np.tile(np.arange(len(NAMES)), 100)
     many = eqx.tree_at(
-        lambda m: (m.counts, m.scaled, m.processes[0].rows, m.processes[0].weights),
+        lambda m: (m.counts, m.parts, m.scaled, m.processes[0].rows, m.processes[0].weights),
         model,
         (
             tuple(counts[known] for counts in model.counts),
+            tuple(counts[known] for counts in model.parts),
             model.scaled[known],
             np.arange(len(known)),
             process.weights[known] / 100,
@@ -151,10 +166,11 @@ def test_many_known_molecules_are_read_in_little_memory():
     _, settings = model.stored()
     known = np.tile(np.arange(len(NAMES)), 150)
     rows, weights = np.arange(len(known)), model.processes[0].weights[known] / 150
+    counts, parts = (tuple(one[known] for one in some) for some in (model.counts, model.parts))
     many = eqx.tree_at(
-        lambda m: (m.counts, m.scaled, m.processes[0].rows, m.processes[0].weights),
+        lambda m: (m.counts, m.parts, m.scaled, m.processes[0].rows, m.processes[0].weights),
         model,
-        (tuple(counts[known] for counts in model.counts), model.scaled[known], rows, weights),
+        (counts, parts, model.scaled[known], rows, weights),
     )
     tracemalloc.start()
     again = MultiKernelProcess.restored(many.stored()[0], settings)
@@ -188,10 +204,39 @@ def test_a_process_of_before_is_read():
     )
 
 
+def test_a_process_without_sums_is_read():
+    """As before there were any: the rest of the kernel says the same."""
+    labels = Labels(np.arange(len(NAMES))[:, None] / 3 - 1, np.zeros((len(NAMES), 1)), np.zeros(1, bool))
+    model = GaussianProcess.fitted(Molecules(NAMES), labels)
+    arrays, settings = model.stored()
+    before = {name: array for name, array in arrays.items() if name.partition(".")[0] not in SUMMED}
+    kernels = [{k: v for k, v in one.items() if k != "summed"} for one in settings["kernels"]]
+    again = GaussianProcess.restored(before, {"kernels": kernels})
+    [process], sums = model.processes, 0.0
+    for share, kind in zip(process.kernel.summed, SUMMED, strict=True):
+        counts = Molecules(NAMES).fingerprint(kind).toarray().astype(float)
+        sums = sums + share * counts @ counts.T @ process.weights / (counts**2).sum(axis=1).mean()
+    found, whole = (one.predict(Molecules(NAMES)).mean[:, 0] for one in (again, model))
+    np.testing.assert_allclose(found + sums, whole, atol=1e-9)
+
+
+def test_sums_over_atoms_reach_beyond_what_was_seen():
+    """Of chains of up to eight atoms, those of twenty are learned: k carbons and an end."""
+    ends = {"O": -1.5, "Cl": 0.7, "N": -1.0, "C": 0.5}
+    known = {"C" * k + end: 0.3 * k + worth for k in range(2, 9) for end, worth in ends.items()}
+    values = np.array(list(known.values()))[:, None]
+    center, scale = values.mean(), values.std()
+    labels = Labels((values - center) / scale, np.zeros(values.shape), np.zeros(1, bool))
+    model = GaussianProcess.fitted(Molecules(tuple(known)), labels)
+    long = Molecules(tuple("C" * 20 + end for end in ends))
+    found = center + scale * model.predict(long).mean[:, 0]
+    np.testing.assert_allclose(found, 6.0 + np.array(list(ends.values())), atol=0.3)
+
+
 def test_reactions_are_told_from_their_reverse():
     text = ReactionStandardizer()("[CH3:1][Br:2].[OH-:3]>>[CH3:1][OH:3].[Br-:2]")
     reactions = Reactions((text,))
-    for kind in SUBSTRUCTURES:
+    for kind in (*SUBSTRUCTURES, *SUMMED):
         there, back = (one.fingerprint(kind).toarray()[0] for one in (reactions, reactions.reversed))
         assert there.sum() == back.sum() > 0
         assert (there != back).any()

@@ -10,7 +10,7 @@ from adiabat.explain.shares import descriptor_shares
 from adiabat.properties.fingerprints import BITS, Counts, environments
 from adiabat.properties.graphs import Graph
 from adiabat.properties.molecules import Molecules
-from adiabat.properties.substructures import PLACES, SUBSTRUCTURES, occurrences
+from adiabat.properties.substructures import PLACES, SUBSTRUCTURES, SUMMED, occurrences
 
 
 class Occurrences(NamedTuple):
@@ -92,7 +92,7 @@ class Anatomy:
         from rdkit import Chem
 
         mol = Chem.MolFromSmiles(self.molecule.smiles[0])
-        return {kind: Occurrences(*occurrences(kind, mol)) for kind in SUBSTRUCTURES}
+        return {kind: Occurrences(*occurrences(kind, mol)) for kind in (*SUBSTRUCTURES, *SUMMED)}
 
     def with_atoms(self, kept: np.ndarray) -> Molecules:
         """The molecule without some of its atoms, as any model reads it: an atom that is there is what it was
@@ -112,7 +112,7 @@ class Anatomy:
             counts=self.occurrences("counts").within(kept, BITS).toarray(),
             descriptors=numbers,
             graphs=tuple(_part(self.graph, one) for one in kept),
-            fingerprints={kind: self.occurrences(kind).within(kept, PLACES) for kind in SUBSTRUCTURES},
+            fingerprints={kind: one.within(kept, PLACES) for kind, one in self._occurrences.items()},
         )
 
     def feature_shares(self) -> np.ndarray:

@@ -6,6 +6,7 @@ from adiabat.explain.anatomy import Anatomy
 from adiabat.properties.fingerprints import Counts
 from adiabat.properties.gaussian_process import AbstractProcess
 from adiabat.properties.molecules import CLIP, in_spreads
+from adiabat.properties.substructures import SUMMED
 
 # In pieces this short, between corners, eight points of Gauss and Legendre are exact to many digits.
 _POINTS, _PIECES = 8, 16
@@ -24,7 +25,7 @@ def of_process(model: AbstractProcess, anatomy: Anatomy) -> np.ndarray:
     Returns:
         shape (n_atoms, n_targets).
     """
-    found = anatomy.shares @ _by_numbers(model, anatomy)
+    found = anatomy.shares @ _by_numbers(model, anatomy) + _by_parts(model, anatomy)
     for k, (kind, known) in enumerate(zip(model.fingerprints, model.counts, strict=True)):
         places, shares = anatomy.occurrences(kind).shares()
         if not len(places):
@@ -79,6 +80,18 @@ def _pulls(fingerprints: Counts, places: np.ndarray, counts: np.ndarray) -> np.n
     found = np.empty_like(known)
     np.put_along_axis(found, order, inverse.sum(axis=1, keepdims=True) - above, axis=1)
     return np.where(totals > 0, found, -1 / whole)
+
+
+def _by_parts(model: AbstractProcess, anatomy: Anatomy) -> np.ndarray:
+    """What atoms bring to the sums over atoms and groups, in which a part counts as much in any company,
+    shape (n_atoms, n_targets)."""
+    found = np.zeros((anatomy.n_atoms, len(model.processes)))
+    for k, (kind, known) in enumerate(zip(SUMMED, model.parts, strict=False)):
+        places, shares = anatomy.occurrences(kind).shares()
+        counts = known[:, places].toarray() / model.norms[k] ** 2
+        for target, process in enumerate(model.processes):
+            found[:, target] += shares @ (process.kernel.summed[k] * (process.weights @ counts[process.rows]))
+    return found
 
 
 def _by_numbers(model: AbstractProcess, anatomy: Anatomy) -> np.ndarray:

@@ -14,7 +14,7 @@ from adiabat.properties.fingerprints import Counts
 from adiabat.properties.kernels import Apart, Compared, Described, Kernel, blocks, covariances
 from adiabat.properties.molecules import Molecules, in_spreads
 from adiabat.properties.predictor import AbstractPredictor, Estimate, Labels
-from adiabat.properties.substructures import PLACES, SUBSTRUCTURES
+from adiabat.properties.substructures import PLACES, SUBSTRUCTURES, SUMMED
 
 # The exact solution takes the cube of the number of molecules; the search for its settings a part of them.
 MAX_MOLECULES, SEARCHED = 5000, 1000
@@ -73,7 +73,7 @@ class _Process(eqx.Module):
         cross, count = self.kernel(apart), self.first.shape[1]
         head, below = self.first[:count], self.first[count:]
         explained = linalg.solve_triangular(head, cross[:, :count].T, lower=True)
-        left = self.kernel.variance - np.einsum("ij,ij->j", explained, explained)
+        left = self.kernel.variance(apart) - np.einsum("ij,ij->j", explained, explained)
         # The first explain most. In what they leave, single precision loses little and takes half the time.
         remains = np.asfortranarray(cross[:, count:].T - below @ explained, np.float32)
         explained = linalg.solve_triangular(self.rest, remains, lower=True, check_finite=False)
@@ -125,14 +125,16 @@ class _Solution(NamedTuple):
 
 class AbstractProcess(AbstractPredictor):
     """A Gaussian process (Rasmussen and Williams 2006, algorithm 2.1) with the Tanimoto kernel of counts
-    (Ralaivola et al. 2005, doi 10.1016/j.neunet.2005.07.009) of each of some fingerprints, and a Gaussian one
-    of descriptors. The settings maximize the marginal likelihood. Limits (`<5`) count by the chance of a
-    value beyond them, by expectation propagation (Minka 2001; Rasmussen and Williams 2006, algorithm 3.5). Of
-    more than 5,000 molecules a random part is taken.
+    (Ralaivola et al. 2005, doi 10.1016/j.neunet.2005.07.009) of each of some fingerprints, a Gaussian one of
+    descriptors, and linear ones of counts of atoms and groups, of which many properties are nearly a sum
+    (Wildman and Crippen 1999, doi 10.1021/ci990307l). The settings maximize the marginal likelihood. Limits
+    (`<5`) count by the chance of a value beyond them, by expectation propagation (Minka 2001; Rasmussen and
+    Williams 2006, algorithm 3.5). Of more than 5,000 molecules a random part is taken.
 
     Attributes:
         counts: of the known molecules, by each fingerprint, shape (n_known, n_places) each.
         scaled: their descriptors and inputs in units of their spread, shape (n_known, n_numbers).
+        parts: counts of their `SUMMED`, shape (n_known, n_places) each.
         center: of descriptors and inputs, shape (n_numbers,).
         scale: theirs.
         processes: of each target.
@@ -140,6 +142,7 @@ class AbstractProcess(AbstractPredictor):
 
     counts: tuple[Counts, ...]
     scaled: np.ndarray
+    parts: tuple[Counts, ...]
     center: np.ndarray
     scale: np.ndarray
     processes: tuple[_Process, ...]
@@ -148,37 +151,47 @@ class AbstractProcess(AbstractPredictor):
     takes_limits: ClassVar[bool] = True
 
     @cached_property
+    def norms(self) -> np.ndarray:
+        """Root mean squares of the counts of each way to divide the known molecules, shape (n_summed,)."""
+        return np.array([_norm(counts) for counts in self.parts])
+
+    @cached_property
     def _others(self) -> Compared:
-        return Compared(Described(self.counts, self.scaled))
+        return Compared(Described(self.counts, self.scaled, _over(self.parts, self.norms)))
 
     def predict(self, molecules: Molecules) -> Estimate:
         mean = np.empty((len(molecules), len(self.processes)))
         spread = np.empty_like(mean)
         for rows in blocks(len(molecules)):
             part = molecules.taken(np.arange(len(molecules))[rows])
-            apart = self._others(self._described(part, self.center, self.scale))
+            apart = self._others(self._described(part, self.center, self.scale, self.norms))
             for target, process in enumerate(self.processes):
                 mean[rows, target], variance = process(apart.of(process.rows))
                 spread[rows, target] = np.sqrt(variance + process.kernel.noise)
         return Estimate(mean, spread)
 
     @classmethod
-    def _described(cls, molecules: Molecules, center: np.ndarray, scale: np.ndarray) -> Described:
+    def _described(
+        cls, molecules: Molecules, center: np.ndarray, scale: np.ndarray, norms: np.ndarray
+    ) -> Described:
         counts = tuple(map(molecules.fingerprint, cls.fingerprints))
-        return Described(counts, in_spreads(molecules.numbers, center, scale))
+        parts = tuple(map(molecules.fingerprint, SUMMED[: len(norms)]))
+        return Described(counts, in_spreads(molecules.numbers, center, scale), _over(parts, norms))
 
     @classmethod
     def _solved(cls, molecules: Molecules, labels: Labels, seed: int) -> tuple[Self, list[_Solution]]:
         """The model, and how it was found for each target."""
         numbers = molecules.numbers
         center, scale = np.median(numbers, axis=0), np.maximum(numbers.std(axis=0), 1e-6)
-        described = cls._described(molecules, center, scale)
+        parts = tuple(map(molecules.fingerprint, SUMMED))
+        described = cls._described(molecules, center, scale, np.array(list(map(_norm, parts))))
         random = np.random.default_rng(seed)
         found = []
         for values, limits in zip(labels.values.T, labels.limits.T, strict=True):
             rows = np.flatnonzero(~np.isnan(values))
             found.append(_solution(rows, described.taken(rows), values[rows], limits[rows], random))
-        return cls(*described, center, scale, tuple(one.process for one in found)), found
+        processes = tuple(one.process for one in found)
+        return cls(described.counts, described.scaled, parts, center, scale, processes), found
 
     @classmethod
     def _fit(cls, molecules: Molecules, labels: Labels, seed: int) -> Self:
@@ -202,7 +215,7 @@ class AbstractProcess(AbstractPredictor):
 
     def stored(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {name: getattr(self, name) for name in _OWN}
-        for name, counts in zip(self.fingerprints, self.counts, strict=True):
+        for name, counts in zip((*self.fingerprints, *SUMMED), (*self.counts, *self.parts), strict=False):
             arrays |= _written(name, counts)
         for target, process in enumerate(self.processes):
             arrays |= {f"{target}.rows": process.rows, f"{target}.weights": process.weights}
@@ -220,19 +233,22 @@ class AbstractProcess(AbstractPredictor):
         own = {name: arrays[name] for name in _OWN}
         try:
             counts = tuple(_read(name, arrays) for name in cls.fingerprints)
-            described = Described(counts, own["scaled"])
+            # Earlier models have none.
+            parts = tuple(_read(name, arrays) for name in SUMMED if f"{name}.data" in arrays)
+            scaled = _over(parts, np.array(list(map(_norm, parts))))
+            described = Described(counts, own["scaled"], scaled)
             processes = [
                 _restored(arrays, target, kernel, described)
                 for target, kernel in enumerate(settings["kernels"])
             ]
         except (IndexError, ValueError, linalg.LinAlgError) as error:
             raise DataError(f"the Gaussian process of the model is damaged: {error}") from error
-        return cls(counts, **own, processes=tuple(processes))
+        return cls(counts, **own, parts=parts, processes=tuple(processes))
 
 
 @final
 class GaussianProcess(AbstractProcess):
-    """One of circular environments and descriptors."""
+    """One of circular environments, descriptors, atoms and groups."""
 
     kind: ClassVar[str] = "gaussian-process"
     fingerprints: ClassVar[tuple[str, ...]] = ("counts",)
@@ -240,15 +256,26 @@ class GaussianProcess(AbstractProcess):
 
 @final
 class MultiKernelProcess(AbstractProcess):
-    """One of descriptors, circular environments, those of atoms told apart by their roles alone, paths and
-    pairs of atoms, with a kernel each (Gönen and Alpaydın 2011, JMLR 12, 2211): how much each counts is
-    found from the values."""
+    """One of descriptors, atoms, groups, circular environments, those of atoms told apart by their roles
+    alone, paths and pairs of atoms, with a kernel each (Gönen and Alpaydın 2011, JMLR 12, 2211): how much
+    each counts is found from the values."""
 
     kind: ClassVar[str] = "multi-kernel"
     fingerprints: ClassVar[tuple[str, ...]] = tuple(SUBSTRUCTURES)
 
 
 _OWN = ("scaled", "center", "scale")
+
+
+def _norm(counts: Counts) -> float:
+    """The root of the mean square of molecules' counts; one of those that have none."""
+    squares: Any = counts.astype(float) ** 2
+    return float(np.sqrt(squares.sum() / max(1, squares.shape[0]))) or 1.0
+
+
+def _over(parts: tuple[Counts, ...], norms: np.ndarray) -> tuple[Counts, ...]:
+    """Counts in units of their norms."""
+    return tuple(Counts(counts / norm) for counts, norm in zip(parts, norms, strict=True))
 
 
 def _written(name: str, counts: Counts) -> dict[str, np.ndarray]:
@@ -275,7 +302,8 @@ def _read(name: str, arrays: Mapping[str, np.ndarray]) -> Counts:
 def _restored(arrays: Mapping[str, np.ndarray], target: int, settings: Any, described: Described) -> _Process:
     """The process of one target."""
     # With one fingerprint there may be a number in place of several.
-    kernel = Kernel(**{**settings, "alike": tuple(np.ravel(settings["alike"]).tolist())})
+    several = {name: tuple(np.ravel(settings.get(name, ())).tolist()) for name in ("alike", "summed")}
+    kernel = Kernel(**{**settings, **several})
     rows, weights = arrays[f"{target}.rows"], arrays[f"{target}.weights"]
     extra = arrays.get(f"{target}.extra", np.zeros(len(rows)))
     factor = _factor(covariances(kernel, described.taken(rows)), kernel.noise + extra)
@@ -360,11 +388,11 @@ def _likeliest(apart: Apart, sites: _Sites) -> Kernel:
     """The settings of largest marginal likelihood, by their logarithms."""
     from scipy.optimize import minimize
 
-    values, count = sites.values, len(apart.tanimoto)
+    values, count, shares = sites.values, len(apart.tanimoto), len(apart.tanimoto) + len(apart.products)
 
     def kernel_of(logarithms: np.ndarray) -> Kernel:
         numbers = np.exp(logarithms).tolist()
-        return Kernel(tuple(numbers[:count]), *numbers[count:])
+        return Kernel(tuple(numbers[:count]), *numbers[shares:], summed=tuple(numbers[count:shares]))
 
     def loss(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
         kernel = kernel_of(logarithms)
@@ -372,7 +400,7 @@ def _likeliest(apart: Apart, sites: _Sites) -> Kernel:
         try:
             factor = _factor(kernel(apart).T, kernel.noise + sites.extra)
         except linalg.LinAlgError:
-            return 1e9, np.zeros(count + 3)
+            return 1e9, np.zeros(shares + 3)
         weights = linalg.cho_solve((factor, True), values)
         value = 0.5 * values @ weights + np.log(np.diag(factor)).sum()
         inverse = _lower_inverse(factor)
@@ -385,14 +413,15 @@ def _likeliest(apart: Apart, sites: _Sites) -> Kernel:
 
         slopes = (
             *(alike * slope(one) for alike, one in zip(kernel.alike, apart.tanimoto, strict=True)),
+            *(summed * slope(one) for summed, one in zip(kernel.summed, apart.products, strict=True)),
             slope(near),
             slope(near * apart.squared) / kernel.length**2,
             0.5 * kernel.noise * (own.sum() - weights @ weights),
         )
         return float(value), np.array(slopes)
 
-    start = np.log([*[0.5 / count] * count, 0.5, 1.0, 0.1])
-    limits = (*[(1e-3, 30)] * count, (1e-3, 30), (0.2, 10), (1e-3, 2))
+    start = np.log([*[0.5 / max(1, shares)] * shares, 0.5, 1.0, 0.1])
+    limits = (*[(1e-3, 30)] * shares, (1e-3, 30), (0.2, 10), (1e-3, 2))
     bounds = [(np.log(low), np.log(high)) for low, high in limits]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
     return kernel_of(found.x)

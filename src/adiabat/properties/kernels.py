@@ -12,18 +12,22 @@ _BLOCK = 256
 
 class Kernel(NamedTuple):
     """k = sum of alike * Tanimoto, over fingerprints, + near * exp(-d^2 / 2 length^2), with d^2 the mean over
-    descriptors and inputs of the squared differences; `noise` is the variance of a measurement."""
+    descriptors and inputs of the squared differences, + sum of summed * c . c', over counts c of parts, of
+    which values are a sum; `noise` is the variance of a measurement."""
 
     alike: tuple[float, ...]
     near: float
     length: float
     noise: float
+    summed: tuple[float, ...] = ()
 
     def __call__(self, apart: "Apart") -> np.ndarray:
         """Covariances."""
         found = self.nearness(apart)
         for alike, tanimoto in zip(self.alike, apart.tanimoto, strict=True):
             found += alike * tanimoto
+        for summed, products in zip(self.summed, apart.products, strict=True):
+            found += summed * products
         return found
 
     def nearness(self, apart: "Apart") -> np.ndarray:
@@ -33,10 +37,12 @@ class Kernel(NamedTuple):
         found *= self.near
         return found
 
-    @property
-    def variance(self) -> float:
-        """Of the values, without the noise."""
-        return sum(self.alike) + self.near
+    def variance(self, apart: "Apart") -> np.ndarray:
+        """Of the values of molecules, without the noise, shape (n,)."""
+        found = np.full(len(apart.squared), sum(self.alike) + self.near)
+        for summed, squares in zip(self.summed, apart.squares, strict=True):
+            found += summed * squares
+        return found
 
 
 class Apart(NamedTuple):
@@ -45,16 +51,23 @@ class Apart(NamedTuple):
     Attributes:
         tanimoto: by each fingerprint, shape (n, m) each.
         squared: distances by descriptors and inputs, shape (n, m).
+        products: scalar ones of parts, by each way to divide molecules, shape (n, m) each.
+        squares: of the parts of each with themselves, shape (n,) each.
     """
 
     tanimoto: tuple[np.ndarray, ...]
     squared: np.ndarray
+    products: tuple[np.ndarray, ...] = ()
+    squares: tuple[np.ndarray, ...] = ()
 
     def of(self, columns: np.ndarray) -> "Apart":
         """Those of all to some."""
         if np.array_equal(columns, np.arange(self.squared.shape[1])):
             return self
-        return Apart(tuple(one[:, columns] for one in self.tanimoto), self.squared[:, columns])
+        tanimoto, products = (
+            tuple(one[:, columns] for one in some) for some in (self.tanimoto, self.products)
+        )
+        return Apart(tanimoto, self.squared[:, columns], products, self.squares)
 
 
 class Described(NamedTuple):
@@ -63,14 +76,17 @@ class Described(NamedTuple):
     Attributes:
         counts: by each fingerprint, shape (n, n_places) each.
         scaled: descriptors and inputs in units of their spread, shape (n, n_numbers).
+        parts: counts, each in units of their norm in the mean, shape (n, n_places) each.
     """
 
     counts: tuple[Counts, ...]
     scaled: np.ndarray
+    parts: tuple[Counts, ...] = ()
 
     def taken(self, index: np.ndarray | slice) -> "Described":
         """Those with these numbers."""
-        return Described(tuple(counts[index] for counts in self.counts), self.scaled[index])
+        counts, parts = (tuple(one[index] for one in some) for some in (self.counts, self.parts))
+        return Described(counts, self.scaled[index], parts)
 
 
 class Compared:
@@ -78,12 +94,27 @@ class Compared:
 
     def __init__(self, described: Described):
         self._known, self._scaled = tuple(map(Known, described.counts)), described.scaled
+        self._parts = tuple(map(_Parts, described.parts))
 
     def __call__(self, described: Described) -> Apart:
         """How alike others are to them."""
         pairs = zip(self._known, described.counts, strict=True)
         tanimoto = tuple(known.similarities(counts) for known, counts in pairs)
-        return Apart(tanimoto, _squared_distances(described.scaled, self._scaled))
+        products = tuple(one(parts) for one, parts in zip(self._parts, described.parts, strict=True))
+        squares = tuple(np.asarray((parts**2).sum(axis=1)) for parts in described.parts)
+        return Apart(tanimoto, _squared_distances(described.scaled, self._scaled), products, squares)
+
+
+class _Parts:
+    """Parts of molecules, to be multiplied by those of others: without the places that none of them has."""
+
+    def __init__(self, parts: Counts):
+        self._places = np.unique(parts.indices)
+        self._dense = parts[:, self._places].toarray().T.copy()
+
+    def __call__(self, parts: Counts) -> np.ndarray:
+        """Scalar products, shape (n, n_known)."""
+        return parts[:, self._places] @ self._dense
 
 
 def covariances(kernel: Kernel, described: Described) -> np.ndarray:

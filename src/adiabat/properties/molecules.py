@@ -61,8 +61,8 @@ class Molecules:
         return Counts(vstack([Counts((0, BITS), dtype=np.uint16), *parts], format="csr"))
 
     def fingerprint(self, kind: str) -> Counts:
-        """Counts by the name of what is counted: one of `SUBSTRUCTURES`, shape (n_molecules, 65536), or
-        "counts" for `sparse_counts`."""
+        """Counts by the name of what is counted: one of `SUBSTRUCTURES` or `SUMMED`, shape
+        (n_molecules, 65536), or "counts" for `sparse_counts`."""
         if kind == "counts":
             return self.sparse_counts
         known = self.__dict__.setdefault("fingerprints", {})
@@ -137,7 +137,7 @@ class Molecules:
         fingerprints: Mapping[str, Counts],
     ) -> "Molecules":
         """Molecules of which all that models read is given, as the attributes of these names;
-        of fingerprints those of all `SUBSTRUCTURES`."""
+        of fingerprints those of all `SUBSTRUCTURES` and `SUMMED`."""
         found = cls(tuple(smiles), inputs)
         found.__dict__.update(counts=counts, descriptors=descriptors, graphs=tuple(graphs))
         found.__dict__["fingerprints"] = dict(fingerprints)

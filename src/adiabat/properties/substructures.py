@@ -9,6 +9,8 @@ import numpy as np
 from adiabat.properties.fingerprints import Counts, environments_of, folded
 
 SUBSTRUCTURES = ("environments", "roles", "paths", "pairs")
+# Those of which values may be a sum.
+SUMMED = ("atoms", "groups")
 PLACES = 1 << 16
 _RADIUS, _LONGEST = 3, 6
 
@@ -21,7 +23,9 @@ def substructures(kind: str, mols: Iterable[Any]) -> Counts:
             doi 10.1021/ci100050t); "roles" the same of atoms that are told apart only by what they do in
             binding, as donor, acceptor, aromatic, halogen, basic or acidic (FCFP6); "paths" have one to six
             bonds and do not branch; "pairs" are two atoms and the number of bonds between them (Carhart et
-            al. 1985, doi 10.1021/ci00046a002).
+            al. 1985, doi 10.1021/ci00046a002). Of `SUMMED`, "atoms" are told apart by element, neighbors,
+            hydrogens, charge and rings (environments of no bonds), and "groups" are an atom and its
+            neighbors, told apart by their roles.
         mols: RDKit's molecules.
 
     Returns:
@@ -38,7 +42,7 @@ def occurrences(kind: str, mol: Any) -> tuple[np.ndarray, np.ndarray]:
         the place of each substructure, shape (n_occurrences,), and the atoms in it, shape (n_occurrences,
         n_atoms).
     """
-    if kind in ("environments", "roles"):
+    if kind not in ("paths", "pairs"):
         return environments_of(_generator(kind), mol)
     from rdkit.Chem import rdFingerprintGenerator
 
@@ -74,6 +78,11 @@ def _generator(kind: str) -> Any:
         case "roles":
             roles = of.GetMorganFeatureAtomInvGen()
             return of.GetMorganGenerator(_RADIUS, atomInvariantsGenerator=roles, fpSize=PLACES)
+        case "atoms":
+            return of.GetMorganGenerator(0, fpSize=PLACES)
+        case "groups":
+            roles = of.GetMorganFeatureAtomInvGen()
+            return of.GetMorganGenerator(1, atomInvariantsGenerator=roles, fpSize=PLACES)
         case "paths":
             return of.GetRDKitFPGenerator(
                 maxPath=_LONGEST,
