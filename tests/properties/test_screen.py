@@ -464,7 +464,7 @@ def test_a_student_learns_from_its_teacher(models):
     order = np.random.default_rng(1).permutation(len(names))[:60]
     own = found.model.predict(molecules.taken(order))
     inside = (own.lower <= said.values[order]) & (said.values[order] <= own.upper)
-    assert inside.mean() > 0.9
+    assert inside.mean() > 0.9 - 2 * np.sqrt(0.9 * 0.1 / len(order))
     # Never surer than the teacher by much: the errors of both add up.
     assert np.median(own.errors / said.errors[order]) > 0.95
     # An error of the student that is made larger makes its intervals wider.
