@@ -230,14 +230,15 @@ def _drawn(
         panels = [
             figures.Parity("test", true, said),
             figures.Parity(
-                "training, each by models that had not seen it",
+                "training, left out",
                 train.values[known, k],
                 validation.values["stack"][known, k],
             ),
         ]
         unit = target.unit or "unit"
         svg = figures.parity(panels, f"{target.name} [{unit}]", unit, per_unit=1.0)
-        cards.append(Figure(svg, f"predicted against measured {target.name}"))
+        caption = "Each molecule of training is predicted by models that had not seen it."
+        cards.append(Figure(svg, f"predicted against measured {target.name}", caption))
     worst = rows[np.argsort(-np.abs(said - true), kind="stable")[:_WORST]]
     legends = [f"{test.values[r, k]:.3g}, predicted {prediction.values[r, k]:.3g}" for r in worst]
     if (sure := test.columns.get("map confidence")) is not None:
