@@ -185,12 +185,41 @@ def test_maxwell_boltzmann():
             System.create(
                 [6, 8, 8], np.random.default_rng(0).normal(size=(3, 3)), np.eye(3) * 9, (True, False, False)
             ),
-            3,
+            4,
         ),
+        (System.create([6, 6], [[0, 0, 0], [1, 0, 0]], np.eye(3) * 9, (True, False, False)), 3),
     ],
 )
 def test_rigid_motions(system, expected):
     assert rigid_motions(system) == expected
+
+
+def test_a_wire_does_not_turn_about_its_direction():
+    """Along which it is periodic, here askew: of the angular momentum only that about it is conserved, and
+    momenta drawn without it and the total momentum have 3 N - 4 degrees of freedom."""
+    along = np.array([3.0, 4.0, 12.0])
+    turns = np.linalg.qr(np.column_stack([along, np.eye(3)[:, :2]]))[0]
+    ring = np.arange(8) * 2 * np.pi / 8
+    places = 5.0 * (np.cos(ring)[:, None] * turns[:, 1] + np.sin(ring)[:, None] * turns[:, 2])
+    wire = System.create(
+        [18] * 8, places + np.outer(np.arange(8) / 8, along), [along, [30, 0, 0], [0, 30, 0]],
+        (True, False, False),
+    )  # fmt: skip
+    potential, direction, kinetic = LennardJones(cutoff=6.0), along / 13, []
+    integrator = VelocityVerlet(timestep=2.0, temperature=100.0)
+    for seed in range(200):
+        state = integrator.init(wire, potential, VerletList(6.0).build(wire), key=jax.random.key(seed))
+        assert state.degrees_of_freedom == 3 * 8 - 4
+        kinetic.append(float(kinetic_energy(state.momenta, wire)))
+    expected = 0.5 * 20 * BOLTZMANN * 100
+    assert np.mean(kinetic) == pytest.approx(expected, abs=4 * expected * np.sqrt(2 / 20 / 200))
+    run = run_dynamics(wire, potential, integrator, steps=500)
+    r, momenta = np.asarray(run.state.positions), np.asarray(run.state.momenta)
+    angular = np.cross(r - r.mean(axis=0), momenta).sum(axis=0)
+    assert np.abs(angular @ direction) < 1e-9
+    assert np.abs(np.cross(angular, direction)).max() > 1e-3
+    momenta = momenta + np.asarray(wire.masses)[:, None] * np.cross(direction, r - r.mean(axis=0))
+    assert moving_rigidly(wire, momenta) == 1
 
 
 def test_velocities_that_were_given_count_with_all_their_motions():

@@ -19,8 +19,8 @@ from adiabat.dynamics.momenta import (
     maxwell_boltzmann,
     moving_rigidly,
     rigid_motions,
-    without_rotation,
     without_translation,
+    without_turning,
 )
 from adiabat.dynamics.state import Info, State
 from adiabat.dynamics.verlet_list import DEFAULT_SKIN
@@ -233,8 +233,7 @@ def _starting_momenta(
         momenta = constraints.projected(momenta, system.positions, system)
     if without_drift and system.n_atoms > 1:
         momenta = without_translation(momenta, system.masses)
-        if not any(system.pbc):
-            momenta = without_rotation(momenta, system.positions, system.masses)
+        momenta = without_turning(momenta, system, system.positions)
     return momenta
 
 

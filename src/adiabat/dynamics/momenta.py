@@ -9,6 +9,8 @@ from adiabat.base.units import BOLTZMANN
 from adiabat.dynamics.noise import normal
 from adiabat.system import Batch, System
 
+# Atoms so near to a line, by its length, do not turn about it.
+_ON_LINE = 1e-3
 # Of the kinetic energy: what rounding leaves, of velocities that were stored in single precision too.
 _AT_REST = 1e-10
 
@@ -54,6 +56,39 @@ def without_rotation(
     return momenta - masses[:, None] * jnp.cross(rotation[None, :], r)
 
 
+def without_turning(
+    momenta: Float[Array, "n_atoms 3"], system: System, positions: Float[Array, "n_atoms 3"]
+) -> Float[Array, "n_atoms 3"]:
+    """The momenta without the rotations that forces between atoms conserve: all without a periodic direction,
+    that about the direction, through the center of mass, with a single one."""
+    masses = jnp.asarray(system.masses)
+    if not any(system.pbc):
+        return without_rotation(momenta, positions, masses)
+    if sum(system.pbc) > 1:
+        return momenta
+    direction, r = _from_axis(system, positions)
+    about = jnp.sum(jnp.cross(r, momenta), axis=0) @ direction
+    inertia = jnp.sum(masses * jnp.sum(r**2, axis=1))
+    least = jnp.sum(masses) * (_ON_LINE * jnp.linalg.norm(_periodic(system))) ** 2
+    rotation = jnp.where(inertia > least, about / jnp.maximum(inertia, least), 0.0) * direction
+    return momenta - masses[:, None] * jnp.cross(rotation[None, :], r)
+
+
+def _periodic(system: System) -> Float[Array, "3"]:
+    """The one periodic cell vector."""
+    return jnp.asarray(system.cell)[system.pbc.index(True)]
+
+
+def _from_axis(
+    system: System, positions: Float[Array, "n_atoms 3"]
+) -> tuple[Float[Array, "3"], Float[Array, "n_atoms 3"]]:
+    """The one periodic direction, and how far atoms are from the line along it through the center of mass."""
+    masses, along = jnp.asarray(system.masses), _periodic(system)
+    direction = along / jnp.linalg.norm(along)
+    r = positions - jnp.sum(masses[:, None] * positions, axis=0) / jnp.sum(masses)
+    return direction, r - (r @ direction)[:, None] * direction
+
+
 def moving_rigidly(system: System, momenta: Float[Array, "n_atoms 3"]) -> int:
     """How many of `rigid_motions` a structure is in, by its momenta."""
     motions, masses = rigid_motions(system), jnp.asarray(system.masses)
@@ -61,25 +96,28 @@ def moving_rigidly(system: System, momenta: Float[Array, "n_atoms 3"]) -> int:
         return 0
     still = without_translation(momenta, masses)
     parts = [(3, momenta - still)]
-    if not any(system.pbc):
-        turning = still - without_rotation(still, jnp.asarray(system.positions), masses)
-        parts.append((motions - 3, turning))
+    turning = still - without_turning(still, system, jnp.asarray(system.positions))
+    parts.append((motions - 3, turning))
     least = _AT_REST * kinetic_energy(momenta, system)
     return sum(count for count, part in parts if kinetic_energy(part, system) > least)
 
 
 def rigid_motions(system: System) -> int:
-    """How many momenta forces between atoms conserve: 3 of translation, and without a periodic direction
-    rotation.
+    """How many momenta forces between atoms conserve: 3 of translation, and rotation.
 
-    A molecule has 3 rotations, a linear one 2. An atom alone has none that could be taken from it, so it
-    counts 0.
+    A molecule has 3 rotations, a linear one 2, and what is periodic in one direction turns about it. An atom
+    alone has none that could be taken from it, so it counts 0.
     """
     real = np.asarray(system.mask)
     if real.sum() < 2:
         return 0
-    if any(system.pbc):
+    if sum(system.pbc) > 1:
         return 3
+    if any(system.pbc):
+        _, apart = _from_axis(system, jnp.asarray(system.positions))
+        masses = jnp.asarray(system.masses)
+        squared = jnp.sum(masses * jnp.sum(apart**2, axis=1)) / jnp.sum(masses)
+        return 4 if squared > (_ON_LINE * jnp.linalg.norm(_periodic(system))) ** 2 else 3
     positions = np.asarray(system.positions)[real]
     masses = np.asarray(system.masses)[real]
     r = positions - np.average(positions, axis=0, weights=masses)
