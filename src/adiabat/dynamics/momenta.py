@@ -66,27 +66,24 @@ def without_turning(
         return without_rotation(momenta, positions, masses)
     if sum(system.pbc) > 1:
         return momenta
-    direction, r = _from_axis(system, positions)
-    about = jnp.sum(jnp.cross(r, momenta), axis=0) @ direction
-    inertia = jnp.sum(masses * jnp.sum(r**2, axis=1))
-    least = jnp.sum(masses) * (_ON_LINE * jnp.linalg.norm(_periodic(system))) ** 2
-    rotation = jnp.where(inertia > least, about / jnp.maximum(inertia, least), 0.0) * direction
+    direction, r, inertia = _about_axis(system, positions)
+    angular = jnp.sum(jnp.cross(r, momenta), axis=0) @ direction
+    rotation = jnp.where(inertia > 0, angular / jnp.where(inertia > 0, inertia, 1.0), 0.0) * direction
     return momenta - masses[:, None] * jnp.cross(rotation[None, :], r)
 
 
-def _periodic(system: System) -> Float[Array, "3"]:
-    """The one periodic cell vector."""
-    return jnp.asarray(system.cell)[system.pbc.index(True)]
-
-
-def _from_axis(
+def _about_axis(
     system: System, positions: Float[Array, "n_atoms 3"]
-) -> tuple[Float[Array, "3"], Float[Array, "n_atoms 3"]]:
-    """The one periodic direction, and how far atoms are from the line along it through the center of mass."""
-    masses, along = jnp.asarray(system.masses), _periodic(system)
-    direction = along / jnp.linalg.norm(along)
+) -> tuple[Float[Array, "3"], Float[Array, "n_atoms 3"], Float[Array, ""]]:
+    """The one periodic direction, how far atoms are from the line along it through the center of mass, and
+    their moment of inertia about it, zero where they are all on it."""
+    masses, along = jnp.asarray(system.masses), jnp.asarray(system.cell)[system.pbc.index(True)]
+    length = jnp.linalg.norm(along)
+    direction = along / length
     r = positions - jnp.sum(masses[:, None] * positions, axis=0) / jnp.sum(masses)
-    return direction, r - (r @ direction)[:, None] * direction
+    r = r - (r @ direction)[:, None] * direction
+    inertia = jnp.sum(masses * jnp.sum(r**2, axis=1))
+    return direction, r, jnp.where(inertia > jnp.sum(masses) * (_ON_LINE * length) ** 2, inertia, 0.0)
 
 
 def moving_rigidly(system: System, momenta: Float[Array, "n_atoms 3"]) -> int:
@@ -114,10 +111,8 @@ def rigid_motions(system: System) -> int:
     if sum(system.pbc) > 1:
         return 3
     if any(system.pbc):
-        _, apart = _from_axis(system, jnp.asarray(system.positions))
-        masses = jnp.asarray(system.masses)
-        squared = jnp.sum(masses * jnp.sum(apart**2, axis=1)) / jnp.sum(masses)
-        return 4 if squared > (_ON_LINE * jnp.linalg.norm(_periodic(system))) ** 2 else 3
+        *_, inertia = _about_axis(system, jnp.asarray(system.positions))
+        return 4 if inertia > 0 else 3
     positions = np.asarray(system.positions)[real]
     masses = np.asarray(system.masses)[real]
     r = positions - np.average(positions, axis=0, weights=masses)

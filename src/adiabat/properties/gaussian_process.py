@@ -153,7 +153,7 @@ class AbstractProcess(AbstractPredictor):
     @cached_property
     def norms(self) -> np.ndarray:
         """Root mean squares of the counts of each way to divide the known molecules, shape (n_summed,)."""
-        return np.array([_norm(counts) for counts in self.parts])
+        return _norms(self.parts)
 
     @cached_property
     def _others(self) -> Compared:
@@ -184,7 +184,7 @@ class AbstractProcess(AbstractPredictor):
         numbers = molecules.numbers
         center, scale = np.median(numbers, axis=0), np.maximum(numbers.std(axis=0), 1e-6)
         parts = tuple(map(molecules.fingerprint, SUMMED))
-        described = cls._described(molecules, center, scale, np.array(list(map(_norm, parts))))
+        described = cls._described(molecules, center, scale, _norms(parts))
         random = np.random.default_rng(seed)
         found = []
         for values, limits in zip(labels.values.T, labels.limits.T, strict=True):
@@ -235,8 +235,7 @@ class AbstractProcess(AbstractPredictor):
             counts = tuple(_read(name, arrays) for name in cls.fingerprints)
             # Earlier models have none.
             parts = tuple(_read(name, arrays) for name in SUMMED if f"{name}.data" in arrays)
-            scaled = _over(parts, np.array(list(map(_norm, parts))))
-            described = Described(counts, own["scaled"], scaled)
+            described = Described(counts, own["scaled"], _over(parts, _norms(parts)))
             processes = [
                 _restored(arrays, target, kernel, described)
                 for target, kernel in enumerate(settings["kernels"])
@@ -267,10 +266,11 @@ class MultiKernelProcess(AbstractProcess):
 _OWN = ("scaled", "center", "scale")
 
 
-def _norm(counts: Counts) -> float:
-    """The root of the mean square of molecules' counts; one of those that have none."""
-    squares: Any = counts.astype(float) ** 2
-    return float(np.sqrt(squares.sum() / max(1, squares.shape[0]))) or 1.0
+def _norms(parts: tuple[Counts, ...]) -> np.ndarray:
+    """The root of the mean square of molecules' counts of each way to divide them, shape (n_summed,); one
+    where they have none."""
+    squares: list[Any] = [counts.astype(float) ** 2 for counts in parts]
+    return np.array([float(np.sqrt(one.sum() / max(1, one.shape[0]))) or 1.0 for one in squares])
 
 
 def _over(parts: tuple[Counts, ...], norms: np.ndarray) -> tuple[Counts, ...]:
@@ -420,7 +420,7 @@ def _likeliest(apart: Apart, sites: _Sites) -> Kernel:
         )
         return float(value), np.array(slopes)
 
-    start = np.log([*[0.5 / max(1, shares)] * shares, 0.5, 1.0, 0.1])
+    start = np.log([*[0.5 / shares] * shares, 0.5, 1.0, 0.1])
     limits = (*[(1e-3, 30)] * shares, (1e-3, 30), (0.2, 10), (1e-3, 2))
     bounds = [(np.log(low), np.log(high)) for low, high in limits]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})

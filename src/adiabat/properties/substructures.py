@@ -75,14 +75,11 @@ def _generator(kind: str) -> Any:
     match kind:
         case "environments":
             return of.GetMorganGenerator(_RADIUS, includeChirality=True, fpSize=PLACES)
-        case "roles":
-            roles = of.GetMorganFeatureAtomInvGen()
-            return of.GetMorganGenerator(_RADIUS, atomInvariantsGenerator=roles, fpSize=PLACES)
+        case "roles" | "groups":
+            roles, radius = of.GetMorganFeatureAtomInvGen(), _RADIUS if kind == "roles" else 1
+            return of.GetMorganGenerator(radius, atomInvariantsGenerator=roles, fpSize=PLACES)
         case "atoms":
             return of.GetMorganGenerator(0, fpSize=PLACES)
-        case "groups":
-            roles = of.GetMorganFeatureAtomInvGen()
-            return of.GetMorganGenerator(1, atomInvariantsGenerator=roles, fpSize=PLACES)
         case "paths":
             return of.GetRDKitFPGenerator(
                 maxPath=_LONGEST,
