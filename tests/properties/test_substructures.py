@@ -188,6 +188,10 @@ def test_damaged_fingerprints_are_refused():
         damaged = arrays | {f"paths.{name}": arrays[f"paths.{name}"] + change}
         with pytest.raises(DataError, match="damaged"):
             MultiKernelProcess.restored(damaged, settings)
+    without = {name: array for name, array in arrays.items() if not name.startswith("groups.")}
+    for damaged in (without, arrays | {"groups.indices": arrays["groups.indices"] + PLACES}):
+        with pytest.raises(DataError, match="damaged"):
+            MultiKernelProcess.restored(damaged, settings)
     with pytest.raises(DataError, match="damaged"):
         MultiKernelProcess.restored(arrays | {"0.rows": arrays["0.rows"] + 1}, settings)
 
